@@ -1,0 +1,228 @@
+//! What a request may use: one value, one extractor. Opening it is opening the service's house.
+
+use std::convert::Infallible;
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts as RequestParts;
+
+use crate::cache::account_queue::AccountQueue;
+use crate::cache::issuers::IssuerCache;
+use crate::cache::throttle::Throttle;
+use crate::config::Config;
+use crate::crypto::key_ring::KeyRing;
+use crate::crypto::password::HashPool;
+use crate::crypto::secret::Secret;
+use crate::metrics::Metrics;
+use crate::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
+use crate::outbound::Outbound;
+use crate::store::{self, Database, in_transaction};
+use crate::time::{Clock, Deadline, Random, Timestamp};
+
+/// Everything a handler may use. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+/// What [`App`] holds.
+#[derive(Debug)]
+pub struct Parts {
+    /// The settings.
+    pub config: Config,
+    /// The present.
+    pub clock: Clock,
+    /// Chance.
+    pub random: Random,
+    /// The truth.
+    pub db: Database,
+    /// The key-encryption keys.
+    pub keys: KeyRing,
+    /// Under which names that are nobody's are hashed (G5, A1).
+    pub name_key: Secret,
+    /// The threads that hash passwords.
+    pub hashes: HashPool,
+    /// Who waits for which account.
+    pub accounts: AccountQueue,
+    /// Which address tried how often.
+    pub throttle: Throttle,
+    /// The trusted issuers as last read.
+    pub issuers: IssuerCache,
+    /// Our own requests to others.
+    pub outbound: Outbound,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRequestParts<Self> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut RequestParts, app: &Self) -> Result<Self, Infallible> {
+        Ok(app.clone())
+    }
+}
+
+/// Whether opening may change what it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opening {
+    /// Make what is missing: on SQLite the file, its schema, the keys folder and the key; on PostgreSQL the schema.
+    Migrate,
+    /// `serve` and `apply`: on SQLite as above; on PostgreSQL the schema must be there.
+    Run,
+    /// Commands that look or change a little: the database must be there already.
+    Existing,
+}
+
+impl App {
+    /// Opens database and keys and puts the parts together.
+    ///
+    /// # Errors
+    /// One sentence that says what is missing or wrong, and the command that mends it.
+    pub async fn open(config: Config, opening: Opening) -> anyhow::Result<Self> {
+        Self::open_with(config, opening, Clock::System, Random::System).await
+    }
+
+    /// [`App::open`] with a clock and randomness of the caller's.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_with(config: Config, opening: Opening, clock: Clock, random: Random) -> anyhow::Result<Self> {
+        let sqlite = config.on_sqlite();
+        if sqlite && opening == Opening::Existing {
+            let file = Database::sqlite_file(&config.database.url).context("database.url is not a SQLite address")?;
+            ensure!(
+                file.exists(),
+                "there is no database at {}: run `connect-idp migrate`, `apply` or `serve` first, or check database.url",
+                file.display()
+            );
+        }
+        let keys = if sqlite && opening != Opening::Existing {
+            KeyRing::load_or_create(&config.keys.dir, &random)?
+        } else {
+            KeyRing::load(&config.keys.dir)?.with_context(|| {
+                format!(
+                    "there is no key-encryption key in {}: run `connect-idp key init`, or copy the folder of another replica there",
+                    config.keys.dir.display()
+                )
+            })?
+        };
+        let db = Database::open(&config.database.url, config.database.connections, clock.clone()).await?;
+        let migrate = opening == Opening::Migrate || (sqlite && opening == Opening::Run);
+        if migrate {
+            let _alone = sqlite.then(|| MigrationLock::take(&config)).transpose()?;
+            db.migrate().await?;
+        }
+        if opening == Opening::Migrate || (sqlite && migrate) || is_ready(&db).await? {
+            Self::assemble(config, clock, random, db, keys).await
+        } else {
+            bail!("the database's schema is not this program's: run `connect-idp migrate` first")
+        }
+    }
+
+    async fn assemble(config: Config, clock: Clock, random: Random, db: Database, keys: KeyRing) -> anyhow::Result<Self> {
+        check_keys_belong(&db, &keys, clock.now()).await?;
+        ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
+        let hashes = HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?;
+        let throttle = Throttle::new(config.throttle.enabled.then_some(config.throttle.address_per_minute));
+        Ok(Self(Arc::new(Parts {
+            outbound: Outbound::new(&config)?,
+            name_key: keys.oldest().derive("names that are nobody's"),
+            accounts: AccountQueue::default(),
+            issuers: IssuerCache::default(),
+            metrics: Metrics::default(),
+            config,
+            clock,
+            random,
+            db,
+            keys,
+            hashes,
+            throttle,
+        })))
+    }
+
+    /// How long an ordinary request may take.
+    #[must_use]
+    pub fn ordinary_deadline(&self, now: Timestamp) -> Deadline {
+        Deadline::after(Duration::from_secs(10), now)
+    }
+
+    /// How long work may take that nobody waits for.
+    #[must_use]
+    pub fn patient_deadline(&self) -> Deadline {
+        Deadline::after(Duration::from_mins(1), self.clock.now())
+    }
+}
+
+async fn is_ready(db: &Database) -> anyhow::Result<bool> {
+    db.is_migrated().await.context("the database cannot be reached: check database.url and that it is running")
+}
+
+/// SQLite has no lock for migrations: two processes that start at once take turns by a file.
+struct MigrationLock(#[expect(dead_code, reason = "held until dropped")] std::fs::File);
+
+impl MigrationLock {
+    fn take(config: &Config) -> anyhow::Result<Self> {
+        let path: PathBuf = config.keys.dir.join(".migrating");
+        let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+        file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
+        Ok(Self(file))
+    }
+}
+
+/// A key that does not belong to the database would make everything sealed under the right one look lost.
+async fn check_keys_belong(db: &Database, keys: &KeyRing, now: Timestamp) -> anyhow::Result<()> {
+    const FACT: &str = "key-encryption key";
+    let fingerprints = keys.fingerprints();
+    let first = fingerprints[0].clone();
+    let deadline = Deadline::after(Duration::from_secs(30), now);
+    in_transaction!(db, deadline, [first], |tx| store::settings::insert(tx, FACT, &first).await)?;
+    let stored = store::settings::get(&mut db.read().await?, FACT).await?.context("the database lost its key's fingerprint")?;
+    ensure!(
+        fingerprints.contains(&stored),
+        "the keys folder does not belong to this database: restore the key-encryption key that the database was made with"
+    );
+    Ok(())
+}
+
+async fn ensure_operator_realm(db: &Database, code: &str, random: &Random, now: Timestamp) -> anyhow::Result<()> {
+    let code = ProviderCode::parse(code).context("operator_code must be 1 to 32 letters, digits or hyphens")?;
+    if store::providers::operator_realm(&mut db.read().await?).await?.is_some_and(|realm| realm.code == code.as_str()) {
+        return Ok(());
+    }
+    let realm = Provider {
+        id: random.id(now),
+        kind: ProviderKind::Operator,
+        code: code.as_str().to_owned(),
+        name: "Therap".into(),
+        active: true,
+        unified_login: UnifiedLogin::Off,
+        time_zone: "America/New_York".into(),
+        contact: None,
+        idle_minutes: None,
+        absolute_hours: None,
+        epoch: 1,
+    };
+    let deadline = Deadline::after(Duration::from_secs(30), now);
+    in_transaction!(db, deadline, [realm, code], |tx| {
+        let taken = store::providers::by_folded_code(tx, &code).await?;
+        if taken.is_some_and(|p| p.kind == ProviderKind::Agency) {
+            return Err(store::Error::Damaged(format!("operator_code {} is the code of an agency", code.as_str())));
+        }
+        if store::providers::operator_realm(tx).await?.is_some() {
+            store::providers::rename_operator_realm(tx, &code).await
+        } else {
+            store::providers::insert(tx, &realm, &code.folded(), now).await.map(drop)
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! What makes this process quick and may be lost at any moment: never the truth about anything (G1).
+
+pub mod account_queue;
+pub mod issuers;
+pub mod throttle;

@@ -1,0 +1,307 @@
+//! `activity`: the lasting record, for reading and for files (A1, A2).
+
+use anyhow::{Context as _, bail};
+use clap::{Subcommand, ValueEnum};
+use serde::Serialize;
+
+use super::console::{Output, Row};
+use super::{Console, Who, find_provider};
+use crate::app::App;
+use crate::model::event::{Kind, Outcome};
+use crate::store::activity::{self, Filter, Record};
+use crate::time::Timestamp;
+
+/// How many records are in memory at once.
+const PAGE: i64 = 1000;
+
+/// What can be done with the record.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the newest records.
+    #[command(after_help = "Example: connect-idp activity list --provider SUNRISE-IL --outcome refused")]
+    List {
+        #[command(flatten)]
+        filters: Filters,
+        /// How many at most.
+        #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Write every record to standard output, oldest first.
+    #[command(after_help = "Example: connect-idp activity export --provider SUNRISE-IL --since 2026-01-01 --output csv > january.csv")]
+    Export {
+        #[command(flatten)]
+        filters: Filters,
+        /// One JSON object a line, or CSV.
+        #[arg(long = "output", value_enum, default_value_t = FileFormat::Json, value_name = "FORMAT")]
+        format: FileFormat,
+    },
+}
+
+/// How records stand in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FileFormat {
+    /// One object a line.
+    Json,
+    /// RFC 4180 with a header; what a spreadsheet would take for a formula begins with an apostrophe.
+    Csv,
+}
+
+/// Which records are meant: all that fit every filter.
+#[derive(Debug, clap::Args)]
+pub(super) struct Filters {
+    /// Of this provider.
+    #[arg(long, value_name = "CODE")]
+    provider: Option<String>,
+    /// Of this user.
+    #[arg(long, value_name = "NAME", requires = "provider")]
+    login_name: Option<String>,
+    /// From this moment on: RFC 3339, or a date in the provider's time zone (without --provider: UTC).
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Before this moment; a date means its beginning.
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// Of this kind, such as `sign_in`.
+    #[arg(long, value_parser = str::parse::<Kind>)]
+    kind: Option<Kind>,
+    /// With this outcome: success, refused or unfinished.
+    #[arg(long, value_parser = str::parse::<Outcome>)]
+    outcome: Option<Outcome>,
+}
+
+impl Filters {
+    async fn filter(&self, app: &App) -> anyhow::Result<Filter> {
+        let mut zone = "UTC".to_owned();
+        let mut filter = Filter {
+            kind: self.kind.map(|kind| kind.to_string()),
+            outcome: self.outcome.map(|outcome| outcome.to_string()),
+            ..Filter::default()
+        };
+        if let Some(code) = &self.provider {
+            let provider = find_provider(app, code).await?;
+            (filter.provider_id, zone) = (Some(provider.id), provider.time_zone);
+        }
+        if let (Some(provider), Some(login_name)) = (&self.provider, &self.login_name) {
+            let who = Who { provider: provider.clone(), login_name: login_name.clone() };
+            filter.user_id = Some(who.find(app).await?.id);
+        }
+        filter.since = self.since.as_deref().map(|text| moment(text, &zone)).transpose().context("--since")?;
+        filter.until = self.until.as_deref().map(|text| moment(text, &zone)).transpose().context("--until")?;
+        Ok(filter)
+    }
+}
+
+/// RFC 3339, or the beginning of a day in a time zone, in Unix milliseconds.
+fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(instant.as_millisecond());
+    }
+    let day: Option<jiff::civil::Date> = if text.len() == 10 { text.parse().ok() } else { None };
+    match day.and_then(|day| day.in_tz(zone).ok()) {
+        Some(midnight) => Ok(midnight.timestamp().as_millisecond()),
+        None => bail!("{text:?} is neither a date such as 2026-01-31 nor a moment such as 2026-01-31T08:15:00Z"),
+    }
+}
+
+pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<()> {
+    match verb {
+        Verb::List { filters, limit, output } => {
+            let filter = filters.filter(app).await?;
+            let records = activity::page(&mut app.db.read().await?, &filter, None, i64::from(*limit)).await?;
+            console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())
+        }
+        Verb::Export { filters, format } => export(app, &filters.filter(app).await?, *format, console).await,
+    }
+}
+
+async fn export(app: &App, filter: &Filter, format: FileFormat, console: &mut Console) -> anyhow::Result<()> {
+    if format == FileFormat::Csv {
+        console.write(&csv_lines(std::iter::once(MEMBERS.map(str::to_owned)))?)?;
+    }
+    let (mut after, mut count) = (String::new(), 0);
+    loop {
+        let page = activity::forward(&mut app.db.read().await?, filter, &after, PAGE).await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after.clone_from(&last.id);
+        count += page.len();
+        let lines = match format {
+            FileFormat::Json => json_lines(&page)?,
+            FileFormat::Csv => csv_lines(page.iter().map(|record| Line::of(record).cells()))?,
+        };
+        console.write(&lines)?;
+        console.progress(format_args!("{count} records"));
+    }
+    console.progress_done();
+    Ok(())
+}
+
+/// The members of a record in a file, in order (A1).
+const MEMBERS: [&str; 16] = [
+    "id", "time", "provider_code", "login_name", "name_hash", "actor", "kind", "login_type", "note", "outcome", "reason",
+    "address", "browser", "reference", "session_id", "handoff_id",
+];
+
+/// A record as it stands in a file.
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    time: String,
+    provider_code: Option<&'a str>,
+    login_name: Option<&'a str>,
+    name_hash: Option<&'a str>,
+    actor: &'a str,
+    kind: &'static str,
+    login_type: Option<&'a str>,
+    note: Option<&'a str>,
+    outcome: &'static str,
+    reason: Option<&'a str>,
+    address: Option<&'a str>,
+    browser: Option<&'a str>,
+    reference: &'a str,
+    session_id: Option<&'a str>,
+    handoff_id: Option<&'a str>,
+}
+
+impl<'a> Line<'a> {
+    fn of(record: &'a Record) -> Self {
+        let given = |text: &'a Option<String>| text.as_deref().filter(|text| !text.is_empty());
+        Self {
+            id: &record.id,
+            time: Timestamp(record.at).rfc3339(),
+            provider_code: given(&record.provider_code),
+            login_name: given(&record.login_name),
+            name_hash: given(&record.name_hash),
+            actor: &record.actor,
+            kind: record.kind.as_str(),
+            login_type: given(&record.login_type),
+            note: given(&record.note),
+            outcome: record.outcome.as_str(),
+            reason: given(&record.reason),
+            address: given(&record.address),
+            browser: given(&record.browser),
+            reference: &record.reference,
+            session_id: given(&record.session_id),
+            handoff_id: given(&record.handoff_id),
+        }
+    }
+
+    fn cells(&self) -> [String; 16] {
+        let text = |text: Option<&str>| cell(text.unwrap_or_default());
+        [
+            cell(self.id),
+            cell(&self.time),
+            text(self.provider_code),
+            text(self.login_name),
+            text(self.name_hash),
+            cell(self.actor),
+            cell(self.kind),
+            text(self.login_type),
+            text(self.note),
+            cell(self.outcome),
+            text(self.reason),
+            text(self.address),
+            text(self.browser),
+            cell(self.reference),
+            text(self.session_id),
+            text(self.handoff_id),
+        ]
+    }
+}
+
+/// A cell that no spreadsheet takes for a formula.
+fn cell(text: &str) -> String {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    if formula { format!("'{text}") } else { text.to_owned() }
+}
+
+fn json_lines(page: &[Record]) -> anyhow::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for record in page {
+        serde_json::to_writer(&mut lines, &Line::of(record))?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+fn csv_lines(rows: impl Iterator<Item = [String; 16]>) -> anyhow::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(&row)?;
+    }
+    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
+}
+
+fn listed(record: &Record) -> Row {
+    let line = Line::of(record);
+    Row::default()
+        .with("time", line.time)
+        .with("provider_code", line.provider_code)
+        .with("login_name", line.login_name)
+        .with("actor", line.actor)
+        .with("kind", line.kind)
+        .with("login_type", line.login_type)
+        .with("outcome", line.outcome)
+        .with("reason", line.reason)
+        .with("note", line.note)
+        .with("address", line.address)
+        .with("reference", line.reference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_calculate_is_text() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"] {
+            assert_eq!(cell(text), format!("'{text}"));
+        }
+        assert_eq!(cell("a=1"), "a=1");
+        let row = || std::array::from_fn(|i| if i == 0 { "a,\"b\"\nc".into() } else { String::new() });
+        let text = String::from_utf8(csv_lines(std::iter::once(row())).unwrap()).unwrap();
+        assert_eq!(text, "\"a,\"\"b\"\"\nc\",,,,,,,,,,,,,,,\r\n");
+    }
+
+    #[test]
+    fn a_date_begins_in_the_providers_zone() {
+        assert_eq!(moment("2026-01-31T08:15:00.250Z", "UTC").unwrap(), 1_769_847_300_250);
+        assert_eq!(moment("2026-01-31T02:15:00.250-06:00", "UTC").unwrap(), 1_769_847_300_250);
+        let day = 86_400_000;
+        assert_eq!(moment("2026-01-31", "UTC").unwrap() % day, 0);
+        assert_eq!(moment("2026-01-31", "America/Chicago").unwrap() % day, day / 4);
+        for text in ["yesterday", "2026-02-30", "2026-01", ""] {
+            assert!(moment(text, "UTC").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_members_of_both_formats_are_the_same() {
+        let record = Record {
+            id: "1".into(),
+            at: 0,
+            provider_code: None,
+            user_id: None,
+            login_name: None,
+            name_hash: None,
+            actor: "system".into(),
+            kind: Kind::SignIn,
+            login_type: None,
+            note: None,
+            outcome: Outcome::Refused,
+            reason: None,
+            address: Some(String::new()),
+            browser: None,
+            reference: "r".into(),
+            session_id: None,
+            handoff_id: None,
+        };
+        let text = String::from_utf8(json_lines(&[record]).unwrap()).unwrap();
+        let names: Vec<usize> = MEMBERS.iter().map(|name| text.find(&format!("\"{name}\":")).unwrap()).collect();
+        assert!(names.is_sorted(), "{text}");
+        assert!(text.contains("\"address\":null"));
+    }
+}

@@ -1,0 +1,88 @@
+//! `config`: the settings in force and where each came from.
+
+use clap::Subcommand;
+
+use super::console::{Output, Row};
+use super::{Console, Ended};
+use crate::config::{Config, Loaded, Site};
+use crate::crypto::tls;
+
+/// What can be asked about the configuration.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Say whether the configuration is valid.
+    #[command(after_help = "Example: connect-idp --config connect.toml config check")]
+    Check,
+    /// Print every setting, its value and where it came from; secrets are hidden.
+    #[command(after_help = "Example: connect-idp --config connect.toml config show --output json")]
+    Show(Output),
+}
+
+pub(super) fn run(verb: &Verb, loaded: &Loaded, console: &mut Console) -> anyhow::Result<Ended> {
+    match verb {
+        Verb::Check => {
+            if let Some(files) = &loaded.config.tls {
+                tls::acceptor(&files.certificate, &files.key)?;
+            }
+            console.say("The configuration is valid.")?;
+            for warning in warnings(&loaded.config) {
+                console.say(format_args!("Warning: {warning}"))?;
+            }
+        }
+        Verb::Show(output) => {
+            let row = |(key, value, source): (String, String, crate::config::Source)| {
+                Row::default().with("key", key).with("value", value).with("source", source.to_string())
+            };
+            let rows: Vec<Row> = loaded.rows().into_iter().map(row).collect();
+            console.rows(output.format, &rows)?;
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// What is allowed, and probably not meant.
+pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
+    let proxied = config.is_https() && config.tls.is_none();
+    let real = config.site == Site::Production && !config.on_loopback();
+    let found = [
+        (
+            proxied && config.trusted_proxies.is_empty(),
+            "issuer is https and there is no [tls], so a proxy speaks TLS, but trusted_proxies is empty: every visitor will \
+             seem to come from the proxy's address",
+        ),
+        (
+            config.tls.is_some() && !config.is_https(),
+            "there is a [tls] section but issuer begins with http://: write the https address that browsers use",
+        ),
+        (
+            config.site == Site::Production && config.on_loopback(),
+            "issuer is on loopback, so what is meant for testing is allowed: set issuer before real people use it",
+        ),
+        (
+            config.internal_listen.ip().is_unspecified(),
+            "internal_listen serves health and metrics on every address: keep it behind a firewall",
+        ),
+        (
+            real && config.keys.dir.is_relative(),
+            "keys.dir is relative to the folder that the program is started in: write the whole path",
+        ),
+        (!config.throttle.enabled, "the throttle is off: anybody may guess as fast as the machine allows"),
+        (
+            config.site == Site::Beta && !config.on_loopback(),
+            "site is \"beta\": http to loopback hosts and test keys are allowed",
+        ),
+    ];
+    found.into_iter().filter(|(so, _)| *so).map(|(_, words)| words).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_nobody_trusts_is_warned_of() {
+        let config = Config { issuer: "https://connect.example.org".into(), ..Config::default() };
+        assert!(warnings(&config).iter().any(|w| w.contains("trusted_proxies")));
+        assert!(warnings(&Config::default()).iter().all(|w| w.contains("loopback")));
+    }
+}

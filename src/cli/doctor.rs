@@ -1,0 +1,164 @@
+//! `doctor`: what is wrong and how to mend it, one line a check.
+
+use std::os::unix::fs::MetadataExt as _;
+
+use super::console::{Format, Output, Row, harmless};
+use super::{Console, Ended};
+use crate::app::{App, Opening};
+use crate::config::Config;
+use crate::crypto::key_ring::KeyRing;
+use crate::crypto::tls;
+use crate::model::issuer::TrustedIssuer;
+use crate::operations::issuers::read_keys;
+use crate::store::{self, Database, invariants};
+use crate::time::Clock;
+
+/// A replica whose clock is further off than this is wrong about deadlines (security.md, *Faults*).
+const CLOCK_TOLERANCE_MS: u64 = 2000;
+
+/// What `doctor` may be told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: connect-idp doctor\n\nExit status: 0 all is well, 1 something is wrong.")]
+pub(super) struct Args {
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What one check found: `Err` says what is wrong and how to mend it.
+type Finding = (String, Result<String, String>);
+
+pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> anyhow::Result<Ended> {
+    let findings = examine(config).await;
+    match args.output.format {
+        Format::Text => {
+            for (check, found) in &findings {
+                let (mark, detail) = match found {
+                    Ok(detail) => ("ok   ", detail),
+                    Err(cure) => ("WRONG", cure),
+                };
+                let colon = if detail.is_empty() { "" } else { ": " };
+                console.say(format_args!("{mark}  {}{colon}{}", harmless(check), harmless(detail)))?;
+            }
+        }
+        Format::Json => {
+            let row = |(check, found): &Finding| {
+                let detail = found.as_ref().unwrap_or_else(|cure| cure);
+                Row::default().with("check", check.as_str()).with("ok", found.is_ok()).with("detail", detail.as_str())
+            };
+            console.rows(Format::Json, &findings.iter().map(row).collect::<Vec<_>>())?;
+        }
+    }
+    Ok(if findings.iter().all(|(_, found)| found.is_ok()) { Ended::Done } else { Ended::Refused })
+}
+
+async fn examine(config: Config) -> Vec<Finding> {
+    let warnings = super::config::warnings(&config).join("; ");
+    let mut findings = vec![("configuration".to_owned(), Ok(warnings))];
+    if let Some(files) = &config.tls {
+        let usable = tls::acceptor(&files.certificate, &files.key);
+        findings.push(("TLS certificate and key".into(), usable.map(|_| String::new()).map_err(|e| format!("{e:#}"))));
+    }
+    let keys = keys(&config);
+    let database = database(&config).await;
+    let both = keys.is_ok() && database.is_ok();
+    findings.push(("keys folder".into(), keys));
+    findings.push(("database".into(), database));
+    if both {
+        match App::open(config, Opening::Existing).await {
+            Ok(app) => {
+                findings.push(("the keys belong to the database".into(), Ok(String::new())));
+                examine_contents(&app, &mut findings).await;
+                app.db.close().await;
+            }
+            Err(error) => findings.push(("opening the service's parts".into(), Err(format!("{error:#}")))),
+        }
+    }
+    findings
+}
+
+fn keys(config: &Config) -> Result<String, String> {
+    let dir = &config.keys.dir;
+    let shown = dir.display();
+    let ring = KeyRing::load(dir).map_err(|error| format!("{error:#}"))?;
+    let missing = || format!("there is no key-encryption key in {shown}: run `connect-idp key init`, or restore the folder");
+    let ring = ring.ok_or_else(missing)?;
+    let mode = std::fs::metadata(dir).map_err(|error| format!("{shown} cannot be read: {error}"))?.mode();
+    if mode & 0o022 != 0 {
+        return Err(format!("others may write to {shown} (mode {:o}): run chmod 700 on it", mode & 0o777));
+    }
+    Ok(format!("{shown}, {} key(s)", ring.fingerprints().len()))
+}
+
+async fn database(config: &Config) -> Result<String, String> {
+    if config.on_sqlite() {
+        let file = Database::sqlite_file(&config.database.url).ok_or("database.url is not a SQLite address")?;
+        if !file.exists() {
+            return Err(format!("there is no database at {}: run `connect-idp migrate`, or check database.url", file.display()));
+        }
+    }
+    let db = Database::open(&config.database.url, 1, Clock::System).await.map_err(|error| format!("{error:#}"))?;
+    let unreachable = |error| format!("it cannot be reached, check database.url and that it is running: {error}");
+    db.ping().await.map_err(unreachable)?;
+    let current = db.is_migrated().await.map_err(unreachable);
+    db.close().await;
+    if current? {
+        Ok(format!("{}, schema current", db.engine_name()))
+    } else {
+        Err("its schema is not this program's: run `connect-idp migrate` with the newest program".into())
+    }
+}
+
+async fn examine_contents(app: &App, findings: &mut Vec<Finding>) {
+    findings.push(("clock".into(), clock(app).await));
+    match trusted_issuers(app).await {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(("trusted issuers".into(), Err(error.to_string()))),
+    }
+    match violations(app).await {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(("invariants".into(), Err(error.to_string()))),
+    }
+}
+
+async fn clock(app: &App) -> Result<String, String> {
+    let before = app.clock.now().0;
+    let Some(theirs) = app.db.clock().await.map_err(|error| error.to_string())? else {
+        return Ok("the database has the machine's own".into());
+    };
+    let ours = i64::midpoint(before, app.clock.now().0);
+    let off = theirs.abs_diff(ours);
+    if off > CLOCK_TOLERANCE_MS {
+        return Err(format!("it is {off} ms off the database's: set both by NTP, 30-second deadlines depend on it"));
+    }
+    Ok(format!("{off} ms off the database's"))
+}
+
+async fn trusted_issuers(app: &App) -> Result<Vec<Finding>, store::Error> {
+    let issuers = store::issuers::list(&mut app.db.read().await?).await?;
+    let mut findings = Vec::with_capacity(issuers.len());
+    for issuer in issuers {
+        let found = if issuer.enabled { issuer_keys(app, &issuer).await } else { Ok("switched off".into()) };
+        findings.push((format!("keys of {}", issuer.issuer), found));
+    }
+    Ok(findings)
+}
+
+async fn issuer_keys(app: &App, issuer: &TrustedIssuer) -> Result<String, String> {
+    let jwks = match (&issuer.jwks, &issuer.jwks_uri) {
+        (Some(jwks), _) => jwks.clone(),
+        (None, Some(address)) => {
+            let fetched = app.outbound.get(address).await;
+            fetched.map_err(|error| format!("{address} does not give them, ask the issuer to mend it: {error:#}"))?
+        }
+        (None, None) => return Err("there are none: give it keys with `connect-idp issuer set`".into()),
+    };
+    let keys = read_keys(&jwks, &app.config)?;
+    Ok(keys.names().into_iter().map(|(kid, alg)| format!("{kid} ({alg})")).collect::<Vec<_>>().join(", "))
+}
+
+async fn violations(app: &App) -> Result<Vec<Finding>, store::Error> {
+    let counted = invariants::violations(&mut app.db.read().await?, app.clock.now()).await?;
+    let cure = |count| format!("{count} row(s) break it: keep a copy of the database and ask for support before changing anything");
+    let finding = |(name, count): (&str, i64)| (name.to_owned(), if count == 0 { Ok(String::new()) } else { Err(cure(count)) });
+    Ok(counted.into_iter().map(finding).collect())
+}

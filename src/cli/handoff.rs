@@ -1,0 +1,38 @@
+//! `handoff explain`: why an assertion would be accepted or refused, for the people who build the sending side.
+
+use clap::Subcommand;
+
+use super::console::{Format, Output, Row, harmless};
+use super::{Console, Ended};
+use crate::app::App;
+
+/// What can be asked about handoffs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Read an assertion on standard input and say, check by check, why it would be accepted or refused.
+    #[command(after_help = "Example: connect-idp handoff explain < assertion.txt\n\n\
+                            Nothing is written: the assertion is not spent. Exit status: 0 accepted, 1 refused.")]
+    Explain(Output),
+}
+
+pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
+    let Verb::Explain(output) = verb;
+    let assertion = console.read(64 * 1024)?;
+    let explanation = crate::handoff::explain::explain(app, &assertion).await?;
+    let rows: Vec<Row> = explanation
+        .checks
+        .iter()
+        .map(|check| Row::default().with("check", check.name).with("passed", check.passed).with("detail", check.detail.as_str()))
+        .collect();
+    match output.format {
+        Format::Text => {
+            for check in &explanation.checks {
+                let mark = check.passed.map_or("-", |passed| if passed { "ok" } else { "WRONG" });
+                console.say(format_args!("{mark:5}  {}: {}", check.name, harmless(&check.detail)))?;
+            }
+            console.say(if explanation.accepted { "It would be accepted." } else { "It would be refused." })?;
+        }
+        Format::Json => console.rows(Format::Json, &rows)?,
+    }
+    Ok(if explanation.accepted { Ended::Done } else { Ended::Refused })
+}

@@ -1,0 +1,251 @@
+//! The command line: one file a verb. Commands print data on standard output, and what went wrong as one sentence on
+//! standard error that says what to do; they end with 0 (done), 1 (refused or failed) or 2 (wrong usage).
+
+mod activity;
+mod apply;
+mod config;
+mod console;
+mod doctor;
+mod handoff;
+mod issuer;
+mod key;
+mod provider;
+mod seed;
+mod serve;
+mod session;
+mod user;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+pub use console::{Closed, Console};
+
+use crate::app::{App, Opening};
+use crate::config::{Config, Loaded};
+use crate::model::event::Visitor;
+use crate::model::login_name::LoginName;
+use crate::model::provider::{Provider, ProviderCode};
+use crate::model::user::Account;
+use crate::operations::Actor;
+use crate::operations::act::{Act, Switched};
+use crate::store::{providers, users};
+
+/// The sign-in service of Therap Connect.
+#[derive(Debug, Parser)]
+#[command(
+    name = "connect-idp",
+    version,
+    about = "The sign-in service of Therap Connect",
+    after_help = "Example: connect-idp apply seed.toml && connect-idp serve\n\n\
+                  Exit status: 0 done, 1 refused or failed, 2 wrong usage."
+)]
+pub struct Cli {
+    /// The configuration file; without one, CONNECT_IDP__SECTION__KEY variables and defaults.
+    #[arg(long, global = true, env = "CONNECT_IDP_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the service.
+    #[command(after_help = "Example: connect-idp --config connect.toml serve")]
+    Serve,
+    /// Bring the database's schema up to date.
+    #[command(after_help = "Example: connect-idp migrate\n\n\
+                            On SQLite it also makes the file, the keys folder and the key-encryption key.")]
+    Migrate,
+    /// Make providers, users and trusted issuers as a TOML file says.
+    Apply(apply::Args),
+    /// Providers: the agencies.
+    #[command(subcommand, after_help = "Example: connect-idp provider list")]
+    Provider(provider::Verb),
+    /// Users of a provider.
+    #[command(subcommand, after_help = "Example: connect-idp user list --provider SUNRISE-IL")]
+    User(user::Verb),
+    /// Trusted issuers of handoffs.
+    #[command(subcommand, after_help = "Example: connect-idp issuer list")]
+    Issuer(issuer::Verb),
+    /// Sessions of a user.
+    #[command(subcommand, after_help = "Example: connect-idp session list --provider SUNRISE-IL --login-name amina")]
+    Session(session::Verb),
+    /// User Activity: the lasting record.
+    #[command(subcommand, after_help = "Example: connect-idp activity export --output csv > activity.csv")]
+    Activity(activity::Verb),
+    /// Handoffs from Therap Services.
+    #[command(subcommand, after_help = "Example: connect-idp handoff explain < assertion.txt")]
+    Handoff(handoff::Verb),
+    /// The key-encryption key.
+    #[command(subcommand, after_help = "Example: connect-idp key init")]
+    Key(key::Verb),
+    /// The settings in force.
+    #[command(subcommand, after_help = "Example: connect-idp config show")]
+    Config(config::Verb),
+    /// Say what is wrong and how to mend it.
+    Doctor(doctor::Args),
+}
+
+/// How a command ended, when nothing broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Done,
+    /// What was asked for was said, and the answer is no.
+    Refused,
+}
+
+impl Cli {
+    /// Runs the command that these arguments name (the program's own name first).
+    pub fn run<I, T>(args: I) -> ExitCode
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        ExitCode::from(Self::run_on(args, &mut Console::of_process()))
+    }
+
+    /// [`Cli::run`] with another console; the exit status as a number.
+    pub fn run_on<I, T>(args: I, console: &mut Console) -> u8
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        let cli = match Self::try_parse_from(args) {
+            Ok(cli) => cli,
+            Err(usage) => return explain_usage(&usage, console),
+        };
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                console.warn(format_args!("connect-idp: the process cannot start its threads: {error}"));
+                return 1;
+            }
+        };
+        let ended = runtime.block_on(cli.execute(console)).and_then(|ended| console.flush().map(|()| ended));
+        match ended {
+            Ok(Ended::Done) => 0,
+            Ok(Ended::Refused) => 1,
+            Err(error) if error.is::<Closed>() => 0,
+            Err(error) => {
+                console.progress_done();
+                console.warn(format_args!("connect-idp: {error:#}"));
+                1
+            }
+        }
+    }
+
+    async fn execute(self, console: &mut Console) -> anyhow::Result<Ended> {
+        let loaded = || Loaded::read(self.config.as_deref(), variables());
+        let config = || loaded().map(|loaded| loaded.config);
+        match self.verb {
+            Verb::Config(verb) => return config::run(&verb, &loaded()?, console),
+            Verb::Key(verb) => key::run(&verb, &config()?, console)?,
+            Verb::Doctor(args) => return doctor::run(&args, config()?, console).await,
+            Verb::Serve => serve::run(config()?).await?,
+            Verb::Migrate => {
+                let app = App::open(config()?, Opening::Migrate).await?;
+                console.say(format_args!("The {} database is up to date.", app.db.engine_name()))?;
+                app.db.close().await;
+            }
+            Verb::Apply(args) => apply::run(&args, config()?, console).await?,
+            Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
+            Verb::User(verb) => user::run(&verb, &open(config()?).await?, console).await?,
+            Verb::Issuer(verb) => issuer::run(&verb, &open(config()?).await?, console).await?,
+            Verb::Session(verb) => session::run(&verb, &open(config()?).await?, console).await?,
+            Verb::Activity(verb) => activity::run(&verb, &open(config()?).await?, console).await?,
+            Verb::Handoff(verb) => return handoff::run(&verb, &open(config()?).await?, console).await,
+        }
+        Ok(Ended::Done)
+    }
+}
+
+fn explain_usage(usage: &clap::Error, console: &mut Console) -> u8 {
+    if usage.use_stderr() {
+        console.warn(usage.render().to_string().trim_end());
+        return 2;
+    }
+    // Help and version were asked for: they are the data.
+    let said = console.say(usage.render().to_string().trim_end()).and_then(|()| console.flush());
+    u8::from(said.is_err_and(|error| !error.is::<Closed>()))
+}
+
+/// The variables that are text; others cannot be settings.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+async fn open(config: Config) -> anyhow::Result<App> {
+    App::open(config, Opening::Existing).await
+}
+
+/// An act of whoever runs this command.
+fn act(app: &App) -> Act {
+    let visitor = Visitor { reference: app.random.reference(), ..Visitor::default() };
+    Act {
+        app: app.clone(),
+        actor: Actor { name: format!("operator {}", login_of_this_process()), visitor },
+        now: app.clock.now(),
+        deadline: app.patient_deadline(),
+    }
+}
+
+/// The name of the operating system's user, from the process itself: variables can say anything.
+fn login_of_this_process() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let (name, _, id) = (fields.next()?, fields.next()?, fields.next()?);
+        (id.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| format!("uid {uid}"))
+}
+
+/// A user, as commands name one.
+#[derive(Clone, Debug, clap::Args)]
+struct Who {
+    /// The Provider Code.
+    #[arg(long, value_name = "CODE")]
+    provider: String,
+    /// The Login Name.
+    #[arg(long, value_name = "NAME")]
+    login_name: String,
+}
+
+impl Who {
+    async fn find(&self, app: &App) -> anyhow::Result<Account> {
+        let provider = find_provider(app, &self.provider).await?;
+        let code = ProviderCode::parse(&provider.code).context("a stored Provider Code is damaged")?;
+        let found = match LoginName::parse(&self.login_name) {
+            Some(name) => users::by_name(&mut app.db.read().await?, &code, &name).await?,
+            None => None,
+        };
+        found.with_context(|| {
+            format!("there is no user {:?} in {}: see `connect-idp user list --provider {1}`", self.login_name, provider.code)
+        })
+    }
+}
+
+async fn find_provider(app: &App, code: &str) -> anyhow::Result<Provider> {
+    let found = providers::by_code(&mut app.db.read().await?, code).await?;
+    found.with_context(|| format!("there is no provider {code:?}: see `connect-idp provider list`"))
+}
+
+/// Says what became of switching something.
+fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: &str) -> anyhow::Result<()> {
+    match switched {
+        Switched::Done => console.say(format_args!("{subject} {done}.")),
+        Switched::Already => console.say(format_args!("{subject} {done} already; nothing changed.")),
+        Switched::NotFound => anyhow::bail!("{subject} is not there any more: list again and retry"),
+        Switched::OperatorRealm => anyhow::bail!("the operator realm cannot be switched: name an agency"),
+    }
+}
+
+/// The text of a file that a command names.
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}

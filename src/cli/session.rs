@@ -1,0 +1,71 @@
+//! `session`: the sessions of a user.
+
+use clap::Subcommand;
+
+use super::console::{Output, Row};
+use super::{Console, Who, act, say_switched};
+use crate::app::App;
+use crate::operations::act::Switched;
+use crate::operations::users;
+use crate::store::sessions;
+use crate::time::Timestamp;
+
+/// What can be done with sessions.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the open sessions of a user, newest first.
+    #[command(after_help = "Example: connect-idp session list --provider SUNRISE-IL --login-name amina")]
+    List {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// End one session of a user.
+    #[command(after_help = "Example: connect-idp session end --provider SUNRISE-IL --login-name amina --id 019…\n\n\
+                            To end them all: connect-idp user end-sessions")]
+    End {
+        #[command(flatten)]
+        who: Who,
+        /// The session's id, from `session list`.
+        #[arg(long)]
+        id: String,
+    },
+}
+
+pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<()> {
+    match verb {
+        Verb::List { who, output } => {
+            let user = who.find(app).await?;
+            let mut conn = app.db.read().await?;
+            let open = sessions::of_user(&mut conn, &user.id, app.clock.now()).await?;
+            let origins = sessions::origins(&mut conn, &user.id).await?;
+            let rows: Vec<Row> = open
+                .iter()
+                .map(|session| {
+                    let origin = origins.iter().find(|(id, ..)| *id == session.id);
+                    Row::default()
+                        .with("id", session.id.as_str())
+                        .with("login_type", session.method.login_type())
+                        .with("signed_in", Timestamp(session.created_at).rfc3339())
+                        .with("last_used", session.used_at.map(|at| Timestamp(at).rfc3339()))
+                        .with("ends", Timestamp(session.idle_until.min(session.expires_at)).rfc3339())
+                        .with("address", origin.map(|(_, address, _)| address.as_str()))
+                        .with("browser", origin.map(|(.., browser)| browser.as_str()))
+                })
+                .collect();
+            console.rows(output.format, &rows)
+        }
+        Verb::End { who, id } => {
+            let user = who.find(app).await?;
+            match users::end_session(&act(app), &user.provider_id, &user.id, id).await? {
+                Switched::Already => anyhow::bail!(
+                    "user {}/{} has no open session {id:?}: see `connect-idp session list`",
+                    user.provider_code,
+                    user.login_name
+                ),
+                other => say_switched(console, other, &format!("Session {id}"), "is ended"),
+            }
+        }
+    }
+}

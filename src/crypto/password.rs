@@ -1,0 +1,310 @@
+//! Argon2id on a bounded pool of threads of its own (G6): the async executor never hashes, memory has a ceiling, and
+//! overload is an answer ([`Busy`]) instead of a queue without end.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use argon2::password_hash::phc::{Output, ParamsString, PasswordHash, Salt};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq as _;
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::time::Random;
+
+/// Argon2id's cost (RFC 9106 §3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// Memory in KiB.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+}
+
+impl Cost {
+    fn params(self) -> Result<Params, argon2::Error> {
+        Params::new(self.memory_kib, self.iterations, self.parallelism, Some(32))
+    }
+}
+
+/// The bounds of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolLimits {
+    /// Hashes at once; memory in use is at most this many times the cost.
+    pub threads: usize,
+    /// How many may wait.
+    pub queue: usize,
+    /// How long one may wait.
+    pub patience: Duration,
+}
+
+/// The pool is full, or the wait grew too long: nothing was hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+/// What a comparison found.
+#[derive(Debug)]
+pub struct Checked {
+    /// Whether the password is the one the hash was made from.
+    pub matches: bool,
+    /// A new hash of the same password, when the stored one was made with another cost.
+    pub rehashed: Option<String>,
+}
+
+/// The threads that hash. Dropping the last handle ends them.
+pub struct HashPool {
+    shared: Arc<Shared>,
+    cost: Cost,
+    random: Random,
+    dummy: String,
+}
+
+impl fmt::Debug for HashPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HashPool({:?})", self.cost)
+    }
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    limits: PoolLimits,
+}
+
+struct Queue {
+    jobs: VecDeque<Job>,
+    idle: usize,
+    closed: bool,
+}
+
+struct Job {
+    since: Instant,
+    run: Box<dyn FnOnce(&mut Memory) + Send>,
+}
+
+type Memory = Vec<Block>;
+
+impl HashPool {
+    /// Starts the threads, at a lower priority than the rest of the process.
+    ///
+    /// # Errors
+    /// When the cost is outside Argon2's own bounds, or a thread cannot be started.
+    pub fn start(cost: Cost, limits: PoolLimits, random: Random) -> anyhow::Result<Self> {
+        cost.params().map_err(|error| anyhow::anyhow!("the [password] cost is not one of Argon2's: {error}"))?;
+        let queue = Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, closed: false });
+        let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits });
+        for number in 0..limits.threads {
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name(format!("argon2-{number}")).spawn(move || shared.work())?;
+        }
+        let salt = random.bytes::<16>();
+        let dummy = encode(cost, &salt, &[0; 32])?;
+        Ok(Self { shared, cost, random, dummy })
+    }
+
+    /// Hashes a prepared password into a PHC string with the current cost.
+    ///
+    /// # Errors
+    /// [`Busy`] when the pool has no room.
+    pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
+        let (cost, salt) = (self.cost, self.random.bytes::<16>());
+        self.run(move |memory| hash(cost, &salt, &password, memory)).await
+    }
+
+    /// Compares a prepared password with a PHC string. Without one a hash of the same cost is made all the same, and
+    /// nothing matches: the time taken does not say which accounts exist (G5).
+    ///
+    /// # Errors
+    /// [`Busy`] when the pool has no room.
+    pub async fn verify(&self, password: Zeroizing<String>, phc: Option<String>) -> Result<Checked, Busy> {
+        let (cost, salt) = (self.cost, self.random.bytes::<16>());
+        let (known, phc) = (phc.is_some(), phc.unwrap_or_else(|| self.dummy.clone()));
+        self.run(move |memory| {
+            let (matches, stored_cost) = compare(&phc, &password, memory);
+            let matches = matches && known;
+            let stale = matches && stored_cost != Some(cost);
+            Checked { matches, rehashed: stale.then(|| hash(cost, &salt, &password, memory)) }
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T, Busy> {
+        let (answer, result) = oneshot::channel();
+        self.shared.push(Box::new(move |memory| drop(answer.send(work(memory)))))?;
+        // The sender is dropped unsent when the job waited longer than patience allows.
+        result.await.map_err(|_| Busy)
+    }
+}
+
+impl Drop for HashPool {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a queue's patience counts on the monotonic clock")]
+    fn push(&self, run: Box<dyn FnOnce(&mut Memory) + Send>) -> Result<(), Busy> {
+        let mut queue = self.lock();
+        // A thread that waits takes a job before it could count as queued.
+        if queue.jobs.len() >= self.limits.queue + queue.idle {
+            return Err(Busy);
+        }
+        queue.jobs.push_back(Job { since: Instant::now(), run });
+        drop(queue);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    fn work(&self) {
+        // Best effort: without the priority the pool works the same, only less politely.
+        let _ = rustix::process::nice(5);
+        let mut memory = Memory::new();
+        while let Some(job) = self.next(&mut memory) {
+            if job.since.elapsed() <= self.limits.patience {
+                (job.run)(&mut memory);
+            }
+        }
+    }
+
+    /// The next job; `None` when the pool is closed. Memory is kept between jobs and given back after a quiet while.
+    fn next(&self, memory: &mut Memory) -> Option<Job> {
+        const QUIET: Duration = Duration::from_secs(5);
+        let mut queue = self.lock();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue.idle += 1;
+            let (guard, timeout) = self.wake.wait_timeout(queue, QUIET).unwrap_or_else(PoisonError::into_inner);
+            queue = guard;
+            queue.idle -= 1;
+            if timeout.timed_out() && queue.jobs.is_empty() {
+                *memory = Memory::new();
+            }
+        }
+    }
+}
+
+fn hash(cost: Cost, salt: &[u8], password: &str, memory: &mut Memory) -> String {
+    let params = cost.params().expect("checked when the pool was started");
+    let output = fill(&params, Algorithm::Argon2id, Version::V0x13, salt, password, memory);
+    encode(cost, salt, &output[..]).expect("a 16-byte salt and a 32-byte output fit a PHC string")
+}
+
+fn encode(cost: Cost, salt: &[u8], output: &[u8]) -> anyhow::Result<String> {
+    let invalid = |_| anyhow::anyhow!("not a PHC string");
+    let params = cost.params().map_err(|_| anyhow::anyhow!("not a cost"))?;
+    let phc = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).map_err(|_| anyhow::anyhow!("not a cost"))?,
+        salt: Some(Salt::new(salt).map_err(invalid)?),
+        hash: Some(Output::new(output).map_err(invalid)?),
+    };
+    Ok(phc.to_string())
+}
+
+fn fill(
+    params: &Params,
+    algorithm: Algorithm,
+    version: Version,
+    salt: &[u8],
+    password: &str,
+    memory: &mut Memory,
+) -> Zeroizing<[u8; 32]> {
+    let blocks = params.block_count();
+    memory.resize(blocks.max(memory.len()), Block::default());
+    let mut output = Zeroizing::new([0; 32]);
+    Argon2::new(algorithm, version, params.clone())
+        .hash_password_into_with_memory(password.as_bytes(), salt, &mut *output, &mut memory[..blocks])
+        .expect("salt and output lengths are within Argon2's bounds");
+    output
+}
+
+/// Whether a PHC string is one that [`HashPool::verify`] can compare: Argon2 with a 32-byte output.
+#[must_use]
+pub fn is_usable_hash(phc: &str) -> bool {
+    parse(phc).is_some()
+}
+
+type Parsed = (Params, Algorithm, Version, Vec<u8>, Vec<u8>);
+
+fn parse(phc: &str) -> Option<Parsed> {
+    let hash = PasswordHash::new(phc).ok()?;
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash.version.map_or(Some(Version::V0x13), |v| Version::try_from(v).ok())?;
+    let params = Params::try_from(&hash).ok()?;
+    let (salt, output) = (hash.salt?, hash.hash?);
+    let bounded = params.m_cost() <= 1 << 20 && params.t_cost() <= 64;
+    (output.len() == 32 && bounded).then(|| (params, algorithm, version, salt.to_vec(), output.as_bytes().to_vec()))
+}
+
+fn compare(phc: &str, password: &str, memory: &mut Memory) -> (bool, Option<Cost>) {
+    let Some((params, algorithm, version, salt, expected)) = parse(phc) else {
+        return (false, None);
+    };
+    let found = fill(&params, algorithm, version, &salt, password, memory);
+    let current = algorithm == Algorithm::Argon2id && version == Version::V0x13;
+    let cost = Cost { memory_kib: params.m_cost(), iterations: params.t_cost(), parallelism: params.p_cost() };
+    (found.ct_eq(&expected[..]).into(), current.then_some(cost))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHEAP: Cost = Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
+
+    fn pool(cost: Cost, threads: usize, queue: usize) -> HashPool {
+        let limits = PoolLimits { threads, queue, patience: Duration::from_secs(20) };
+        HashPool::start(cost, limits, Random::System).unwrap()
+    }
+
+    fn secret(text: &str) -> Zeroizing<String> {
+        Zeroizing::new(text.to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_password_matches_its_own_hash_alone() {
+        let pool = pool(CHEAP, 2, 8);
+        let phc = pool.hash(secret("Correct-Horse-9")).await.unwrap();
+        assert!(phc.starts_with("$argon2id$v=19$m=64,t=1,p=1$"));
+        let right = pool.verify(secret("Correct-Horse-9"), Some(phc.clone())).await.unwrap();
+        assert!(right.matches && right.rehashed.is_none());
+        assert!(!pool.verify(secret("correct-horse-9"), Some(phc)).await.unwrap().matches);
+        assert!(!pool.verify(secret(""), None).await.unwrap().matches);
+        assert!(!pool.verify(secret("x"), Some("not a hash".into())).await.unwrap().matches);
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_another_cost_is_made_anew_when_the_password_is_right() {
+        let old = pool(CHEAP, 1, 8).hash(secret("Correct-Horse-9")).await.unwrap();
+        let pool = pool(Cost { iterations: 2, ..CHEAP }, 1, 8);
+        let checked = pool.verify(secret("Correct-Horse-9"), Some(old.clone())).await.unwrap();
+        assert!(checked.rehashed.unwrap().contains("t=2"));
+        assert!(pool.verify(secret("wrong"), Some(old)).await.unwrap().rehashed.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_full_pool_says_so_at_once() {
+        let pool = pool(Cost { memory_kib: 8192, iterations: 4, parallelism: 1 }, 1, 1);
+        let storm = (0..40).map(|_| pool.verify(secret("x"), None));
+        let answers = futures_util::future::join_all(storm).await;
+        assert!(answers.iter().any(Result::is_ok));
+        assert!(answers.iter().any(|a| matches!(a, Err(Busy))));
+    }
+}

@@ -1,0 +1,119 @@
+//! Secrets that keep quiet, their digests, and the server's own secrets derived from the key-encryption key (G13).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use crate::time::Random;
+
+/// 32 bytes nobody may see: no `Display`, no `Serialize`, equality in constant time.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&*other.0).into()
+    }
+}
+
+impl Eq for Secret {}
+
+impl Secret {
+    /// A new unpredictable secret.
+    #[must_use]
+    pub fn random(random: &Random) -> Self {
+        Self(Zeroizing::new(random.bytes()))
+    }
+
+    /// A secret from its bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// Reads what [`Secret::reveal`] wrote; `None` for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Self::from_bytes(bytes.try_into().ok()?))
+    }
+
+    /// Unpadded base64url, 43 characters: for the one cookie or token that carries it, never for a log.
+    #[must_use]
+    pub fn reveal(&self) -> String {
+        URL_SAFE_NO_PAD.encode(*self.0)
+    }
+
+    /// SHA-256 of the bytes as base64url: all that the database ever sees.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        digest(*self.0)
+    }
+
+    /// Another secret for one purpose (HKDF-SHA256, RFC 5869): the same again from the same secret, and no way back.
+    ///
+    /// # Panics
+    /// Never: 32 bytes are within HKDF-SHA256's limit.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> Self {
+        let mut bytes = [0; 32];
+        Hkdf::<Sha256>::new(None, &*self.0)
+            .expand(purpose.as_bytes(), &mut bytes)
+            .expect("32 bytes are within HKDF-SHA256's limit");
+        Self::from_bytes(bytes)
+    }
+
+    /// HMAC-SHA256 of several texts under this secret as base64url. Lengths are hashed too, so parts cannot shift.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
+    #[must_use]
+    pub fn keyed_hash(&self, parts: &[&str]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    }
+}
+
+/// SHA-256 as base64url.
+#[must_use]
+pub fn digest(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_survives_its_cookie_and_prints_nothing() {
+        let secret = Secret::random(&Random::seeded(1));
+        assert_eq!(Secret::parse(&secret.reveal()), Some(secret.clone()));
+        assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert_eq!(Secret::parse("short"), None);
+        assert_eq!(Secret::parse(&format!("{}=", secret.reveal())), None);
+    }
+
+    #[test]
+    fn derived_secrets_differ_by_purpose_and_hashes_by_parts() {
+        let secret = Secret::from_bytes([7; 32]);
+        assert_ne!(secret.derive("a"), secret.derive("b"));
+        assert_eq!(secret.derive("a"), secret.derive("a"));
+        assert_ne!(secret.keyed_hash(&["ab", "c"]), secret.keyed_hash(&["a", "bc"]));
+    }
+}

@@ -1,0 +1,57 @@
+//! `GET /`: the Dashboard.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::view::{ActivityView, browser};
+use crate::app::App;
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::session::SignedIn;
+
+/// How many records the Dashboard shows.
+const RECENT: i64 = 5;
+
+#[derive(Template)]
+#[template(path = "dashboard/home.html")]
+struct HomePage {
+    page: Page,
+    last_sign_in: Option<SignInView>,
+    activity: Vec<ActivityView>,
+}
+
+struct SignInView {
+    when: String,
+    login_type: &'static str,
+    note: Option<&'static str>,
+    address: String,
+    browser: String,
+}
+
+/// `GET /`
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
+    let session = &signed_in.session;
+    let mut conn = app.db.read().await?;
+    let previous = store::sessions::previous(&mut conn, &session.user_id, &session.id).await?;
+    let recent = store::activity::of_user(&mut conn, &session.user_id, None, RECENT).await?;
+    drop(conn);
+    let zone = &session.time_zone;
+    let template = HomePage {
+        page: Page::of(&app, "Dashboard", session),
+        last_sign_in: previous.map(|previous| SignInView {
+            when: Timestamp(previous.created_at).in_zone(zone),
+            login_type: previous.method.login_type(),
+            note: previous.method.note(),
+            address: previous.address,
+            browser: browser(&previous.browser),
+        }),
+        activity: recent.into_iter().map(|record| ActivityView::of(record, zone)).collect(),
+    };
+    Ok(respond(StatusCode::OK, Shape::Inside, &template))
+}

@@ -1,0 +1,139 @@
+//! `GET /sessions`: where I am signed in, and ending it.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::{Redirect, Response};
+use serde::Deserialize;
+
+use super::view::browser;
+use crate::app::App;
+use crate::model::event::{Event, Kind, Outcome};
+use crate::model::session::{EndReason, Session};
+use crate::operations::open_session::of_session;
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::session::SignedIn;
+
+#[derive(Template)]
+#[template(path = "dashboard/sessions.html")]
+struct SessionsPage {
+    page: Page,
+    sessions: Vec<SessionView>,
+    others: bool,
+    zone: String,
+    done: Option<&'static str>,
+}
+
+struct SessionView {
+    id: String,
+    current: bool,
+    started: String,
+    last_seen: String,
+    login_type: &'static str,
+    note: Option<&'static str>,
+    address: String,
+    browser: String,
+}
+
+/// The query: what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+/// `GET /sessions`
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(app: App, arrival: Arrival, signed_in: SignedIn, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+    let current = &signed_in.session;
+    let mut conn = app.db.read().await?;
+    let sessions = store::sessions::of_user(&mut conn, &current.user_id, arrival.now).await?;
+    let origins = store::sessions::origins(&mut conn, &current.user_id).await?;
+    drop(conn);
+    let mut origins: HashMap<String, (String, String)> =
+        origins.into_iter().map(|(id, address, browser)| (id, (address, browser))).collect();
+    let zone = &current.time_zone;
+    let sessions: Vec<SessionView> = sessions
+        .into_iter()
+        .map(|session| {
+            let (address, user_agent) = origins.remove(&session.id).unwrap_or_default();
+            SessionView {
+                current: session.id == current.id,
+                started: Timestamp(session.created_at).in_zone(zone),
+                last_seen: Timestamp(session.used_at.unwrap_or(session.created_at)).in_zone(zone),
+                login_type: session.method.login_type(),
+                note: session.method.note(),
+                address,
+                browser: browser(&user_agent),
+                id: session.id,
+            }
+        })
+        .collect();
+    let template = SessionsPage {
+        page: Page::of(&app, "My sessions", current),
+        others: sessions.iter().any(|session| !session.current),
+        sessions,
+        zone: zone.clone(),
+        done: match asked.done.as_deref() {
+            Some("ended") => Some("The session was ended."),
+            Some("others") => Some("All other sessions were ended."),
+            Some("password") => Some("Your password was changed. Your other sessions were ended."),
+            _ => None,
+        },
+    };
+    Ok(respond(StatusCode::OK, Shape::Inside, &template))
+}
+
+/// `POST /sessions/end`: one session of mine.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Redirect, PageError> {
+    let wanted = fields.take("session");
+    end_where(&app, &arrival, &signed_in.session, |session| session.id == wanted).await?;
+    Ok(Redirect::to("/sessions?done=ended"))
+}
+
+/// `POST /sessions/end-others`: every session of mine but this one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_others(app: App, arrival: Arrival, signed_in: SignedIn) -> Result<Redirect, PageError> {
+    end_where(&app, &arrival, &signed_in.session, |_| true).await?;
+    Ok(Redirect::to("/sessions?done=others"))
+}
+
+async fn end_where(
+    app: &App,
+    arrival: &Arrival,
+    current: &Session,
+    wanted: impl Fn(&Session) -> bool,
+) -> Result<(), store::Error> {
+    let (db, now) = (&app.db, arrival.now);
+    let found = store::sessions::of_user(&mut db.read().await?, &current.user_id, now).await?;
+    // Only the user's own sessions are looked through: another's id is as good as none.
+    let endings: Vec<(String, Event)> = found
+        .iter()
+        .filter(|session| session.id != current.id && wanted(session))
+        .map(|session| {
+            let event = Event::new(Kind::SessionEnded, Outcome::Success, "user", &arrival.visitor, now, &app.random);
+            (session.id.clone(), of_session(event, session).because("ended_from_another_session"))
+        })
+        .collect();
+    in_transaction!(db, app.ordinary_deadline(now), [endings], |tx| {
+        for (id, event) in &endings {
+            if store::sessions::end(tx, id, EndReason::EndedByUser, now).await? {
+                store::activity::record(tx, event).await?;
+            }
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,247 @@
+//! `GET /unified-login/complete?h=<id>`: from a pending handoff to a session, in one transaction before the deadline.
+//!
+//! A top-level GET, so the browser's Lax cookies come along: the old session's too. It may be repeated (a reload, a
+//! proxy's retry on another replica): the session's secret is derived from the handle, so a repeat finds it again.
+
+use axum::extract::Query;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use tokio::sync::oneshot;
+
+use super::receive::{judge_account, judge_lock, refuse, timeout};
+use super::refusal::Refusal;
+use super::settle;
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::session::Method;
+use crate::model::user::{Account, STRIKES};
+use crate::operations::open_session::{Browser, Opening, limits, open_session};
+use crate::store::handoffs::{Handoff, State};
+use crate::store::{self, Tx, in_transaction};
+use crate::time::{Deadline, Random, Timestamp};
+use crate::web::cookies::Cookie;
+use crate::web::error::PageError;
+use crate::web::layers::Arrival;
+use crate::web::return_to::ReturnTo;
+use crate::web::session::browser;
+
+/// The query: the handoff's id.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    h: Option<String>,
+}
+
+/// How the second step ends.
+#[derive(Clone, Debug)]
+enum Completed {
+    /// A session, now; and where to go.
+    Opened(Option<String>),
+    /// A session came of it before and still lives under its secret.
+    Again,
+    /// A session came of it before and is over: no cookie changes.
+    Over,
+    /// Refused.
+    Refused(Refusal),
+}
+
+/// `GET /unified-login/complete`
+pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
+    let id = asked.h.unwrap_or_default();
+    let cookie = Cookie::Handoff(id.clone());
+    let (Some(handle), Some(started)) = (cookie.read(&headers, &app.config), birth(&id)) else {
+        return refuse(&app, Refusal::HandleMissing, &arrival.visitor);
+    };
+    // No later than this even for an id that somebody made up; the row's own deadline is judged in the transaction.
+    let ends = started.after(timeout(&app)).min(arrival.now.after(timeout(&app)));
+    let deadline = if ends <= arrival.now { app.ordinary_deadline(arrival.now) } else { Deadline::at(ends, arrival.now) };
+    let secret = handle.derive("session");
+    let browser = browser(&headers, &app);
+    let had_pre_auth = browser.pre_auth.is_some();
+    let step = SecondStep { id, handle_hash: handle.digest(), secret_hash: secret.digest(), browser, visitor: arrival.visitor.clone() };
+    let completed = match complete_in_time(&app, step, deadline).await {
+        Ok(completed) => completed,
+        Err(error) => return PageError::HandoffUnavailable(error.to_string()).into_response(),
+    };
+    answer(&app, &completed, &secret, &cookie, had_pre_auth, &arrival.visitor)
+}
+
+/// When a handoff's clock started: the birth of its id.
+fn birth(id: &str) -> Option<Timestamp> {
+    let (seconds, nanos) = uuid::Uuid::parse_str(id).ok()?.get_timestamp()?.to_unix();
+    Some(Timestamp(i64::try_from(seconds).ok()?.checked_mul(1000)? + i64::from(nanos / 1_000_000)))
+}
+
+fn answer(app: &App, completed: &Completed, secret: &Secret, cookie: &Cookie, had_pre_auth: bool, visitor: &Visitor) -> Response {
+    let (mut response, sets_session) = match completed {
+        Completed::Refused(refusal) => {
+            let mut response = refuse(app, *refusal, visitor);
+            response.headers_mut().append(header::SET_COOKIE, cookie.clear(&app.config));
+            return response;
+        }
+        Completed::Opened(target) => {
+            app.metrics.sign_in(Method::Handoff.as_str(), "success");
+            (Redirect::to(&landing(target.as_deref())).into_response(), true)
+        }
+        Completed::Again => (Redirect::to("/").into_response(), true),
+        Completed::Over => (Redirect::to("/").into_response(), false),
+    };
+    if sets_session {
+        response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(secret, &app.config));
+        if had_pre_auth {
+            response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.clear(&app.config));
+        }
+    }
+    response
+}
+
+/// Where to land: the target if it is a path on this site, else the Dashboard.
+fn landing(target: Option<&str>) -> String {
+    match target.map(ReturnTo::parse_or_none) {
+        Some(Some(path)) => path.to_string(),
+        Some(None) => {
+            tracing::warn!("a handoff's target is no path on this site: landed on the Dashboard");
+            "/".into()
+        }
+        None => "/".into(),
+    }
+}
+
+#[derive(Clone, Debug)]
+struct SecondStep {
+    id: String,
+    handle_hash: String,
+    secret_hash: String,
+    browser: Browser,
+    visitor: Visitor,
+}
+
+/// Completes before the deadline, or says that it is late. The work goes on by itself: a session that came of it after
+/// the person was told otherwise is ended.
+async fn complete_in_time(app: &App, step: SecondStep, deadline: Deadline) -> Result<Completed, store::Error> {
+    let (answer, waiting) = oneshot::channel();
+    let app = app.clone();
+    tokio::spawn(async move {
+        let completed = complete(&app, &step, deadline).await;
+        let opened = matches!(completed, Ok(Completed::Opened(_)));
+        let late = matches!(completed, Err(store::Error::Late | store::Error::Stalled(_)));
+        if late {
+            deadline.reached().await;
+        }
+        let unheard = answer.send(completed).is_err();
+        let settled = match (opened, late) {
+            (true, _) if unheard => settle::end_unused(&app, &step.id).await,
+            (_, true) => settle::expire_pending(&app).await.map(drop),
+            _ => Ok(()),
+        };
+        if let Err(error) = settled {
+            tracing::warn!("a timed-out handoff is left to the sweep: {error}");
+        }
+    });
+    match deadline.run(waiting).await {
+        Some(Ok(Err(store::Error::Late | store::Error::Stalled(_)))) | None => Ok(Completed::Refused(Refusal::TimedOut)),
+        Some(Ok(completed)) => completed,
+        Some(Err(_)) => Err(store::Error::TaskDied),
+    }
+}
+
+async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Completed, store::Error> {
+    let (db, owned, step, now) = (&app.db, app.clone(), step.clone(), app.clock.now());
+    in_transaction!(db, deadline, [owned, step], |tx| {
+        let Some(handoff) = store::handoffs::hold(tx, &step.id, &step.handle_hash).await? else {
+            return Ok(Completed::Refused(Refusal::HandleMissing));
+        };
+        match handoff.state {
+            State::Completed => {
+                let lives = store::sessions::find(tx, &step.secret_hash, now).await?.is_some();
+                Ok(if lives { Completed::Again } else { Completed::Over })
+            }
+            State::Failed if Timestamp(handoff.deadline) <= now => Ok(Completed::Refused(Refusal::TimedOut)),
+            State::Failed => Ok(Completed::Refused(Refusal::ChangedMeanwhile)),
+            State::Pending => finish(&owned, tx, &handoff, &step, now).await,
+        }
+    })
+}
+
+/// The pending handoff becomes a session, or a recorded failure; nothing in between.
+async fn finish(app: &App, tx: &mut Tx, handoff: &Handoff, step: &SecondStep, now: Timestamp) -> Result<Completed, store::Error> {
+    if Timestamp(handoff.deadline) <= now {
+        let event = settle::timed_out(tx, handoff, now, &app.random).await?;
+        store::handoffs::settle(tx, &handoff.id, State::Failed).await?;
+        store::activity::record(tx, &event).await?;
+        return Ok(Completed::Refused(Refusal::TimedOut));
+    }
+    let Some(account) = store::users::by_id(tx, &handoff.user_id).await? else {
+        return Err(store::Error::Damaged(format!("handoff {} has no user", handoff.id)));
+    };
+    let refusal = match judge_again(tx, handoff, &account).await? {
+        Some(refusal) => Some(refusal),
+        None => tie(tx, handoff, now).await?,
+    };
+    if let Some(refusal) = refusal {
+        store::handoffs::settle(tx, &handoff.id, State::Failed).await?;
+        store::activity::record(tx, &refused(handoff, &account, refusal, step, now, &app.random)).await?;
+        return Ok(Completed::Refused(refusal));
+    }
+    store::handoffs::settle(tx, &handoff.id, State::Completed).await?;
+    open_session(tx, &opening(app, handoff, account, step), now).await?;
+    Ok(Completed::Opened(handoff.target.clone()))
+}
+
+/// Everything that may have changed since the first step is read again where it counts (G9).
+async fn judge_again(tx: &mut Tx, handoff: &Handoff, account: &Account) -> Result<Option<Refusal>, store::Error> {
+    if account.admin_locked {
+        return Ok(Some(Refusal::AdminLocked));
+    }
+    let same_user = account.epoch == handoff.user_epoch && account.provider_epoch == handoff.provider_epoch;
+    if let Some(refusal) = judge_account(account).or_else(|| (!same_user).then_some(Refusal::ChangedMeanwhile)) {
+        return Ok(Some(refusal));
+    }
+    if !store::issuers::still_trusted(tx, &handoff.issuer_id, handoff.issuer_epoch).await? {
+        return Ok(Some(Refusal::ChangedMeanwhile));
+    }
+    if store::strikes::hold(tx, &account.id).await? >= STRIKES {
+        return Ok(Some(Refusal::PasswordLocked));
+    }
+    Ok(judge_lock(account))
+}
+
+/// The first accepted handoff ties the issuer's `sub` to the user (U12).
+async fn tie(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<Option<Refusal>, store::Error> {
+    use store::issuers::{Tied, tie, tied};
+    let h = handoff;
+    let found = tied(tx, &h.issuer_id, &h.provider_id, &h.sub, &h.user_id).await?;
+    if found == Tied::No && !tie(tx, &h.issuer_id, &h.provider_id, &h.sub, &h.user_id, now).await? {
+        // Another handoff tied one of the two since we looked.
+        return Ok(Refusal::of_tie(tied(tx, &h.issuer_id, &h.provider_id, &h.sub, &h.user_id).await?));
+    }
+    Ok(Refusal::of_tie(found))
+}
+
+fn opening(app: &App, handoff: &Handoff, account: Account, step: &SecondStep) -> Opening {
+    let (idle, absolute) = limits(app, account.idle_minutes, account.absolute_hours);
+    Opening {
+        account,
+        method: Method::Handoff,
+        acr: handoff.acr.clone(),
+        amr: handoff.amr.clone(),
+        auth_time: Timestamp(handoff.auth_time),
+        issuer: Some((handoff.issuer_id.clone(), handoff.issuer_epoch)),
+        handoff_id: Some(handoff.id.clone()),
+        secret_hash: step.secret_hash.clone(),
+        browser: step.browser.clone(),
+        visitor: step.visitor.clone(),
+        idle,
+        absolute,
+        random: app.random.clone(),
+    }
+}
+
+fn refused(handoff: &Handoff, account: &Account, refusal: Refusal, step: &SecondStep, now: Timestamp, random: &Random) -> Event {
+    Event::new(Kind::SignIn, Outcome::Refused, "user", &step.visitor, now, random)
+        .by(Method::Handoff)
+        .about(account)
+        .because(refusal.as_str())
+        .of_handoff(&handoff.id)
+}

@@ -1,0 +1,46 @@
+//! Unified Login: a signed assertion from Therap Services becomes a session of our own within 30 seconds (U2 to U14).
+//!
+//! [`receive`] takes the POST and stores a pending handoff; [`complete`] turns it into a session; [`settle`] ends what
+//! neither could; [`explain`] says of an assertion what they would say.
+
+pub mod assertion;
+pub mod complete;
+pub mod explain;
+pub mod receive;
+pub mod refusal;
+pub mod settle;
+pub mod trust;
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::web::page::{Page, Shape, respond};
+use refusal::Message;
+
+/// The purpose under which a `jti` is claimed.
+pub(crate) const CLAIM: &str = "handoff";
+/// The purpose under which the first repeat of an assertion is claimed: it is recorded, later ones are counted.
+pub(crate) const REPEAT: &str = "handoff repeat";
+/// The purpose under which a trustedly signed assertion without a usable `jti` is recorded once.
+pub(crate) const MALFORMED: &str = "handoff malformed";
+
+/// The page of a refused handoff (U10).
+#[derive(Template)]
+#[template(path = "handoff/refused.html")]
+struct RefusedPage {
+    page: Page,
+    message: &'static str,
+    reference: String,
+}
+
+/// 403 and the page: never 408, which browsers silently repeat.
+fn refused_page(app: &App, message: Message, reference: &str) -> Response {
+    let template = RefusedPage {
+        page: Page::new(app, "Sign-in refused"),
+        message: message.text(),
+        reference: reference.to_owned(),
+    };
+    respond(StatusCode::FORBIDDEN, Shape::Entrance, &template)
+}

@@ -1,0 +1,94 @@
+//! What runs by itself: sweeping what nobody finished, forgetting what is over, looking after issuers' keys.
+//!
+//! Every step is safe to run on several replicas at once: each row is settled by whoever's statement changes it.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::handoff::{settle, trust};
+use crate::store::{self, in_transaction};
+
+/// How often what nobody finished is settled.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// How often what is over is forgotten, and keys are fetched again, in sweeps.
+const PURGE_EVERY: u32 = 30;
+const REFETCH_EVERY: u32 = 300;
+/// Single use is remembered this long, so that a replica with a slow clock never finds it gone (G2).
+const REMEMBER: Duration = Duration::from_hours(24);
+/// A session is kept this long after its absolute limit, for the record and the invariants.
+const KEEP_SESSIONS: Duration = Duration::from_hours(48);
+/// Rows one purge takes at a time.
+const BATCH: i64 = 500;
+/// Names that are nobody's are remembered up to this many (G5, G22).
+const PHANTOM_CAP: i64 = 100_000;
+
+/// Runs until `stop` says so.
+pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for round in 0_u32.. {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stop.changed() => return,
+        }
+        report("sweep", sweep(&app).await);
+        if round % PURGE_EVERY == 0 {
+            report("purge", purge(&app).await);
+        }
+        if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
+            report("key refresh", refetch(&app).await);
+        }
+    }
+}
+
+fn report(job: &str, done: Result<(), store::Error>) {
+    if let Err(error) = done {
+        tracing::warn!("the {job} could not run and will be tried again: {error}");
+    }
+}
+
+/// Settles handoffs that nobody completed and sessions that nobody was given (U8).
+///
+/// # Errors
+/// When the database fails; the next sweep tries again.
+pub async fn sweep(app: &App) -> Result<(), store::Error> {
+    let expired = settle::expire_pending(app).await?;
+    let ended = settle::end_never_given(app).await?;
+    if expired + ended > 0 {
+        tracing::info!(expired, ended, "the sweep settled {expired} handoffs and ended {ended} sessions that nobody was given");
+    }
+    Ok(())
+}
+
+/// Forgets what is over, in small batches.
+///
+/// # Errors
+/// When the database fails; the next purge tries again.
+pub async fn purge(app: &App) -> Result<(), store::Error> {
+    let (db, now) = (&app.db, app.clock.now());
+    loop {
+        let gone = in_transaction!(db, app.patient_deadline(), [], |tx| {
+            let single_use = store::single_use::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let strikes = store::strikes::purge(tx, now, PHANTOM_CAP, BATCH).await?;
+            let pre_auths = store::pre_auths::purge(tx, now, BATCH).await?;
+            let handoffs = store::handoffs::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let sessions = store::sessions::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
+            Ok([single_use, strikes, pre_auths, handoffs, sessions].into_iter().max().unwrap_or(0))
+        })?;
+        if i64::try_from(gone).unwrap_or(i64::MAX) < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn refetch(app: &App) -> Result<(), store::Error> {
+    let now = app.clock.now();
+    for trusted in &trust::snapshot(app, now).await?.issuers {
+        if trusted.issuer.enabled {
+            trust::refetch(app, &trusted.issuer, now).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! connect-idp: the sign-in service of Therap Connect. **This page is the map.**
+//!
+//! # Words
+//!
+//! - **provider**: an agency, the tenant, known by its Provider Code; or the reserved *operator realm*.
+//! - **user**: one person's account in one provider, known by Login Name.
+//! - **handoff**: the way in from Therap Services: a signed *assertion* that becomes a session here within 30 seconds.
+//! - **strike**: a wrong password that counts towards the lock; three in a row lock the account.
+//! - **session**: one browser signed in. Its `sid` outlives renewals, its secret does not.
+//! - **activity**: the lasting record of who signed in, how and from where, and of every administrative change.
+//! - **epoch**: a number on users, providers and issuers; what was born under an older one is dead.
+//! - **tie**: an issuer's stable `sub` bound to one of our users.
+//!
+//! # Floors
+//!
+//! A module uses only modules of the floors above its own; `tests/it/floors.rs` reads this list and checks.
+//!
+//! 1. [`time`]: instants, the clock, deadlines, randomness
+//! 2. [`crypto`]: the only place that names josekit, argon2 and OpenSSL
+//! 3. [`model`]: what things are; types that parse; no I/O
+//! 4. [`config`]: what the operator sets, checked at start
+//! 5. [`store`]: what is remembered; the only place that names sqlx
+//! 6. [`cache`]: what makes replicas quick, and may be lost
+//! 7. [`outbound`]: the one guarded HTTP client
+//! 8. [`metrics`]: what is counted
+//! 9. [`app`]: what a request may use
+//! 10. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
+//! 11. [`web`]: what a browser needs
+//! 12. [`login`], [`handoff`], [`dashboard`]: the features, side by side
+//! 13. [`jobs`]: what runs by itself
+//! 14. [`router`]: every route on one screen
+//! 15. [`serve`]: listen, drain, stop
+//! 16. [`cli`]: the command line
+//!
+//! # Three walkthroughs
+//!
+//! **A password.** `POST /login` → [`login::form`] reads the form → [`login::sign_in`] asks
+//! [`operations::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
+//! settled in the transaction of [`operations::open_session`] together with the session and its record → a cookie and
+//! a 303 to where the user was going.
+//!
+//! **A handoff.** `POST /unified-login` → [`handoff::receive`]: Origin, form, the strict verifier of
+//! [`handoff::assertion`], then one transaction: the `jti` is claimed, provider and user are judged, a pending handoff is
+//! stored → a cookie of its own and a 303 to `/unified-login/complete` → [`handoff::complete`]: one transaction before the
+//! deadline: pending becomes a session, recorded as "Login initiated from Therap Services" → 303 to the Dashboard.
+//!
+//! **An ending.** Logout ends one row of [`store::sessions`]. A lock, a deactivation or a reset
+//! ([`operations::users`]) bumps an epoch, and every session, pending handoff and half-done sign-in born before it is
+//! dead at its next use, on every replica. What nobody finished is settled by [`jobs`].
+
+pub mod time;
+
+pub mod crypto;
+
+pub mod model;
+
+pub mod config;
+
+pub mod store;
+
+pub mod cache;
+
+pub mod outbound;
+
+pub mod metrics;
+
+pub mod app;
+
+pub mod operations;
+
+pub mod web;
+
+pub mod login;
+
+pub mod handoff;
+
+pub mod dashboard;
+
+pub mod jobs;
+
+pub mod router;
+
+pub mod serve;
+
+pub mod cli;

@@ -1,0 +1,152 @@
+//! `GET` and `POST /password/change`: a new password at will, giving the current one (L8).
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use zeroize::Zeroizing;
+
+use super::update_password::{Judged, UpdatePage, busy, judge};
+use super::LOCKED;
+use crate::app::App;
+use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::session::{EndReason, Session};
+use crate::model::user::Account;
+use crate::operations::check_password::{Attempt, Checked, Proven, Settled, check_password};
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::session::SignedIn;
+
+const PATH: &str = "/password/change";
+
+/// `GET /password/change`
+pub async fn get(app: App, signed_in: SignedIn) -> Response {
+    respond(StatusCode::OK, Shape::Entrance, &blank(&app, &signed_in.session))
+}
+
+/// `GET /.well-known/change-password` (W3C, *A Well-Known URL for Changing Passwords*).
+pub async fn well_known() -> Redirect {
+    Redirect::to(PATH)
+}
+
+/// `POST /password/change`
+///
+/// # Errors
+/// When the database fails.
+pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Response, PageError> {
+    let session = signed_in.session;
+    let mut page = blank(&app, &session);
+    let found = store::users::by_id(&mut app.db.read().await?, &session.user_id).await?;
+    let account = found.ok_or(PageError::NotFound)?;
+    let current = fields.take_secret("current_password");
+    if current.is_empty() {
+        page.current_errors.push("Please enter your current password.".into());
+    }
+    let new = match judge(&app, &account, &mut fields, &mut page).await {
+        Some(Judged::Busy) => return Ok(busy(page)),
+        Some(Judged::New(password)) if page.current_errors.is_empty() => password,
+        _ => return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page)),
+    };
+    match change(&app, &session, &account, current, new, &arrival).await? {
+        Changed::Done => Ok(Redirect::to("/sessions?done=password").into_response()),
+        Changed::WrongCurrent => {
+            page.current_errors.push("The current password is not right.".into());
+            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page))
+        }
+        Changed::Locked => {
+            page.current_errors.push(LOCKED.into());
+            Ok(respond(StatusCode::FORBIDDEN, Shape::Entrance, &page))
+        }
+        Changed::Busy => Ok(busy(page)),
+    }
+}
+
+fn blank(app: &App, session: &Session) -> UpdatePage {
+    UpdatePage {
+        page: Page::new(app, "Change Password"),
+        action: PATH.into(),
+        heading: "Change Password",
+        intro: "Your other sessions end when the password changes. This one stays.",
+        login_name: session.login_name.clone(),
+        ask_current: true,
+        current_errors: Vec::new(),
+        new_errors: Vec::new(),
+        confirm_errors: Vec::new(),
+    }
+}
+
+enum Changed {
+    Done,
+    WrongCurrent,
+    Locked,
+    Busy,
+}
+
+/// One task, as a sign-in is: a wrong current password is a guess like any other (G4).
+async fn change(
+    app: &App,
+    session: &Session,
+    account: &Account,
+    current: Zeroizing<String>,
+    new: Zeroizing<String>,
+    arrival: &Arrival,
+) -> Result<Changed, store::Error> {
+    let attempt = Attempt {
+        provider_code: account.provider_code.clone(),
+        login_name: account.login_name.clone(),
+        password: current,
+        purpose: Kind::PasswordChanged,
+        visitor: arrival.visitor.clone(),
+    };
+    let (app, session, now) = (app.clone(), session.clone(), arrival.now);
+    let task = tokio::spawn(async move { decide(&app, &session, &attempt, new, now).await });
+    task.await.map_err(|_| store::Error::TaskDied)?
+}
+
+async fn decide(
+    app: &App,
+    session: &Session,
+    attempt: &Attempt,
+    new: Zeroizing<String>,
+    now: Timestamp,
+) -> Result<Changed, store::Error> {
+    let proven = match check_password(app, attempt, now).await? {
+        Checked::Right(proven) => proven,
+        Checked::Wrong => return Ok(Changed::WrongCurrent),
+        Checked::Locked => return Ok(Changed::Locked),
+        Checked::Busy => return Ok(Changed::Busy),
+    };
+    let Ok(hash) = app.hashes.hash(new).await else {
+        return Ok(Changed::Busy);
+    };
+    write(app, session, &proven, hash, &attempt.visitor).await
+}
+
+async fn write(
+    app: &App,
+    session: &Session,
+    proven: &Proven,
+    hash: String,
+    visitor: &Visitor,
+) -> Result<Changed, store::Error> {
+    let (db, now) = (&app.db, app.clock.now());
+    let (facts, account, session_id) = (proven.facts(), proven.account.clone(), session.id.clone());
+    let event = Event::new(Kind::PasswordChanged, Outcome::Success, "user", visitor, now, &app.random)
+        .about(&account)
+        .of_session(&session_id);
+    in_transaction!(db, app.ordinary_deadline(now), [facts, account, session_id, hash, event], |tx| {
+        store::users::lock_row(tx, &account.id).await?;
+        Ok(match Proven::settle(&facts, tx, now).await? {
+            Settled::Locked(_) => Changed::Locked,
+            Settled::Lapsed | Settled::Changed => Changed::Busy,
+            Settled::Good if !store::users::set_password(tx, &account, &hash).await? => Changed::Busy,
+            Settled::Good => {
+                store::sessions::end_all_but(tx, &account.id, &session_id, EndReason::PasswordChanged, now).await?;
+                store::activity::record(tx, &event).await?;
+                Changed::Done
+            }
+        })
+    })
+}

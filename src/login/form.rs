@@ -1,0 +1,140 @@
+//! `GET` and `POST /login`: the front door.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::sign_in::{SignIn, sign_in};
+use super::{BUSY, INVALID, LOCKED};
+use crate::app::App;
+use crate::model::event::Kind;
+use crate::operations::check_password::Attempt;
+use crate::web::cookies::Cookie;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond, respond_padded};
+use crate::web::return_to::ReturnTo;
+use crate::web::session::{browser, current, unfinished};
+
+/// The login page.
+#[derive(Template)]
+#[template(path = "login/form.html")]
+struct LoginPage {
+    page: Page,
+    error: Option<String>,
+    notice: Option<String>,
+    login_name: String,
+    login_name_error: Option<String>,
+    password_error: Option<String>,
+    provider_code: String,
+    provider_code_error: Option<String>,
+    return_to: String,
+}
+
+/// The query of `GET /login`.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    return_to: Option<String>,
+    logged_out: Option<String>,
+}
+
+/// `GET /login`: the page, or onwards for whoever is signed in already.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+    let browser = browser(&headers, &app);
+    let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
+    // An unfinished sign-in does not stand in the way here: somebody else may want to sign in.
+    let is_unfinished = unfinished(&app, &browser, arrival.now).await?.is_some();
+    if !is_unfinished && current(&app, &browser, arrival.now).await?.is_some() {
+        return Ok(Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response());
+    }
+    let mut page = blank(&app, return_to.as_ref());
+    page.notice = asked.logged_out.map(|_| "You have logged out. Please close this tab.".to_owned());
+    Ok(respond(StatusCode::OK, Shape::Entrance, &page))
+}
+
+/// `POST /login`: in, or the page again with what is wrong.
+///
+/// # Errors
+/// When the database fails.
+pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fields) -> Result<Response, PageError> {
+    let return_to = ReturnTo::parse_or_none(&fields.take("return_to"));
+    let mut page = blank(&app, return_to.as_ref());
+    page.login_name = fields.take("login_name");
+    page.provider_code = fields.take("provider_code");
+    let password = fields.take_secret("password");
+    if name_empty_fields(&mut page, &password) {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
+    }
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+        app.metrics.throttled();
+        page.error = Some(format!("Too many sign-ins from your network. Please try again in {seconds} seconds."));
+        return Ok(later(respond_padded(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page), seconds));
+    }
+    let attempt = Attempt {
+        provider_code: page.provider_code.clone(),
+        login_name: page.login_name.clone(),
+        password,
+        purpose: Kind::SignIn,
+        visitor: arrival.visitor.clone(),
+    };
+    match sign_in(&app, attempt, browser(&headers, &app), arrival.now).await? {
+        SignIn::Welcome(secret) => {
+            let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
+            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
+            if Cookie::PreAuth.read(&headers, &app.config).is_some() {
+                response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.clear(&app.config));
+            }
+            Ok(response)
+        }
+        SignIn::MustUpdate(secret) => {
+            let mut response = Redirect::to(&super::update_password::address(return_to.as_ref())).into_response();
+            response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.set(&secret, &app.config));
+            Ok(response)
+        }
+        SignIn::Refused => Ok(refused(page, StatusCode::FORBIDDEN, INVALID)),
+        SignIn::Locked => Ok(refused(page, StatusCode::FORBIDDEN, LOCKED)),
+        SignIn::Busy => {
+            app.metrics.busy();
+            Ok(later(refused(page, StatusCode::SERVICE_UNAVAILABLE, BUSY), 2))
+        }
+    }
+}
+
+fn blank(app: &App, return_to: Option<&ReturnTo>) -> LoginPage {
+    LoginPage {
+        page: Page::new(app, "Sign in"),
+        error: None,
+        notice: None,
+        login_name: String::new(),
+        login_name_error: None,
+        password_error: None,
+        provider_code: String::new(),
+        provider_code_error: None,
+        return_to: return_to.map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn name_empty_fields(page: &mut LoginPage, password: &Zeroizing<String>) -> bool {
+    let message = |empty: bool, text: &str| empty.then(|| text.to_owned());
+    page.login_name_error = message(page.login_name.is_empty(), "Please enter your Login Name.");
+    page.password_error = message(password.is_empty(), "Please enter your Password.");
+    page.provider_code_error = message(page.provider_code.is_empty(), "Please enter your Provider Code.");
+    page.login_name_error.is_some() || page.password_error.is_some() || page.provider_code_error.is_some()
+}
+
+fn refused(mut page: LoginPage, status: StatusCode, message: &str) -> Response {
+    page.error = Some(message.to_owned());
+    respond_padded(status, Shape::Entrance, &page)
+}
+
+fn later(mut response: Response, seconds: u64) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}

@@ -1,0 +1,15 @@
+//! Direct login: the form, the sign-in, the Update Password page, changing the password, and logging out (L1 to L11).
+
+pub mod change_password;
+pub mod forgot_password;
+pub mod form;
+pub mod logout;
+pub mod sign_in;
+pub mod update_password;
+
+/// What a locked account reads, whichever lock it is (L5).
+pub const LOCKED: &str = "Your account has been locked. Please contact your agency administrator.";
+/// What every other refusal reads (L3).
+pub const INVALID: &str = "Invalid Credentials";
+/// What overload reads.
+pub const BUSY: &str = "Therap Connect is busy right now. Please try again in a few seconds.";

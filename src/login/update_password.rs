@@ -1,0 +1,225 @@
+//! `GET` and `POST /password/update`: the forced update, before anything else (L7 to L9).
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::sign_in::opening;
+use super::{BUSY, LOCKED};
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::model::event::{Event, Kind, Outcome};
+use crate::model::password_rules;
+use crate::model::session::EndReason;
+use crate::model::user::{Account, STRIKES};
+use crate::operations::open_session::open_session;
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+use crate::web::cookies::Cookie;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::return_to::ReturnTo;
+use crate::web::session::{MustUpdate, browser};
+
+/// The page with two or three password fields, for the forced update and for the change at will.
+#[derive(Template)]
+#[template(path = "login/update_password.html")]
+pub(super) struct UpdatePage {
+    pub(super) page: Page,
+    pub(super) action: String,
+    pub(super) heading: &'static str,
+    pub(super) intro: &'static str,
+    pub(super) login_name: String,
+    pub(super) ask_current: bool,
+    pub(super) current_errors: Vec<String>,
+    pub(super) new_errors: Vec<String>,
+    pub(super) confirm_errors: Vec<String>,
+}
+
+/// The query of the page.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    return_to: Option<String>,
+}
+
+/// The page's address, remembering where the user was going.
+#[must_use]
+pub fn address(return_to: Option<&ReturnTo>) -> String {
+    return_to.map_or_else(
+        || "/password/update".to_owned(),
+        |path| {
+            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
+            format!("/password/update?{query}")
+        },
+    )
+}
+
+/// `GET /password/update`
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(app: App, proof: MustUpdate, uri: Uri) -> Result<Response, PageError> {
+    let account = account(&app, &proof).await?;
+    Ok(respond(StatusCode::OK, Shape::Entrance, &blank(&app, &account, &uri)))
+}
+
+/// `POST /password/update`: the new password, and with it the session.
+///
+/// # Errors
+/// When the database fails.
+pub async fn post(
+    app: App,
+    arrival: Arrival,
+    proof: MustUpdate,
+    headers: HeaderMap,
+    uri: Uri,
+    Query(asked): Query<Asked>,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let account = account(&app, &proof).await?;
+    let mut page = blank(&app, &account, &uri);
+    let Some(password) = judge(&app, &account, &mut fields, &mut page).await else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
+    };
+    let password = match password {
+        Judged::New(password) => password,
+        Judged::Busy => return Ok(busy(page)),
+    };
+    let Ok(hash) = app.hashes.hash(password).await else {
+        return Ok(busy(page));
+    };
+    let secret = Secret::random(&app.random);
+    let done = update(&app, &account, &proof, &arrival, browser(&headers, &app), hash, &secret).await?;
+    let clear = Cookie::PreAuth.clear(&app.config);
+    let mut response = match done {
+        Updated::SignedIn => {
+            let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
+            let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
+            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
+            response
+        }
+        Updated::Locked => {
+            page.new_errors.push(LOCKED.into());
+            return Ok(respond(StatusCode::FORBIDDEN, Shape::Entrance, &page));
+        }
+        // An admin reset the password again, or another tab was quicker.
+        Updated::Stale => Redirect::to("/login").into_response(),
+    };
+    response.headers_mut().append(header::SET_COOKIE, clear);
+    Ok(response)
+}
+
+async fn account(app: &App, proof: &MustUpdate) -> Result<Account, PageError> {
+    let found = store::users::by_id(&mut app.db.read().await?, &proof.pre_auth.user_id).await?;
+    found.ok_or(PageError::NotFound)
+}
+
+fn blank(app: &App, account: &Account, uri: &Uri) -> UpdatePage {
+    UpdatePage {
+        page: Page::new(app, "Update Password"),
+        action: uri.path_and_query().map_or("/password/update", |path| path.as_str()).to_owned(),
+        heading: "Update Password",
+        intro: "Your password is temporary. Choose a new one of your own to continue.",
+        login_name: account.login_name.clone(),
+        ask_current: false,
+        current_errors: Vec::new(),
+        new_errors: Vec::new(),
+        confirm_errors: Vec::new(),
+    }
+}
+
+pub(super) enum Judged {
+    /// Prepared, within the rules, and not the current one.
+    New(Zeroizing<String>),
+    /// The comparison with the current one found no room.
+    Busy,
+}
+
+/// Judges the two new-password fields; `None` when something is wrong, which then stands on the page (L8).
+pub(super) async fn judge(app: &App, account: &Account, fields: &mut Fields, page: &mut UpdatePage) -> Option<Judged> {
+    let (new, confirmation) = (fields.take_secret("new_password"), fields.take_secret("confirm_new_password"));
+    let checked = if new.is_empty() {
+        page.new_errors.push("Please enter a new password.".into());
+        None
+    } else {
+        match password_rules::check(&new) {
+            Ok(password) => Some(password),
+            Err(broken) => {
+                page.new_errors.extend(broken.iter().map(|rule| rule.message().to_owned()));
+                None
+            }
+        }
+    };
+    if confirmation.is_empty() {
+        page.confirm_errors.push("Please enter the new password again.".into());
+    } else if confirmation != new {
+        page.confirm_errors.push("The two new passwords are not the same.".into());
+    }
+    let password = checked?;
+    // Not a guess: whoever asks holds the current password already. It charges no strike.
+    match app.hashes.verify(password.clone(), Some(account.password_hash.clone())).await {
+        Err(_) => return page.confirm_errors.is_empty().then_some(Judged::Busy),
+        Ok(same) if same.matches => page.new_errors.push("The new password must differ from the current one.".into()),
+        Ok(_) => {}
+    }
+    (page.new_errors.is_empty() && page.confirm_errors.is_empty()).then_some(Judged::New(password))
+}
+
+pub(super) fn busy(mut page: UpdatePage) -> Response {
+    page.new_errors.push(BUSY.into());
+    let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, Shape::Entrance, &page);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("2"));
+    response
+}
+
+enum Updated {
+    SignedIn,
+    Locked,
+    Stale,
+}
+
+async fn update(
+    app: &App,
+    account: &Account,
+    proof: &MustUpdate,
+    arrival: &Arrival,
+    browser: crate::operations::open_session::Browser,
+    hash: String,
+    secret: &Secret,
+) -> Result<Updated, PageError> {
+    let now = app.clock.now();
+    let visitor = &arrival.visitor;
+    let unchanged = account.epoch == proof.pre_auth.user_epoch
+        && account.provider_epoch == proof.pre_auth.provider_epoch
+        && account.password_version == proof.pre_auth.password_version;
+    if !unchanged {
+        return Ok(Updated::Stale);
+    }
+    let pre_auth = browser.pre_auth.clone().unwrap_or_default();
+    let opening = opening(app, account, visitor, browser, secret, Timestamp(proof.pre_auth.auth_time));
+    let updated = Event::new(Kind::PasswordUpdated, Outcome::Success, "user", visitor, now, &app.random).about(account);
+    let (db, account) = (&app.db, account.clone());
+    let done = in_transaction!(db, app.ordinary_deadline(now), [account, hash, opening, updated, pre_auth], |tx| {
+        store::users::lock_row(tx, &account.id).await?;
+        let current = store::users::by_id(tx, &account.id).await?;
+        if store::strikes::hold(tx, &account.id).await? >= STRIKES {
+            return Ok(Updated::Locked);
+        }
+        let live = current.is_some_and(|c| c.is_live() && c.provider_epoch == account.provider_epoch);
+        let mine = store::pre_auths::remove(tx, &pre_auth).await?;
+        if !live || !mine || !store::users::set_password(tx, &account, &hash).await? {
+            return Ok(Updated::Stale);
+        }
+        let keep = opening.browser.session.as_deref();
+        store::sessions::end_others(tx, &account.id, keep, EndReason::PasswordChanged, now).await?;
+        store::activity::record(tx, &updated).await?;
+        open_session(tx, &opening, now).await?;
+        Ok(Updated::SignedIn)
+    })?;
+    Ok(done)
+}

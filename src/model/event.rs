@@ -1,0 +1,259 @@
+//! What User Activity records: typed, past tense, no secrets (A1).
+
+use super::session::Method;
+use super::user::Account;
+use super::words;
+use crate::time::{Random, Timestamp};
+
+/// From where a request came, as it is written down.
+#[derive(Clone, Debug, Default)]
+pub struct Visitor {
+    /// The client's address, behind trusted proxies the one they vouch for.
+    pub address: String,
+    /// `User-Agent`, shortened.
+    pub browser: String,
+    /// The reference number of this request.
+    pub reference: String,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Somebody tried to sign in, by either door.
+    SignIn,
+    /// A session was ended by its user.
+    Logout,
+    /// A session was ended by somebody else, or from elsewhere.
+    SessionEnded,
+    /// A user replaced a temporary password.
+    PasswordUpdated,
+    /// A user changed the password at will.
+    PasswordChanged,
+    /// An admin set a temporary password.
+    PasswordReset,
+    /// A lock was put on an account.
+    AccountLocked,
+    /// A lock was taken off an account.
+    AccountUnlocked,
+    /// A user came to be.
+    UserCreated,
+    /// A user's data were changed.
+    UserChanged,
+    /// A user was deactivated.
+    UserDeactivated,
+    /// A user was activated again.
+    UserReactivated,
+    /// An issuer's `sub` was tied to a user by an operator.
+    HandoffTied,
+    /// A tie was removed.
+    HandoffUntied,
+    /// A provider came to be.
+    ProviderCreated,
+    /// A provider's data were changed.
+    ProviderChanged,
+    /// A provider was deactivated.
+    ProviderDeactivated,
+    /// A provider was activated again.
+    ProviderReactivated,
+    /// A provider's Unified Login was switched.
+    UnifiedLoginChanged,
+    /// A trusted issuer came to be.
+    IssuerCreated,
+    /// A trusted issuer was changed.
+    IssuerChanged,
+    /// A trusted issuer was switched off.
+    IssuerDisabled,
+    /// A trusted issuer was switched on again.
+    IssuerEnabled,
+}
+words!(Kind {
+    SignIn = "sign_in",
+    Logout = "logout",
+    SessionEnded = "session_ended",
+    PasswordUpdated = "password_updated",
+    PasswordChanged = "password_changed",
+    PasswordReset = "password_reset",
+    AccountLocked = "account_locked",
+    AccountUnlocked = "account_unlocked",
+    UserCreated = "user_created",
+    UserChanged = "user_changed",
+    UserDeactivated = "user_deactivated",
+    UserReactivated = "user_reactivated",
+    HandoffTied = "handoff_tied",
+    HandoffUntied = "handoff_untied",
+    ProviderCreated = "provider_created",
+    ProviderChanged = "provider_changed",
+    ProviderDeactivated = "provider_deactivated",
+    ProviderReactivated = "provider_reactivated",
+    UnifiedLoginChanged = "unified_login_changed",
+    IssuerCreated = "issuer_created",
+    IssuerChanged = "issuer_changed",
+    IssuerDisabled = "issuer_disabled",
+    IssuerEnabled = "issuer_enabled",
+});
+
+impl Kind {
+    /// What a person reads.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::SignIn => "Sign in",
+            Self::Logout => "Logout",
+            Self::SessionEnded => "Session ended",
+            Self::PasswordUpdated => "Password updated",
+            Self::PasswordChanged => "Password changed",
+            Self::PasswordReset => "Password reset by an administrator",
+            Self::AccountLocked => "Account locked",
+            Self::AccountUnlocked => "Account unlocked",
+            Self::UserCreated => "Account created",
+            Self::UserChanged => "Account changed",
+            Self::UserDeactivated => "Account deactivated",
+            Self::UserReactivated => "Account reactivated",
+            Self::HandoffTied => "Therap Services account tied",
+            Self::HandoffUntied => "Therap Services account untied",
+            Self::ProviderCreated => "Provider created",
+            Self::ProviderChanged => "Provider changed",
+            Self::ProviderDeactivated => "Provider deactivated",
+            Self::ProviderReactivated => "Provider reactivated",
+            Self::UnifiedLoginChanged => "Unified Login changed",
+            Self::IssuerCreated => "Trusted issuer created",
+            Self::IssuerChanged => "Trusted issuer changed",
+            Self::IssuerDisabled => "Trusted issuer switched off",
+            Self::IssuerEnabled => "Trusted issuer switched on",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// As wished.
+    Success,
+    /// Refused, for the reason beside it.
+    Refused,
+    /// A right password that leads to the Update Password page, not yet to a session.
+    Unfinished,
+}
+words!(Outcome { Success = "success", Refused = "refused", Unfinished = "unfinished" });
+
+impl Outcome {
+    /// What a person reads.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Success => "Success",
+            Self::Refused => "Refused",
+            Self::Unfinished => "Password update required",
+        }
+    }
+}
+
+/// One record, before it has its place in the store.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// UUIDv7.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// The provider it belongs to, where one is known.
+    pub provider_id: Option<String>,
+    /// The provider's code, also where no such provider exists but a trusted issuer named it.
+    pub provider_code: Option<String>,
+    /// A code that may be a provider's: recorded only if one has it.
+    pub maybe_provider_code: Option<String>,
+    /// The user it is about.
+    pub user_id: Option<String>,
+    /// That user's Login Name, or the one a trusted issuer named.
+    pub login_name: Option<String>,
+    /// A keyed hash of a typed name that is nobody's (people type passwords there).
+    pub name_hash: Option<String>,
+    /// Who did it: `user`, `stranger`, `system`, `issuer …` or `operator …`.
+    pub actor: String,
+    /// What.
+    pub kind: Kind,
+    /// By which door.
+    pub method: Option<Method>,
+    /// What stands beneath the login type, or details of an administrative change.
+    pub note: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The true reason, for admins.
+    pub reason: Option<String>,
+    /// From where.
+    pub visitor: Visitor,
+    /// The session it made or ended.
+    pub session_id: Option<String>,
+    /// The handoff it settles.
+    pub handoff_id: Option<String>,
+}
+
+impl Event {
+    /// A record of something that happened now, with everything else still empty.
+    #[must_use]
+    pub fn new(kind: Kind, outcome: Outcome, actor: &str, visitor: &Visitor, now: Timestamp, random: &Random) -> Self {
+        Self {
+            id: random.id(now),
+            at: now,
+            provider_id: None,
+            provider_code: None,
+            maybe_provider_code: None,
+            user_id: None,
+            login_name: None,
+            name_hash: None,
+            actor: actor.to_owned(),
+            kind,
+            method: None,
+            note: None,
+            outcome,
+            reason: None,
+            visitor: visitor.clone(),
+            session_id: None,
+            handoff_id: None,
+        }
+    }
+
+    /// About this user.
+    #[must_use]
+    pub fn about(mut self, account: &Account) -> Self {
+        self.provider_id = Some(account.provider_id.clone());
+        self.provider_code = Some(account.provider_code.clone());
+        self.user_id = Some(account.id.clone());
+        self.login_name = Some(account.login_name.clone());
+        self
+    }
+
+    /// By this door.
+    #[must_use]
+    pub const fn by(mut self, method: Method) -> Self {
+        self.method = Some(method);
+        self
+    }
+
+    /// For this reason.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.to_owned());
+        self
+    }
+
+    /// With this note.
+    #[must_use]
+    pub fn noting(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// Of this session.
+    #[must_use]
+    pub fn of_session(mut self, session_id: &str) -> Self {
+        self.session_id = Some(session_id.to_owned());
+        self
+    }
+
+    /// Of this handoff.
+    #[must_use]
+    pub fn of_handoff(mut self, handoff_id: &str) -> Self {
+        self.handoff_id = Some(handoff_id.to_owned());
+        self
+    }
+}

@@ -1,0 +1,298 @@
+//! The only comparison of a password with an account (G4), with its strikes (G3) and its phantoms (G5).
+//!
+//! A guess waits its turn, owns a strike before its hash runs, and is answered only after the strike is settled: a
+//! wrong one here, a right one in the transaction of what it opens ([`Proven::settle`]).
+
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::login_name::LoginName;
+use crate::model::password_rules;
+use crate::model::provider::ProviderCode;
+use crate::model::session::Method;
+use crate::model::user::{Account, Lock, STRIKES};
+use crate::store::strikes::{Guessed, Reserved};
+use crate::store::{self, Tx, in_transaction};
+use crate::time::Timestamp;
+
+/// A slot not settled by then lapses without a strike: nothing was answered, so nothing was learnt.
+const SLOT_LIFE: Duration = Duration::from_secs(15);
+/// How long a guess waits for one of the three chances.
+const SLOT_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it looks, when other replicas hold the chances.
+const SLOT_RETRY: Duration = Duration::from_millis(25);
+/// A name that is nobody's forgets its strikes after this.
+const PHANTOM_LIFE: Duration = Duration::from_hours(24);
+
+/// What somebody typed.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// As typed; nothing is trimmed.
+    pub provider_code: String,
+    /// As typed.
+    pub login_name: String,
+    /// As typed.
+    pub password: Zeroizing<String>,
+    /// What the password is asked for: [`Kind::SignIn`] or [`Kind::PasswordChanged`].
+    pub purpose: Kind,
+    /// From where.
+    pub visitor: Visitor,
+}
+
+/// What came of it. Everything but `Right` and `Busy` is settled and recorded.
+#[expect(clippy::large_enum_variant, reason = "one value a sign-in, matched at once")]
+pub enum Checked {
+    /// The password is the account's; its strike is still in hand.
+    Right(Proven),
+    /// "Invalid Credentials", whatever was wrong.
+    Wrong,
+    /// "Your account has been locked…"
+    Locked,
+    /// Nothing was compared, or nothing may be answered: try again.
+    Busy,
+}
+
+/// A right password whose strike has yet to be given back.
+#[must_use = "a strike that is not settled keeps one of three chances for 15 seconds"]
+pub struct Proven {
+    /// Who it is, as read before the comparison.
+    pub account: Account,
+    slot: String,
+    rehashed: Option<String>,
+    // Holds this account's place in the queue until the strike is settled.
+    _turn: OwnedSemaphorePermit,
+}
+
+/// Compares a password with an account. Run it on a task that a closed connection cannot cancel.
+///
+/// # Errors
+/// When the database fails: then nothing was answered, and the strike lapses by itself.
+pub async fn check_password(app: &App, attempt: &Attempt, now: Timestamp) -> Result<Checked, store::Error> {
+    let subject = look_up(app, attempt).await?;
+    let Some(turn) = app.accounts.turn(subject.guessed.account()).await else {
+        return Ok(Checked::Busy);
+    };
+    let slot = match reserve(app, &subject.guessed, now).await? {
+        Reserved::Slot(slot) => slot,
+        Reserved::Wait => return Ok(Checked::Busy),
+        Reserved::Locked => return record_locked(app, attempt, &subject, Lock::Password).await,
+    };
+    let stored = subject.account.as_ref().map(|a| a.password_hash.clone());
+    let (password, preparable) = match password_rules::prepare(&attempt.password) {
+        Some(password) => (password, true),
+        // Refused characters: hashed all the same, so that the answer takes its time.
+        None => (attempt.password.clone(), false),
+    };
+    let Ok(checked) = app.hashes.verify(password, stored).await else {
+        give_back(app, &subject.guessed, &slot).await?;
+        return Ok(Checked::Busy);
+    };
+    match subject.account {
+        Some(account) if checked.matches && preparable => {
+            if account.temporary_is_over(app.clock.now()) {
+                return temporary_is_over(app, attempt, &account, slot).await;
+            }
+            Ok(Checked::Right(Proven { account, slot, rehashed: checked.rehashed, _turn: turn }))
+        }
+        account => settle_wrong(app, attempt, Subject { account, ..subject }, slot).await,
+    }
+}
+
+/// Whose password is guessed at, and the truth about it for the record.
+struct Subject {
+    /// An active user of an active provider.
+    account: Option<Account>,
+    guessed: Guessed,
+    /// Why it is nobody's, for admins.
+    reason: &'static str,
+    /// What the record may say of a refused try: a known user's row, whatever its state.
+    known: Option<Account>,
+}
+
+async fn look_up(app: &App, attempt: &Attempt) -> Result<Subject, store::Error> {
+    let code = ProviderCode::parse(&attempt.provider_code);
+    let name = LoginName::parse(&attempt.login_name);
+    let mut conn = app.db.read().await?;
+    let known = match (&code, &name) {
+        (Some(code), Some(name)) => store::users::by_name(&mut conn, code, name).await?,
+        _ => None,
+    };
+    if let Some(account) = known.as_ref().filter(|a| a.is_live()) {
+        let guessed = Guessed::User(account.id.clone());
+        return Ok(Subject { account: known.clone(), guessed, reason: "wrong_password", known });
+    }
+    let reason = match &known {
+        Some(account) if account.provider_active => "deactivated_user",
+        Some(_) => "inactive_provider",
+        None => "unknown_user_or_provider",
+    };
+    Ok(Subject { account: None, guessed: Guessed::Phantom(phantom(app, attempt, name.as_ref())), reason, known })
+}
+
+/// The account of a name that is nobody's: spellings that would be one account are one phantom.
+fn phantom(app: &App, attempt: &Attempt, name: Option<&LoginName>) -> String {
+    let folded = name.map_or_else(|| attempt.login_name.to_lowercase(), |n| n.key().to_owned());
+    app.name_key.keyed_hash(&["phantom", &folded, &attempt.provider_code])
+}
+
+async fn reserve(app: &App, guessed: &Guessed, started: Timestamp) -> Result<Reserved, store::Error> {
+    let db = &app.db;
+    loop {
+        let now = app.clock.now();
+        let deadline = app.ordinary_deadline(now);
+        let slot = app.random.id(now);
+        let guessed = guessed.clone();
+        let reserved = in_transaction!(db, deadline, [guessed, slot], |tx| {
+            store::strikes::reserve(tx, &guessed, &slot, now, now.after(SLOT_LIFE), now.after(PHANTOM_LIFE)).await
+        })?;
+        if reserved != Reserved::Wait || started.after(SLOT_PATIENCE) <= now {
+            return Ok(reserved);
+        }
+        tokio::time::sleep(SLOT_RETRY).await;
+    }
+}
+
+async fn give_back(app: &App, guessed: &Guessed, slot: &str) -> Result<(), store::Error> {
+    let (db, now) = (&app.db, app.clock.now());
+    let (account, slot) = (guessed.account().to_owned(), slot.to_owned());
+    in_transaction!(db, app.ordinary_deadline(now), [account, slot], |tx| {
+        store::strikes::release(tx, &account, &slot, now).await.map(drop)
+    })
+}
+
+async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: String) -> Result<Checked, store::Error> {
+    let (db, now) = (&app.db, app.clock.now());
+    let refused = refused(app, attempt, &subject, subject.reason, now);
+    let locked = subject.account.as_ref().map(|account| {
+        Event::new(Kind::AccountLocked, Outcome::Success, "system", &attempt.visitor, now, &app.random)
+            .about(account)
+            .because("three_wrong_passwords")
+    });
+    let account = subject.guessed.account().to_owned();
+    let admin_locked = subject.account.as_ref().is_some_and(|a| a.admin_locked);
+    let failures = in_transaction!(db, app.ordinary_deadline(now), [account, slot, refused, locked], |tx| {
+        if !store::strikes::release(tx, &account, &slot, now).await? {
+            return Ok(None);
+        }
+        let failures = store::strikes::count(tx, &account).await?;
+        store::activity::record(tx, &refused).await?;
+        if let Some(locked) = locked.filter(|_| failures >= STRIKES) {
+            store::activity::record(tx, &locked).await?;
+        }
+        Ok(Some(failures))
+    })?;
+    Ok(match failures {
+        None => Checked::Busy,
+        Some(failures) if failures >= STRIKES || admin_locked => Checked::Locked,
+        Some(_) => Checked::Wrong,
+    })
+}
+
+async fn temporary_is_over(app: &App, attempt: &Attempt, account: &Account, slot: String) -> Result<Checked, store::Error> {
+    let (db, now) = (&app.db, app.clock.now());
+    let event = Event::new(attempt.purpose, Outcome::Refused, "user", &attempt.visitor, now, &app.random)
+        .by(Method::Password)
+        .about(account)
+        .because("temporary_password_expired");
+    let id = account.id.clone();
+    let settled = in_transaction!(db, app.ordinary_deadline(now), [id, slot, event], |tx| {
+        let settled = store::strikes::release(tx, &id, &slot, now).await?;
+        if settled {
+            store::activity::record(tx, &event).await?;
+        }
+        Ok(settled)
+    })?;
+    Ok(if settled { Checked::Wrong } else { Checked::Busy })
+}
+
+async fn record_locked(app: &App, attempt: &Attempt, subject: &Subject, lock: Lock) -> Result<Checked, store::Error> {
+    let (db, now) = (&app.db, app.clock.now());
+    let reason = match (&subject.account, lock) {
+        (None, _) => subject.reason,
+        (Some(account), _) if account.admin_locked => "admin_locked",
+        (Some(_), Lock::Admin) => "admin_locked",
+        (Some(_), Lock::Password) => "password_locked",
+    };
+    let event = refused(app, attempt, subject, reason, now);
+    in_transaction!(db, app.ordinary_deadline(now), [event], |tx| store::activity::record(tx, &event).await)?;
+    Ok(Checked::Locked)
+}
+
+fn refused(app: &App, attempt: &Attempt, subject: &Subject, reason: &str, now: Timestamp) -> Event {
+    let actor = if subject.known.is_some() { "user" } else { "stranger" };
+    let event = Event::new(attempt.purpose, Outcome::Refused, actor, &attempt.visitor, now, &app.random)
+        .by(Method::Password)
+        .because(reason);
+    match &subject.known {
+        Some(account) => event.about(account),
+        // What was typed there may be a password (A1): a keyed hash tells repeats apart and nothing else.
+        None => Event {
+            maybe_provider_code: Some(attempt.provider_code.clone()).filter(|code| ProviderCode::parse(code).is_some()),
+            name_hash: Some(app.name_key.keyed_hash(&["typed", &attempt.login_name, &attempt.provider_code])),
+            ..event
+        },
+    }
+}
+
+/// What the transaction that opens something finds when it settles a right password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// All is as it was judged: go on.
+    Good,
+    /// A lock came in between.
+    Locked(Lock),
+    /// The account was deactivated or given another password in between.
+    Changed,
+    /// The strike lapsed: nothing may be answered.
+    Lapsed,
+}
+
+impl Proven {
+    /// Gives the strike back, clears the count, and looks once more whether the account is still the one that was
+    /// judged (G9): in the transaction that opens what the password was for.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn settle(facts: &SettleFacts, tx: &mut Tx, now: Timestamp) -> Result<Settled, store::Error> {
+        let account = &facts.account;
+        if !store::strikes::release(tx, &account.id, &facts.slot, now).await? {
+            return Ok(Settled::Lapsed);
+        }
+        let Some(current) = store::users::by_id(tx, &account.id).await? else {
+            return Ok(Settled::Changed);
+        };
+        if let Some(lock) = current.lock() {
+            return Ok(Settled::Locked(lock));
+        }
+        let same = current.is_live()
+            && current.epoch == account.epoch
+            && current.provider_epoch == account.provider_epoch
+            && current.password_version == account.password_version;
+        if !same {
+            return Ok(Settled::Changed);
+        }
+        store::strikes::clear(tx, &account.id).await?;
+        if let Some(hash) = &facts.rehashed {
+            store::users::rehash(tx, account, hash).await?;
+        }
+        Ok(Settled::Good)
+    }
+
+    /// What [`Proven::settle`] needs inside a transaction that may be tried twice.
+    #[must_use]
+    pub fn facts(&self) -> SettleFacts {
+        SettleFacts { account: self.account.clone(), slot: self.slot.clone(), rehashed: self.rehashed.clone() }
+    }
+}
+
+/// See [`Proven::facts`].
+#[derive(Clone, Debug)]
+pub struct SettleFacts {
+    account: Account,
+    slot: String,
+    rehashed: Option<String>,
+}

@@ -1,0 +1,19 @@
+//! What pages and commands all do, once: a rule, a store call, an event.
+
+pub mod act;
+pub mod check_password;
+pub mod issuers;
+pub mod open_session;
+pub mod providers;
+pub mod users;
+
+use crate::model::event::Visitor;
+
+/// Who does something on behalf of the house, and from where, as the record will say.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// `operator NAME` for a command, later an admin's name.
+    pub name: String,
+    /// From where, with the reference number.
+    pub visitor: Visitor,
+}

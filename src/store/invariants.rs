@@ -1,0 +1,115 @@
+//! What must hold of the stored rows whatever happened before, as SQL: `doctor` and the fault tests count violations.
+//!
+//! The schema's own constraints keep some of these already; they are counted all the same, so that a database restored
+//! or mended by hand is looked at too.
+
+use super::{Conn, Error, on};
+use crate::time::Timestamp;
+
+/// A claim, and a statement that counts the rows that break it.
+type Invariant = (&'static str, &'static str);
+
+const ALWAYS: &[Invariant] = &[
+    (
+        "each handoff assertion (issuer, jti) opened at most one session",
+        "SELECT COUNT(*) FROM (SELECT h.issuer_id, h.jti_hash FROM sessions s JOIN handoffs h ON h.id = s.handoff_id \
+         GROUP BY h.issuer_id, h.jti_hash HAVING COUNT(*) > 1) AS twice",
+    ),
+    (
+        "each session has exactly one record of success",
+        "SELECT COUNT(*) FROM sessions s WHERE (SELECT COUNT(*) FROM activity a WHERE a.session_id = s.id \
+         AND a.kind = 'sign_in' AND a.outcome = 'success' AND a.user_id = s.user_id) <> 1",
+    ),
+    (
+        "sessions of handoffs are recorded as \"Login initiated from Therap Services\", and no others are",
+        "SELECT COUNT(*) FROM sessions s JOIN activity a ON a.session_id = s.id AND a.kind = 'sign_in' \
+         AND a.outcome = 'success' WHERE (s.method = 'handoff') <> \
+         (COALESCE(a.note, '') = 'Login initiated from Therap Services' AND a.login_type = 'Unified Login')",
+    ),
+    (
+        "each handoff that was completed has exactly one record of success",
+        "SELECT COUNT(*) FROM handoffs h WHERE h.state = 'completed' AND (SELECT COUNT(*) FROM activity a \
+         WHERE a.handoff_id = h.id AND a.kind = 'sign_in' AND a.outcome = 'success') <> 1",
+    ),
+    (
+        "each handoff that failed has a record of it and no session in use",
+        "SELECT COUNT(*) FROM handoffs h WHERE h.state = 'failed' AND (NOT EXISTS (SELECT 1 FROM activity a \
+         WHERE a.handoff_id = h.id AND a.outcome = 'refused') \
+         OR EXISTS (SELECT 1 FROM sessions s WHERE s.handoff_id = h.id AND s.ended_at IS NULL))",
+    ),
+    (
+        "each user has a strike row of its own, with 0 to 3 wrong passwords",
+        "SELECT COUNT(*) FROM users u LEFT JOIN strikes s ON s.user_id = u.id \
+         WHERE s.account IS NULL OR s.account <> u.id OR s.failures < 0 OR s.failures > 3",
+    ),
+    (
+        "nobody who is locked by an administrator or deactivated has a session born since",
+        "SELECT COUNT(*) FROM sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
+         WHERE s.ended_at IS NULL AND s.user_epoch = u.epoch AND s.provider_epoch = p.epoch \
+         AND (u.admin_locked OR NOT u.active OR NOT p.active)",
+    ),
+    (
+        "nobody whose password must be updated has a session opened by password since",
+        "SELECT COUNT(*) FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.ended_at IS NULL \
+         AND s.user_epoch = u.epoch AND s.method = 'password' AND u.temporary_until IS NOT NULL",
+    ),
+    (
+        "no handoff opened a session of the operator realm",
+        "SELECT COUNT(*) FROM sessions s JOIN providers p ON p.id = s.provider_id \
+         WHERE s.method = 'handoff' AND p.kind = 'operator'",
+    ),
+    (
+        "each session belongs to its user's provider",
+        "SELECT COUNT(*) FROM sessions c JOIN users u ON u.id = c.user_id WHERE c.provider_id <> u.provider_id",
+    ),
+    (
+        "each handoff belongs to its user's provider",
+        "SELECT COUNT(*) FROM handoffs c JOIN users u ON u.id = c.user_id WHERE c.provider_id <> u.provider_id",
+    ),
+    (
+        "each session is of its handoff's user",
+        "SELECT COUNT(*) FROM sessions s JOIN handoffs h ON h.id = s.handoff_id \
+         WHERE s.user_id <> h.user_id OR s.provider_id <> h.provider_id OR s.issuer_id <> h.issuer_id",
+    ),
+    (
+        "each tie belongs to its user's provider",
+        "SELECT COUNT(*) FROM handoff_ties c JOIN users u ON u.id = c.user_id WHERE c.provider_id <> u.provider_id",
+    ),
+    (
+        "each record of activity belongs to its user's provider",
+        "SELECT COUNT(*) FROM activity c JOIN users u ON u.id = c.user_id \
+         WHERE c.provider_id IS NULL OR c.provider_id <> u.provider_id",
+    ),
+];
+
+/// Those that ask for the time: `$1` is now.
+const NOW: &[Invariant] = &[
+    (
+        // Sessions are kept for at least 24 hours.
+        "each record of success of the last 24 hours has its session",
+        "SELECT COUNT(*) FROM activity a WHERE a.kind = 'sign_in' AND a.outcome = 'success' AND a.at > $1 - 86400000 \
+         AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = a.session_id)",
+    ),
+    (
+        "no account has more than three guesses counted and in hand together",
+        "SELECT COUNT(*) FROM (SELECT s.account FROM strikes s JOIN strike_slots l ON l.account = s.account \
+         WHERE l.expires_at > $1 GROUP BY s.account, s.failures HAVING s.failures + COUNT(*) > 3) AS beyond",
+    ),
+];
+
+/// Each invariant with the number of rows that break it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn violations(conn: &mut Conn, now: Timestamp) -> Result<Vec<(&'static str, i64)>, Error> {
+    let mut found = Vec::with_capacity(ALWAYS.len() + NOW.len());
+    for (name, sql) in ALWAYS.iter().copied() {
+        let (count,): (i64,) = on!(conn, |c| sqlx::query_as(sql).fetch_one(c).await)?;
+        found.push((name, count));
+    }
+    for (name, sql) in NOW.iter().copied() {
+        let (count,): (i64,) = on!(conn, |c| sqlx::query_as(sql).bind(now.0).fetch_one(c).await)?;
+        found.push((name, count));
+    }
+    Ok(found)
+}

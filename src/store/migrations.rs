@@ -1,0 +1,24 @@
+//! The schema's history, embedded: the files of `migrations/`, in order. A released one is never edited (G23).
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{SqlSafeStr as _, SqlStr};
+
+const HISTORY: &[(i64, &str, &str)] =
+    &[(1, "foundation", include_str!("../../migrations/0001_foundation.sql"))];
+
+/// Runs what is missing, under the engine's own lock where it has one.
+pub(super) fn migrator(sqlite: bool) -> Migrator {
+    let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
+        let sql: SqlStr = (*sql).into_sql_str();
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    };
+    let mut migrator = Migrator::with_migrations(HISTORY.iter().map(migration).collect());
+    // SQLite has no advisory locks; who opens the file holds a file lock instead (app::open).
+    migrator.set_locking(!sqlite);
+    migrator
+}
+
+/// The version this program was made for.
+pub(super) fn newest() -> i64 {
+    HISTORY.iter().map(|(version, ..)| *version).max().unwrap_or(0)
+}

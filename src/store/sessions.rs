@@ -1,0 +1,255 @@
+//! Sessions. A row is usable while nothing has ended it, its times are not over, and every epoch it was born under
+//! still stands (G9).
+
+use super::{Conn, Error, Tx, from_row, on};
+use crate::model::session::{EndReason, Method, Session};
+use crate::time::Timestamp;
+
+from_row!(Session {
+    id, sid, user_id, provider_id, provider_code, provider_name, time_zone, idle_minutes, login_name, name, auth_time,
+    created_at, used_at, idle_until, expires_at,
+} parsed { user_type, method });
+
+/// A handoff's session that was never used within this time was never given to a browser (U8).
+pub const UNUSED_LIMIT_MS: i64 = 5 * 60 * 1000;
+
+/// The columns of a [`Session`] and the conditions of a usable one; `$1` is now.
+macro_rules! usable {
+    ($rest:literal) => {
+        concat!(
+            "SELECT s.id, s.sid, s.user_id, s.provider_id, p.code AS provider_code, p.name AS provider_name, p.time_zone, \
+             p.idle_minutes, u.login_name, u.name, u.user_type, s.method, s.auth_time, s.created_at, s.used_at, s.idle_until, \
+             s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
+             LEFT JOIN issuers i ON i.id = s.issuer_id \
+             WHERE s.ended_at IS NULL AND s.idle_until > $1 AND s.expires_at > $1 AND u.epoch = s.user_epoch AND u.active \
+             AND p.epoch = s.provider_epoch AND p.active AND (s.issuer_id IS NULL OR i.epoch = s.issuer_epoch) \
+             AND (s.method <> 'handoff' OR s.used_at IS NOT NULL OR s.created_at > $1 - 300000) ",
+            $rest
+        )
+    };
+}
+
+/// The usable session behind a secret.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<Session>, Error> {
+    const SQL: &str = usable!("AND s.secret_hash = $2");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).fetch_optional(c).await)?)
+}
+
+/// Every usable session of a user, newest first, with from where it was made.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn of_user(conn: &mut Conn, user_id: &str, now: Timestamp) -> Result<Vec<Session>, Error> {
+    const SQL: &str = usable!("AND s.user_id = $2 ORDER BY s.id DESC LIMIT 100");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(user_id).fetch_all(c).await)?)
+}
+
+/// From where a session was made: address and browser.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn origins(conn: &mut Conn, user_id: &str) -> Result<Vec<(String, String, String)>, Error> {
+    const SQL: &str = "SELECT id, address, browser FROM sessions WHERE user_id = $1 AND ended_at IS NULL";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(user_id).fetch_all(c).await)?)
+}
+
+/// Whether a secret's session was renewed after `since`: its browser is about to be given the new secret.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn was_renewed(conn: &mut Conn, secret_hash: &str, since: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "SELECT ended_at FROM sessions WHERE secret_hash = $1 AND end_reason = 'renewed' AND ended_at > $2";
+    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(secret_hash).bind(since.0).fetch_optional(c).await)?;
+    Ok(row.is_some())
+}
+
+/// The sign-in before this one: when and how.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn previous(conn: &mut Conn, user_id: &str, session_id: &str) -> Result<Option<Previous>, Error> {
+    const SQL: &str = "SELECT created_at, method, address, browser FROM sessions WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(user_id).bind(session_id).fetch_optional(c).await)?)
+}
+
+/// An earlier sign-in.
+#[derive(Clone, Debug)]
+pub struct Previous {
+    /// When (Unix ms).
+    pub created_at: i64,
+    /// By which door.
+    pub method: Method,
+    /// From which address.
+    pub address: String,
+    /// With which browser.
+    pub browser: String,
+}
+from_row!(Previous { created_at, address, browser } parsed { method });
+
+/// A session about to be opened.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// UUIDv7 of the row.
+    pub id: String,
+    /// As relying parties know it.
+    pub sid: String,
+    /// Digest of the cookie's secret.
+    pub secret_hash: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// The user's id.
+    pub user_id: String,
+    /// The user's epoch as judged.
+    pub user_epoch: i64,
+    /// The provider's epoch as judged.
+    pub provider_epoch: i64,
+    /// A handoff's issuer: id and epoch as judged.
+    pub issuer: Option<(String, i64)>,
+    /// A handoff's id.
+    pub handoff_id: Option<String>,
+    /// The door.
+    pub method: Method,
+    /// `acr`.
+    pub acr: String,
+    /// `amr`, a JSON array.
+    pub amr: Option<String>,
+    /// When credentials were checked (Unix ms).
+    pub auth_time: i64,
+    /// Over when unused until then.
+    pub idle_until: Timestamp,
+    /// Over then in any case.
+    pub expires_at: Timestamp,
+    /// The client's address.
+    pub address: String,
+    /// Its browser.
+    pub browser: String,
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn insert(tx: &mut Tx, session: &NewSession, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO sessions (id, sid, secret_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
+                       issuer_epoch, handoff_id, method, acr, amr, auth_time, created_at, idle_until, expires_at, address, browser) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+    let s = session;
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(&s.id)
+        .bind(&s.sid)
+        .bind(&s.secret_hash)
+        .bind(&s.provider_id)
+        .bind(&s.user_id)
+        .bind(s.user_epoch)
+        .bind(s.provider_epoch)
+        .bind(s.issuer.as_ref().map(|(id, _)| id))
+        .bind(s.issuer.as_ref().map(|(_, epoch)| *epoch))
+        .bind(&s.handoff_id)
+        .bind(s.method.as_str())
+        .bind(&s.acr)
+        .bind(&s.amr)
+        .bind(s.auth_time)
+        .bind(now.0)
+        .bind(s.idle_until.0)
+        .bind(s.expires_at.0)
+        .bind(&s.address)
+        .bind(&s.browser)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Notes that a session is used and moves its idle limit; never brings an ended one back.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp, idle_until: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE sessions SET used_at = $2, idle_until = $3 WHERE id = $1 AND ended_at IS NULL";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).bind(idle_until.0).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Ends one session; `false` when it was over already.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).bind(reason.as_str()).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// Ends every session of a user but the one under `keep`, a secret's digest; how many.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end_others(tx: &mut Tx, user_id: &str, keep: Option<&str>, reason: EndReason, now: Timestamp) -> Result<u64, Error> {
+    const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND secret_hash <> $4";
+    Ok(on!(tx, |c| sqlx::query(SQL)
+        .bind(user_id)
+        .bind(now.0)
+        .bind(reason.as_str())
+        .bind(keep.unwrap_or(""))
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?)
+}
+
+/// Ends every session of a user but this row; how many.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end_all_but(tx: &mut Tx, user_id: &str, keep_id: &str, reason: EndReason, now: Timestamp) -> Result<u64, Error> {
+    const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
+    Ok(on!(tx, |c| sqlx::query(SQL)
+        .bind(user_id)
+        .bind(now.0)
+        .bind(reason.as_str())
+        .bind(keep_id)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?)
+}
+
+/// The session of a handoff that nobody has used yet, held: the row id and user id.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn unused_of_handoff(tx: &mut Tx, handoff_id: &str) -> Result<Option<(String, String)>, Error> {
+    Ok(on!(tx, "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL" locking "FOR UPDATE",
+        |sql, c| sqlx::query_as(sql).bind(handoff_id).fetch_optional(c).await)?)
+}
+
+/// Handoff sessions made before `before` that nobody ever used: the handoffs' ids.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn never_given(conn: &mut Conn, before: Timestamp, batch: i64) -> Result<Vec<String>, Error> {
+    const SQL: &str = "SELECT handoff_id FROM sessions WHERE method = 'handoff' AND used_at IS NULL AND ended_at IS NULL \
+                       AND created_at <= $1 ORDER BY created_at LIMIT $2";
+    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(before.0).bind(batch).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Forgets a batch of sessions that were over before `before`; how many went.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
+    const SQL: &str = "DELETE FROM sessions WHERE id IN \
+                       (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+}
+
+/// The usable session with this id, if it is this user's.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn one_of_user(conn: &mut Conn, user_id: &str, id: &str, now: Timestamp) -> Result<Option<Session>, Error> {
+    const SQL: &str = usable!("AND s.user_id = $2 AND s.id = $3");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(user_id).bind(id).fetch_optional(c).await)?)
+}

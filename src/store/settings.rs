@@ -1,0 +1,23 @@
+//! Single facts about the installation.
+
+use super::{Conn, Error, Tx, on};
+
+/// The value of a fact.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT value FROM settings WHERE name = $1";
+    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(name).fetch_optional(c).await)?;
+    Ok(row.map(|(value,)| value))
+}
+
+/// Writes a fact down where none stands yet; `false` when one did.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn insert(tx: &mut Tx, name: &str, value: &str) -> Result<bool, Error> {
+    const SQL: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(name).bind(value).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}

@@ -1,0 +1,154 @@
+//! Strikes: how many wrong passwords in a row, and how many guesses are in hand right now (G3).
+//!
+//! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5): one table, one way.
+
+use super::{Error, Tx, on};
+use crate::model::user::STRIKES;
+use crate::time::Timestamp;
+
+/// What a guess was given before its hash runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// A slot: the guess owns a strike.
+    Slot(String),
+    /// Three were wrong already.
+    Locked,
+    /// As many guesses are in hand as could still be answered: wait.
+    Wait,
+}
+
+/// Whose strikes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Guessed {
+    /// A user's, by id.
+    User(String),
+    /// Nobody's, by keyed hash.
+    Phantom(String),
+}
+
+impl Guessed {
+    /// The key of the strike row.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        match self {
+            Self::User(account) | Self::Phantom(account) => account,
+        }
+    }
+}
+
+/// Gives a guess one of the three chances, if one is free. A phantom's row is made here, and begins anew when it lapsed.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn reserve(
+    tx: &mut Tx,
+    guessed: &Guessed,
+    slot: &str,
+    now: Timestamp,
+    slot_until: Timestamp,
+    phantom_until: Timestamp,
+) -> Result<Reserved, Error> {
+    // One statement for users and phantoms: it locks the row, makes a phantom's, and clears one that lapsed.
+    const TOUCH: &str = "INSERT INTO strikes (account, failures, lapses_at) VALUES ($1, 0, $3) ON CONFLICT (account) DO UPDATE SET \
+                         failures = CASE WHEN strikes.lapses_at <= $2 THEN 0 ELSE strikes.failures END, \
+                         lapses_at = CASE WHEN strikes.lapses_at <= $2 THEN $3 ELSE strikes.lapses_at END \
+                         RETURNING failures";
+    const TAKE: &str = "INSERT INTO strike_slots (id, account, expires_at) SELECT $1, $2, $3 WHERE $4 + \
+                        (SELECT COUNT(*) FROM strike_slots WHERE account = $2 AND expires_at > $5) < $6";
+    let account = guessed.account();
+    let (failures,): (i64,) = on!(tx, |c| sqlx::query_as(TOUCH)
+        .bind(account)
+        .bind(now.0)
+        .bind(phantom_until.0)
+        .fetch_one(c)
+        .await)?;
+    if failures >= STRIKES {
+        return Ok(Reserved::Locked);
+    }
+    let rows = on!(tx, |c| sqlx::query(TAKE)
+        .bind(slot)
+        .bind(account)
+        .bind(slot_until.0)
+        .bind(failures)
+        .bind(now.0)
+        .bind(STRIKES)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
+    Ok(if rows == 1 { Reserved::Slot(slot.to_owned()) } else { Reserved::Wait })
+}
+
+/// Takes the row's lock and gives the slot back; `false` when it lapsed meanwhile, and the guess must not be answered.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn release(tx: &mut Tx, account: &str, slot: &str, now: Timestamp) -> Result<bool, Error> {
+    const DROP: &str = "DELETE FROM strike_slots WHERE account = $1 AND (id = $2 OR expires_at <= $3) RETURNING id, expires_at";
+    lock(tx, account).await?;
+    let rows: Vec<(String, i64)> =
+        on!(tx, |c| sqlx::query_as(DROP).bind(account).bind(slot).bind(now.0).fetch_all(c).await)?;
+    Ok(rows.iter().any(|(id, expires_at)| id == slot && *expires_at > now.0))
+}
+
+async fn lock(tx: &mut Tx, account: &str) -> Result<(), Error> {
+    on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR UPDATE", |sql, c| sqlx::query(sql)
+        .bind(account)
+        .fetch_optional(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// One more wrong password; how many it is now.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn count(tx: &mut Tx, account: &str) -> Result<i64, Error> {
+    const SQL: &str = "UPDATE strikes SET failures = failures + 1 WHERE account = $1 AND failures < $2 RETURNING failures";
+    let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(SQL).bind(account).bind(STRIKES).fetch_optional(c).await)?;
+    Ok(row.map_or(STRIKES, |(failures,)| failures))
+}
+
+/// Back to none, after a right password, an unlock or a reset; how many there were.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn clear(tx: &mut Tx, account: &str) -> Result<i64, Error> {
+    const READ: &str = "SELECT failures FROM strikes WHERE account = $1";
+    const SQL: &str = "UPDATE strikes SET failures = 0 WHERE account = $1 AND failures > 0";
+    let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(READ).bind(account).fetch_optional(c).await)?;
+    let failures = row.map_or(0, |(failures,)| failures);
+    if failures > 0 {
+        on!(tx, |c| sqlx::query(SQL).bind(account).execute(c).await.map(drop))?;
+    }
+    Ok(failures)
+}
+
+/// How many wrong passwords stand against a user, held until this transaction ends: no lock can slip in between (G9).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hold(tx: &mut Tx, user_id: &str) -> Result<i64, Error> {
+    let row: Option<(i64,)> =
+        on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR SHARE", |sql, c| sqlx::query_as(sql)
+            .bind(user_id)
+            .fetch_optional(c)
+            .await)?;
+    row.map(|(failures,)| failures).ok_or_else(|| Error::Damaged(format!("user {user_id} has no strike row")))
+}
+
+/// Removes phantoms that lapsed, and the oldest beyond `cap`; how many went.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn purge(tx: &mut Tx, now: Timestamp, cap: i64, batch: i64) -> Result<u64, Error> {
+    const LAPSED: &str = "DELETE FROM strikes WHERE account IN \
+                          (SELECT account FROM strikes WHERE lapses_at <= $1 ORDER BY lapses_at LIMIT $2)";
+    const BEYOND: &str = "DELETE FROM strikes WHERE account IN \
+                          (SELECT account FROM strikes WHERE lapses_at IS NOT NULL ORDER BY lapses_at DESC LIMIT $2 OFFSET $1)";
+    const SLOTS: &str = "DELETE FROM strike_slots WHERE expires_at <= $1";
+    on!(tx, |c| sqlx::query(SLOTS).bind(now.0).execute(c).await.map(drop))?;
+    let lapsed = on!(tx, |c| sqlx::query(LAPSED).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    let beyond = on!(tx, |c| sqlx::query(BEYOND).bind(cap).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(lapsed + beyond)
+}

@@ -1,0 +1,245 @@
+//! Time and chance: instants as Unix milliseconds, the clock and the randomness that an [`App`](crate::app::App) holds.
+//!
+//! A request reads the clock once; everything below takes `now` (style, example 7). Ambient clocks and
+//! randomness are forbidden everywhere else by `clippy.toml`.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::{StdRng, SysRng};
+use rand::{Rng as _, SeedableRng as _, TryRng as _};
+
+/// An instant: whole milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The instant at a number of whole seconds since the epoch (a JWT `NumericDate`).
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    #[must_use]
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// This instant and `span` later.
+    #[must_use]
+    pub fn after(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(millis(span)))
+    }
+
+    /// This instant and `span` earlier.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(span)))
+    }
+
+    /// How long from this instant until `later`; zero when that is past.
+    #[must_use]
+    pub fn until(self, later: Self) -> Duration {
+        Duration::from_millis(u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0))
+    }
+
+    /// RFC 3339 in UTC with milliseconds, e.g. `2026-01-31T08:15:00.250Z`.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| String::from("out of range"), |t| format!("{t:.3}"))
+    }
+
+    /// For people: date, time and the zone's abbreviation in a named IANA zone; an unknown zone reads as UTC.
+    #[must_use]
+    pub fn in_zone(self, zone: &str) -> String {
+        let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+        jiff::Timestamp::from_millisecond(self.0).map_or_else(
+            |_| String::from("out of range"),
+            |t| t.to_zoned_datetime(zone).strftime("%b %-d, %Y, %-I:%M:%S %p %Z").to_string(),
+        )
+    }
+}
+
+/// Whether a name is one of the IANA time zones.
+#[must_use]
+pub fn zone_exists(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Where `now` comes from.
+#[derive(Clone, Debug)]
+pub enum Clock {
+    /// The machine's clock.
+    System,
+    /// A clock that tests set by hand (Unix milliseconds).
+    Fixed(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// A clock that stands still at `at` until it is moved.
+    #[must_use]
+    pub fn fixed(at: Timestamp) -> Self {
+        Self::Fixed(Arc::new(AtomicI64::new(at.0)))
+    }
+
+    /// The present.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => {
+                let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+                Timestamp(since.map_or(0, millis))
+            }
+            Self::Fixed(at) => Timestamp(at.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a fixed clock forward; the machine's clock is left alone.
+    pub fn advance(&self, span: Duration) {
+        if let Self::Fixed(at) = self {
+            at.fetch_add(millis(span), Ordering::SeqCst);
+        }
+    }
+}
+
+/// Until when an answer is owed. Waiting stops there; work that must be whole goes on by itself (G7).
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Timestamp,
+    wake: tokio::time::Instant,
+}
+
+impl Deadline {
+    /// The deadline `at`, seen from `now`.
+    #[must_use]
+    pub fn at(at: Timestamp, now: Timestamp) -> Self {
+        Self { at, wake: tokio::time::Instant::now() + now.until(at) }
+    }
+
+    /// The deadline `span` after `now`.
+    #[must_use]
+    pub fn after(span: Duration, now: Timestamp) -> Self {
+        Self::at(now.after(span), now)
+    }
+
+    /// The instant itself.
+    #[must_use]
+    pub const fn timestamp(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Whether it is late: exactly at the deadline is late already (U7).
+    #[must_use]
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        self.at <= now
+    }
+
+    /// What is left of it.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.wake.saturating_duration_since(tokio::time::Instant::now())
+    }
+
+    /// The future's value, or `None` when the deadline came first. The future is dropped then: hand it only what may be.
+    pub async fn run<F: Future>(&self, future: F) -> Option<F::Output> {
+        tokio::time::timeout_at(self.wake, future).await.ok()
+    }
+
+    /// Waits for the deadline itself.
+    pub async fn reached(&self) {
+        tokio::time::sleep_until(self.wake).await;
+    }
+}
+
+/// Where secrets, ids and reference numbers come from.
+#[derive(Clone)]
+pub enum Random {
+    /// The operating system.
+    System,
+    /// A seeded generator, for tests that repeat.
+    Seeded(Arc<Mutex<StdRng>>),
+}
+
+impl fmt::Debug for Random {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::System => "Random::System",
+            Self::Seeded(_) => "Random::Seeded",
+        })
+    }
+}
+
+impl Random {
+    /// A generator that gives the same bytes for the same seed.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self::Seeded(Arc::new(Mutex::new(StdRng::seed_from_u64(seed))))
+    }
+
+    /// `N` unpredictable bytes.
+    ///
+    /// # Panics
+    /// When the operating system has no randomness to give: nothing can be done safely then.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        match self {
+            Self::System => SysRng.try_fill_bytes(&mut bytes).expect("the operating system's randomness"),
+            Self::Seeded(rng) => rng.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut bytes),
+        }
+        bytes
+    }
+
+    /// A UUIDv7 for a thing born `now`: ids sort by birth (RFC 9562 §5.7).
+    #[must_use]
+    pub fn id(&self, now: Timestamp) -> String {
+        let millis = u64::try_from(now.0).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid().to_string()
+    }
+
+    /// A reference number that a person can read out: two groups of four, without letters that look alike.
+    #[must_use]
+    pub fn reference(&self) -> String {
+        const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let letters: Vec<char> =
+            self.bytes::<8>().iter().map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])).collect();
+        format!("{}-{}", letters[..4].iter().collect::<String>(), letters[4..].iter().collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_late_at_the_very_instant() {
+        let now = Timestamp::from_seconds(1_000);
+        let deadline = now.after(Duration::from_secs(30));
+        assert!(Timestamp(deadline.0 - 1) < deadline);
+        assert_eq!(now.until(deadline), Duration::from_secs(30));
+        assert_eq!(deadline.until(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_instant_reads_in_its_zone() {
+        let t = Timestamp(1_769_847_300_250);
+        assert_eq!(t.rfc3339(), "2026-01-31T08:15:00.250Z");
+        assert_eq!(t.in_zone("America/Chicago"), "Jan 31, 2026, 2:15:00 AM CST");
+    }
+
+    #[test]
+    fn ids_sort_by_birth_and_seeds_repeat() {
+        let (a, b) = (Random::seeded(7), Random::seeded(7));
+        assert_eq!(a.bytes::<32>(), b.bytes::<32>());
+        assert!(a.id(Timestamp(1_000)) < a.id(Timestamp(2_000)));
+        assert_eq!(a.reference().len(), 9);
+    }
+}

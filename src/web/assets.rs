@@ -1,0 +1,61 @@
+//! Style, script and pictures: embedded in the binary, named by their content, cached for ever.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::crypto::secret::digest;
+
+struct Asset {
+    name: &'static str,
+    media_type: &'static str,
+    bytes: &'static [u8],
+    fingerprinted: String,
+}
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    let asset = |name: &'static str, media_type, bytes: &'static [u8]| {
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+        let fingerprint: String = digest(bytes).chars().take(16).collect();
+        Asset { name, media_type, bytes, fingerprinted: format!("{stem}.{fingerprint}.{ending}") }
+    };
+    vec![
+        asset("pico.min.css", "text/css; charset=utf-8", include_bytes!("../../templates/assets/pico.min.css")),
+        asset("app.css", "text/css; charset=utf-8", include_bytes!("../../templates/assets/app.css")),
+        asset("app.js", "text/javascript; charset=utf-8", include_bytes!("../../templates/assets/app.js")),
+        asset("favicon.svg", "image/svg+xml", include_bytes!("../../templates/assets/favicon.svg")),
+        asset("logo.svg", "image/svg+xml", include_bytes!("../../templates/assets/logo.svg")),
+    ]
+});
+
+/// The URL of an asset, with its fingerprint.
+#[must_use]
+pub fn url(name: &str) -> String {
+    let found = ASSETS.iter().find(|asset| asset.name == name);
+    format!("/assets/{}", found.map_or(name, |asset| &asset.fingerprinted))
+}
+
+/// `GET /assets/{file}`
+pub async fn get(Path(file): Path<String>) -> Response {
+    match ASSETS.iter().find(|asset| asset.fingerprinted == file) {
+        Some(asset) => {
+            let cache = "public, max-age=31536000, immutable";
+            ([(header::CONTENT_TYPE, asset.media_type), (header::CACHE_CONTROL, cache)], asset.bytes).into_response()
+        }
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_asset_a_template_names_is_there() {
+        for name in ["pico.min.css", "app.css", "app.js", "favicon.svg", "logo.svg"] {
+            assert_ne!(url(name), format!("/assets/{name}"));
+        }
+    }
+}

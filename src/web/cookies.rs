@@ -1,0 +1,80 @@
+//! Our cookies: `HttpOnly`, `SameSite=Lax` always written out, never Strict (G27); `__Host-` and `Secure` on https.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::config::Config;
+use crate::crypto::secret::Secret;
+
+/// Which cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cookie {
+    /// The session.
+    Session,
+    /// A right temporary password, on its way to the Update Password page.
+    PreAuth,
+    /// One handoff, by its id.
+    Handoff(String),
+}
+
+impl Cookie {
+    fn name(&self, config: &Config) -> String {
+        let name = match self {
+            Self::Session => "connect-session".to_owned(),
+            Self::PreAuth => "connect-update".to_owned(),
+            Self::Handoff(id) => format!("handoff-{id}"),
+        };
+        if config.is_https() { format!("__Host-{name}") } else { name }
+    }
+
+    /// The secret a request brings in this cookie; `None` for anything that we never set.
+    #[must_use]
+    pub fn read(&self, headers: &HeaderMap, config: &Config) -> Option<Secret> {
+        let name = self.name(config);
+        let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| Secret::parse(value))
+    }
+
+    /// The header that sets it.
+    #[must_use]
+    pub fn set(&self, secret: &Secret, config: &Config) -> HeaderValue {
+        // A handoff's cookie lives as long as a repeat of its last step is answered.
+        let life = if matches!(self, Self::Handoff(_)) { "; Max-Age=600" } else { "" };
+        self.header(&secret.reveal(), life, config)
+    }
+
+    /// The header that clears it.
+    #[must_use]
+    pub fn clear(&self, config: &Config) -> HeaderValue {
+        self.header("", "; Max-Age=0", config)
+    }
+
+    fn header(&self, value: &str, life: &str, config: &Config) -> HeaderValue {
+        let secure = if config.is_https() { "; Secure" } else { "" };
+        let text = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{life}", self.name(config));
+        let mut header = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
+        header.set_sensitive(true);
+        header
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Random;
+
+    #[test]
+    fn a_cookie_comes_back_as_it_was_set() {
+        let config = Config { issuer: "https://connect.example.org".into(), ..Config::default() };
+        let secret = Secret::random(&Random::seeded(1));
+        let set = Cookie::Session.set(&secret, &config);
+        let set = set.to_str().unwrap();
+        assert!(set.starts_with("__Host-connect-session="));
+        assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"));
+        let mut headers = HeaderMap::new();
+        let pair = set.split(';').next().unwrap();
+        headers.insert(header::COOKIE, format!("a=b; {pair}").parse().unwrap());
+        assert_eq!(Cookie::Session.read(&headers, &config), Some(secret));
+        assert_eq!(Cookie::PreAuth.read(&headers, &config), None);
+    }
+}

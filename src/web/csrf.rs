@@ -1,0 +1,51 @@
+//! Our own forms are sent by our own pages: judged by `Sec-Fetch-Site`, else by `Origin`, without state (G27). A page
+//! left open overnight still works.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::error::PageError;
+use crate::app::App;
+
+/// The paths that other sites send forms to by design.
+const FROM_ELSEWHERE: [&str; 2] = ["/unified-login", "/unified-login/complete"];
+
+/// Refuses forms that another site sent.
+pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if safe || FROM_ELSEWHERE.contains(&request.uri().path()) || is_ours(request.headers(), &app.config.issuer) {
+        next.run(request).await
+    } else {
+        PageError::ForeignForm.into_response()
+    }
+}
+
+/// Browsers say where a form comes from; what says nothing is no browser and has no cookies to abuse.
+fn is_ours(headers: &HeaderMap, issuer: &str) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
+    }
+    headers.get("origin").is_none_or(|origin| origin == issuer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_pages_send_our_forms() {
+        let ours = |pairs: &[(&'static str, &str)]| {
+            let headers = pairs.iter().map(|(k, v)| ((*k).parse().unwrap(), v.parse().unwrap())).collect();
+            is_ours(&headers, "https://connect.example.org")
+        };
+        assert!(ours(&[("sec-fetch-site", "same-origin")]));
+        assert!(ours(&[("origin", "https://connect.example.org")]));
+        assert!(ours(&[]));
+        assert!(!ours(&[("sec-fetch-site", "cross-site"), ("origin", "https://connect.example.org")]));
+        assert!(!ours(&[("sec-fetch-site", "same-site")]));
+        assert!(!ours(&[("origin", "null")]));
+        assert!(!ours(&[("origin", "https://evil.example")]));
+    }
+}

@@ -1,0 +1,126 @@
+//! What a person is told when something is refused or fails: one page with a reference number that is in the log.
+//!
+//! A handler returns a [`PageError`]; the outermost layer turns it, and every other bare error answer, into the page.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::page::{Page, Shape, respond};
+use crate::app::App;
+use crate::model::event::Visitor;
+use crate::store;
+
+/// An error for the user. Its cause goes to the log, never to the page (G24).
+#[derive(Clone, Debug)]
+pub enum PageError {
+    /// No such page.
+    NotFound,
+    /// A form that another site sent.
+    ForeignForm,
+    /// A form that cannot be read, and why.
+    BadForm(&'static str),
+    /// A fault of ours that will pass.
+    Unavailable(String),
+    /// The same during a handoff, which is begun anew over there (U7).
+    HandoffUnavailable(String),
+}
+
+impl From<store::Error> for PageError {
+    fn from(error: store::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        let status = match &self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::BadForm(_) => StatusCode::BAD_REQUEST,
+            Self::Unavailable(_) | Self::HandoffUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[derive(Template)]
+#[template(path = "web/error.html")]
+struct ErrorPage {
+    page: Page,
+    code: String,
+    heading: String,
+    description: String,
+    reference: String,
+    next_url: String,
+    next_label: &'static str,
+}
+
+/// The page for an error answer that has none yet; logged here, once.
+pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
+    let status = bare.status();
+    let error = bare.extensions().get::<PageError>();
+    let (heading, description, next) = words(status, error);
+    match error {
+        Some(PageError::Unavailable(cause) | PageError::HandoffUnavailable(cause)) => {
+            tracing::error!(reference = %visitor.reference, %cause, "answered 503: {cause}");
+        }
+        _ if status.is_server_error() => {
+            tracing::error!(reference = %visitor.reference, "answered {status}");
+        }
+        _ => tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {status}: {description}"),
+    }
+    let (next_url, next_label) = next;
+    let from_therap_services = matches!(error, Some(PageError::HandoffUnavailable(_)));
+    let template = ErrorPage {
+        page: Page::new(app, heading),
+        code: status.as_u16().to_string(),
+        heading: heading.into(),
+        description: description.into(),
+        reference: visitor.reference.clone(),
+        next_url: if from_therap_services { app.config.therap_services_url.clone() } else { next_url.to_owned() },
+        next_label,
+    };
+    let mut response = respond(status, Shape::Entrance, &template);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        app.metrics.busy();
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    if let Some(allow) = bare.headers().get(header::ALLOW) {
+        response.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    response
+}
+
+type Words = (&'static str, &'static str, (&'static str, &'static str));
+
+fn words(status: StatusCode, error: Option<&PageError>) -> Words {
+    const HOME: (&str, &str) = ("/", "Go to Therap Connect");
+    match error {
+        Some(PageError::ForeignForm) => (
+            "This form came from another site",
+            "For your safety it was not accepted. Open Therap Connect and try again there.",
+            HOME,
+        ),
+        Some(PageError::HandoffUnavailable(_)) => (
+            "Therap Connect is busy",
+            "You could not be signed in just now. Please try again from Therap Services.",
+            ("", "Back to Therap Services"),
+        ),
+        Some(PageError::BadForm(why)) => ("The form could not be read", why, HOME),
+        Some(PageError::NotFound | PageError::Unavailable(_)) | None => match status {
+            StatusCode::NOT_FOUND => ("Page not found", "There is no page at this address.", HOME),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("This page cannot be used that way", "Open Therap Connect and start again from there.", HOME)
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => ("Too much was sent", "The form holds more than this page accepts.", HOME),
+            StatusCode::SERVICE_UNAVAILABLE => {
+                ("Therap Connect is busy", "Please try again in a few seconds. Nothing was changed.", HOME)
+            }
+            status if status.is_client_error() => ("The request was not understood", "Open Therap Connect and try again.", HOME),
+            _ => ("Something went wrong", "Please try again. If it happens again, give support the reference number.", HOME),
+        },
+    }
+}

@@ -1,0 +1,72 @@
+//! A form's fields, read once: form-encoded, bounded, no field twice (G16).
+
+use std::collections::HashMap;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use zeroize::Zeroizing;
+
+use super::error::PageError;
+
+/// The fields of a form, each taken once.
+#[derive(Debug, Default)]
+pub struct Fields(HashMap<String, String>);
+
+/// Why a body is not a form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotAForm {
+    /// Another content type.
+    WrongType,
+    /// A field stands twice.
+    Repeated,
+}
+
+impl Fields {
+    /// Reads a body.
+    ///
+    /// # Errors
+    /// When it is no form, or a field stands twice.
+    pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, NotAForm> {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let essence = content_type.split(';').next().unwrap_or_default().trim();
+        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            return Err(NotAForm::WrongType);
+        }
+        let mut fields = HashMap::new();
+        for (name, value) in url::form_urlencoded::parse(body) {
+            if fields.insert(name.into_owned(), value.into_owned()).is_some() {
+                return Err(NotAForm::Repeated);
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// A field's value, or nothing typed.
+    pub fn take(&mut self, name: &str) -> String {
+        self.0.remove(name).unwrap_or_default()
+    }
+
+    /// A field's value, or `None` when it is not there at all.
+    pub fn take_if_present(&mut self, name: &str) -> Option<String> {
+        self.0.remove(name)
+    }
+
+    /// A secret field's value.
+    pub fn take_secret(&mut self, name: &str) -> Zeroizing<String> {
+        Zeroizing::new(self.take(name))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = PageError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
+        let headers = request.headers().clone();
+        let body = Bytes::from_request(request, state).await.map_err(|_| PageError::BadForm("The form is too large or broke off."))?;
+        Self::parse(&headers, &body).map_err(|fault| match fault {
+            NotAForm::WrongType => PageError::BadForm("The form was not sent the way browsers send forms."),
+            NotAForm::Repeated => PageError::BadForm("A field of the form was sent twice."),
+        })
+    }
+}

@@ -1,0 +1,109 @@
+//! What is around every request: a reference number, a limit on how many are in hand, a time limit, the error page,
+//! the security headers.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
+
+use super::client_ip::client_ip;
+use super::page::Shape;
+use super::{csrf, error, headers};
+use crate::app::App;
+use crate::model::event::Visitor;
+use crate::time::Timestamp;
+
+/// A form is never larger.
+pub const MAX_BODY: usize = 16 * 1024;
+/// How many requests may be in hand at once; one more is answered 503.
+pub const MAX_IN_HAND: usize = 2048;
+/// How long any request may take. A handoff has its own, shorter one (U7).
+const TIME_LIMIT: Duration = Duration::from_secs(15);
+const HANDOFF_TIME_LIMIT: Duration = Duration::from_secs(35);
+
+/// What is known of a request before any handler runs.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The one present of this request.
+    pub now: Timestamp,
+    /// From whom, as it is written down.
+    pub visitor: Visitor,
+    /// The client's address.
+    pub ip: std::net::IpAddr,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Arrival {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+        parts.extensions.get::<Self>().cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// Puts the layers around the routes.
+pub fn around(routes: Router<App>, app: &App) -> Router<App> {
+    let in_hand = Arc::new(Semaphore::new(MAX_IN_HAND));
+    routes
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), csrf::guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state((app.clone(), in_hand), outermost))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
+fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
+    let words = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    tracing::error!("a handler panicked: {}", words.unwrap_or("without a word"));
+    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+}
+
+async fn outermost(
+    State((app, in_hand)): State<(App, Arc<Semaphore>)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let arrival = arrival(&app, &request);
+    let visitor = arrival.visitor.clone();
+    let span = tracing::info_span!(
+        "request", reference = %visitor.reference, method = %request.method(), path = request.uri().path()
+    );
+    let limit = if request.uri().path().starts_with("/unified-login") { HANDOFF_TIME_LIMIT } else { TIME_LIMIT };
+    request.extensions_mut().insert(arrival);
+    let answered = async {
+        let Ok(_place) = in_hand.try_acquire() else {
+            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+        };
+        let answer = tokio::time::timeout(limit, next.run(request)).await;
+        answer.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+    };
+    let mut response = answered.instrument(span.clone()).await;
+    let status = response.status();
+    let has_page = response.extensions().get::<Shape>().is_some();
+    if (status.is_client_error() || status.is_server_error()) && !has_page {
+        response = span.in_scope(|| error::render(&app, &response, &visitor));
+    }
+    span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
+    headers::secure(&mut response, &app.config);
+    response
+}
+
+fn arrival(app: &App, request: &Request) -> Arrival {
+    const BROWSER_CHARS: usize = 256;
+    let ip = client_ip(request.extensions(), request.headers(), &app.config.trusted_proxies);
+    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let visitor = Visitor {
+        address: ip.to_string(),
+        browser: agent.chars().filter(|c| !c.is_control()).take(BROWSER_CHARS).collect(),
+        reference: app.random.reference(),
+    };
+    Arrival { now: app.clock.now(), visitor, ip }
+}

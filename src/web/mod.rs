@@ -1,0 +1,14 @@
+//! What a browser needs: pages, cookies, proof of a session, and the layers around every request.
+
+pub mod assets;
+pub mod client_ip;
+pub mod cookies;
+pub mod csrf;
+pub mod error;
+pub mod fields;
+pub mod headers;
+pub mod health;
+pub mod layers;
+pub mod page;
+pub mod return_to;
+pub mod session;

@@ -1,0 +1,148 @@
+//! Proof that somebody is signed in: a handler that takes [`SignedIn`] cannot be reached by anybody else (G10).
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::cookies::Cookie;
+use super::error::PageError;
+use super::layers::Arrival;
+use super::page::{Page, Shape, respond};
+use super::return_to::ReturnTo;
+use crate::app::App;
+use crate::model::session::Session;
+use crate::operations::open_session::{Browser, limits};
+use crate::store::pre_auths::PreAuth;
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+
+/// A session's use is noted once a minute: idleness is counted in minutes.
+const TOUCH_EVERY_MS: i64 = 60_000;
+/// How long a browser may still ask with the secret of a session that another tab just renewed.
+const RENEWAL: Duration = Duration::from_secs(10);
+
+/// Somebody is signed in, and owes no password update.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Session,
+}
+
+/// A right temporary password, and nothing more.
+#[derive(Debug)]
+pub struct MustUpdate {
+    /// The stage as stored.
+    pub pre_auth: PreAuth,
+}
+
+/// What a browser's cookies stand for, unproven.
+#[must_use]
+pub fn browser(headers: &HeaderMap, app: &App) -> Browser {
+    let digest = |cookie: Cookie| cookie.read(headers, &app.config).map(|secret| secret.digest());
+    Browser { session: digest(Cookie::Session), pre_auth: digest(Cookie::PreAuth) }
+}
+
+/// The unfinished sign-in of a browser, while it lives.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn unfinished(app: &App, browser: &Browser, now: Timestamp) -> Result<Option<PreAuth>, store::Error> {
+    match &browser.pre_auth {
+        Some(secret_hash) => store::pre_auths::find(&mut app.db.read().await?, secret_hash, now).await,
+        None => Ok(None),
+    }
+}
+
+/// The session of a browser, while it lives. Its use is noted.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn current(app: &App, browser: &Browser, now: Timestamp) -> Result<Option<Session>, store::Error> {
+    let Some(secret_hash) = &browser.session else {
+        return Ok(None);
+    };
+    let found = store::sessions::find(&mut app.db.read().await?, secret_hash, now).await?;
+    if let Some(session) = &found
+        && session.used_at.is_none_or(|used_at| used_at + TOUCH_EVERY_MS <= now.0)
+    {
+        let (idle, _) = limits(app, session.idle_minutes, None);
+        let (db, id) = (&app.db, session.id.clone());
+        in_transaction!(db, app.ordinary_deadline(now), [id], |tx| {
+            store::sessions::touch(tx, &id, now, now.after(idle)).await
+        })?;
+    }
+    Ok(found)
+}
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let arrival = Arrival::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        let browser = browser(&parts.headers, app);
+        let failed = |error: store::Error| PageError::from(error).into_response();
+        if unfinished(app, &browser, arrival.now).await.map_err(failed)?.is_some() {
+            return Err(Redirect::to("/password/update").into_response());
+        }
+        if let Some(session) = current(app, &browser, arrival.now).await.map_err(failed)? {
+            return Ok(Self { session });
+        }
+        Err(way_to_login(parts, app, &browser, arrival.now).await.map_err(failed)?)
+    }
+}
+
+/// To the login page and back; a POST comes back to the page that held its form.
+async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestamp) -> Result<Response, store::Error> {
+    let asked = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    if parts.method == Method::GET
+        && let Some(secret_hash) = &browser.session
+        && store::sessions::was_renewed(&mut app.db.read().await?, secret_hash, now.before(RENEWAL)).await?
+    {
+        let next = ReturnTo::parse_or_none(asked);
+        let template = Moment { page: Page::new(app, "One moment"), next: ReturnTo::or_home(next.as_ref()).to_owned() };
+        return Ok(respond(StatusCode::OK, Shape::Entrance, &template));
+    }
+    let asked = if parts.method == Method::GET { asked } else { form_page(parts.uri.path()) };
+    let query = match ReturnTo::parse_or_none(asked) {
+        Some(path) if path.as_str() != "/" => {
+            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
+            format!("?{query}")
+        }
+        _ => String::new(),
+    };
+    Ok(Redirect::to(&format!("/login{query}")).into_response())
+}
+
+fn form_page(path: &str) -> &str {
+    match path {
+        "/sessions/end" | "/sessions/end-others" => "/sessions",
+        other => other,
+    }
+}
+
+/// Two tabs signed in at once: this one asked with the secret that the other one just replaced. The browser has the
+/// new one by now, or will in a moment.
+#[derive(Template)]
+#[template(path = "web/moment.html")]
+struct Moment {
+    page: Page,
+    next: String,
+}
+
+impl FromRequestParts<App> for MustUpdate {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let arrival = Arrival::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        let browser = browser(&parts.headers, app);
+        match unfinished(app, &browser, arrival.now).await {
+            Ok(Some(pre_auth)) => Ok(Self { pre_auth }),
+            Ok(None) => Err(Redirect::to("/").into_response()),
+            Err(error) => Err(PageError::from(error).into_response()),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+// Small conveniences of the pages. Every page works without this file.
+"use strict";
+
+/** Every element that matches, as an array. */
+const all = (selector) => Array.from(document.querySelectorAll(selector));
+
+/** A new element with these properties. */
+const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+
+// ---- Back button: a page kept by the browser must not show what a logout has closed ----
+
+window.addEventListener("pageshow", (event) => {
+  all("form[data-once]").forEach(release);
+  if (event.persisted && document.body.hasAttribute("data-private")) {
+    document.documentElement.hidden = true;
+    // Not reload(): after a POST that would ask to send the form again.
+    location.replace(location.pathname + location.search);
+  }
+});
+
+// ---- Forms that are sent once, however often the button is pressed ----
+
+// A stopped or failed request fires no event, so the form opens again by itself.
+const RELEASE_AFTER_MS = 8000;
+
+function release(form) {
+  delete form.dataset.sent;
+  form.querySelector("[type=submit]").removeAttribute("aria-disabled");
+}
+
+for (const form of all("form[data-once]")) {
+  form.addEventListener("submit", (event) => {
+    if ("sent" in form.dataset) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "";
+    // Not disabled: a disabled button loses the focus.
+    form.querySelector("[type=submit]").setAttribute("aria-disabled", "true");
+    setTimeout(() => release(form), RELEASE_AFTER_MS);
+  });
+}
+
+// ---- Passwords: show and hide, and a word about Caps Lock ----
+
+for (const input of all(".password > input")) {
+  const label = document.querySelector(`label[for="${input.id}"]`).textContent;
+  const button = make("button", { type: "button", className: "reveal", textContent: "Show" });
+  const caps = make("p", { className: "hint" });
+  caps.setAttribute("role", "status");
+
+  const show = (shown) => {
+    input.type = shown ? "text" : "password";
+    button.textContent = shown ? "Hide" : "Show";
+    button.setAttribute("aria-label", `${button.textContent} ${label}`);
+    button.setAttribute("aria-pressed", String(shown));
+  };
+
+  button.addEventListener("click", () => show(input.type === "password"));
+  // Browsers remember what was typed into text fields, and password managers look for password fields.
+  input.form.addEventListener("submit", () => show(false));
+  input.addEventListener("keyup", (event) => {
+    const on = event.getModifierState?.("CapsLock") ?? false;
+    caps.textContent = on ? "Caps Lock is on." : "";
+  });
+  input.addEventListener("blur", () => { caps.textContent = ""; });
+
+  show(false);
+  input.after(button);
+  input.parentElement.after(caps);
+}
+
+// ---- Password rules, marked as the user types; the server decides ----
+
+const RULES = {
+  length: (text) => [...text].length >= 8 && [...text].length <= 64,
+  upper: (text) => /[A-Z]/.test(text),
+  lower: (text) => /[a-z]/.test(text),
+  digit: (text) => /[0-9]/.test(text),
+  special: (text) => /[^\p{Alphabetic}\p{N}\p{White_Space}\p{Cc}]/u.test(text),
+  edges: (text) => !/^\p{White_Space}|\p{White_Space}$/u.test(text),
+  control: (text) => !/\p{Cc}/u.test(text),
+};
+
+/** Marks one rule as "yes", "no" or, while nothing is typed, not at all. */
+function mark(item, met) {
+  item.querySelector(".visually-hidden")?.remove();
+  delete item.dataset.met;
+  if (met === undefined) return;
+  item.dataset.met = met ? "yes" : "no";
+  item.append(make("span", { className: "visually-hidden", textContent: met ? " (met)" : " (not met yet)" }));
+}
+
+const newPassword = document.getElementById("new-password");
+if (newPassword) {
+  const confirmation = document.getElementById("confirm-new-password");
+  const progress = make("p", { className: "visually-hidden" });
+  progress.setAttribute("role", "status");
+  document.getElementById("update-form").append(progress);
+
+  const judge = () => {
+    const text = newPassword.value.normalize("NFC");
+    const again = confirmation.value.normalize("NFC");
+    for (const item of all("#password-rules li")) {
+      mark(item, text === "" ? undefined : RULES[item.dataset.rule](text));
+    }
+    mark(document.querySelector("[data-rule=match]"), again === "" ? undefined : again === text);
+  };
+
+  // Read out after a pause, not at every key.
+  const PAUSE_MS = 1200;
+  let pause;
+  const announce = () => {
+    const open = all("#update-form [data-met=no]").length;
+    progress.textContent = open === 0 ? "All password rules are met." : `Password rules not met yet: ${open}.`;
+  };
+
+  for (const input of [newPassword, confirmation]) {
+    input.addEventListener("input", () => {
+      judge();
+      clearTimeout(pause);
+      pause = setTimeout(announce, PAUSE_MS);
+    });
+  }
+  judge();
+}
+
+// ---- Profile panel: closes on Escape and on a click elsewhere ----
+
+const profile = document.querySelector(".profile");
+if (profile) {
+  document.addEventListener("click", (event) => {
+    if (!profile.contains(event.target)) profile.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !profile.open) return;
+    profile.open = false;
+    profile.querySelector("summary").focus();
+  });
+}
