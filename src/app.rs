@@ -150,10 +150,10 @@ impl App {
         })))
     }
 
-    /// How long an ordinary request may take.
+    /// Until when the work of an ordinary request may commit. Its answer is owed sooner (`web::layers`).
     #[must_use]
     pub fn ordinary_deadline(&self, now: Timestamp) -> Deadline {
-        Deadline::after(Duration::from_secs(10), now)
+        Deadline::after(Duration::from_secs(30), now)
     }
 
     /// How long work may take that nobody waits for.

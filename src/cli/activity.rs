@@ -29,7 +29,9 @@ pub(super) enum Verb {
         output: Output,
     },
     /// Write every record to standard output, oldest first.
-    #[command(after_help = "Example: connect-idp activity export --provider SUNRISE-IL --since 2026-01-01 --output csv > january.csv")]
+    #[command(
+        after_help = "Example: connect-idp activity export --provider SUNRISE-IL --since 2026-01-01 --output csv > january.csv"
+    )]
     Export {
         #[command(flatten)]
         filters: Filters,
@@ -141,8 +143,22 @@ async fn export(app: &App, filter: &Filter, format: FileFormat, console: &mut Co
 
 /// The members of a record in a file, in order (A1).
 const MEMBERS: [&str; 16] = [
-    "id", "time", "provider_code", "login_name", "name_hash", "actor", "kind", "login_type", "note", "outcome", "reason",
-    "address", "browser", "reference", "session_id", "handoff_id",
+    "id",
+    "time",
+    "provider_code",
+    "login_name",
+    "name_hash",
+    "actor",
+    "kind",
+    "login_type",
+    "note",
+    "outcome",
+    "reason",
+    "address",
+    "browser",
+    "reference",
+    "session_id",
+    "handoff_id",
 ];
 
 /// A record as it stands in a file.

@@ -87,11 +87,12 @@ async fn hash_passwords(
     let all = wanted.len();
     // As many at once as there are threads: nobody waits in the pool's queue, so nobody is turned away.
     let at_once = app.config.pool_limits().threads;
-    let hashed = wanted.into_iter().map(|(index, password)| async move { (index, users::hash(app, &password).await) });
-    let mut hashed = stream::iter(hashed).buffer_unordered(at_once);
+    let work = wanted.into_iter().map(|(index, password)| async move { (index, users::hash(app, &password).await) });
+    let mut answers = stream::iter(work).buffer_unordered(at_once);
     let mut done = 0;
-    while let Some((index, hash)) = hashed.next().await {
-        hashes[index] = Some(hash.map_err(|_| anyhow::anyhow!("the machine is too busy to hash passwords: try again"))?);
+    while let Some((index, hash)) = answers.next().await {
+        hashes[index] =
+            Some(hash.map_err(|_| anyhow::anyhow!("the machine is too busy to hash passwords: try again"))?);
         done += 1;
         console.progress(format_args!("{done} of {all} passwords hashed"));
     }
@@ -114,7 +115,7 @@ fn with<T>(report: &Shared, work: impl FnOnce(&mut Report) -> T) -> T {
 
 /// Applies the whole in one transaction; a rehearsal takes it back.
 async fn apply(app: &App, seed: Seed, hashes: Vec<Option<String>>, dry_run: bool) -> anyhow::Result<Vec<String>> {
-    let act = Act { deadline: Deadline::after(Duration::from_secs(3600), app.clock.now()), ..act(app) };
+    let act = Act { deadline: Deadline::after(Duration::from_hours(1), app.clock.now()), ..act(app) };
     let (seed, hashes, report) = (Arc::new(seed), Arc::new(hashes), Shared::default());
     let written = in_transaction!(app.db, act.deadline, [act, seed, hashes, report], |tx| {
         with(&report, |report| *report = Report::default());
@@ -180,14 +181,18 @@ impl Applying<'_> {
                 provider = store::providers::by_code(self.tx, user.provider.as_str()).await?;
             }
             let Some(provider) = &provider else {
-                return Err(refuse(&user.place, "provider", "there is no such provider: add a [[provider]] table for it"));
+                return Err(refuse(
+                    &user.place,
+                    "provider",
+                    "there is no such provider: add a [[provider]] table for it",
+                ));
             };
             self.user(user, provider, hash.as_deref(), &trusted).await?;
         }
         Ok(())
     }
 
-    fn new(&self, what: &str) {
+    fn made(&self, what: &str) {
         with(self.report, |report| report.lines.push(format!("+ {what}")));
     }
 
@@ -201,19 +206,27 @@ impl Applying<'_> {
         let what = format!("provider {}", seed.code.as_str());
         let Some(found) = store::providers::by_folded_code(self.tx, &seed.code).await? else {
             if seed.draft.name.is_none() {
-                return Err(refuse(&seed.place, "name", "is missing, and the provider is not there yet: give it a name"));
+                return Err(refuse(
+                    &seed.place,
+                    "name",
+                    "is missing, and the provider is not there yet: give it a name",
+                ));
             }
             let unified_login = seed.unified_login.unwrap_or(UnifiedLogin::Off);
             let drawn = providers::draw(self.act, &seed.code, &seed.draft, seed.active.unwrap_or(true), unified_login);
             providers::add(self.tx, self.act, &drawn).await?;
-            self.new(&what);
+            self.made(&what);
             return Ok(());
         };
         if found.code != seed.code.as_str() {
-            let why = format!("there is a provider {} that differs in case only: use that spelling or another code", found.code);
+            let why = format!(
+                "there is a provider {} that differs in case only: use that spelling or another code",
+                found.code
+            );
             return Err(refuse(&seed.place, "code", why));
         }
-        let realm = |key| refuse(&seed.place, key, "the operator realm keeps its name, is active and has no Unified Login");
+        let realm =
+            |key| refuse(&seed.place, key, "the operator realm keeps its name, is active and has no Unified Login");
         let Some(held) = store::providers::hold(self.tx, &found.id).await? else {
             return Err(Error::Damaged(what).into());
         };
@@ -249,7 +262,7 @@ impl Applying<'_> {
         let complete = seed.draft.check_new(&seed.issuer, &self.act.app.config);
         complete.map_err(|unfit| refuse(&seed.place, unfit.key, unfit.why))?;
         issuers::add(self.tx, self.act, &issuers::draw(self.act, &seed.issuer, &seed.draft)).await?;
-        self.new(&what);
+        self.made(&what);
         Ok(())
     }
 
@@ -262,7 +275,8 @@ impl Applying<'_> {
     ) -> Result<(), Stop> {
         let what = format!("user {}/{}", provider.code, seed.login_name.shown());
         let wrong_type = || {
-            let why = "Therap Admins, and only they, belong to the operator realm: write the type that fits the provider";
+            let why =
+                "Therap Admins, and only they, belong to the operator realm: write the type that fits the provider";
             refuse(&seed.place, "user_type", why)
         };
         if let Some(known) = store::users::by_name(self.tx, &seed.provider, &seed.login_name).await? {
@@ -297,14 +311,22 @@ impl Applying<'_> {
             let made = store::users::by_id(self.tx, &new.id).await?.ok_or_else(|| Error::Damaged(what.clone()))?;
             self.tie(seed, &made, trusted).await?;
         }
-        let hint = if matches!(seed.password, Password::None) { " (no password: `user reset-password` gives one)" } else { "" };
-        self.new(&format!("{what}{hint}"));
+        let hint = if matches!(seed.password, Password::None) {
+            " (no password: `user reset-password` gives one)"
+        } else {
+            ""
+        };
+        self.made(&format!("{what}{hint}"));
         Ok(())
     }
 
     fn new_user(&self, seed: &SeedUser, hash: &str) -> Result<NewUser, Stop> {
         let Some(name) = seed.draft.name.clone() else {
-            return Err(refuse(&seed.place, "name", "is missing, and the user is not there yet: give the person's name"));
+            return Err(refuse(
+                &seed.place,
+                "name",
+                "is missing, and the user is not there yet: give the person's name",
+            ));
         };
         Ok(NewUser {
             id: self.act.app.random.id(self.act.now),
@@ -330,17 +352,22 @@ impl Applying<'_> {
         match issuers::tie(self.tx, self.act, issuer, user, &tie.sub).await? {
             Tied::No => Ok(true),
             Tied::Yes => Ok(false),
-            Tied::SubElsewhere => taken("is tied to another user of the provider: untie that one first with `user untie`"),
-            Tied::UserElsewhere => taken("is not the one that the user is tied to: untie the user first with `user untie`"),
+            Tied::SubElsewhere => {
+                taken("is tied to another user of the provider: untie that one first with `user untie`")
+            }
+            Tied::UserElsewhere => {
+                taken("is not the one that the user is tied to: untie the user first with `user untie`")
+            }
         }
     }
 }
 
 fn issuer_of<'a>(tie: &Tie, trusted: &'a [TrustedIssuer]) -> Result<&'a TrustedIssuer, &'static str> {
     match (&tie.issuer, trusted) {
-        (Some(name), _) => {
-            trusted.iter().find(|issuer| issuer.issuer == *name).ok_or("there is no such trusted issuer: add a [[trusted_issuer]] table for it")
-        }
+        (Some(name), _) => trusted
+            .iter()
+            .find(|issuer| issuer.issuer == *name)
+            .ok_or("there is no such trusted issuer: add a [[trusted_issuer]] table for it"),
         (None, [only]) => Ok(only),
         (None, []) => Err("there is no trusted issuer yet: add a [[trusted_issuer]] table"),
         (None, _) => Err("is missing, and several issuers are trusted: say which one handoff_sub is of"),

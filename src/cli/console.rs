@@ -173,9 +173,9 @@ impl Console {
 }
 
 fn written(result: io::Result<()>) -> anyhow::Result<()> {
-    result.map_err(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Closed.into(),
-        _ => anyhow::Error::new(error).context("standard output cannot be written"),
+    result.map_err(|error| {
+        let closed = error.kind() == io::ErrorKind::BrokenPipe;
+        if closed { Closed.into() } else { anyhow::Error::new(error).context("standard output cannot be written") }
     })
 }
 
@@ -224,13 +224,14 @@ mod tests {
             Row::default().with("login_name", "amina").with("active", true).with("note", Value::Null),
             Row::default().with("login_name", "ana\u{1b}[2J").with("active", false).with("note", "x"),
         ];
-        assert_eq!(table(&rows), "LOGIN NAME  ACTIVE  NOTE\namina       yes     -\nana\u{fffd}[2J    no      x\n");
+        assert_eq!(table(&rows), "LOGIN NAME  ACTIVE  NOTE\namina       yes     -\nana\u{fffd}[2J     no      x\n");
         assert_eq!(serde_json::to_string(&rows[0]).unwrap(), r#"{"login_name":"amina","active":true,"note":null}"#);
     }
 
     #[test]
     fn one_line_feed_is_not_part_of_what_is_read() {
-        let read = |text: &'static str| Console::new(text.as_bytes(), io::sink(), io::sink()).read(8).map(|t| t.to_string());
+        let read =
+            |text: &'static str| Console::new(text.as_bytes(), io::sink(), io::sink()).read(8).map(|t| t.to_string());
         assert_eq!(read("secret\r\n").unwrap(), "secret");
         assert_eq!(read(" a \n\n").unwrap(), " a \n");
         assert!(read("123456789").is_err());

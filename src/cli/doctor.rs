@@ -80,7 +80,8 @@ fn keys(config: &Config) -> Result<String, String> {
     let dir = &config.keys.dir;
     let shown = dir.display();
     let ring = KeyRing::load(dir).map_err(|error| format!("{error:#}"))?;
-    let missing = || format!("there is no key-encryption key in {shown}: run `connect-idp key init`, or restore the folder");
+    let missing =
+        || format!("there is no key-encryption key in {shown}: run `connect-idp key init`, or restore the folder");
     let ring = ring.ok_or_else(missing)?;
     let mode = std::fs::metadata(dir).map_err(|error| format!("{shown} cannot be read: {error}"))?.mode();
     if mode & 0o022 != 0 {
@@ -93,7 +94,10 @@ async fn database(config: &Config) -> Result<String, String> {
     if config.on_sqlite() {
         let file = Database::sqlite_file(&config.database.url).ok_or("database.url is not a SQLite address")?;
         if !file.exists() {
-            return Err(format!("there is no database at {}: run `connect-idp migrate`, or check database.url", file.display()));
+            return Err(format!(
+                "there is no database at {}: run `connect-idp migrate`, or check database.url",
+                file.display()
+            ));
         }
     }
     let db = Database::open(&config.database.url, 1, Clock::System).await.map_err(|error| format!("{error:#}"))?;
@@ -158,7 +162,10 @@ async fn issuer_keys(app: &App, issuer: &TrustedIssuer) -> Result<String, String
 
 async fn violations(app: &App) -> Result<Vec<Finding>, store::Error> {
     let counted = invariants::violations(&mut app.db.read().await?, app.clock.now()).await?;
-    let cure = |count| format!("{count} row(s) break it: keep a copy of the database and ask for support before changing anything");
-    let finding = |(name, count): (&str, i64)| (name.to_owned(), if count == 0 { Ok(String::new()) } else { Err(cure(count)) });
+    let cure = |count| {
+        format!("{count} row(s) break it: keep a copy of the database and ask for support before changing anything")
+    };
+    let finding =
+        |(name, count): (&str, i64)| (name.to_owned(), if count == 0 { Ok(String::new()) } else { Err(cure(count)) });
     Ok(counted.into_iter().map(finding).collect())
 }

@@ -22,7 +22,9 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
     let rows: Vec<Row> = explanation
         .checks
         .iter()
-        .map(|check| Row::default().with("check", check.name).with("passed", check.passed).with("detail", check.detail.as_str()))
+        .map(|check| {
+            Row::default().with("check", check.name).with("passed", check.passed).with("detail", check.detail.as_str())
+        })
         .collect();
     match output.format {
         Format::Text => {

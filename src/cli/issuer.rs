@@ -141,7 +141,9 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             draft.check(&app.config)?;
             match issuers::set(&act(app), &which.issuer, &draft).await? {
                 Changed::Keys(keys) if keys.is_empty() => console.say("Nothing changed."),
-                Changed::Keys(keys) => console.say(format_args!("Issuer {} has a new {}.", which.issuer, keys.join(", "))),
+                Changed::Keys(keys) => {
+                    console.say(format_args!("Issuer {} has a new {}.", which.issuer, keys.join(", ")))
+                }
                 Changed::NotFound | Changed::OperatorRealm => bail!(unknown(which)),
             }
         }

@@ -22,7 +22,8 @@ pub(super) fn run(verb: &Verb, config: &Config, console: &mut Console) -> anyhow
     match verb {
         Verb::Init => {
             if KeyRing::load(dir)?.is_some() {
-                return console.say(format_args!("There is a key-encryption key in {} already; nothing changed.", dir.display()));
+                return console
+                    .say(format_args!("There is a key-encryption key in {} already; nothing changed.", dir.display()));
             }
             KeyRing::load_or_create(dir, &Random::System)?;
             console.say(format_args!("A key-encryption key was made in {}. Keep a backup of it.", dir.display()))

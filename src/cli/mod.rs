@@ -44,7 +44,7 @@ use crate::store::{providers, users};
                   Exit status: 0 done, 1 refused or failed, 2 wrong usage."
 )]
 pub struct Cli {
-    /// The configuration file; without one, CONNECT_IDP__SECTION__KEY variables and defaults.
+    /// The configuration file; without one, `CONNECT_IDP__SECTION__KEY` variables and defaults.
     #[arg(long, global = true, env = "CONNECT_IDP_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
     #[command(subcommand)]
@@ -225,7 +225,10 @@ impl Who {
             None => None,
         };
         found.with_context(|| {
-            format!("there is no user {:?} in {}: see `connect-idp user list --provider {1}`", self.login_name, provider.code)
+            format!(
+                "there is no user {:?} in {}: see `connect-idp user list --provider {1}`",
+                self.login_name, provider.code
+            )
         })
     }
 }
@@ -249,3 +252,6 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
 fn read_file(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
+
+#[cfg(test)]
+mod tests;

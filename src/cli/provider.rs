@@ -77,7 +77,7 @@ pub(super) struct Data {
     /// The provider's name.
     #[arg(long)]
     name: Option<String>,
-    /// Its IANA time zone [default at creation: America/New_York].
+    /// Its IANA time zone [default at creation: `America/New_York`].
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
     /// Whom its users ask for help; "" takes it away.
@@ -150,8 +150,9 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
 }
 
 async fn create(app: &App, which: &Which, data: &Data, output: Output, console: &mut Console) -> anyhow::Result<()> {
-    let code = ProviderCode::parse(&which.provider)
-        .with_context(|| format!("{:?} cannot be a Provider Code: use 1 to 32 letters, digits and hyphens", which.provider))?;
+    let code = ProviderCode::parse(&which.provider).with_context(|| {
+        format!("{:?} cannot be a Provider Code: use 1 to 32 letters, digits and hyphens", which.provider)
+    })?;
     let draft = data.draft(app)?;
     if draft.name.is_none() {
         bail!("the provider has no name yet: add --name");

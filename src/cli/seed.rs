@@ -151,17 +151,29 @@ impl Seed {
             anyhow::anyhow!("it is not TOML, line {line}: {}", error.message())
         })?;
         if file.contains_key("client") {
-            bail!("client number 1: clients come with the OpenID Provider of a later version: take the [[client]] tables out");
+            bail!(
+                "client number 1: clients come with the OpenID Provider of a later version: take the [[client]] tables out"
+            );
         }
-        let providers = tables(&mut file, "provider", |table| label(table, &["code"]), |place, raw| provider(place, raw, config))?;
-        let issuers = tables(&mut file, "trusted_issuer", |table| label(table, &["issuer"]), |place, raw| issuer(place, raw, config))?;
+        let providers =
+            tables(&mut file, "provider", |table| label(table, &["code"]), |place, raw| provider(place, raw, config))?;
+        let issuers = tables(
+            &mut file,
+            "trusted_issuer",
+            |table| label(table, &["issuer"]),
+            |place, raw| issuer(place, raw, config),
+        )?;
         let users = tables(&mut file, "user", |table| label(table, &["provider", "login_name"]), user)?;
         if let Some(other) = file.keys().next() {
             bail!("{other}: there is no such table: use [[provider]], [[user]] and [[trusted_issuer]]");
         }
         once(providers.iter().map(|p| (p.code.folded(), p.place.as_str())))?;
         once(issuers.iter().map(|i| (i.issuer.clone(), i.place.as_str())))?;
-        once(users.iter().map(|u| (digest(format!("{}\0{}", u.provider.as_str(), u.login_name.key())), u.place.as_str())))?;
+        once(
+            users
+                .iter()
+                .map(|u| (digest(format!("{}\0{}", u.provider.as_str(), u.login_name.key())), u.place.as_str())),
+        )?;
         Ok(Self { providers, issuers, users })
     }
 }
@@ -326,23 +338,38 @@ mod tests {
         refused("[[provider]]\ncode = \"A\"\nactive = \"yes\"", "provider number 1 (A): active: invalid type");
         refused("[[provider]]\ncode = \"A\"\nunified_login = \"maybe\"", "unified_login: \"maybe\" is none of");
         refused("[[provider]]\ncode = \"A\"\nidle_minutes = 31", "idle_minutes: must not be more");
-        refused("[[provider]]\ncode = \"A\"\n[[provider]]\ncode = \"a\"", "provider number 2 (a): it stands in the file already");
-        refused("[[trusted_issuer]]\nissuer = \"https://a\"\norigins = [\"https://a/\"]", "trusted issuer number 1 (https://a): origins");
+        refused(
+            "[[provider]]\ncode = \"A\"\n[[provider]]\ncode = \"a\"",
+            "provider number 2 (a): it stands in the file already",
+        );
+        refused(
+            "[[trusted_issuer]]\nissuer = \"https://a\"\norigins = [\"https://a/\"]",
+            "trusted issuer number 1 (https://a): origins",
+        );
         refused("[[client]]\nclient_id = \"x\"", "clients come with the OpenID Provider");
     }
 
     #[test]
     fn each_value_of_a_user_is_judged() {
-        refused_user("password = \"short\"", "user number 1 (SUNRISE-IL/amina): password: The password must be 8 to 64");
+        refused_user(
+            "password = \"short\"",
+            "user number 1 (SUNRISE-IL/amina): password: The password must be 8 to 64",
+        );
         refused_user("password = \"Correct-Horse-9\"\npassword_hash = \"x\"", "password_hash: stands beside");
         refused_user("password_hash = \"$2b$x\"", "password_hash: must be a PHC string");
         refused_user("user_type = \"King\"", "user_type: \"King\" is none of");
         refused_user("locked = \"yes\"", "locked: unknown variant");
-        refused_user("claims = { email_verified = \"yes\" }", "claims: the claim \"email_verified\" must be true or false");
-        refused_user("claims = { birthdate = 1990-01-01 }", "claims: the claim \"birthdate\" must be");
+        refused_user(
+            "claims = { email_verified = \"yes\" }",
+            "claims: the claim \"email_verified\" must be true or false",
+        );
+        refused_user("claims = { birthdate = 19900101 }", "claims: the claim \"birthdate\" must be");
         refused_user("handoff_issuer = \"https://a\"", "handoff_issuer: stands without");
         refused_user("handoff_sub = \"\"", "handoff_sub: must be 1 to 255");
-        refused_user("[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"AMINA\"", "user number 2 (SUNRISE-IL/AMINA): it stands");
+        refused_user(
+            "[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"AMINA\"",
+            "user number 2 (SUNRISE-IL/AMINA): it stands",
+        );
         refused("[[user]]\nprovider = \"A\"\nlogin_name = \"a b\"", "user number 1 (A/a b): login_name");
     }
 

@@ -58,14 +58,12 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         }
         Verb::End { who, id } => {
             let user = who.find(app).await?;
-            match users::end_session(&act(app), &user.provider_id, &user.id, id).await? {
-                Switched::Already => anyhow::bail!(
-                    "user {}/{} has no open session {id:?}: see `connect-idp session list`",
-                    user.provider_code,
-                    user.login_name
-                ),
-                other => say_switched(console, other, &format!("Session {id}"), "is ended"),
+            let switched = users::end_session(&act(app), &user.provider_id, &user.id, id).await?;
+            if switched == Switched::Already {
+                let (code, name) = (&user.provider_code, &user.login_name);
+                anyhow::bail!("user {code}/{name} has no open session {id:?}: see `connect-idp session list`");
             }
+            say_switched(console, switched, &format!("Session {id}"), "is ended")
         }
     }
 }

@@ -37,8 +37,10 @@ pub(super) enum Verb {
         output: Output,
     },
     /// Make a user with a temporary password.
-    #[command(after_help = "Example: connect-idp user create --provider SUNRISE-IL --login-name amina --name \"Amina Diallo\"\n\n\
-                            Without --password-stdin a temporary password is made and printed once.")]
+    #[command(
+        after_help = "Example: connect-idp user create --provider SUNRISE-IL --login-name amina --name \"Amina Diallo\"\n\n\
+                            Without --password-stdin a temporary password is made and printed once."
+    )]
     Create {
         #[command(flatten)]
         who: Who,
@@ -58,7 +60,9 @@ pub(super) enum Verb {
         output: Output,
     },
     /// Change a user's data.
-    #[command(after_help = "Example: connect-idp user set --provider SUNRISE-IL --login-name amina --user-type \"Provider Admin\"")]
+    #[command(
+        after_help = "Example: connect-idp user set --provider SUNRISE-IL --login-name amina --user-type \"Provider Admin\""
+    )]
     Set {
         #[command(flatten)]
         who: Who,
@@ -152,7 +156,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         Verb::EndSessions(who) => {
             let user = who.find(app).await?;
             users::end_sessions(&act(app), &user.provider_id, &user.id).await?.with_context(|| gone(&user))?;
-            console.say(format_args!("Every session of {} is ended.", named(&user)))
+            console.say(format_args!("{}: every session is ended.", named(&user)))
         }
     }
 }
@@ -257,7 +261,9 @@ async fn unlock(app: &App, who: &Who, only: Option<Only>, console: &mut Console)
             let user = who.find(app).await?;
             match user.lock() {
                 None => console.say(format_args!("{name} is unlocked.")),
-                Some(_) => console.say(format_args!("That lock is off; {name} has another: run unlock without --only.")),
+                Some(_) => {
+                    console.say(format_args!("That lock is off; {name} has another: run unlock without --only."))
+                }
             }
         }
         Unlocked::WasNot => console.say(format_args!("{name} had no such lock; nothing changed.")),
@@ -313,7 +319,9 @@ fn temporary_password(app: &App, from_stdin: bool, console: &mut Console) -> any
 }
 
 async fn hash(app: &App, password: &Zeroizing<String>) -> anyhow::Result<String> {
-    users::hash(app, password).await.map_err(|_| anyhow::anyhow!("the machine is too busy to hash a password: try again"))
+    users::hash(app, password)
+        .await
+        .map_err(|_| anyhow::anyhow!("the machine is too busy to hash a password: try again"))
 }
 
 /// Prints what was done, with a generated password this once.
@@ -340,7 +348,7 @@ fn listed(user: &Account) -> Row {
         .with("active", user.active)
         .with("password_locked", user.failures >= STRIKES)
         .with("admin_locked", user.admin_locked)
-        .with("temporary_password", user.must_update())
+        .with("must_update", user.must_update())
 }
 
 fn named(user: &Account) -> String {

@@ -9,9 +9,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
-use super::receive::{judge_account, judge_lock, refuse, timeout};
+use super::claim::{judge_account, judge_lock};
+use super::receive::refuse;
 use super::refusal::Refusal;
-use super::settle;
+use super::{settle, timeout};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome, Visitor};

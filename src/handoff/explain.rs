@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::assertion::{Assertion, Step, Trail, verify};
-use super::receive::{judge_account, judge_lock, rules, timeout};
+use super::claim::{judge_account, judge_lock};
 use super::refusal::Refusal;
-use super::{CLAIM, trust};
+use super::{CLAIM, rules, timeout, trust};
 use crate::app::App;
 use crate::crypto::secret::digest;
 use crate::model::login_name::LoginName;

@@ -4,6 +4,7 @@
 //! neither could; [`explain`] says of an assertion what they would say.
 
 pub mod assertion;
+mod claim;
 pub mod complete;
 pub mod explain;
 pub mod receive;
@@ -11,12 +12,15 @@ pub mod refusal;
 pub mod settle;
 pub mod trust;
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::app::App;
 use crate::web::page::{Page, Shape, respond};
+use assertion::Rules;
 use refusal::Message;
 
 /// The purpose under which a `jti` is claimed.
@@ -43,4 +47,17 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
         reference: reference.to_owned(),
     };
     respond(StatusCode::FORBIDDEN, Shape::Entrance, &template)
+}
+
+/// From the click to the answer.
+fn timeout(app: &App) -> Duration {
+    Duration::from_secs(app.config.handoff.timeout_seconds.into())
+}
+
+/// What the verifier must know of us.
+fn rules(app: &App) -> Rules<'_> {
+    Rules {
+        audience: &app.config.issuer,
+        future_skew: Duration::from_secs(app.config.handoff.future_skew_seconds.into()),
+    }
 }

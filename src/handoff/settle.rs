@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::assertion::Assertion;
-use super::receive::refused_events;
+use super::claim::refused_events;
 use super::refusal::Refusal;
 use super::{CLAIM, REPEAT};
 use crate::app::App;

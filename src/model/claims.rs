@@ -53,8 +53,8 @@ fn check_claim(name: &str, value: &Value) -> Result<(), &'static str> {
     const NOT_TEXT: &str = "must be a text that is not empty";
     let text = value.as_str().filter(|text| !text.is_empty());
     match name {
-        "name" | "given_name" | "family_name" | "middle_name" | "nickname" | "preferred_username" | "gender" | "locale"
-        | "phone_number" => text.map(drop).ok_or(NOT_TEXT),
+        "name" | "given_name" | "family_name" | "middle_name" | "nickname" | "preferred_username" | "gender"
+        | "locale" | "phone_number" => text.map(drop).ok_or(NOT_TEXT),
         "email" => {
             let parts = text.ok_or(NOT_TEXT)?.rsplit_once('@');
             let good = parts.is_some_and(|(local, host)| !local.is_empty() && !host.is_empty());
@@ -68,9 +68,9 @@ fn check_claim(name: &str, value: &Value) -> Result<(), &'static str> {
         "birthdate" => {
             is_birthdate(text.ok_or(NOT_TEXT)?).then_some(()).ok_or("must be YYYY-MM-DD, 0000-MM-DD or YYYY, as a text")
         }
-        "zoneinfo" => {
-            crate::time::zone_exists(text.ok_or(NOT_TEXT)?).then_some(()).ok_or("must be a time zone such as America/Chicago")
-        }
+        "zoneinfo" => crate::time::zone_exists(text.ok_or(NOT_TEXT)?)
+            .then_some(())
+            .ok_or("must be a time zone such as America/Chicago"),
         "email_verified" | "phone_number_verified" => value.as_bool().map(drop).ok_or("must be true or false"),
         "updated_at" => value.as_u64().map(drop).ok_or("must be a number of seconds since 1970"),
         "address" => check_address(value),
@@ -93,7 +93,8 @@ fn check_address(value: &Value) -> Result<(), &'static str> {
     const PARTS: [&str; 6] = ["formatted", "street_address", "locality", "region", "postal_code", "country"];
     let members = value.as_object().ok_or("must be an object")?;
     let good = members.iter().all(|(name, value)| PARTS.contains(&name.as_str()) && value.is_string());
-    good.then_some(()).ok_or("may hold formatted, street_address, locality, region, postal_code and country, each a text")
+    good.then_some(())
+        .ok_or("may hold formatted, street_address, locality, region, postal_code and country, each a text")
 }
 
 #[cfg(test)]

@@ -110,7 +110,8 @@ fn check_address(text: &str, config: &Config) -> Result<(), String> {
         "http" => config.allows_loopback_http() && is_loopback(url),
         _ => false,
     };
-    let url = Url::parse(text).ok().filter(|url| url.has_host() && text.len() <= 255 && !text.contains(char::is_whitespace));
+    let url =
+        Url::parse(text).ok().filter(|url| url.has_host() && text.len() <= 255 && !text.contains(char::is_whitespace));
     match url {
         Some(url) if !allowed(&url) => Err(format!("{text:?} must be an https address")),
         Some(url) if url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() => {
@@ -127,8 +128,11 @@ fn check_origins(origins: &[String], config: &Config) -> Result<(), Unfit> {
     }
     for origin in origins {
         if !is_origin(origin) {
-            let spelling = Url::parse(origin).map_or_else(|_| "https://secure.example.net".into(), |u| u.origin().ascii_serialization());
-            let why = format!("{origin:?} is not an origin as browsers write it: scheme, host and port alone, such as {spelling:?}");
+            let spelling = Url::parse(origin)
+                .map_or_else(|_| "https://secure.example.net".into(), |u| u.origin().ascii_serialization());
+            let why = format!(
+                "{origin:?} is not an origin as browsers write it: scheme, host and port alone, such as {spelling:?}"
+            );
             return Err(Unfit::new("origins", why));
         }
         check_address(origin, config).map_err(|why| Unfit::new("origins", why))?;
@@ -148,9 +152,9 @@ pub fn read_keys(jwks: &str, config: &Config) -> Result<VerifyingKeys, String> {
     let keys = VerifyingKeys::parse(jwks)?;
     let test_key = keys.names().into_iter().find(|(kid, _)| kid.starts_with("TEST-ONLY"));
     match test_key {
-        Some((kid, _)) if !config.may_weaken() => {
-            Err(format!("key \"{kid}\" is a published test key, whose private half everybody knows: use a key of the issuer's own"))
-        }
+        Some((kid, _)) if !config.may_weaken() => Err(format!(
+            "key \"{kid}\" is a published test key, whose private half everybody knows: use a key of the issuer's own"
+        )),
         _ => Ok(keys),
     }
 }
@@ -390,7 +394,13 @@ mod tests {
         refused(&Draft { acr: Some(BTreeMap::from([("a".into(), String::new())])), ..good() }, "acr");
         let loopback = Draft { origins: Some(vec!["http://localhost:4000".into()]), ..good() };
         assert_eq!(loopback.check_new("http://localhost:4000", &Config::default()), Ok(()));
-        for issuer in ["http://secure.example.net", "secure", "https://a.example/#x", "https://u:p@a.example", "https://a b.example"] {
+        for issuer in [
+            "http://secure.example.net",
+            "secure",
+            "https://a.example/#x",
+            "https://u:p@a.example",
+            "https://a b.example",
+        ] {
             assert_eq!(good().check_new(issuer, &production()).unwrap_err().key, "issuer", "{issuer}");
         }
     }

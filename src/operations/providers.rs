@@ -34,7 +34,10 @@ impl Draft {
             check_line(name, 200).map_err(|why| Unfit::new("name", why))?;
         }
         if let Some(zone) = self.time_zone.as_deref().filter(|zone| !zone_exists(zone)) {
-            return Err(Unfit::new("time_zone", format!("{zone:?} is not a time zone: write one such as America/Chicago")));
+            return Err(Unfit::new(
+                "time_zone",
+                format!("{zone:?} is not a time zone: write one such as America/Chicago"),
+            ));
         }
         if let Some(contact) = self.contact.as_deref().filter(|text| !text.is_empty()) {
             check_line(contact, 500).map_err(|why| Unfit::new("contact", why))?;
@@ -42,7 +45,9 @@ impl Draft {
         let within = |key: &'static str, value: Option<u32>, limit: u32| match value {
             Some(value) if value > limit => Err(Unfit::new(
                 key,
-                format!("must not be more than the operator's limit, {limit}: take a smaller number, or 0 for the operator's"),
+                format!(
+                    "must not be more than the operator's limit, {limit}: take a smaller number, or 0 for the operator's"
+                ),
             )),
             _ => Ok(()),
         };
@@ -256,17 +261,17 @@ pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Erro
 mod tests {
     use super::*;
 
-    fn check(draft: Draft) -> Result<(), Unfit> {
+    fn check(draft: &Draft) -> Result<(), Unfit> {
         draft.check(&Config::default())
     }
 
     #[test]
     fn each_value_has_its_bounds() {
-        assert!(check(Draft { idle_minutes: Some(30), absolute_hours: Some(0), ..Draft::default() }).is_ok());
-        assert_eq!(check(Draft { idle_minutes: Some(31), ..Draft::default() }).unwrap_err().key, "idle_minutes");
-        assert_eq!(check(Draft { absolute_hours: Some(13), ..Draft::default() }).unwrap_err().key, "absolute_hours");
-        assert_eq!(check(Draft { name: Some(String::new()), ..Draft::default() }).unwrap_err().key, "name");
-        assert_eq!(check(Draft { time_zone: Some("Mars".into()), ..Draft::default() }).unwrap_err().key, "time_zone");
-        assert!(check(Draft { contact: Some(String::new()), ..Draft::default() }).is_ok());
+        assert!(check(&Draft { idle_minutes: Some(30), absolute_hours: Some(0), ..Draft::default() }).is_ok());
+        assert_eq!(check(&Draft { idle_minutes: Some(31), ..Draft::default() }).unwrap_err().key, "idle_minutes");
+        assert_eq!(check(&Draft { absolute_hours: Some(13), ..Draft::default() }).unwrap_err().key, "absolute_hours");
+        assert_eq!(check(&Draft { name: Some(String::new()), ..Draft::default() }).unwrap_err().key, "name");
+        assert_eq!(check(&Draft { time_zone: Some("Mars".into()), ..Draft::default() }).unwrap_err().key, "time_zone");
+        assert!(check(&Draft { contact: Some(String::new()), ..Draft::default() }).is_ok());
     }
 }

@@ -28,7 +28,8 @@ use crate::time::{Random, Timestamp};
 /// # Errors
 /// What it must be.
 pub fn parse_login_name(text: &str) -> Result<LoginName, Unfit> {
-    const WHY: &str = "must be 1 to 255 letters, digits and signs without spaces, such as amina or a.diallo@example.org";
+    const WHY: &str =
+        "must be 1 to 255 letters, digits and signs without spaces, such as amina or a.diallo@example.org";
     LoginName::parse(text).ok_or_else(|| Unfit::new("login_name", format!("{text:?} cannot be a Login Name: it {WHY}")))
 }
 
@@ -283,9 +284,8 @@ pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -
             return Ok(Unlocked::NotFound);
         };
         let admin = locks != Locks::Password && users::set_admin_lock(tx, &user.id, false).await?;
-        let password = locks != Locks::Admin
-            && user.failures >= STRIKES
-            && strikes::clear(tx, &user.id).await? >= STRIKES;
+        let password =
+            locks != Locks::Admin && user.failures >= STRIKES && strikes::clear(tx, &user.id).await? >= STRIKES;
         let note = match (password, admin) {
             (true, true) => "password lock and administrator's lock lifted",
             (true, false) => "password lock lifted",

@@ -113,3 +113,40 @@ pub async fn violations(conn: &mut Conn, now: Timestamp) -> Result<Vec<(&'static
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::{Database, in_transaction};
+    use crate::time::{Clock, Deadline};
+
+    /// What the schema's constraints do not catch is caught here.
+    #[tokio::test]
+    async fn a_broken_row_is_counted_under_its_claim() {
+        const BREAK: &str = "INSERT INTO providers VALUES ('p', 'agency', 'A', 'a', 'A', true, 'off', 'UTC', NULL, NULL, NULL, 1, 0); \
+                             INSERT INTO users VALUES ('u', 'p', 'agency', 'amina', 'amina', 'A', 'Regular User', true, false, 'x', 1, \
+                             NULL, '{}', 1, 0); \
+                             INSERT INTO sessions VALUES ('s', 's', 'h', 'p', 'u', 1, 1, NULL, NULL, NULL, 'password', 'a', NULL, 0, 0, \
+                             NULL, 1, 1, NULL, NULL, '', '')";
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::fixed(Timestamp(1_800_000_000_000));
+        let db = Database::open(&format!("sqlite://{}/t.db", dir.path().display()), 1, clock.clone()).await.unwrap();
+        db.migrate().await.unwrap();
+        let broken = async || {
+            let counted = violations(&mut db.read().await.unwrap(), clock.now()).await.unwrap();
+            counted.into_iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect::<Vec<_>>()
+        };
+        assert!(broken().await.is_empty());
+        let deadline = Deadline::after(Duration::from_secs(10), clock.now());
+        in_transaction!(db, deadline, [], |tx| Ok(tx.simple(BREAK).await?)).unwrap();
+        assert_eq!(
+            broken().await,
+            [
+                "each session has exactly one record of success",
+                "each user has a strike row of its own, with 0 to 3 wrong passwords"
+            ]
+        );
+    }
+}

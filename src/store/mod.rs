@@ -33,6 +33,8 @@ use crate::time::{Clock, Deadline};
 /// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
 /// handoff's 30 seconds, so that an ordinary handoff needs no time-out of its own.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(28);
+/// A PostgreSQL connection idle for longer is asked whether it still stands before it is used.
+const TRUST_IDLE: Duration = Duration::from_secs(2);
 /// How long one try for a connection lasts before we look whether the database is there at all.
 const ACQUIRE_TRY: Duration = Duration::from_secs(3);
 
@@ -508,7 +510,16 @@ fn open_postgres(url: &str, connections: u32) -> anyhow::Result<Engine> {
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_TRY)
+        // Asking before every use nearly doubles a read; asking after a pause finds what a restart cut off.
         .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUST_IDLE {
+                    sqlx::Connection::ping(connection).await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options);
     Ok(Engine::Postgres(pool))
 }

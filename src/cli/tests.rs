@@ -1,0 +1,370 @@
+//! The command line as people and programs use it, on a database of its own.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use clap::CommandFactory as _;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::model::password_rules;
+
+/// An installation in a temporary folder.
+struct Place(TempDir);
+
+/// What one command did.
+struct Said {
+    code: u8,
+    out: String,
+    err: String,
+}
+
+#[derive(Clone, Default)]
+struct Buffer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Buffer {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Place {
+    /// On SQLite, with the cheapest hashes there are.
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = format!(
+            "[database]\nurl = \"sqlite://{0}/connect.db\"\n[keys]\ndir = \"{0}/keys\"\n\
+             [password]\nmemory_kib = 8\niterations = 1\n",
+            dir.path().display()
+        );
+        std::fs::write(dir.path().join("connect.toml"), config).unwrap();
+        Self(dir)
+    }
+
+    fn with_seed(seed: &str) -> Self {
+        let place = Self::new();
+        place.apply(seed).done();
+        place
+    }
+
+    fn run_with(&self, args: &[&str], input: &'static str) -> Said {
+        let (out, err) = (Buffer::default(), Buffer::default());
+        let mut console = Console::new(input.as_bytes(), out.clone(), err.clone());
+        let config = self.0.path().join("connect.toml");
+        let whole = ["connect-idp", "--config", config.to_str().unwrap()].into_iter().chain(args.iter().copied());
+        let code = Cli::run_on(whole, &mut console);
+        Said { code, out: out.text(), err: err.text() }
+    }
+
+    fn run(&self, line: &str) -> Said {
+        self.run_with(&line.split(' ').collect::<Vec<_>>(), "")
+    }
+
+    fn seed(&self, seed: &str) -> String {
+        let file = self.0.path().join("seed.toml");
+        std::fs::write(&file, seed).unwrap();
+        file.to_str().unwrap().to_owned()
+    }
+
+    fn apply(&self, seed: &str) -> Said {
+        self.run_with(&["apply", &self.seed(seed)], "")
+    }
+
+    /// The kinds of all records, oldest first.
+    fn kinds(&self) -> Vec<String> {
+        let said = self.run("activity export").done();
+        let kind = |line: &str| serde_json::from_str::<Value>(line).unwrap()["kind"].as_str().unwrap().to_owned();
+        said.out.lines().map(kind).collect()
+    }
+
+    /// The records that came after the first so many.
+    fn added(&self, before: usize) -> Vec<String> {
+        self.kinds().split_off(before)
+    }
+}
+
+impl Said {
+    fn done(self) -> Self {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
+        self
+    }
+
+    /// Refused in one sentence with these words.
+    fn refused(self, words: &str) -> Self {
+        assert_eq!(self.code, 1, "{}", self.out);
+        assert!(self.err.contains(words) && self.err.trim_end().lines().count() == 1, "{}", self.err);
+        self
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap()
+    }
+}
+
+const SEED: &str = r#"
+[[provider]]
+code = "SUNRISE-IL"
+name = "Sunrise Homes"
+unified_login = "on"
+time_zone = "America/Chicago"
+[[trusted_issuer]]
+issuer = "https://secure.example.net"
+origins = ["https://secure.example.net"]
+jwks_uri = "https://secure.example.net/keys.json"
+[[user]]
+provider = "SUNRISE-IL"
+login_name = "amina"
+name = "Amina Diallo"
+password = "Correct-Horse-9"
+temporary = false
+handoff_sub = "person-4711"
+claims = { email = "amina@example.org", email_verified = true }
+[[user]]
+provider = "SUNRISE-IL"
+login_name = "bob"
+name = "Bob"
+password = "Correct-Horse-9"
+locked = "password"
+[[user]]
+provider = "THERAP"
+login_name = "root"
+name = "Operator"
+user_type = "Therap Admin"
+password = "Correct-Horse-9"
+"#;
+
+const AMINA: &str = "--provider SUNRISE-IL --login-name amina";
+const BOB: &str = "--provider SUNRISE-IL --login-name bob";
+
+#[test]
+fn applying_twice_is_the_same_as_once() {
+    let place = Place::new();
+    let first = place.apply(SEED).done().out;
+    assert_eq!(
+        first,
+        "+ provider SUNRISE-IL\n+ trusted_issuer https://secure.example.net\n+ user SUNRISE-IL/amina\n\
+         + user SUNRISE-IL/bob\n+ user THERAP/root\n"
+    );
+    let before = place.kinds();
+    assert_eq!(before.len(), 6);
+    assert_eq!(place.apply(SEED).done().out, "= nothing changed\n");
+    assert_eq!(place.kinds(), before);
+}
+
+#[test]
+fn absent_keys_change_nothing_and_birth_keys_count_once() {
+    let place = Place::with_seed(SEED);
+    place.run(&format!("user unlock {BOB}")).done();
+    let again = "[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"BOB\"\npassword = \"Other-Horse-10\"\nlocked = \"admin\"\n\
+                 temporary = false\n[[provider]]\ncode = \"SUNRISE-IL\"\n";
+    assert_eq!(place.apply(again).done().out, "= nothing changed\n");
+    let bob = place.run(&format!("user show {BOB} --output json")).done().json();
+    assert_eq!((&bob["admin_locked"], &bob["must_update"]), (&Value::Bool(false), &Value::Bool(true)));
+    let changed = "[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"bob\"\nname = \"Robert\"\nactive = false\n\
+                   [[provider]]\ncode = \"SUNRISE-IL\"\nunified_login = \"off\"\ncontact = \"Front desk\"\n";
+    let before = place.kinds().len();
+    assert_eq!(
+        place.apply(changed).done().out,
+        "~ provider SUNRISE-IL: contact, unified_login\n~ user SUNRISE-IL/bob: name, active\n"
+    );
+    let mut added = place.added(before);
+    added.sort();
+    assert_eq!(added, ["provider_changed", "unified_login_changed", "user_changed", "user_deactivated"]);
+}
+
+#[test]
+fn a_rehearsal_says_the_same_and_writes_nothing() {
+    let place = Place::with_seed("");
+    let file = place.seed(SEED);
+    let rehearsed = place.run_with(&["apply", &file, "--dry-run"], "");
+    assert_eq!((rehearsed.code, rehearsed.err.as_str()), (0, "Dry run: nothing was written.\n"));
+    assert!(place.kinds().is_empty());
+    assert_eq!(place.apply(SEED).done().out, rehearsed.out);
+}
+
+#[test]
+fn a_file_that_cannot_be_applied_whole_is_not_applied_at_all() {
+    let place = Place::with_seed("");
+    let user = |rest: &str| format!("[[provider]]\ncode = \"A\"\nname = \"A\"\n[[user]]\nlogin_name = \"x\"\n{rest}");
+    for (seed, words) in [
+        (user("provider = \"B\"\nname = \"X\""), "user number 1 (B/x): provider: there is no such provider"),
+        (user("provider = \"A\""), "user number 1 (A/x): name: is missing"),
+        (user("provider = \"A\"\nname = \"X\"\nuser_type = \"Therap Admin\""), "user_type: Therap Admins"),
+        (user("provider = \"A\"\nname = \"X\"\nhandoff_sub = \"1\""), "handoff_issuer: there is no trusted issuer"),
+        ("[[provider]]\ncode = \"A\"".to_owned(), "provider number 1 (A): name: is missing"),
+        ("[[provider]]\ncode = \"therap\"\nname = \"A\"".to_owned(), "code: there is a provider THERAP"),
+        ("[[provider]]\ncode = \"THERAP\"\nname = \"A\"".to_owned(), "name: the operator realm keeps"),
+        ("[[provider]]\ncode = \"THERAP\"\nunified_login = \"on\"".to_owned(), "unified_login: the operator realm"),
+        (
+            "[[trusted_issuer]]\nissuer = \"http://a.example\"".to_owned(),
+            "issuer: \"http://a.example\" must be an https",
+        ),
+    ] {
+        let said = place.apply(&seed).refused(words);
+        assert!(said.err.contains("seed.toml"), "{}", said.err);
+        assert!(place.kinds().is_empty(), "{words}");
+    }
+}
+
+#[test]
+fn ties_are_unique_both_ways() {
+    let place = Place::with_seed(SEED);
+    let tie = |name: &str, sub: &str| {
+        format!("[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"{name}\"\nhandoff_sub = \"{sub}\"\n")
+    };
+    place.apply(&tie("bob", "person-4711")).refused("handoff_sub: is tied to another user");
+    place.apply(&tie("amina", "person-1")).refused("handoff_sub: is not the one");
+    assert_eq!(place.apply(&tie("bob", "person-1")).done().out, "~ user SUNRISE-IL/bob: handoff_sub\n");
+    let second = "[[trusted_issuer]]\nissuer = \"https://b.example\"\norigins = [\"https://b.example\"]\njwks_uri = \"https://b.example/k\"\n";
+    place.apply(&format!("{second}{}", tie("amina", "1"))).refused("several issuers are trusted");
+    place.run(&format!("user untie {AMINA} --issuer https://b.example")).refused("no trusted issuer");
+    assert!(place.run("issuer untie --issuer https://secure.example.net").done().out.starts_with("2 users"));
+}
+
+#[test]
+fn each_act_is_one_record_and_nothing_new_is_none() {
+    let place = Place::with_seed(SEED);
+    for (line, first, then) in [
+        ("user lock AMINA", "account_locked", 0),
+        ("user unlock AMINA --only admin", "account_unlocked", 0),
+        ("user deactivate AMINA", "user_deactivated", 0),
+        ("user reactivate AMINA", "user_reactivated", 0),
+        ("user untie AMINA", "handoff_untied", 0),
+        ("user set AMINA --name Amina", "user_changed", 0),
+        ("user set AMINA --claims {\"email\":\"a@example.org\"}", "user_changed", 0),
+        ("user reset-password AMINA", "password_reset", 1),
+        ("user end-sessions AMINA", "session_ended", 1),
+        ("provider set --provider SUNRISE-IL --idle-minutes 15", "provider_changed", 0),
+        ("provider deactivate --provider SUNRISE-IL", "provider_deactivated", 0),
+        ("provider activate --provider SUNRISE-IL", "provider_reactivated", 0),
+        ("provider unified-login off --provider SUNRISE-IL", "unified_login_changed", 0),
+        ("provider end-sessions --provider SUNRISE-IL", "session_ended", 1),
+        ("issuer set --issuer https://secure.example.net --display-name Therap", "issuer_changed", 0),
+        ("issuer disable --issuer https://secure.example.net", "issuer_disabled", 0),
+        ("issuer disable --issuer https://secure.example.net --end-sessions", "session_ended", 1),
+        ("issuer enable --issuer https://secure.example.net", "issuer_enabled", 0),
+        ("issuer end-sessions --issuer https://secure.example.net", "session_ended", 1),
+    ] {
+        let line = line.replace("AMINA", AMINA);
+        let before = place.kinds().len();
+        place.run(&line).done();
+        assert_eq!(place.added(before), [first], "{line}");
+        place.run(&line).done();
+        assert_eq!(place.added(before + 1).len(), then, "{line} again");
+    }
+}
+
+#[test]
+fn a_reset_lifts_a_password_lock_and_never_an_admins() {
+    let place = Place::with_seed(SEED);
+    place.run(&format!("user lock {BOB}")).done();
+    let said = place.run(&format!("user reset-password {BOB} --output json")).done().json();
+    assert!(password_rules::check(said["temporary_password"].as_str().unwrap()).is_ok());
+    let shown = place.run(&format!("user show {BOB} --output json")).done().json();
+    assert_eq!((&shown["password_locked"], &shown["admin_locked"]), (&Value::Bool(false), &Value::Bool(true)));
+    let given = ["user", "reset-password", "--provider", "SUNRISE-IL", "--login-name", "bob", "--password-stdin"];
+    place.run_with(&given, "weak\n").refused("password: The password must be 8 to 64 characters long.");
+    let said = place.run_with(&given, "Correct-Horse-9\n").done();
+    assert!(!said.out.contains("Correct-Horse-9"));
+}
+
+#[test]
+fn users_are_made_where_they_belong_and_once() {
+    let place = Place::with_seed(SEED);
+    let create = |provider: &str, name: &str, user_type: &str| {
+        place.run_with(
+            &["user", "create", "--provider", provider, "--login-name", name, "--name", "X", "--user-type", user_type],
+            "",
+        )
+    };
+    create("SUNRISE-IL", "carla", "Provider Admin").done();
+    create("SUNRISE-IL", "CARLA", "Regular User").refused("already");
+    create("SUNRISE-IL", "dora", "Therap Admin").refused("operator realm");
+    create("THERAP", "dora", "Regular User").refused("operator realm");
+    create("SUNRISE-IL", "d ora", "Regular User").refused("login_name");
+    create("sunrise-il", "dora", "Regular User").refused("there is no provider");
+    assert_eq!(create("SUNRISE-IL", "dora", "King").code, 2);
+    let names = place.run("user list --provider SUNRISE-IL --output json").done().json();
+    assert_eq!(names.as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn an_export_goes_page_by_page_and_by_filter() {
+    let hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let user = |n: u32| {
+        format!(
+            "[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"u{n}\"\nname = \"U\"\npassword_hash = \"{hash}\"\n"
+        )
+    };
+    let place = Place::with_seed(&format!("{SEED}{}", (0..1100).map(user).collect::<String>()));
+    assert_eq!(place.kinds().len(), 1106);
+    assert_eq!(place.run("activity export --kind user_created --provider SUNRISE-IL").done().out.lines().count(), 1102);
+    assert_eq!(place.run(&format!("activity export {AMINA}")).done().out.lines().count(), 2);
+    assert_eq!(place.run("activity export --until 2020-01-01").done().out, "");
+    let csv = place.run("activity export --output csv --kind provider_created").done().out;
+    assert!(csv.starts_with("id,time,provider_code,") && csv.lines().count() == 2, "{csv}");
+    assert_eq!(place.run("activity list --limit 3 --output json").done().json().as_array().unwrap().len(), 3);
+    place.run("activity export --since soon").refused("neither a date");
+    assert_eq!(place.run("activity export --kind nap").code, 2);
+    assert_eq!(place.run("user list --provider SUNRISE-IL").done().out.lines().count(), 1103);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_command_quietly() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let place = Place::with_seed(SEED);
+    let err = Buffer::default();
+    let config = place.0.path().join("connect.toml");
+    let args = ["connect-idp", "--config", config.to_str().unwrap(), "activity", "export"];
+    assert_eq!(Cli::run_on(args, &mut Console::new(io::empty(), Gone, err.clone())), 0);
+    assert_eq!(err.text(), "");
+}
+
+#[test]
+fn doctor_finds_a_healthy_house_healthy_and_names_what_is_missing() {
+    let place = Place::new();
+    let said = place.run("doctor");
+    assert_eq!(said.code, 1);
+    assert!(said.out.contains("connect-idp migrate") && said.out.contains("connect-idp key init"), "{}", said.out);
+    place.run("user list --provider X").refused("connect-idp migrate");
+    place.run("migrate").done();
+    assert!(place.run("key init").done().out.contains("already"));
+    let healthy = place.run("doctor --output json").done().json();
+    assert!(healthy.as_array().unwrap().iter().all(|finding| finding["ok"] == Value::Bool(true)));
+}
+
+#[test]
+fn wrong_usage_is_two_and_every_verb_has_an_example() {
+    fn look(command: &clap::Command, path: &str) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.contains("Example: connect-idp"), "{path} has no example");
+        for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+            look(verb, &format!("{path} {}", verb.get_name()));
+        }
+    }
+    Cli::command().debug_assert();
+    look(&Cli::command(), "connect-idp");
+    let place = Place::new();
+    assert_eq!(place.run("user lock").code, 2);
+    assert_eq!(place.run("--help").code, 0);
+}

@@ -1,0 +1,240 @@
+//! The transaction that spends an assertion: claim the `jti`, judge provider and user, store a pending handoff (U8).
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::assertion::Assertion;
+use super::refusal::Refusal;
+use super::{CLAIM, REPEAT, settle, timeout};
+use crate::app::App;
+use crate::crypto::secret::{Secret, digest};
+use crate::model::event::{Event, Kind, Outcome};
+use crate::model::login_name::LoginName;
+use crate::model::provider::{ProviderCode, UnifiedLogin};
+use crate::model::session::{ACR_HANDOFF, Method as Door};
+use crate::model::user::{Account, Lock, UserType};
+use crate::store::handoffs::{Handoff, State};
+use crate::store::{self, Tx, in_transaction};
+use crate::time::Deadline;
+use crate::web::layers::Arrival;
+
+/// How long the answer to a late assertion waits for its record.
+const RECORD_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How a claim ends.
+pub(super) enum Claimed {
+    /// A pending handoff: its id, and the handle for its cookie.
+    Pending(String, Secret),
+    /// Refused, and recorded.
+    Refused(Refusal),
+    /// The issuer's row is not the one the verifier knew: judge again.
+    IssuerChanged,
+}
+
+/// Claims before the deadline, or says that it is late. The work goes on by itself and settles what nobody waits for.
+pub(super) async fn claim_in_time(app: &App, assertion: Assertion, arrival: &Arrival) -> Result<Claimed, store::Error> {
+    let deadline = Deadline::at(assertion.deadline(arrival.now, timeout(app)), app.clock.now());
+    if deadline.is_past(app.clock.now()) {
+        // Recorded before the answer where the database lets us; the answer does not wait long for it.
+        let recorded = tokio::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
+        let _ = tokio::time::timeout(RECORD_PATIENCE, recorded).await;
+        return Ok(Claimed::Refused(Refusal::TimedOut));
+    }
+    let (answer, waiting) = oneshot::channel();
+    let (app, arrival) = (app.clone(), arrival.clone());
+    tokio::spawn(async move {
+        let claimed = claim(&app, &assertion, &arrival, deadline).await;
+        let late = matches!(claimed, Err(store::Error::Late | store::Error::Stalled(_)));
+        if late {
+            // Nothing was written. The person reads the time-out at the deadline, not before.
+            deadline.reached().await;
+        }
+        let _ = answer.send(claimed);
+        if late {
+            settle::record_late_at_last(app, assertion, arrival).await;
+        }
+    });
+    match deadline.run(waiting).await {
+        Some(Ok(Err(store::Error::Late | store::Error::Stalled(_)))) | None => Ok(Claimed::Refused(Refusal::TimedOut)),
+        Some(Ok(claimed)) => claimed,
+        Some(Err(_)) => Err(store::Error::TaskDied),
+    }
+}
+
+async fn claim(app: &App, assertion: &Assertion, arrival: &Arrival, deadline: Deadline) -> Result<Claimed, store::Error> {
+    let now = app.clock.now();
+    let handle = Secret::random(&app.random);
+    // The id's birth is when the clock started, so that the second step knows its deadline before it asks the database.
+    let id = app.random.id(deadline.timestamp().before(timeout(app)));
+    let pending = pending(assertion, arrival, deadline, &id, &handle);
+    let refused = refused_events(app, assertion, arrival);
+    let (db, name) = (&app.db, Named::parse(assertion));
+    let (issuer_name, revision) = (assertion.trusted.issuer.issuer.clone(), assertion.trusted.issuer.revision);
+    let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name], |tx| {
+        let Some(issuer) = store::issuers::by_name(tx, &issuer_name).await?.filter(|issuer| issuer.revision == revision) else {
+            return Ok(Found::IssuerChanged);
+        };
+        if !store::single_use::claim(tx, CLAIM, &issuer.id, &pending.jti_hash, now).await? {
+            let first = store::single_use::claim(tx, REPEAT, &issuer.id, &pending.jti_hash, now).await?;
+            if first {
+                store::activity::record(tx, &refused.event(Refusal::Replayed, None)).await?;
+            }
+            return Ok(Found::Repeated { first });
+        }
+        match judge(tx, &name, &pending.sub, &issuer.id).await? {
+            Ok(account) => {
+                let pending = Handoff {
+                    issuer_epoch: issuer.epoch,
+                    provider_id: account.provider_id,
+                    user_id: account.id,
+                    user_epoch: account.epoch,
+                    provider_epoch: account.provider_epoch,
+                    ..pending
+                };
+                store::handoffs::insert(tx, &pending, now).await?;
+                Ok(Found::Pending)
+            }
+            Err((refusal, account)) => {
+                store::activity::record(tx, &refused.event(refusal, account.as_ref())).await?;
+                Ok(Found::Refused(refusal))
+            }
+        }
+    })?;
+    Ok(match outcome {
+        Found::Pending => Claimed::Pending(id, handle),
+        Found::Refused(refusal) => Claimed::Refused(refusal),
+        Found::IssuerChanged => Claimed::IssuerChanged,
+        Found::Repeated { first } => {
+            if !first {
+                app.metrics.handoff_repeated();
+            }
+            Claimed::Refused(Refusal::Replayed)
+        }
+    })
+}
+
+/// What the transaction found.
+enum Found {
+    Pending,
+    Refused(Refusal),
+    Repeated { first: bool },
+    IssuerChanged,
+}
+
+/// Who is meant, as parsed; what does not parse is nobody.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    code: Option<ProviderCode>,
+    name: Option<LoginName>,
+}
+
+impl Named {
+    pub(super) fn parse(assertion: &Assertion) -> Self {
+        Self { code: ProviderCode::parse(&assertion.provider_code), name: LoginName::parse(&assertion.login_name) }
+    }
+}
+
+/// Provider and user (U5), then the locks (U6).
+pub(super) async fn judge(
+    tx: &mut Tx,
+    named: &Named,
+    sub: &str,
+    issuer_id: &str,
+) -> Result<Result<Account, (Refusal, Option<Account>)>, store::Error> {
+    let (Some(code), Some(name)) = (&named.code, &named.name) else {
+        let refusal = if named.code.is_none() { Refusal::UnknownProvider } else { Refusal::UnknownUser };
+        return Ok(Err((refusal, None)));
+    };
+    let Some(account) = store::users::by_name(tx, code, name).await? else {
+        let refusal = match store::providers::by_code(tx, code.as_str()).await? {
+            None => Refusal::UnknownProvider,
+            Some(provider) if !provider.active => Refusal::InactiveProvider,
+            Some(provider) if provider.unified_login != UnifiedLogin::On => Refusal::UnifiedLoginOff,
+            Some(_) => Refusal::UnknownUser,
+        };
+        return Ok(Err((refusal, None)));
+    };
+    if let Some(refusal) = judge_account(&account) {
+        return Ok(Err((refusal, Some(account))));
+    }
+    let tied = store::issuers::tied(tx, issuer_id, &account.provider_id, sub, &account.id).await?;
+    if let Some(refusal) = Refusal::of_tie(tied).or_else(|| judge_lock(&account)) {
+        return Ok(Err((refusal, Some(account))));
+    }
+    Ok(Ok(account))
+}
+
+/// What the account itself says against a handoff, before its locks.
+pub(super) fn judge_account(account: &Account) -> Option<Refusal> {
+    if account.user_type == UserType::TherapAdmin {
+        Some(Refusal::TherapAdmin)
+    } else if !account.provider_active {
+        Some(Refusal::InactiveProvider)
+    } else if account.unified_login != UnifiedLogin::On {
+        Some(Refusal::UnifiedLoginOff)
+    } else if !account.active {
+        Some(Refusal::DeactivatedUser)
+    } else {
+        None
+    }
+}
+
+pub(super) fn judge_lock(account: &Account) -> Option<Refusal> {
+    account.lock().map(|lock| match lock {
+        Lock::Password => Refusal::PasswordLocked,
+        Lock::Admin => Refusal::AdminLocked,
+    })
+}
+
+/// The row to be, with what the transaction will fill in still empty.
+fn pending(assertion: &Assertion, arrival: &Arrival, deadline: Deadline, id: &str, handle: &Secret) -> Handoff {
+    let issuer = &assertion.trusted.issuer;
+    let mapped = assertion.acr.as_ref().and_then(|acr| issuer.acr.get(acr));
+    Handoff {
+        id: id.to_owned(),
+        handle_hash: handle.digest(),
+        state: State::Pending,
+        issuer_id: issuer.id.clone(),
+        jti_hash: digest(&assertion.jti),
+        provider_id: String::new(),
+        user_id: String::new(),
+        user_epoch: 0,
+        provider_epoch: 0,
+        issuer_epoch: 0,
+        sub: assertion.sub.clone(),
+        deadline: deadline.timestamp().0,
+        auth_time: assertion.auth_time.unwrap_or(assertion.iat).0,
+        acr: mapped.cloned().unwrap_or_else(|| ACR_HANDOFF.into()),
+        amr: assertion.amr.as_ref().and_then(|amr| serde_json::to_string(amr).ok()),
+        target: assertion.target.clone(),
+        address: arrival.visitor.address.clone(),
+        browser: arrival.visitor.browser.clone(),
+        reference: arrival.visitor.reference.clone(),
+    }
+}
+
+/// The record of a refusal, whose reason only the transaction knows.
+#[derive(Clone)]
+pub(super) struct RefusedEvents(Event);
+
+pub(super) fn refused_events(app: &App, assertion: &Assertion, arrival: &Arrival) -> RefusedEvents {
+    let actor = format!("issuer {}", assertion.trusted.issuer.issuer);
+    let event = Event::new(Kind::SignIn, Outcome::Refused, &actor, &arrival.visitor, app.clock.now(), &app.random);
+    RefusedEvents(Event {
+        maybe_provider_code: Some(assertion.provider_code.clone()),
+        provider_code: Some(assertion.provider_code.chars().take(255).collect()),
+        login_name: Some(assertion.login_name.chars().take(255).collect()),
+        ..event.by(Door::Handoff)
+    })
+}
+
+impl RefusedEvents {
+    pub(super) fn event(&self, refusal: Refusal, account: Option<&Account>) -> Event {
+        let event = self.0.clone().because(refusal.as_str());
+        match account {
+            Some(account) => event.about(account),
+            None => event,
+        }
+    }
+}
