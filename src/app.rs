@@ -129,7 +129,13 @@ impl App {
         }
     }
 
-    async fn assemble(config: Config, clock: Clock, random: Random, db: Database, keys: KeyRing) -> anyhow::Result<Self> {
+    async fn assemble(
+        config: Config,
+        clock: Clock,
+        random: Random,
+        db: Database,
+        keys: KeyRing,
+    ) -> anyhow::Result<Self> {
         check_keys_belong(&db, &keys, clock.now()).await?;
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?;
@@ -186,7 +192,8 @@ async fn check_keys_belong(db: &Database, keys: &KeyRing, now: Timestamp) -> any
     let first = fingerprints[0].clone();
     let deadline = Deadline::after(Duration::from_secs(30), now);
     in_transaction!(db, deadline, [first], |tx| store::settings::insert(tx, FACT, &first).await)?;
-    let stored = store::settings::get(&mut db.read().await?, FACT).await?.context("the database lost its key's fingerprint")?;
+    let stored =
+        store::settings::get(&mut db.read().await?, FACT).await?.context("the database lost its key's fingerprint")?;
     ensure!(
         fingerprints.contains(&stored),
         "the keys folder does not belong to this database: restore the key-encryption key that the database was made with"

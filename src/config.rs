@@ -291,9 +291,13 @@ impl Loaded {
         let mut table = Table::new();
         if let Some(path) = file {
             let shown = path.display();
-            let text = std::fs::read_to_string(path).with_context(|| format!("the configuration file {shown} cannot be read"))?;
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the configuration file {shown} cannot be read"))?;
             table = text.parse().map_err(|error: toml::de::Error| {
-                anyhow::anyhow!("the configuration file {shown} is not TOML: {}", error.to_string().trim().replace('\n', " "))
+                anyhow::anyhow!(
+                    "the configuration file {shown} is not TOML: {}",
+                    error.to_string().trim().replace('\n', " ")
+                )
             })?;
             note_sources(&table, "", &Source::File(path.to_owned()), &mut sources);
         }

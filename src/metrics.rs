@@ -42,7 +42,11 @@ impl Default for Metrics {
         let r = &mut metrics.registry;
         r.register("sign_ins", "Sign-ins by door and outcome", metrics.sign_ins.clone());
         r.register("handoff_refusals", "Refused handoffs by reason", metrics.handoff_refusals.clone());
-        r.register("handoff_repeats", "Repeats of an assertion beyond the first, which are not recorded", metrics.handoff_repeats.clone());
+        r.register(
+            "handoff_repeats",
+            "Repeats of an assertion beyond the first, which are not recorded",
+            metrics.handoff_repeats.clone(),
+        );
         r.register("throttled", "Requests answered 429", metrics.throttled.clone());
         r.register("busy", "Requests answered 503", metrics.busy.clone());
         r.register("unrecorded", "Timed-out handoffs whose record is still owed", metrics.unrecorded.clone());

@@ -101,7 +101,8 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
 
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be listened for: only a kill stops this process");
         return std::future::pending().await;
     };

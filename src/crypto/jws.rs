@@ -156,7 +156,8 @@ impl VerifyingKeys {
     /// # Errors
     /// One sentence that names the key and what to change.
     pub fn parse(jwks: &str) -> Result<Self, String> {
-        let set = strict_json::parse_object(jwks.as_bytes()).map_err(|fault| format!("the JWK Set is not usable: {fault}"))?;
+        let set = strict_json::parse_object(jwks.as_bytes())
+            .map_err(|fault| format!("the JWK Set is not usable: {fault}"))?;
         let Some(Value::Array(keys)) = set.get("keys") else {
             return Err("the JWK Set has no array \"keys\"".into());
         };
@@ -222,7 +223,9 @@ fn verifying_key(members: &Map<String, Value>) -> Result<VerifyingKey, String> {
     };
     let algorithm = match (by_kind, named) {
         (Some(kind), Some(named)) if kind != named => return Err("has an \"alg\" that does not fit its \"kty\"".into()),
-        (None, Some(Algorithm::Es256 | Algorithm::EdDsa)) => return Err("has an \"alg\" that does not fit its \"kty\"".into()),
+        (None, Some(Algorithm::Es256 | Algorithm::EdDsa)) => {
+            return Err("has an \"alg\" that does not fit its \"kty\"".into());
+        }
         (None, None) => return Err("is an RSA key and needs an \"alg\" (PS256 or RS256)".into()),
         (Some(algorithm), _) | (None, Some(algorithm)) => algorithm,
     };

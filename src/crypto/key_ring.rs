@@ -28,7 +28,9 @@ impl KeyRing {
         let entries = match fs::read_dir(dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("the keys folder {} cannot be read", dir.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("the keys folder {} cannot be read", dir.display()));
+            }
         };
         let mut names = Vec::new();
         for entry in entries {

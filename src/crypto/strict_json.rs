@@ -34,9 +34,7 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
     deserializer.end().map_err(|_| Fault::NotAnObject)?;
     match value {
         Value::Object(members) => Ok(members),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-            Err(Fault::NotAnObject)
-        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Err(Fault::NotAnObject),
     }
 }
 

@@ -52,7 +52,12 @@ pub struct Asked {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, arrival: Arrival, signed_in: SignedIn, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    signed_in: SignedIn,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
     let current = &signed_in.session;
     let mut conn = app.db.read().await?;
     let sessions = store::sessions::of_user(&mut conn, &current.user_id, arrival.now).await?;

@@ -42,7 +42,9 @@ impl ActivityView {
 /// A browser's and a system's name out of a `User-Agent`, for people; the record keeps the whole.
 #[must_use]
 pub fn browser(user_agent: &str) -> String {
-    let first = |pairs: &[(&'static str, &'static str)]| pairs.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name);
+    let first = |pairs: &[(&'static str, &'static str)]| {
+        pairs.iter().find(|(mark, _)| user_agent.contains(mark)).map(|(_, name)| *name)
+    };
     // The order matters: Edge calls itself Chrome and Safari too.
     let browser = first(&[
         ("Edg/", "Edge"),

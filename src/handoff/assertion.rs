@@ -144,11 +144,19 @@ impl Trail {
 ///
 /// # Errors
 /// The first step that does not hold. Whether it is late is judged by the caller, from [`Assertion::deadline`].
-pub fn verify(text: &str, snapshot: &Snapshot, rules: Rules<'_>, now: Timestamp, trail: &mut Trail) -> Result<Assertion, Rejected> {
+pub fn verify(
+    text: &str,
+    snapshot: &Snapshot,
+    rules: Rules<'_>,
+    now: Timestamp,
+    trail: &mut Trail,
+) -> Result<Assertion, Rejected> {
     let jws = read_form(text, trail)?;
     let kid = check_header(&jws.header, trail)?;
     let claims = jws.claims().map_err(|fault| Refusal::of_json(fault, Refusal::ClaimsNotJson));
-    trail.check("claims", claims.is_ok(), *claims.as_ref().err().unwrap_or(&Refusal::ClaimsNotJson), || "one JSON object without repeated members".into())?;
+    trail.check("claims", claims.is_ok(), *claims.as_ref().err().unwrap_or(&Refusal::ClaimsNotJson), || {
+        "one JSON object without repeated members".into()
+    })?;
     let claims = claims?;
     let trusted = check_signature(&jws, &claims, &kid, snapshot, trail)?;
     check_claims(&claims, &trusted, rules, now, trail).map_err(|refusal| {
@@ -183,7 +191,9 @@ fn check_header(header: &Map<String, Value>, trail: &mut Trail) -> Result<String
         extra.map_or_else(|| "typ, alg and kid alone".into(), |name| format!("\"{name}\" is not allowed"))
     })?;
     let text = |name: &str| header.get(name).and_then(Value::as_str);
-    trail.check("header typ", text("typ") == Some(TYP), Refusal::WrongTyp, || format!("{:?}, must be {TYP:?}", text("typ")))?;
+    trail.check("header typ", text("typ") == Some(TYP), Refusal::WrongTyp, || {
+        format!("{:?}, must be {TYP:?}", text("typ"))
+    })?;
     trail.check("header alg", header.contains_key("alg"), Refusal::AlgMissing, || shown(header.get("alg")))?;
     let allowed = text("alg").is_some_and(|alg| alg.parse::<Algorithm>().is_ok());
     trail.check("header alg allowed", allowed, Refusal::AlgNotAllowed, || {
@@ -202,9 +212,13 @@ fn check_signature(
     trail: &mut Trail,
 ) -> Result<Arc<Trusted>, Refusal> {
     let trusted = claims.get("iss").and_then(Value::as_str).and_then(|iss| snapshot.issuer(iss));
-    trail.check("iss", trusted.is_some(), Refusal::UnknownIssuer, || format!("{}, a trusted issuer", shown(claims.get("iss"))))?;
+    trail.check("iss", trusted.is_some(), Refusal::UnknownIssuer, || {
+        format!("{}, a trusted issuer", shown(claims.get("iss")))
+    })?;
     let trusted = trusted.ok_or(Refusal::UnknownIssuer)?;
-    trail.check("issuer switched on", trusted.issuer.enabled, Refusal::IssuerDisabled, || trusted.issuer.display_name.clone())?;
+    trail.check("issuer switched on", trusted.issuer.enabled, Refusal::IssuerDisabled, || {
+        trusted.issuer.display_name.clone()
+    })?;
     let key = trusted.keys.get(kid);
     trail.check("kid known", key.is_some(), Refusal::UnknownKid, || {
         let names: Vec<String> = trusted.keys.names().into_iter().map(|(kid, alg)| format!("{kid} ({alg})")).collect();
@@ -229,7 +243,9 @@ fn check_claims(
         Some(Value::Array(auds)) => matches!(auds.as_slice(), [Value::String(aud)] if aud == rules.audience),
         _ => false,
     };
-    trail.check("aud", for_us, Refusal::WrongAud, || format!("{}, must be {:?}", shown(claims.get("aud")), rules.audience))?;
+    trail.check("aud", for_us, Refusal::WrongAud, || {
+        format!("{}, must be {:?}", shown(claims.get("aud")), rules.audience)
+    })?;
     let mut read = Reader { claims, trail };
     let assertion = Assertion {
         trusted: Arc::clone(trusted),
@@ -237,7 +253,8 @@ fn check_claims(
         provider_code: read.text("provider_code", |code| !code.is_empty())?,
         login_name: read.text("login_name", |name| !name.is_empty())?,
         jti: read.text("jti", |jti| {
-            (22..=128).contains(&jti.len()) && jti.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            (22..=128).contains(&jti.len())
+                && jti.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         })?,
         iat: read.required("iat", seconds)?,
         exp: read.required("exp", seconds)?,

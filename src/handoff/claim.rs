@@ -62,17 +62,24 @@ pub(super) async fn claim_in_time(app: &App, assertion: Assertion, arrival: &Arr
     }
 }
 
-async fn claim(app: &App, assertion: &Assertion, arrival: &Arrival, deadline: Deadline) -> Result<Claimed, store::Error> {
+async fn claim(
+    app: &App,
+    assertion: &Assertion,
+    arrival: &Arrival,
+    deadline: Deadline,
+) -> Result<Claimed, store::Error> {
     let now = app.clock.now();
     let handle = Secret::random(&app.random);
     // The id's birth is when the clock started, so that the second step knows its deadline before it asks the database.
-    let id = app.random.id(deadline.timestamp().before(timeout(app)));
+    let id = app.random.id_born(deadline.timestamp().before(timeout(app)));
     let pending = pending(assertion, arrival, deadline, &id, &handle);
     let refused = refused_events(app, assertion, arrival);
     let (db, name) = (&app.db, Named::parse(assertion));
     let (issuer_name, revision) = (assertion.trusted.issuer.issuer.clone(), assertion.trusted.issuer.revision);
     let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name], |tx| {
-        let Some(issuer) = store::issuers::by_name(tx, &issuer_name).await?.filter(|issuer| issuer.revision == revision) else {
+        let Some(issuer) =
+            store::issuers::by_name(tx, &issuer_name).await?.filter(|issuer| issuer.revision == revision)
+        else {
             return Ok(Found::IssuerChanged);
         };
         if !store::single_use::claim(tx, CLAIM, &issuer.id, &pending.jti_hash, now).await? {

@@ -56,11 +56,18 @@ pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Q
     };
     // No later than this even for an id that somebody made up; the row's own deadline is judged in the transaction.
     let ends = started.after(timeout(&app)).min(arrival.now.after(timeout(&app)));
-    let deadline = if ends <= arrival.now { app.ordinary_deadline(arrival.now) } else { Deadline::at(ends, arrival.now) };
+    let deadline =
+        if ends <= arrival.now { app.ordinary_deadline(arrival.now) } else { Deadline::at(ends, arrival.now) };
     let secret = handle.derive("session");
     let browser = browser(&headers, &app);
     let had_pre_auth = browser.pre_auth.is_some();
-    let step = SecondStep { id, handle_hash: handle.digest(), secret_hash: secret.digest(), browser, visitor: arrival.visitor.clone() };
+    let step = SecondStep {
+        id,
+        handle_hash: handle.digest(),
+        secret_hash: secret.digest(),
+        browser,
+        visitor: arrival.visitor.clone(),
+    };
     let completed = match complete_in_time(&app, step, deadline).await {
         Ok(completed) => completed,
         Err(error) => return PageError::HandoffUnavailable(error.to_string()).into_response(),
@@ -74,7 +81,14 @@ fn birth(id: &str) -> Option<Timestamp> {
     Some(Timestamp(i64::try_from(seconds).ok()?.checked_mul(1000)? + i64::from(nanos / 1_000_000)))
 }
 
-fn answer(app: &App, completed: &Completed, secret: &Secret, cookie: &Cookie, had_pre_auth: bool, visitor: &Visitor) -> Response {
+fn answer(
+    app: &App,
+    completed: &Completed,
+    secret: &Secret,
+    cookie: &Cookie,
+    had_pre_auth: bool,
+    visitor: &Visitor,
+) -> Response {
     let (mut response, sets_session) = match completed {
         Completed::Refused(refusal) => {
             let mut response = refuse(app, *refusal, visitor);
@@ -141,7 +155,9 @@ async fn complete_in_time(app: &App, step: SecondStep, deadline: Deadline) -> Re
         }
     });
     match deadline.run(waiting).await {
-        Some(Ok(Err(store::Error::Late | store::Error::Stalled(_)))) | None => Ok(Completed::Refused(Refusal::TimedOut)),
+        Some(Ok(Err(store::Error::Late | store::Error::Stalled(_)))) | None => {
+            Ok(Completed::Refused(Refusal::TimedOut))
+        }
         Some(Ok(completed)) => completed,
         Some(Err(_)) => Err(store::Error::TaskDied),
     }
@@ -166,7 +182,13 @@ async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Co
 }
 
 /// The pending handoff becomes a session, or a recorded failure; nothing in between.
-async fn finish(app: &App, tx: &mut Tx, handoff: &Handoff, step: &SecondStep, now: Timestamp) -> Result<Completed, store::Error> {
+async fn finish(
+    app: &App,
+    tx: &mut Tx,
+    handoff: &Handoff,
+    step: &SecondStep,
+    now: Timestamp,
+) -> Result<Completed, store::Error> {
     if Timestamp(handoff.deadline) <= now {
         let event = settle::timed_out(tx, handoff, now, &app.random).await?;
         store::handoffs::settle(tx, &handoff.id, State::Failed).await?;
@@ -239,7 +261,14 @@ fn opening(app: &App, handoff: &Handoff, account: Account, step: &SecondStep) ->
     }
 }
 
-fn refused(handoff: &Handoff, account: &Account, refusal: Refusal, step: &SecondStep, now: Timestamp, random: &Random) -> Event {
+fn refused(
+    handoff: &Handoff,
+    account: &Account,
+    refusal: Refusal,
+    step: &SecondStep,
+    now: Timestamp,
+    random: &Random,
+) -> Event {
     Event::new(Kind::SignIn, Outcome::Refused, "user", &step.visitor, now, random)
         .by(Method::Handoff)
         .about(account)

@@ -45,7 +45,12 @@ pub async fn explain(app: &App, text: &str) -> Result<Explanation, store::Error>
     Ok(Explanation { checks: trail.into_steps(), accepted })
 }
 
-async fn judge(app: &App, assertion: &Assertion, now: Timestamp, trail: &mut Trail) -> Result<Result<(), Refusal>, store::Error> {
+async fn judge(
+    app: &App,
+    assertion: &Assertion,
+    now: Timestamp,
+    trail: &mut Trail,
+) -> Result<Result<(), Refusal>, store::Error> {
     let facts = Facts::read(app, assertion).await?;
     Ok(facts.check(app, assertion, now, trail))
 }
@@ -74,7 +79,8 @@ impl Facts {
         };
         let tied = match &account {
             Some(meant) => {
-                let tied = store::issuers::tied(&mut conn, &issuer.id, &meant.provider_id, &assertion.sub, &meant.id).await?;
+                let tied =
+                    store::issuers::tied(&mut conn, &issuer.id, &meant.provider_id, &assertion.sub, &meant.id).await?;
                 Refusal::of_tie(tied)
             }
             None => None,

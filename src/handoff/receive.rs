@@ -8,8 +8,8 @@ use axum::http::{HeaderMap, Method, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::assertion::{Assertion, Rejected, Signed, Trail, verify};
-use super::refusal::{Message, Refusal};
 use super::claim::{Claimed, claim_in_time};
+use super::refusal::{Message, Refusal};
 use super::{MALFORMED, refused_page, rules, timeout, trust};
 use crate::app::App;
 use crate::cache::issuers::Snapshot;
@@ -166,7 +166,13 @@ fn named_issuer(text: &str, snapshot: &Snapshot) -> Option<Arc<crate::cache::iss
     snapshot.issuer(jws.claims().ok()?.get("iss")?.as_str()?).cloned()
 }
 
-fn verify_from(app: &App, text: &str, origin: &str, snapshot: &Snapshot, now: Timestamp) -> Result<Assertion, Rejected> {
+fn verify_from(
+    app: &App,
+    text: &str,
+    origin: &str,
+    snapshot: &Snapshot,
+    now: Timestamp,
+) -> Result<Assertion, Rejected> {
     let verified = verify(text, snapshot, rules(app), now, &mut Trail::default());
     let trusted = match &verified {
         Ok(assertion) => &assertion.trusted,

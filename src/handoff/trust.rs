@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::app::App;
 use crate::cache::issuers::{Snapshot, Trusted};
+use crate::config::Config;
 use crate::crypto::jws::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
+use crate::operations::issuers::read_keys;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
@@ -49,18 +51,20 @@ pub async fn reload(app: &App, now: Timestamp) -> Result<Arc<Snapshot>, store::E
     let before = app.issuers.get();
     let same = |row: &TrustedIssuer| {
         let old = before.as_ref()?.issuer(&row.issuer)?;
-        (old.issuer.revision == row.revision && old.issuer.epoch == row.epoch && old.issuer.last_good_jwks == row.last_good_jwks)
+        (old.issuer.revision == row.revision
+            && old.issuer.epoch == row.epoch
+            && old.issuer.last_good_jwks == row.last_good_jwks)
             .then(|| Arc::clone(old))
     };
-    let issuers = rows.into_iter().map(|row| same(&row).unwrap_or_else(|| Arc::new(parse(row)))).collect();
+    let issuers = rows.into_iter().map(|row| same(&row).unwrap_or_else(|| Arc::new(parse(row, &app.config)))).collect();
     let snapshot = Arc::new(Snapshot { at: now, issuers });
     app.issuers.put(Arc::clone(&snapshot));
     Ok(snapshot)
 }
 
-fn parse(issuer: TrustedIssuer) -> Trusted {
+fn parse(issuer: TrustedIssuer, config: &Config) -> Trusted {
     let keys = match issuer.jwks.as_deref().or(issuer.last_good_jwks.as_deref()) {
-        Some(jwks) => VerifyingKeys::parse(jwks).unwrap_or_else(|why| {
+        Some(jwks) => read_keys(jwks, config).unwrap_or_else(|why| {
             tracing::error!(issuer = %issuer.issuer, "the stored keys of {} are not usable: {why}", issuer.issuer);
             VerifyingKeys::default()
         }),
@@ -81,10 +85,14 @@ pub async fn refetch(app: &App, issuer: &TrustedIssuer, now: Timestamp) -> Resul
     // Whoever waits here finds the keys that the one before has fetched.
     let _turn = app.issuers.fetching().await;
     if !app.issuers.may_ask(jwks_uri, now, ASK_EVERY_MS) {
-        return Ok(app.issuers.get().and_then(|s| s.issuer(&issuer.issuer).cloned()).is_some_and(|t| t.issuer.last_good_jwks != issuer.last_good_jwks));
+        return Ok(app
+            .issuers
+            .get()
+            .and_then(|s| s.issuer(&issuer.issuer).cloned())
+            .is_some_and(|t| t.issuer.last_good_jwks != issuer.last_good_jwks));
     }
     let fetched = app.outbound.get(jwks_uri).await.map_err(|error| format!("{error:#}"));
-    let jwks = match fetched.and_then(|text| VerifyingKeys::parse(&text).map(|_| text)) {
+    let jwks = match fetched.and_then(|text| read_keys(&text, &app.config).map(|_| text)) {
         Ok(jwks) => jwks,
         Err(why) => {
             tracing::warn!(issuer = %issuer.issuer, "the keys at {jwks_uri} could not be fetched, the last good ones stay: {why}");

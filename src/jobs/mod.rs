@@ -57,7 +57,11 @@ pub async fn sweep(app: &App) -> Result<(), store::Error> {
     let expired = settle::expire_pending(app).await?;
     let ended = settle::end_never_given(app).await?;
     if expired + ended > 0 {
-        tracing::info!(expired, ended, "the sweep settled {expired} handoffs and ended {ended} sessions that nobody was given");
+        tracing::info!(
+            expired,
+            ended,
+            "the sweep settled {expired} handoffs and ended {ended} sessions that nobody was given"
+        );
     }
     Ok(())
 }

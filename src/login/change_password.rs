@@ -4,8 +4,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
-use super::update_password::{Judged, UpdatePage, busy, judge};
 use super::LOCKED;
+use super::update_password::{Judged, UpdatePage, busy, judge};
 use crate::app::App;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{EndReason, Session};

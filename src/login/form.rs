@@ -46,7 +46,12 @@ pub struct Asked {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
     let browser = browser(&headers, &app);
     let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
     // An unfinished sign-in does not stand in the way here: somebody else may want to sign in.

@@ -103,7 +103,14 @@ async fn welcome(
 
 /// What a session by password is made of.
 #[must_use]
-pub fn opening(app: &App, account: &Account, visitor: &Visitor, browser: Browser, secret: &Secret, auth_time: Timestamp) -> Opening {
+pub fn opening(
+    app: &App,
+    account: &Account,
+    visitor: &Visitor,
+    browser: Browser,
+    secret: &Secret,
+    auth_time: Timestamp,
+) -> Opening {
     let (idle, absolute) = limits(app, account.idle_minutes, account.absolute_hours);
     Opening {
         account: account.clone(),
@@ -130,7 +137,8 @@ async fn begin_update(
     secret: &Secret,
     now: Timestamp,
 ) -> Result<Settled, store::Error> {
-    let (facts, account, secret_hash, random) = (proven.facts(), proven.account.clone(), secret.digest(), app.random.clone());
+    let (facts, account, secret_hash, random) =
+        (proven.facts(), proven.account.clone(), secret.digest(), app.random.clone());
     let unfinished = Event::new(Kind::SignIn, Outcome::Unfinished, "user", visitor, now, &app.random)
         .by(Method::Password)
         .about(&account)
@@ -148,7 +156,8 @@ async fn begin_update(
             }
             if settled == Settled::Good {
                 // No unfinished sign-in of one user may stand beside the session of another.
-                if let Some(old) = open_session::held(tx, &browser, now).await?.filter(|old| old.user_id != account.id) {
+                if let Some(old) = open_session::held(tx, &browser, now).await?.filter(|old| old.user_id != account.id)
+                {
                     open_session::replace(tx, &old, &visitor, now, &random).await?;
                 }
                 if let Some(earlier) = &browser.pre_auth {

@@ -53,7 +53,8 @@ pub fn address(return_to: Option<&ReturnTo>) -> String {
     return_to.map_or_else(
         || "/password/update".to_owned(),
         |path| {
-            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
             format!("/password/update?{query}")
         },
     )

@@ -36,9 +36,8 @@ pub struct TrustedIssuer {
 /// Whether a text is an origin exactly as browsers write it: scheme, host, port unless it is the scheme's own.
 #[must_use]
 pub fn is_origin(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "https" | "http") && url.origin().ascii_serialization() == text
-    })
+    Url::parse(text)
+        .is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.origin().ascii_serialization() == text)
 }
 
 #[cfg(test)]
@@ -50,7 +49,14 @@ mod tests {
         for good in ["https://secure.example.net", "http://127.0.0.1:4000", "https://[::1]:8443"] {
             assert!(is_origin(good), "{good}");
         }
-        for bad in ["https://secure.example.net/", "https://Secure.example.net", "https://a.example:443", "null", "*", "ftp://a"] {
+        for bad in [
+            "https://secure.example.net/",
+            "https://Secure.example.net",
+            "https://a.example:443",
+            "null",
+            "*",
+            "ftp://a",
+        ] {
             assert!(!is_origin(bad), "{bad}");
         }
     }

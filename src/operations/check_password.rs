@@ -192,7 +192,12 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
     })
 }
 
-async fn temporary_is_over(app: &App, attempt: &Attempt, account: &Account, slot: String) -> Result<Checked, store::Error> {
+async fn temporary_is_over(
+    app: &App,
+    attempt: &Attempt,
+    account: &Account,
+    slot: String,
+) -> Result<Checked, store::Error> {
     let (db, now) = (&app.db, app.clock.now());
     let event = Event::new(attempt.purpose, Outcome::Refused, "user", &attempt.visitor, now, &app.random)
         .by(Method::Password)

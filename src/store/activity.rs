@@ -131,7 +131,12 @@ pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit:
 /// When the database cannot be asked.
 pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
     const SQL: &str = "SELECT * FROM activity WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(user_id).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(c).await)?)
+    Ok(on!(conn, |c| sqlx::query_as(SQL)
+        .bind(user_id)
+        .bind(before.unwrap_or(AFTER_ALL))
+        .bind(limit)
+        .fetch_all(c)
+        .await)?)
 }
 
 /// A page of records newer than the record `after`, oldest first: for exports.

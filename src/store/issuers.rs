@@ -214,7 +214,14 @@ pub async fn tied(
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn tie(tx: &mut Tx, issuer_id: &str, provider_id: &str, sub: &str, user_id: &str, now: Timestamp) -> Result<bool, Error> {
+pub async fn tie(
+    tx: &mut Tx,
+    issuer_id: &str,
+    provider_id: &str,
+    sub: &str,
+    user_id: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
     const SQL: &str = "INSERT INTO handoff_ties (issuer_id, provider_id, user_id, sub, created_at) VALUES ($1, $2, $3, $4, $5) \
                        ON CONFLICT DO NOTHING";
     let rows = on!(tx, |c| sqlx::query(SQL)

@@ -3,8 +3,7 @@
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr as _, SqlStr};
 
-const HISTORY: &[(i64, &str, &str)] =
-    &[(1, "foundation", include_str!("../../migrations/0001_foundation.sql"))];
+const HISTORY: &[(i64, &str, &str)] = &[(1, "foundation", include_str!("../../migrations/0001_foundation.sql"))];
 
 /// Runs what is missing, under the engine's own lock where it has one.
 pub(super) fn migrator(sqlite: bool) -> Migrator {

@@ -61,8 +61,10 @@ pub async fn origins(conn: &mut Conn, user_id: &str) -> Result<Vec<(String, Stri
 /// # Errors
 /// When the database cannot be asked.
 pub async fn was_renewed(conn: &mut Conn, secret_hash: &str, since: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "SELECT ended_at FROM sessions WHERE secret_hash = $1 AND end_reason = 'renewed' AND ended_at > $2";
-    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(secret_hash).bind(since.0).fetch_optional(c).await)?;
+    const SQL: &str =
+        "SELECT ended_at FROM sessions WHERE secret_hash = $1 AND end_reason = 'renewed' AND ended_at > $2";
+    let row: Option<(i64,)> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(secret_hash).bind(since.0).fetch_optional(c).await)?;
     Ok(row.is_some())
 }
 
@@ -179,7 +181,13 @@ pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp, idle_until: Timestamp)
 /// When it cannot be written.
 pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).bind(reason.as_str()).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(id)
+        .bind(now.0)
+        .bind(reason.as_str())
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
     Ok(rows == 1)
 }
 
@@ -187,7 +195,13 @@ pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Re
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn end_others(tx: &mut Tx, user_id: &str, keep: Option<&str>, reason: EndReason, now: Timestamp) -> Result<u64, Error> {
+pub async fn end_others(
+    tx: &mut Tx,
+    user_id: &str,
+    keep: Option<&str>,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<u64, Error> {
     const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND secret_hash <> $4";
     Ok(on!(tx, |c| sqlx::query(SQL)
         .bind(user_id)
@@ -203,8 +217,15 @@ pub async fn end_others(tx: &mut Tx, user_id: &str, keep: Option<&str>, reason: 
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn end_all_but(tx: &mut Tx, user_id: &str, keep_id: &str, reason: EndReason, now: Timestamp) -> Result<u64, Error> {
-    const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
+pub async fn end_all_but(
+    tx: &mut Tx,
+    user_id: &str,
+    keep_id: &str,
+    reason: EndReason,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    const SQL: &str =
+        "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
     Ok(on!(tx, |c| sqlx::query(SQL)
         .bind(user_id)
         .bind(now.0)
@@ -220,8 +241,10 @@ pub async fn end_all_but(tx: &mut Tx, user_id: &str, keep_id: &str, reason: EndR
 /// # Errors
 /// When the database cannot be asked.
 pub async fn unused_of_handoff(tx: &mut Tx, handoff_id: &str) -> Result<Option<(String, String)>, Error> {
-    Ok(on!(tx, "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL" locking "FOR UPDATE",
-        |sql, c| sqlx::query_as(sql).bind(handoff_id).fetch_optional(c).await)?)
+    Ok(
+        on!(tx, "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL" locking "FOR UPDATE",
+        |sql, c| sqlx::query_as(sql).bind(handoff_id).fetch_optional(c).await)?,
+    )
 }
 
 /// Handoff sessions made before `before` that nobody ever used: the handoffs' ids.

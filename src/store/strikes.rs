@@ -56,12 +56,8 @@ pub async fn reserve(
     const TAKE: &str = "INSERT INTO strike_slots (id, account, expires_at) SELECT $1, $2, $3 WHERE $4 + \
                         (SELECT COUNT(*) FROM strike_slots WHERE account = $2 AND expires_at > $5) < $6";
     let account = guessed.account();
-    let (failures,): (i64,) = on!(tx, |c| sqlx::query_as(TOUCH)
-        .bind(account)
-        .bind(now.0)
-        .bind(phantom_until.0)
-        .fetch_one(c)
-        .await)?;
+    let (failures,): (i64,) =
+        on!(tx, |c| sqlx::query_as(TOUCH).bind(account).bind(now.0).bind(phantom_until.0).fetch_one(c).await)?;
     if failures >= STRIKES {
         return Ok(Reserved::Locked);
     }
@@ -83,7 +79,8 @@ pub async fn reserve(
 /// # Errors
 /// When it cannot be written.
 pub async fn release(tx: &mut Tx, account: &str, slot: &str, now: Timestamp) -> Result<bool, Error> {
-    const DROP: &str = "DELETE FROM strike_slots WHERE account = $1 AND (id = $2 OR expires_at <= $3) RETURNING id, expires_at";
+    const DROP: &str =
+        "DELETE FROM strike_slots WHERE account = $1 AND (id = $2 OR expires_at <= $3) RETURNING id, expires_at";
     lock(tx, account).await?;
     let rows: Vec<(String, i64)> =
         on!(tx, |c| sqlx::query_as(DROP).bind(account).bind(slot).bind(now.0).fetch_all(c).await)?;
@@ -104,7 +101,8 @@ async fn lock(tx: &mut Tx, account: &str) -> Result<(), Error> {
 /// # Errors
 /// When it cannot be written.
 pub async fn count(tx: &mut Tx, account: &str) -> Result<i64, Error> {
-    const SQL: &str = "UPDATE strikes SET failures = failures + 1 WHERE account = $1 AND failures < $2 RETURNING failures";
+    const SQL: &str =
+        "UPDATE strikes SET failures = failures + 1 WHERE account = $1 AND failures < $2 RETURNING failures";
     let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(SQL).bind(account).bind(STRIKES).fetch_optional(c).await)?;
     Ok(row.map_or(STRIKES, |(failures,)| failures))
 }
@@ -129,8 +127,7 @@ pub async fn clear(tx: &mut Tx, account: &str) -> Result<i64, Error> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, user_id: &str) -> Result<i64, Error> {
-    let row: Option<(i64,)> =
-        on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR SHARE", |sql, c| sqlx::query_as(sql)
+    let row: Option<(i64,)> = on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR SHARE", |sql, c| sqlx::query_as(sql)
             .bind(user_id)
             .fetch_optional(c)
             .await)?;

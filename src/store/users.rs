@@ -68,7 +68,12 @@ pub async fn lock_row(tx: &mut Tx, id: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn list(conn: &mut Conn, provider_id: &str, after: &str, limit: i64) -> Result<Vec<(String, Account)>, Error> {
+pub async fn list(
+    conn: &mut Conn,
+    provider_id: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, Account)>, Error> {
     const SQL: &str = concat!(
         "SELECT u.login_name_key, ",
         account_columns!(),
@@ -233,7 +238,13 @@ pub async fn set_password(tx: &mut Tx, account: &Account, hash: &str) -> Result<
 /// When it cannot be written.
 pub async fn rehash(tx: &mut Tx, account: &Account, hash: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_version = $3";
-    on!(tx, |c| sqlx::query(SQL).bind(&account.id).bind(hash).bind(account.password_version).execute(c).await.map(drop))?;
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(&account.id)
+        .bind(hash)
+        .bind(account.password_version)
+        .execute(c)
+        .await
+        .map(drop))?;
     Ok(())
 }
 
@@ -243,10 +254,9 @@ pub async fn rehash(tx: &mut Tx, account: &Account, hash: &str) -> Result<(), Er
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Account>, Error> {
-    let row: Option<(String,)> =
-        on!(tx, "SELECT id FROM users WHERE provider_id = $1 AND id = $2" locking "FOR UPDATE", |sql, c| {
-            sqlx::query_as(sql).bind(provider_id).bind(id).fetch_optional(c).await
-        })?;
+    let row: Option<(String,)> = on!(tx, "SELECT id FROM users WHERE provider_id = $1 AND id = $2" locking "FOR UPDATE", |sql, c| {
+        sqlx::query_as(sql).bind(provider_id).bind(id).fetch_optional(c).await
+    })?;
     match row {
         Some((id,)) => by_id(tx, &id).await,
         None => Ok(None),

@@ -70,7 +70,9 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         _ if status.is_server_error() => {
             tracing::error!(reference = %visitor.reference, "answered {status}");
         }
-        _ => tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {status}: {description}"),
+        _ => {
+            tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {status}: {description}")
+        }
     }
     let (next_url, next_label) = next;
     let from_therap_services = matches!(error, Some(PageError::HandoffUnavailable(_)));
@@ -119,8 +121,14 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words {
             StatusCode::SERVICE_UNAVAILABLE => {
                 ("Therap Connect is busy", "Please try again in a few seconds. Nothing was changed.", HOME)
             }
-            status if status.is_client_error() => ("The request was not understood", "Open Therap Connect and try again.", HOME),
-            _ => ("Something went wrong", "Please try again. If it happens again, give support the reference number.", HOME),
+            status if status.is_client_error() => {
+                ("The request was not understood", "Open Therap Connect and try again.", HOME)
+            }
+            _ => (
+                "Something went wrong",
+                "Please try again. If it happens again, give support the reference number.",
+                HOME,
+            ),
         },
     }
 }

@@ -63,7 +63,9 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
         let headers = request.headers().clone();
-        let body = Bytes::from_request(request, state).await.map_err(|_| PageError::BadForm("The form is too large or broke off."))?;
+        let body = Bytes::from_request(request, state)
+            .await
+            .map_err(|_| PageError::BadForm("The form is too large or broke off."))?;
         Self::parse(&headers, &body).map_err(|fault| match fault {
             NotAForm::WrongType => PageError::BadForm("The form was not sent the way browsers send forms."),
             NotAForm::Repeated => PageError::BadForm("A field of the form was sent twice."),

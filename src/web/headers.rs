@@ -6,7 +6,8 @@ use axum::response::Response;
 use super::page::Shape;
 use crate::config::Config;
 
-const CSP_ENTRANCE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+const CSP_ENTRANCE: &str =
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 const CSP_INSIDE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
                           form-action 'self'; frame-ancestors 'none'";
 

@@ -66,11 +66,7 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-async fn outermost(
-    State((app, in_hand)): State<(App, Arc<Semaphore>)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut request: Request, next: Next) -> Response {
     let arrival = arrival(&app, &request);
     let visitor = arrival.visitor.clone();
     let span = tracing::info_span!(

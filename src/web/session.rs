@@ -109,7 +109,8 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
     let asked = if parts.method == Method::GET { asked } else { form_page(parts.uri.path()) };
     let query = match ReturnTo::parse_or_none(asked) {
         Some(path) if path.as_str() != "/" => {
-            let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
             format!("?{query}")
         }
         _ => String::new(),
