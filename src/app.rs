@@ -162,6 +162,12 @@ impl App {
         Deadline::after(Duration::from_secs(30), now)
     }
 
+    /// Until when a person who typed a password waits for the answer.
+    #[must_use]
+    pub fn answer_deadline(&self, now: Timestamp) -> Deadline {
+        Deadline::after(Duration::from_secs(12), now)
+    }
+
     /// How long work may take that nobody waits for.
     #[must_use]
     pub fn patient_deadline(&self) -> Deadline {

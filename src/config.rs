@@ -393,16 +393,18 @@ fn typed(text: &str) -> Value {
     parsed.and_then(|mut t| t.remove("v")).unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
+/// Of an address that may hold a password, what is none: scheme, host and path.
 fn hide_password(value: &Value) -> String {
     let text = value.as_str().unwrap_or_default();
-    match Url::parse(text) {
-        Ok(mut url) if url.password().is_some() => {
-            // A URL that has a password takes another one.
-            let _ = url.set_password(Some("hidden"));
-            Value::String(url.to_string()).to_string()
-        }
-        _ => value.to_string(),
-    }
+    let shown = if text.starts_with("sqlite:") {
+        text.to_owned()
+    } else {
+        Url::parse(text).map_or_else(
+            |_| "hidden".to_owned(),
+            |url| format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path()),
+        )
+    };
+    Value::String(shown).to_string()
 }
 
 impl Config {

@@ -1,9 +1,10 @@
 //! Listens, answers, drains and stops. Every connection has its limits (G22): headers, their time, their number.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,14 +15,14 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use openssl::ssl::{Ssl, SslAcceptor};
+use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tower::ServiceExt as _;
 
 use crate::app::App;
-use crate::crypto::tls;
+use crate::crypto::tls::{self, Ssl, SslAcceptor, SslStream};
 use crate::web::client_ip::Peer;
 use crate::web::health;
 use crate::{jobs, router};
@@ -30,8 +31,12 @@ use crate::{jobs, router};
 pub const MAX_CONNECTIONS: usize = 4096;
 /// All headers of a request together.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
-/// How long the headers of a request may take.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Open connections of one address at most, unless it is a trusted proxy's or our own.
+pub const MAX_CONNECTIONS_OF_ONE: usize = 512;
+/// How long a connection may be silent before a request, and its headers may take.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// No connection is older: whatever keeps it open, it ends.
+const MAX_AGE: Duration = Duration::from_hours(1);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams of one HTTP/2 connection.
@@ -80,9 +85,11 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
         None => None,
     };
     let (stopping, stopped) = watch::channel(false);
-    let public = tokio::spawn(accept(listeners.public, acceptor, router::router(&app), stopped.clone()));
-    let internal_routes = health::routes().with_state(app.clone());
-    let internal = tokio::spawn(accept(listeners.internal, None, internal_routes, stopped.clone()));
+    let shares = || Arc::new(Shares { unlimited: app.config.trusted_proxies.clone(), taken: Mutex::default() });
+    let public = Service { routes: router::router(&app), shares: shares() };
+    let internal = Service { routes: health::routes().with_state(app.clone()), shares: shares() };
+    let public = tokio::spawn(accept(listeners.public, acceptor, public, stopped.clone()));
+    let internal = tokio::spawn(accept(listeners.internal, None, internal, stopped.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
     tracing::info!(issuer = %app.config.issuer, listen = %app.config.listen, database = app.db.engine_name(), "ready at {}", app.config.issuer);
     stop.await;
@@ -112,13 +119,22 @@ async fn stop_signal() {
     }
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<SslAcceptor>, routes: Router, mut stop: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    acceptor: Option<SslAcceptor>,
+    service: Service,
+    mut stop: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let (stream, peer) = tokio::select! {
-            accepted = listener.accept() => match accepted {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            let (stream, peer) = listener.accept().await?;
+            io::Result::Ok((place, stream, peer))
+        };
+        let (place, stream, peer) = tokio::select! {
+            accepted = next => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of descriptors, or the client is gone: pause instead of spinning.
@@ -129,19 +145,29 @@ async fn accept(listener: TcpListener, acceptor: Option<SslAcceptor>, routes: Ro
             },
             _ = stop.changed() => break,
         };
+        let Some(share) = service.shares.take(peer.ip()) else {
+            tracing::debug!(%peer, "a connection was closed: its address has {MAX_CONNECTIONS_OF_ONE} already");
+            continue;
+        };
         // Small answers leave at once; a socket that refuses this is gone already.
         let _ = stream.set_nodelay(true);
-        let (routes, acceptor, watcher) = (routes.clone(), acceptor.clone(), graceful.watcher());
+        let (routes, acceptor, watcher) = (service.routes.clone(), acceptor.clone(), graceful.watcher());
         tokio::spawn(async move {
-            let served = match acceptor {
-                None => serve_connection(stream, peer, routes, watcher, place).await,
-                Some(acceptor) => match handshake(&acceptor, stream).await {
-                    Ok(stream) => serve_connection(stream, peer, routes, watcher, place).await,
-                    Err(error) => Err(error),
-                },
+            let _held = (place, share);
+            let served = async {
+                match acceptor {
+                    None => serve_connection(stream, peer, routes, watcher, Protocol::Http1).await,
+                    Some(acceptor) => {
+                        let stream = handshake(&acceptor, stream).await?;
+                        let protocol = Protocol::negotiated(&stream);
+                        serve_connection(stream, peer, routes, watcher, protocol).await
+                    }
+                }
             };
-            if let Err(error) = served {
-                tracing::debug!(%peer, "a connection ended early: {error}");
+            match tokio::time::timeout(MAX_AGE, served).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::debug!(%peer, "a connection ended early: {error}"),
+                Err(_) => tracing::debug!(%peer, "a connection grew too old"),
             }
         });
     }
@@ -151,15 +177,78 @@ async fn accept(listener: TcpListener, acceptor: Option<SslAcceptor>, routes: Ro
     }
 }
 
+/// What one listener serves, and who has how much of it.
+#[derive(Clone)]
+struct Service {
+    routes: Router,
+    shares: Arc<Shares>,
+}
+
+/// How many connections each address has.
+struct Shares {
+    unlimited: Vec<IpNet>,
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Shares {
+    /// Takes one more for an address; `None` when it has its share.
+    fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Share> {
+        let ip = ip.to_canonical();
+        let limit = if ip.is_loopback() || self.unlimited.iter().any(|net| net.contains(&ip)) {
+            MAX_CONNECTIONS
+        } else {
+            MAX_CONNECTIONS_OF_ONE
+        };
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(ip).or_insert(0);
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Share { shares: Arc::clone(self), ip })
+    }
+}
+
+/// One connection of an address, given back when dropped.
+struct Share {
+    shares: Arc<Shares>,
+    ip: IpAddr,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = taken.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.ip);
+            }
+        }
+    }
+}
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn handshake(acceptor: &SslAcceptor, stream: TcpStream) -> Result<tokio_openssl::SslStream<TcpStream>, Failure> {
+async fn handshake(acceptor: &SslAcceptor, stream: TcpStream) -> Result<SslStream<TcpStream>, Failure> {
     let ssl = Ssl::new(acceptor.context())?;
-    let mut stream = tokio_openssl::SslStream::new(ssl, stream)?;
+    let mut stream = SslStream::new(ssl, stream)?;
     tokio::time::timeout(HANDSHAKE_TIMEOUT, Pin::new(&mut stream).accept())
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     Ok(stream)
+}
+
+/// What a connection speaks, known before its first byte: nothing waits to find out.
+#[derive(Clone, Copy)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+impl Protocol {
+    fn negotiated(stream: &SslStream<TcpStream>) -> Self {
+        if stream.ssl().selected_alpn_protocol() == Some(b"h2") { Self::Http2 } else { Self::Http1 }
+    }
 }
 
 async fn serve_connection<S>(
@@ -167,7 +256,7 @@ async fn serve_connection<S>(
     peer: SocketAddr,
     routes: Router,
     watcher: Watcher,
-    _place: OwnedSemaphorePermit,
+    protocol: Protocol,
 ) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -184,6 +273,28 @@ where
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30));
+    let builder = match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    };
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     watcher.watch(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_has_its_share_and_a_proxy_as_much_as_there_is() {
+        let shares = Arc::new(Shares { unlimited: vec!["10.0.0.0/8".parse().unwrap()], taken: Mutex::default() });
+        let stranger = "192.0.2.1".parse().unwrap();
+        let held: Vec<Share> = (0..MAX_CONNECTIONS_OF_ONE).map(|_| shares.take(stranger).unwrap()).collect();
+        assert!(shares.take(stranger).is_none());
+        assert!(shares.take("192.0.2.2".parse().unwrap()).is_some());
+        let proxied: Vec<_> = (0..1000).map(|_| shares.take("10.1.2.3".parse().unwrap())).collect();
+        assert!(proxied.iter().all(Option::is_some));
+        drop(held);
+        assert!(shares.take(stranger).is_some());
+    }
 }

@@ -40,6 +40,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(span)))
     }
 
+    /// The least of all ids of things born at this instant or later ([`Random::id`]).
+    #[must_use]
+    pub fn first_id(self) -> String {
+        uuid::Builder::from_unix_timestamp_millis(u64::try_from(self.0).unwrap_or(0), &[0; 10]).into_uuid().to_string()
+    }
+
     /// How long from this instant until `later`; zero when that is past.
     #[must_use]
     pub fn until(self, later: Self) -> Duration {

@@ -2,7 +2,14 @@
 //!
 //! The service is the real binary in a process of its own, so that its CPU time is its own; the load comes from this one.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::disallowed_methods, missing_docs)]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::disallowed_methods,
+    missing_docs
+)]
 
 mod raw;
 mod server;
@@ -30,16 +37,24 @@ async fn main() {
         let logins = load(&server, LOGIN_CLIENTS, Load::Login).await;
         println!(
             "  logins     {:>8.1} /s   server CPU {:>8.1} µs each = {:.2} hashes",
-            logins.per_second, micros(logins.cpu), logins.cpu.as_secs_f64() / hash.as_secs_f64()
+            logins.per_second,
+            micros(logins.cpu),
+            logins.cpu.as_secs_f64() / hash.as_secs_f64()
         );
         let handoffs = load(&server, HANDOFF_CLIENTS, Load::Handoff).await;
         println!(
             "  handoffs   {:>8.1} /s   server CPU {:>8.1} µs each (POST + complete + Dashboard)",
-            handoffs.per_second, micros(handoffs.cpu)
+            handoffs.per_second,
+            micros(handoffs.cpu)
         );
         println!("  refusals, median time (difference beside one hash of {:.1} µs):", micros(hash));
         for (what, median, difference) in refusals(&server).await {
-            println!("    {what:<20} {:>9.1} µs   {:>+8.1} µs = {:+.4} hashes", micros(median), difference, difference / micros(hash));
+            println!(
+                "    {what:<20} {:>9.1} µs   {:>+8.1} µs = {:+.4} hashes",
+                micros(median),
+                difference,
+                difference / micros(hash)
+            );
         }
         println!("  after the load: memory {:.1} MiB", server.memory_mib());
     }

@@ -24,7 +24,8 @@ use crate::Load;
 const USERS: usize = 500;
 const PASSWORD: &str = "Correct-Horse-9";
 const SENDER: &str = "https://secure.example.net";
-pub const REFUSALS: [&str; 5] = ["wrong password", "unknown user", "unknown provider", "deactivated user", "inactive provider"];
+pub const REFUSALS: [&str; 5] =
+    ["wrong password", "unknown user", "unknown provider", "deactivated user", "inactive provider"];
 
 /// Where the service keeps its truth.
 pub struct Engine {
@@ -73,7 +74,10 @@ impl Signer {
     }
 
     pub fn jwks(&self) -> String {
-        format!("{{\"keys\":[{}]}}", self.key.to_public_key().unwrap())
+        let mut public = self.key.to_public_key().unwrap();
+        public.set_key_id("bench");
+        public.set_algorithm(self.name);
+        format!("{{\"keys\":[{public}]}}")
     }
 
     pub fn assertion(&self, audience: &str, issuer: &str, provider_code: &str, login_name: &str) -> String {
@@ -220,12 +224,19 @@ impl Handle {
     async fn hand_off(&self, user: &str) {
         let Shared { issuer, client, signer, .. } = &*self.0;
         let assertion = signer.assertion(issuer, SENDER, "BENCH", user);
-        let posted = client.post(format!("{issuer}/unified-login")).header(ORIGIN, SENDER).form(&[("assertion", assertion)]);
+        let posted =
+            client.post(format!("{issuer}/unified-login")).header(ORIGIN, SENDER).form(&[("assertion", assertion)]);
         let posted = posted.send().await.unwrap();
         assert_eq!(posted.status(), StatusCode::SEE_OTHER);
-        let completed = client.get(format!("{issuer}{}", location(&posted))).header(COOKIE, cookie(&posted)).send().await.unwrap();
+        let completed =
+            client.get(format!("{issuer}{}", location(&posted))).header(COOKIE, cookie(&posted)).send().await.unwrap();
         assert_eq!(completed.status(), StatusCode::SEE_OTHER);
-        let home = client.get(format!("{issuer}{}", location(&completed))).header(COOKIE, cookie(&completed)).send().await.unwrap();
+        let home = client
+            .get(format!("{issuer}{}", location(&completed)))
+            .header(COOKIE, cookie(&completed))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(home.status(), StatusCode::OK);
         home.bytes().await.unwrap();
     }
@@ -261,7 +272,9 @@ async fn seed(signer: &Signer) -> String {
         format!("[[provider]]\ncode = \"{code}\"\nname = \"Bench\"\nunified_login = \"on\"\nactive = {active}\n")
     };
     let user = |provider: &str, name: String, active: bool| {
-        format!("[[user]]\nprovider = \"{provider}\"\nlogin_name = \"{name}\"\nname = \"Bench User\"\npassword_hash = '{hash}'\ntemporary = false\nactive = {active}\n")
+        format!(
+            "[[user]]\nprovider = \"{provider}\"\nlogin_name = \"{name}\"\nname = \"Bench User\"\npassword_hash = '{hash}'\ntemporary = false\nactive = {active}\n"
+        )
     };
     let mut text = provider("BENCH", true) + &provider("CLOSED", false);
     text.extend((0..USERS).map(|n| user("BENCH", format!("user{n}"), true)));

@@ -1,7 +1,7 @@
 //! The trusted issuers as last read, with their keys parsed once. The transaction that counts reads the issuer's
 //! revision again (`handoff::receive`), so a stale snapshot is slower, never wrong.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::crypto::jws::VerifyingKeys;
@@ -46,6 +46,7 @@ pub struct IssuerCache {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     asked: Mutex<HashMap<String, Timestamp>>,
     fetching: tokio::sync::Mutex<()>,
+    full: RwLock<HashSet<String>>,
 }
 
 impl IssuerCache {
@@ -63,6 +64,16 @@ impl IssuerCache {
     /// Forgets the snapshot: the next reader reads the database.
     pub fn forget(&self) {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether so many assertions of an issuer are remembered that no more are taken (G2).
+    pub fn is_full(&self, issuer_id: &str) -> bool {
+        self.full.read().unwrap_or_else(PoisonError::into_inner).contains(issuer_id)
+    }
+
+    /// Notes which issuers are full.
+    pub fn set_full(&self, issuer_ids: HashSet<String>) {
+        *self.full.write().unwrap_or_else(PoisonError::into_inner) = issuer_ids;
     }
 
     /// One fetch at a time.

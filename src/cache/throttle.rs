@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::time::Timestamp;
 
-/// How many addresses are remembered; beyond that the fullest buckets are forgotten first, they had no reason to wait.
+/// How many addresses are remembered. Full buckets are forgotten first: they remember nothing.
 const CAPACITY: usize = 50_000;
 const MINUTE_MS: i64 = 60_000;
 
@@ -43,8 +43,9 @@ impl Throttle {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if buckets.len() >= CAPACITY {
             buckets.retain(|_, b| refilled(*b, per_minute, now) < full);
-            if buckets.len() >= CAPACITY {
-                buckets.clear();
+            // Still full: whoever is remembered stays so, and a newcomer passes.
+            if buckets.len() >= CAPACITY && !buckets.contains_key(&network(address)) {
+                return Ok(());
             }
         }
         let bucket = buckets.entry(network(address)).or_insert(Bucket { left: full, at: now });

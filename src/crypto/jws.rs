@@ -278,7 +278,8 @@ mod tests {
         let rs = named(Jwk::generate_rsa_key(2048).unwrap(), "rs", Some("RS256"));
         let ps = named(Jwk::generate_rsa_key(2048).unwrap(), "ps", Some("PS256"));
         let ed = named(Jwk::generate_ed_key(EdCurve::Ed25519).unwrap(), "ed", None);
-        let publics: Vec<Jwk> = [&ec, &rs, &ps, &ed].iter().map(|k| k.to_public_key().unwrap()).collect();
+        let public = |key: &Jwk| named(key.to_public_key().unwrap(), key.key_id().unwrap(), key.algorithm());
+        let publics = [&ec, &rs, &ps, &ed].map(public);
         let keys = VerifyingKeys::parse(&set(&publics)).unwrap();
         let signers: [(&str, Box<dyn JwsSigner>); 4] = [
             ("ec", Box::new(ES256.signer_from_jwk(&ec).unwrap())),

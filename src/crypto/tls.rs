@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use openssl::ssl::{AlpnError, SslAcceptor, SslFiletype, SslMethod, SslVersion, select_next_proto};
+use openssl::ssl::{AlpnError, SslFiletype, SslMethod, SslVersion, select_next_proto};
+pub use openssl::ssl::{Ssl, SslAcceptor};
+pub use tokio_openssl::SslStream;
 
 /// An acceptor for the certificate chain and key in two PEM files; offers HTTP/2 and HTTP/1.1.
 ///

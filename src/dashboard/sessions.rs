@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::view::browser;
 use crate::app::App;
 use crate::model::event::{Event, Kind, Outcome};
-use crate::model::session::{EndReason, Session};
+use crate::model::session::EndReason;
 use crate::operations::open_session::of_session;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
@@ -102,43 +102,37 @@ pub async fn get(
 /// # Errors
 /// When the database fails.
 pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Redirect, PageError> {
+    let (db, now, current) = (&app.db, arrival.now, signed_in.session);
     let wanted = fields.take("session");
-    end_where(&app, &arrival, &signed_in.session, |session| session.id == wanted).await?;
+    let event = Event::new(Kind::SessionEnded, Outcome::Success, "user", &arrival.visitor, now, &app.random);
+    in_transaction!(db, app.ordinary_deadline(now), [current, wanted, event], |tx| {
+        // Only the user's own sessions are looked through: another's id is as good as none.
+        let mine = store::sessions::of_user(tx, &current.user_id, now).await?;
+        if let Some(session) = mine.iter().find(|session| session.id == wanted && session.id != current.id)
+            && store::sessions::end(tx, &session.id, EndReason::EndedByUser, now).await?
+        {
+            let event = of_session(event, session).because("ended_from_another_session");
+            store::activity::record(tx, &event).await?;
+        }
+        Ok(())
+    })?;
     Ok(Redirect::to("/sessions?done=ended"))
 }
 
-/// `POST /sessions/end-others`: every session of mine but this one.
+/// `POST /sessions/end-others`: every session of mine but this one, one act and one record.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn end_others(app: App, arrival: Arrival, signed_in: SignedIn) -> Result<Redirect, PageError> {
-    end_where(&app, &arrival, &signed_in.session, |_| true).await?;
-    Ok(Redirect::to("/sessions?done=others"))
-}
-
-async fn end_where(
-    app: &App,
-    arrival: &Arrival,
-    current: &Session,
-    wanted: impl Fn(&Session) -> bool,
-) -> Result<(), store::Error> {
-    let (db, now) = (&app.db, arrival.now);
-    let found = store::sessions::of_user(&mut db.read().await?, &current.user_id, now).await?;
-    // Only the user's own sessions are looked through: another's id is as good as none.
-    let endings: Vec<(String, Event)> = found
-        .iter()
-        .filter(|session| session.id != current.id && wanted(session))
-        .map(|session| {
-            let event = Event::new(Kind::SessionEnded, Outcome::Success, "user", &arrival.visitor, now, &app.random);
-            (session.id.clone(), of_session(event, session).because("ended_from_another_session"))
-        })
-        .collect();
-    in_transaction!(db, app.ordinary_deadline(now), [endings], |tx| {
-        for (id, event) in &endings {
-            if store::sessions::end(tx, id, EndReason::EndedByUser, now).await? {
-                store::activity::record(tx, event).await?;
-            }
+    let (db, now, current) = (&app.db, arrival.now, signed_in.session);
+    let event = Event::new(Kind::SessionEnded, Outcome::Success, "user", &arrival.visitor, now, &app.random);
+    let event = of_session(event, &current).because("all_others_ended");
+    in_transaction!(db, app.ordinary_deadline(now), [current, event], |tx| {
+        let (user, keep) = (&current.user_id, &current.id);
+        if store::sessions::end_all_but(tx, user, keep, EndReason::EndedByUser, now).await? > 0 {
+            store::activity::record(tx, &event).await?;
         }
         Ok(())
-    })
+    })?;
+    Ok(Redirect::to("/sessions?done=others"))
 }

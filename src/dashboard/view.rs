@@ -34,7 +34,11 @@ impl ActivityView {
             note: record.note.filter(|_| record.kind == Kind::SignIn),
             outcome: record.outcome.label(),
             address: record.address.unwrap_or_default(),
-            browser: browser(&record.browser.unwrap_or_default()),
+            // What an operator did on the machine came from no browser.
+            browser: record
+                .browser
+                .filter(|text| !text.is_empty())
+                .map_or_else(|| "No browser".into(), |text| browser(&text)),
         }
     }
 }

@@ -247,6 +247,7 @@ fn check_claims(
         format!("{}, must be {:?}", shown(claims.get("aud")), rules.audience)
     })?;
     let mut read = Reader { claims, trail };
+    let (iat, exp) = (read.required("iat", seconds)?, read.required("exp", seconds)?);
     let assertion = Assertion {
         trusted: Arc::clone(trusted),
         sub: read.text("sub", |sub| (1..=255).contains(&sub.chars().count()))?,
@@ -256,9 +257,10 @@ fn check_claims(
             (22..=128).contains(&jti.len())
                 && jti.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         })?,
-        iat: read.required("iat", seconds)?,
-        exp: read.required("exp", seconds)?,
-        auth_time: read.optional("auth_time", seconds)?,
+        iat,
+        exp,
+        // Nobody signed in over there after the click; a later time would outlive every max_age.
+        auth_time: read.optional("auth_time", seconds)?.map(|auth_time| auth_time.min(iat)),
         amr: read.optional("amr", texts)?,
         acr: read.optional("acr", |value| value.as_str().filter(|acr| !acr.is_empty()).map(str::to_owned))?,
         target: read.optional("target", |value| value.as_str().map(str::to_owned))?,
@@ -317,9 +319,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn required<T>(&mut self, name: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<T, Refusal> {
-        let value = self.claims.get(name);
-        self.trail.check(name, value.is_some(), Refusal::ClaimMissing, || shown(value))?;
-        self.optional(name, read)?.ok_or(Refusal::ClaimMissing)
+        match self.optional(name, read)? {
+            Some(value) => Ok(value),
+            None => Err(self
+                .trail
+                .check(name, false, Refusal::ClaimMissing, || shown(None))
+                .err()
+                .unwrap_or(Refusal::ClaimMissing)),
+        }
     }
 
     fn optional<T>(&mut self, name: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, Refusal> {

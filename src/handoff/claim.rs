@@ -18,6 +18,7 @@ use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};
 use crate::time::Deadline;
 use crate::web::layers::Arrival;
+use crate::web::return_to::ReturnTo;
 
 /// How long the answer to a late assertion waits for its record.
 const RECORD_PATIENCE: Duration = Duration::from_millis(500);
@@ -50,8 +51,10 @@ pub(super) async fn claim_in_time(app: &App, assertion: Assertion, arrival: &Arr
             // Nothing was written. The person reads the time-out at the deadline, not before.
             deadline.reached().await;
         }
-        let _ = answer.send(claimed);
-        if late {
+        let failed = claimed.is_err();
+        let unheard = answer.send(claimed).is_err();
+        // What broke after the page was answered is a time-out as well, whatever became of the commit.
+        if late || (failed && unheard && deadline.left().is_zero()) {
             settle::record_late_at_last(app, assertion, arrival).await;
         }
     });
@@ -68,6 +71,9 @@ async fn claim(
     arrival: &Arrival,
     deadline: Deadline,
 ) -> Result<Claimed, store::Error> {
+    if app.issuers.is_full(&assertion.trusted.issuer.id) {
+        return Err(store::Error::Full);
+    }
     let now = app.clock.now();
     let handle = Secret::random(&app.random);
     // The id's birth is when the clock started, so that the second step knows its deadline before it asks the database.
@@ -214,11 +220,20 @@ fn pending(assertion: &Assertion, arrival: &Arrival, deadline: Deadline, id: &st
         auth_time: assertion.auth_time.unwrap_or(assertion.iat).0,
         acr: mapped.cloned().unwrap_or_else(|| ACR_HANDOFF.into()),
         amr: assertion.amr.as_ref().and_then(|amr| serde_json::to_string(amr).ok()),
-        target: assertion.target.clone(),
+        target: landing(assertion.target.as_deref()),
         address: arrival.visitor.address.clone(),
         browser: arrival.visitor.browser.clone(),
         reference: arrival.visitor.reference.clone(),
     }
+}
+
+/// Where to land: a path on this site; anything else is the Dashboard.
+fn landing(target: Option<&str>) -> Option<String> {
+    let path = ReturnTo::parse_or_none(target?);
+    if path.is_none() {
+        tracing::warn!("a handoff's target is no path on this site: it lands on the Dashboard");
+    }
+    path.map(|path| path.to_string())
 }
 
 /// The record of a refusal, whose reason only the transaction knows.

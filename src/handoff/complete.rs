@@ -3,6 +3,8 @@
 //! A top-level GET, so the browser's Lax cookies come along: the old session's too. It may be repeated (a reload, a
 //! proxy's retry on another replica): the session's secret is derived from the handle, so a repeat finds it again.
 
+use std::time::Duration;
+
 use axum::extract::Query;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -25,8 +27,10 @@ use crate::time::{Deadline, Random, Timestamp};
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
-use crate::web::return_to::ReturnTo;
 use crate::web::session::browser;
+
+/// How long the answer to a step that comes late waits for what became of the handoff.
+const LATE_PATIENCE: Duration = Duration::from_millis(900);
 
 /// The query: the handoff's id.
 #[derive(Debug, Default, Deserialize)]
@@ -56,8 +60,12 @@ pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Q
     };
     // No later than this even for an id that somebody made up; the row's own deadline is judged in the transaction.
     let ends = started.after(timeout(&app)).min(arrival.now.after(timeout(&app)));
-    let deadline =
-        if ends <= arrival.now { app.ordinary_deadline(arrival.now) } else { Deadline::at(ends, arrival.now) };
+    // Late already: the work is still done, for the record and for a repeat of what was completed in time.
+    let (work, answer_by) = if ends <= arrival.now {
+        (app.ordinary_deadline(arrival.now), Deadline::after(LATE_PATIENCE, arrival.now))
+    } else {
+        (Deadline::at(ends, arrival.now), Deadline::at(ends, arrival.now))
+    };
     let secret = handle.derive("session");
     let browser = browser(&headers, &app);
     let had_pre_auth = browser.pre_auth.is_some();
@@ -68,7 +76,7 @@ pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Q
         browser,
         visitor: arrival.visitor.clone(),
     };
-    let completed = match complete_in_time(&app, step, deadline).await {
+    let completed = match complete_in_time(&app, step, work, answer_by).await {
         Ok(completed) => completed,
         Err(error) => return PageError::HandoffUnavailable(error.to_string()).into_response(),
     };
@@ -97,7 +105,7 @@ fn answer(
         }
         Completed::Opened(target) => {
             app.metrics.sign_in(Method::Handoff.as_str(), "success");
-            (Redirect::to(&landing(target.as_deref())).into_response(), true)
+            (Redirect::to(target.as_deref().unwrap_or("/")).into_response(), true)
         }
         Completed::Again => (Redirect::to("/").into_response(), true),
         Completed::Over => (Redirect::to("/").into_response(), false),
@@ -111,18 +119,6 @@ fn answer(
     response
 }
 
-/// Where to land: the target if it is a path on this site, else the Dashboard.
-fn landing(target: Option<&str>) -> String {
-    match target.map(ReturnTo::parse_or_none) {
-        Some(Some(path)) => path.to_string(),
-        Some(None) => {
-            tracing::warn!("a handoff's target is no path on this site: landed on the Dashboard");
-            "/".into()
-        }
-        None => "/".into(),
-    }
-}
-
 #[derive(Clone, Debug)]
 struct SecondStep {
     id: String,
@@ -134,27 +130,32 @@ struct SecondStep {
 
 /// Completes before the deadline, or says that it is late. The work goes on by itself: a session that came of it after
 /// the person was told otherwise is ended.
-async fn complete_in_time(app: &App, step: SecondStep, deadline: Deadline) -> Result<Completed, store::Error> {
+async fn complete_in_time(
+    app: &App,
+    step: SecondStep,
+    deadline: Deadline,
+    answer_by: Deadline,
+) -> Result<Completed, store::Error> {
     let (answer, waiting) = oneshot::channel();
     let app = app.clone();
     tokio::spawn(async move {
         let completed = complete(&app, &step, deadline).await;
-        let opened = matches!(completed, Ok(Completed::Opened(_)));
         let late = matches!(completed, Err(store::Error::Late | store::Error::Stalled(_)));
         if late {
             deadline.reached().await;
         }
+        // With any other error a commit that was under way may have happened.
+        let may_have_opened = matches!(completed, Ok(Completed::Opened(_))) || (completed.is_err() && !late);
         let unheard = answer.send(completed).is_err();
-        let settled = match (opened, late) {
-            (true, _) if unheard => settle::end_unused(&app, &step.id).await,
-            (_, true) => settle::expire_pending(&app).await.map(drop),
-            _ => Ok(()),
-        };
-        if let Err(error) = settled {
+        if late && let Err(error) = settle::expire_pending(&app).await {
             tracing::warn!("a timed-out handoff is left to the sweep: {error}");
         }
+        // A browser that only broke off may come again: its session is the sweep's, like any that nobody used.
+        if may_have_opened && unheard && deadline.left().is_zero() {
+            settle::end_unheard_at_last(app, step.id, step.handle_hash).await;
+        }
     });
-    match deadline.run(waiting).await {
+    match answer_by.run(waiting).await {
         Some(Ok(Err(store::Error::Late | store::Error::Stalled(_)))) | None => {
             Ok(Completed::Refused(Refusal::TimedOut))
         }

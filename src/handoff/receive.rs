@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::assertion::{Assertion, Rejected, Signed, Trail, verify};
 use super::claim::{Claimed, claim_in_time};
 use super::refusal::{Message, Refusal};
-use super::{MALFORMED, refused_page, rules, timeout, trust};
+use super::{MALFORMED, refused_page, rules, settle, timeout, trust};
 use crate::app::App;
 use crate::cache::issuers::Snapshot;
 use crate::crypto::secret::Secret;
@@ -84,10 +84,17 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
             Ok(assertion) => assertion,
             Err(rejected) => return record_rejected(app, rejected, arrival).await,
         };
-        match claim_in_time(app, assertion, arrival).await? {
+        let limit = Deadline::at(assertion.deadline(arrival.now, timeout(app)), app.clock.now());
+        match claim_in_time(app, assertion.clone(), arrival).await? {
             Claimed::Pending(id, handle) => return Ok(Received::Pending(id, handle)),
             Claimed::Refused(refusal) => return Ok(Received::Refused(refusal)),
-            Claimed::IssuerChanged => snapshot = trust::reload(app, app.clock.now()).await?,
+            Claimed::IssuerChanged => {
+                let Some(fresh) = limit.run(trust::reload(app, app.clock.now())).await else {
+                    tokio::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
+                    return Ok(Received::Refused(Refusal::TimedOut));
+                };
+                snapshot = fresh?;
+            }
         }
     }
     Ok(Received::Refused(Refusal::ChangedMeanwhile))

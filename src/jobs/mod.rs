@@ -2,6 +2,7 @@
 //!
 //! Every step is safe to run on several replicas at once: each row is settled by whoever's statement changes it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,6 +10,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::handoff::{settle, trust};
 use crate::store::{self, in_transaction};
+use crate::web::health::clock_is_right;
 
 /// How often what nobody finished is settled.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -21,6 +23,8 @@ const REMEMBER: Duration = Duration::from_hours(24);
 const KEEP_SESSIONS: Duration = Duration::from_hours(48);
 /// Rows one purge takes at a time.
 const BATCH: i64 = 500;
+/// As many assertions of one issuer are remembered; further ones are refused, none is forgotten early.
+const SINGLE_USE_CAP: i64 = 2_000_000;
 /// Names that are nobody's are remembered up to this many (G5, G22).
 const PHANTOM_CAP: i64 = 100_000;
 
@@ -33,9 +37,15 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
+        // By a clock that is wrong, what is in time would look late, and what lives would look over.
+        if let Err(why) = clock_is_right(&app).await {
+            tracing::warn!("nothing is swept: {why}");
+            continue;
+        }
         report("sweep", sweep(&app).await);
         if round % PURGE_EVERY == 0 {
             report("purge", purge(&app).await);
+            report("count of single use", count_single_use(&app).await);
         }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
             report("key refresh", refetch(&app).await);
@@ -85,6 +95,18 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             return Ok(());
         }
     }
+}
+
+/// Looks which issuers have reached the cap: no more of theirs is taken until the oldest are forgotten (G2).
+async fn count_single_use(app: &App) -> Result<(), store::Error> {
+    let counts = store::single_use::counts(&mut app.db.read().await?).await?;
+    let full: HashSet<String> =
+        counts.into_iter().filter(|(_, n)| *n >= SINGLE_USE_CAP).map(|(issuer, _)| issuer).collect();
+    for issuer in &full {
+        tracing::error!(issuer_id = %issuer, "an issuer sent {SINGLE_USE_CAP} assertions within a day: further ones are answered 503");
+    }
+    app.issuers.set_full(full);
+    Ok(())
 }
 
 async fn refetch(app: &App) -> Result<(), store::Error> {

@@ -5,14 +5,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
 use super::LOCKED;
-use super::update_password::{Judged, UpdatePage, busy, judge};
+use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, judge};
 use crate::app::App;
-use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::event::{Event, Kind, Outcome};
+use crate::model::password_rules;
 use crate::model::session::{EndReason, Session};
 use crate::model::user::Account;
 use crate::operations::check_password::{Attempt, Checked, Proven, Settled, check_password};
 use crate::store::{self, in_transaction};
-use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -44,10 +44,13 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
     if current.is_empty() {
         page.current_errors.push("Please enter your current password.".into());
     }
-    let new = match judge(&app, &account, &mut fields, &mut page).await {
-        Some(Judged::Busy) => return Ok(busy(page)),
-        Some(Judged::New(password)) if page.current_errors.is_empty() => password,
-        _ => return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page)),
+    let new = judge(&mut fields, &mut page);
+    // What was typed is compared, never the stored hash: whoever only holds the session learns nothing from it.
+    if new.is_some() && new == password_rules::prepare(&current) {
+        page.new_errors.push(SAME_AS_CURRENT.into());
+    }
+    let Some(new) = new.filter(|_| page.is_clean()) else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
     match change(&app, &session, &account, current, new, &arrival).await? {
         Changed::Done => Ok(Redirect::to("/sessions?done=password").into_response()),
@@ -99,10 +102,14 @@ async fn change(
         password: current,
         purpose: Kind::PasswordChanged,
         visitor: arrival.visitor.clone(),
+        deadline: app.answer_deadline(arrival.now),
     };
-    let (app, session, now) = (app.clone(), session.clone(), arrival.now);
-    let task = tokio::spawn(async move { decide(&app, &session, &attempt, new, now).await });
-    task.await.map_err(|_| store::Error::TaskDied)?
+    let (app, session) = (app.clone(), session.clone());
+    let task = tokio::spawn(async move { decide(&app, &session, &attempt, new).await });
+    match task.await.map_err(|_| store::Error::TaskDied)? {
+        Err(store::Error::Late | store::Error::Stalled(_)) => Ok(Changed::Busy),
+        other => other,
+    }
 }
 
 async fn decide(
@@ -110,18 +117,18 @@ async fn decide(
     session: &Session,
     attempt: &Attempt,
     new: Zeroizing<String>,
-    now: Timestamp,
 ) -> Result<Changed, store::Error> {
-    let proven = match check_password(app, attempt, now).await? {
+    // First, so that a full pool is met before a strike is in hand.
+    let Ok(hash) = app.hashes.hash(new).await else {
+        return Ok(Changed::Busy);
+    };
+    let proven = match check_password(app, attempt).await? {
         Checked::Right(proven) => proven,
         Checked::Wrong => return Ok(Changed::WrongCurrent),
         Checked::Locked => return Ok(Changed::Locked),
         Checked::Busy => return Ok(Changed::Busy),
     };
-    let Ok(hash) = app.hashes.hash(new).await else {
-        return Ok(Changed::Busy);
-    };
-    write(app, session, &proven, hash, &attempt.visitor).await
+    write(app, session, &proven, hash, attempt).await
 }
 
 async fn write(
@@ -129,14 +136,14 @@ async fn write(
     session: &Session,
     proven: &Proven,
     hash: String,
-    visitor: &Visitor,
+    attempt: &Attempt,
 ) -> Result<Changed, store::Error> {
     let (db, now) = (&app.db, app.clock.now());
     let (facts, account, session_id) = (proven.facts(), proven.account.clone(), session.id.clone());
-    let event = Event::new(Kind::PasswordChanged, Outcome::Success, "user", visitor, now, &app.random)
+    let event = Event::new(Kind::PasswordChanged, Outcome::Success, "user", &attempt.visitor, now, &app.random)
         .about(&account)
         .of_session(&session_id);
-    in_transaction!(db, app.ordinary_deadline(now), [facts, account, session_id, hash, event], |tx| {
+    in_transaction!(db, attempt.deadline, [facts, account, session_id, hash, event], |tx| {
         store::users::lock_row(tx, &account.id).await?;
         Ok(match Proven::settle(&facts, tx, now).await? {
             Settled::Locked(_) => Changed::Locked,

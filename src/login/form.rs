@@ -88,8 +88,9 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
         password,
         purpose: Kind::SignIn,
         visitor: arrival.visitor.clone(),
+        deadline: app.answer_deadline(arrival.now),
     };
-    match sign_in(&app, attempt, browser(&headers, &app), arrival.now).await? {
+    match sign_in(&app, attempt, browser(&headers, &app)).await? {
         SignIn::Welcome(secret) => {
             let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));

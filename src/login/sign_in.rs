@@ -46,16 +46,19 @@ impl SignIn {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn sign_in(app: &App, attempt: Attempt, browser: Browser, now: Timestamp) -> Result<SignIn, store::Error> {
+pub async fn sign_in(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn, store::Error> {
     let owned = app.clone();
-    let task = tokio::spawn(async move { decide(&owned, attempt, browser, now).await });
-    let done = task.await.map_err(|_| store::Error::TaskDied)??;
+    let task = tokio::spawn(async move { decide(&owned, attempt, browser).await });
+    let done = match task.await.map_err(|_| store::Error::TaskDied)? {
+        Err(store::Error::Late | store::Error::Stalled(_)) => SignIn::Busy,
+        other => other?,
+    };
     app.metrics.sign_in(Method::Password.as_str(), done.outcome());
     Ok(done)
 }
 
-async fn decide(app: &App, attempt: Attempt, browser: Browser, now: Timestamp) -> Result<SignIn, store::Error> {
-    let proven = match check_password(app, &attempt, now).await? {
+async fn decide(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn, store::Error> {
+    let proven = match check_password(app, &attempt).await? {
         Checked::Right(proven) => proven,
         Checked::Wrong => return Ok(SignIn::Refused),
         Checked::Locked => return Ok(SignIn::Locked),
@@ -65,9 +68,9 @@ async fn decide(app: &App, attempt: Attempt, browser: Browser, now: Timestamp) -
     let secret = Secret::random(&app.random);
     let must_update = proven.account.must_update();
     let settled = if must_update {
-        begin_update(app, &proven, &attempt.visitor, browser, &secret, now).await?
+        begin_update(app, &proven, &attempt, browser, &secret, now).await?
     } else {
-        welcome(app, &proven, &attempt.visitor, browser, &secret, now).await?
+        welcome(app, &proven, &attempt, browser, &secret, now).await?
     };
     Ok(match settled {
         Settled::Good if must_update => SignIn::MustUpdate(secret),
@@ -81,16 +84,16 @@ async fn decide(app: &App, attempt: Attempt, browser: Browser, now: Timestamp) -
 async fn welcome(
     app: &App,
     proven: &Proven,
-    visitor: &Visitor,
+    attempt: &Attempt,
     browser: Browser,
     secret: &Secret,
     now: Timestamp,
 ) -> Result<Settled, store::Error> {
-    let facts = proven.facts();
+    let (facts, visitor) = (proven.facts(), &attempt.visitor);
     let opening = opening(app, &proven.account, visitor, browser, secret, now);
     let changed = changed_events(app, &proven.account, visitor, now);
     let db = &app.db;
-    in_transaction!(db, app.ordinary_deadline(now), [facts, opening, changed], |tx| {
+    in_transaction!(db, attempt.deadline, [facts, opening, changed], |tx| {
         let settled = Proven::settle(&facts, tx, now).await?;
         match changed_event(&changed, settled) {
             Some(event) => store::activity::record(tx, event).await?,
@@ -132,11 +135,12 @@ pub fn opening(
 async fn begin_update(
     app: &App,
     proven: &Proven,
-    visitor: &Visitor,
+    attempt: &Attempt,
     browser: Browser,
     secret: &Secret,
     now: Timestamp,
 ) -> Result<Settled, store::Error> {
+    let visitor = &attempt.visitor;
     let (facts, account, secret_hash, random) =
         (proven.facts(), proven.account.clone(), secret.digest(), app.random.clone());
     let unfinished = Event::new(Kind::SignIn, Outcome::Unfinished, "user", visitor, now, &app.random)
@@ -147,7 +151,7 @@ async fn begin_update(
     let (db, visitor) = (&app.db, visitor.clone());
     in_transaction!(
         db,
-        app.ordinary_deadline(now),
+        attempt.deadline,
         [facts, account, secret_hash, random, unfinished, changed, visitor, browser],
         |tx| {
             let settled = Proven::settle(&facts, tx, now).await?;

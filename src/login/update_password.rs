@@ -84,12 +84,17 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let account = account(&app, &proof).await?;
     let mut page = blank(&app, &account, &uri);
-    let Some(password) = judge(&app, &account, &mut fields, &mut page).await else {
+    let new = judge(&mut fields, &mut page);
+    if let Some(new) = &new {
+        // Not a guess: whoever is here has proven the temporary password. It charges no strike.
+        match app.hashes.verify(new.clone(), Some(account.password_hash.clone())).await {
+            Err(_) => return Ok(busy(page)),
+            Ok(same) if same.matches => page.new_errors.push(SAME_AS_CURRENT.into()),
+            Ok(_) => {}
+        }
+    }
+    let Some(password) = new.filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
-    };
-    let password = match password {
-        Judged::New(password) => password,
-        Judged::Busy => return Ok(busy(page)),
     };
     let Ok(hash) = app.hashes.hash(password).await else {
         return Ok(busy(page));
@@ -134,41 +139,35 @@ fn blank(app: &App, account: &Account, uri: &Uri) -> UpdatePage {
     }
 }
 
-pub(super) enum Judged {
-    /// Prepared, within the rules, and not the current one.
-    New(Zeroizing<String>),
-    /// The comparison with the current one found no room.
-    Busy,
+/// What a new password reads that is the current one.
+pub(super) const SAME_AS_CURRENT: &str = "The new password must differ from the current one.";
+
+impl UpdatePage {
+    /// Whether nothing is wrong so far.
+    pub(super) fn is_clean(&self) -> bool {
+        self.current_errors.is_empty() && self.new_errors.is_empty() && self.confirm_errors.is_empty()
+    }
 }
 
-/// Judges the two new-password fields; `None` when something is wrong, which then stands on the page (L8).
-pub(super) async fn judge(app: &App, account: &Account, fields: &mut Fields, page: &mut UpdatePage) -> Option<Judged> {
+/// Judges the two new-password fields by the rules alone; what is wrong then stands on the page (L8).
+pub(super) fn judge(fields: &mut Fields, page: &mut UpdatePage) -> Option<Zeroizing<String>> {
     let (new, confirmation) = (fields.take_secret("new_password"), fields.take_secret("confirm_new_password"));
-    let checked = if new.is_empty() {
-        page.new_errors.push("Please enter a new password.".into());
-        None
-    } else {
-        match password_rules::check(&new) {
-            Ok(password) => Some(password),
-            Err(broken) => {
-                page.new_errors.extend(broken.iter().map(|rule| rule.message().to_owned()));
-                None
-            }
-        }
-    };
     if confirmation.is_empty() {
         page.confirm_errors.push("Please enter the new password again.".into());
     } else if confirmation != new {
         page.confirm_errors.push("The two new passwords are not the same.".into());
     }
-    let password = checked?;
-    // Not a guess: whoever asks holds the current password already. It charges no strike.
-    match app.hashes.verify(password.clone(), Some(account.password_hash.clone())).await {
-        Err(_) => return page.confirm_errors.is_empty().then_some(Judged::Busy),
-        Ok(same) if same.matches => page.new_errors.push("The new password must differ from the current one.".into()),
-        Ok(_) => {}
+    if new.is_empty() {
+        page.new_errors.push("Please enter a new password.".into());
+        return None;
     }
-    (page.new_errors.is_empty() && page.confirm_errors.is_empty()).then_some(Judged::New(password))
+    match password_rules::check(&new) {
+        Ok(password) => Some(password),
+        Err(broken) => {
+            page.new_errors.extend(broken.iter().map(|rule| rule.message().to_owned()));
+            None
+        }
+    }
 }
 
 pub(super) fn busy(mut page: UpdatePage) -> Response {

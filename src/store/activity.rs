@@ -2,6 +2,7 @@
 
 use super::{Conn, Error, Tx, from_row, on};
 use crate::model::event::Event;
+use crate::time::Timestamp;
 
 /// Sorts after every id, in every collation.
 const AFTER_ALL: &str = "zzzzzzzz";
@@ -86,6 +87,17 @@ pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a record with this reference number was written since: looks at the newest records alone.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn was_recorded(conn: &mut Conn, reference: &str, since: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "SELECT id FROM activity WHERE id >= $1 AND reference = $2 LIMIT 1";
+    let row: Option<(String,)> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(since.first_id()).bind(reference).fetch_optional(c).await)?;
+    Ok(row.is_some())
+}
+
 /// What to read: every field that is set must fit.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -108,7 +120,8 @@ pub struct Filter {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = "SELECT * FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
+    const SQL: &str = "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
+         note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
                        AND (at >= $3 OR $3 IS NULL) AND (at < $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
                        AND (outcome = $6 OR $6 IS NULL) AND id < $7 ORDER BY id DESC LIMIT $8";
     let f = filter;
@@ -130,7 +143,8 @@ pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit:
 /// # Errors
 /// When the database cannot be asked.
 pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = "SELECT * FROM activity WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    const SQL: &str = "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
+         note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     Ok(on!(conn, |c| sqlx::query_as(SQL)
         .bind(user_id)
         .bind(before.unwrap_or(AFTER_ALL))
@@ -144,7 +158,8 @@ pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit
 /// # Errors
 /// When the database cannot be asked.
 pub async fn forward(conn: &mut Conn, filter: &Filter, after: &str, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = "SELECT * FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
+    const SQL: &str = "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
+         note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
                        AND (at >= $3 OR $3 IS NULL) AND (at < $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
                        AND (outcome = $6 OR $6 IS NULL) AND id > $7 ORDER BY id LIMIT $8";
     let f = filter;

@@ -1,6 +1,6 @@
 //! Handoffs under way: an accepted assertion waits here, pending, until the browser comes back with its handle (G8).
 
-use super::{Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, on};
 use crate::model::words;
 use crate::time::Timestamp;
 
@@ -104,9 +104,21 @@ pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<()
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Handoff>, Error> {
-    Ok(on!(tx, "SELECT * FROM handoffs WHERE id = $1 AND handle_hash = $2" locking "FOR UPDATE", |sql, c| {
+    Ok(on!(tx, "SELECT id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, \
+         issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference FROM handoffs WHERE id = $1 AND handle_hash = $2" locking "FOR NO KEY UPDATE", |sql, c| {
         sqlx::query_as(sql).bind(id).bind(handle_hash).fetch_optional(c).await
     })?)
+}
+
+/// Whether the handoff of this assertion was begun by the request with this reference number.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn was_begun_by(conn: &mut Conn, issuer_id: &str, jti_hash: &str, reference: &str) -> Result<bool, Error> {
+    const SQL: &str = "SELECT state FROM handoffs WHERE issuer_id = $1 AND jti_hash = $2 AND reference = $3";
+    let row: Option<(String,)> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(issuer_id).bind(jti_hash).bind(reference).fetch_optional(c).await)?;
+    Ok(row.is_some())
 }
 
 /// Ends the waiting; `false` when it was over already.
@@ -125,7 +137,8 @@ pub async fn settle(tx: &mut Tx, id: &str, state: State) -> Result<bool, Error> 
 /// When it cannot be written.
 pub async fn expire(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<Vec<Handoff>, Error> {
     const SQL: &str = "UPDATE handoffs SET state = 'failed' WHERE state = 'pending' AND id IN \
-                       (SELECT id FROM handoffs WHERE state = 'pending' AND deadline <= $1 ORDER BY deadline LIMIT $2) RETURNING *";
+                       (SELECT id FROM handoffs WHERE state = 'pending' AND deadline <= $1 ORDER BY deadline LIMIT $2) RETURNING id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, \
+         issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference";
     Ok(on!(tx, |c| sqlx::query_as(SQL).bind(before.0).bind(batch).fetch_all(c).await)?)
 }
 

@@ -39,7 +39,8 @@ issuer_row!(sqlx::postgres::PgRow);
 /// # Errors
 /// When the database cannot be asked.
 pub async fn list(conn: &mut Conn) -> Result<Vec<TrustedIssuer>, Error> {
-    const SQL: &str = "SELECT * FROM issuers ORDER BY issuer";
+    const SQL: &str = "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
+         client_id, acr, enabled, epoch, revision FROM issuers ORDER BY issuer";
     Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
 }
 
@@ -48,7 +49,8 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<TrustedIssuer>, Error> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn by_name(conn: &mut Conn, issuer: &str) -> Result<Option<TrustedIssuer>, Error> {
-    const SQL: &str = "SELECT * FROM issuers WHERE issuer = $1";
+    const SQL: &str = "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
+         client_id, acr, enabled, epoch, revision FROM issuers WHERE issuer = $1";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(issuer).fetch_optional(c).await)?)
 }
 
@@ -251,7 +253,8 @@ pub async fn untie(tx: &mut Tx, issuer_id: Option<&str>, user_id: Option<&str>) 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, issuer: &str) -> Result<Option<TrustedIssuer>, Error> {
-    Ok(on!(tx, "SELECT * FROM issuers WHERE issuer = $1" locking "FOR UPDATE", |sql, c| sqlx::query_as(sql)
+    Ok(on!(tx, "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
+         client_id, acr, enabled, epoch, revision FROM issuers WHERE issuer = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
         .bind(issuer)
         .fetch_optional(c)
         .await)?)

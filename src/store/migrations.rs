@@ -14,6 +14,8 @@ pub(super) fn migrator(sqlite: bool) -> Migrator {
     let mut migrator = Migrator::with_migrations(HISTORY.iter().map(migration).collect());
     // SQLite has no advisory locks; who opens the file holds a file lock instead (app::open).
     migrator.set_locking(!sqlite);
+    // The next version may have migrated already.
+    migrator.set_ignore_missing(true);
     migrator
 }
 

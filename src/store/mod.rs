@@ -33,6 +33,8 @@ use crate::time::{Clock, Deadline};
 /// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
 /// handoff's 30 seconds, so that an ordinary handoff needs no time-out of its own.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(28);
+/// How long past its deadline a transaction may go without an answer before its connection is given up.
+const SILENCE: Duration = Duration::from_secs(10);
 /// A PostgreSQL connection idle for longer is asked whether it still stands before it is used.
 const TRUST_IDLE: Duration = Duration::from_secs(2);
 /// How long one try for a connection lasts before we look whether the database is there at all.
@@ -59,8 +61,12 @@ pub enum On<S, P> {
     Postgres(P),
 }
 
-/// A connection to either engine: what a SELECT runs on.
-pub struct Conn(Connection);
+/// A connection to either engine: what a SELECT runs on. Dropped while a statement is unanswered, it is closed: nobody
+/// waits for an answer that may never come.
+pub struct Conn {
+    connection: Connection,
+    unanswered: bool,
+}
 
 enum Connection {
     Sqlite(PoolConnection<Sqlite>),
@@ -70,24 +76,46 @@ enum Connection {
 impl Conn {
     /// The connection of the engine in use.
     fn route(&mut self) -> On<&mut SqliteConnection, &mut PgConnection> {
-        match &mut self.0 {
+        self.unanswered = true;
+        match &mut self.connection {
             Connection::Sqlite(connection) => On::Sqlite(&mut **connection),
             Connection::Postgres(connection) => On::Postgres(&mut **connection),
+        }
+    }
+
+    const fn answered(&mut self) {
+        self.unanswered = false;
+    }
+
+    fn close_on_drop(&mut self) {
+        match &mut self.connection {
+            Connection::Sqlite(connection) => connection.close_on_drop(),
+            Connection::Postgres(connection) => connection.close_on_drop(),
+        }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if self.unanswered {
+            self.close_on_drop();
         }
     }
 }
 
 /// Runs one statement on whichever engine is in use: `on!(conn, |c| sqlx::query(SQL).bind(x).execute(c).await)`.
 macro_rules! on {
-    ($conn:expr, |$c:ident| $body:expr) => {
-        match $conn.route() {
+    ($conn:expr, |$c:ident| $body:expr) => {{
+        let done = match $conn.route() {
             $crate::store::On::Sqlite($c) => $body,
             $crate::store::On::Postgres($c) => $body,
-        }
-    };
+        };
+        $conn.answered();
+        done
+    }};
     // With a row lock, which PostgreSQL needs and SQLite's one writer does not.
-    ($conn:expr, $sql:literal locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {
-        match $conn.route() {
+    ($conn:expr, $sql:literal locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {{
+        let done = match $conn.route() {
             $crate::store::On::Sqlite($c) => {
                 let $s: &'static str = $sql;
                 $body
@@ -96,8 +124,10 @@ macro_rules! on {
                 let $s: &'static str = concat!($sql, " ", $lock);
                 $body
             }
-        }
-    };
+        };
+        $conn.answered();
+        done
+    }};
 }
 pub(crate) use on;
 
@@ -171,6 +201,12 @@ pub enum Error {
     /// The work took itself back, as a rehearsal does: nothing was written.
     #[error("the work was taken back")]
     Withdrawn,
+    /// The database said nothing at all for too long. A commit under way may or may not have happened.
+    #[error("the database does not answer")]
+    Silent,
+    /// As much is remembered of one issuer as may be (G2).
+    #[error("too many assertions of one issuer are remembered")]
+    Full,
     /// The task that held the transaction died.
     #[error("the transaction's task died")]
     TaskDied,
@@ -238,10 +274,7 @@ impl Tx {
 impl Drop for Tx {
     fn drop(&mut self) {
         if !self.finished {
-            match &mut self.conn.0 {
-                Connection::Sqlite(connection) => connection.close_on_drop(),
-                Connection::Postgres(connection) => connection.close_on_drop(),
-            }
+            self.conn.close_on_drop();
         }
     }
 }
@@ -300,7 +333,8 @@ impl Database {
         .fetch_one(c)
         .await);
         match found {
-            Ok((version,)) => Ok(version == wanted),
+            // A newer schema only has more: the version before keeps running beside it (G23).
+            Ok((version,)) => Ok(version >= wanted),
             Err(error) if error.as_database_error().is_some() => Ok(false),
             Err(error) => Err(error.into()),
         }
@@ -319,7 +353,7 @@ impl Database {
             match tried {
                 Err(sqlx::Error::PoolTimedOut) if self.all_taken() => {}
                 Err(error @ sqlx::Error::PoolTimedOut) => return Err(Error::Unavailable(error)),
-                other => return Ok(Conn(other?)),
+                other => return Ok(Conn { connection: other?, unanswered: false }),
             }
         }
     }
@@ -373,10 +407,14 @@ impl Database {
     {
         let database = self.clone();
         let task = tokio::spawn(async move {
-            match database.attempt(deadline, &work).await {
-                Err(Error::Contended(_)) => database.attempt(deadline, &work).await,
-                other => other,
-            }
+            let tried = async {
+                match database.attempt(deadline, &work).await {
+                    Err(Error::Contended(_)) => database.attempt(deadline, &work).await,
+                    other => other,
+                }
+            };
+            // The server's own time-outs come first; this one is for a server that is gone without a word.
+            tokio::time::timeout(deadline.left() + SILENCE, tried).await.unwrap_or(Err(Error::Silent))
         });
         task.await.map_err(|_| Error::TaskDied)?
     }
@@ -422,7 +460,7 @@ impl Database {
         if deadline.is_past(self.clock.now()) {
             return Err(Error::Late);
         }
-        let mut tx = Tx { conn: Conn(connection), finished: false };
+        let mut tx = Tx { conn: Conn { connection, unanswered: false }, finished: false };
         match self.engine {
             Engine::Sqlite { .. } => tx.simple("BEGIN IMMEDIATE").await?,
             Engine::Postgres(_) => {

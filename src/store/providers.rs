@@ -11,7 +11,8 @@ from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, a
 /// # Errors
 /// When the database cannot be asked.
 pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Error> {
-    const SQL: &str = "SELECT * FROM providers WHERE code = $1";
+    const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
+         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE code = $1";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code).fetch_optional(c).await)?)
 }
 
@@ -20,7 +21,8 @@ pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Er
 /// # Errors
 /// When the database cannot be asked.
 pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Option<Provider>, Error> {
-    const SQL: &str = "SELECT * FROM providers WHERE code_folded = $1";
+    const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
+         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE code_folded = $1";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code.folded()).fetch_optional(c).await)?)
 }
 
@@ -29,7 +31,8 @@ pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Opti
 /// # Errors
 /// When the database cannot be asked.
 pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> {
-    const SQL: &str = "SELECT * FROM providers WHERE kind = 'operator'";
+    const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
+         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE kind = 'operator'";
     Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_optional(c).await)?)
 }
 
@@ -38,7 +41,8 @@ pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Provider>, Error> {
-    const SQL: &str = "SELECT * FROM providers ORDER BY code_folded";
+    const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
+         contact, idle_minutes, absolute_hours, epoch FROM providers ORDER BY code_folded";
     Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
 }
 
@@ -139,7 +143,8 @@ pub async fn set_unified_login(tx: &mut Tx, id: &str, state: UnifiedLogin) -> Re
 /// # Errors
 /// When the database cannot be asked.
 pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error> {
-    const SQL: &str = "SELECT * FROM providers WHERE id = $1";
+    const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
+         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE id = $1";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?)
 }
 
@@ -148,7 +153,8 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error>
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
-    Ok(on!(tx, "SELECT * FROM providers WHERE id = $1" locking "FOR UPDATE", |sql, c| sqlx::query_as(sql)
+    Ok(on!(tx, "SELECT id, kind, code, name, active, unified_login, time_zone, \
+         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
         .bind(id)
         .fetch_optional(c)
         .await)?)

@@ -242,7 +242,7 @@ pub async fn end_all_but(
 /// When the database cannot be asked.
 pub async fn unused_of_handoff(tx: &mut Tx, handoff_id: &str) -> Result<Option<(String, String)>, Error> {
     Ok(
-        on!(tx, "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL" locking "FOR UPDATE",
+        on!(tx, "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL" locking "FOR NO KEY UPDATE",
         |sql, c| sqlx::query_as(sql).bind(handoff_id).fetch_optional(c).await)?,
     )
 }

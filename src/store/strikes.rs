@@ -88,7 +88,7 @@ pub async fn release(tx: &mut Tx, account: &str, slot: &str, now: Timestamp) -> 
 }
 
 async fn lock(tx: &mut Tx, account: &str) -> Result<(), Error> {
-    on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR UPDATE", |sql, c| sqlx::query(sql)
+    on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query(sql)
         .bind(account)
         .fetch_optional(c)
         .await

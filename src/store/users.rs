@@ -56,7 +56,7 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Account>, Error> 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn lock_row(tx: &mut Tx, id: &str) -> Result<(), Error> {
-    on!(tx, "SELECT id FROM users WHERE id = $1" locking "FOR UPDATE", |sql, c| sqlx::query(sql)
+    on!(tx, "SELECT id FROM users WHERE id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query(sql)
         .bind(id)
         .fetch_optional(c)
         .await
@@ -254,7 +254,7 @@ pub async fn rehash(tx: &mut Tx, account: &Account, hash: &str) -> Result<(), Er
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Account>, Error> {
-    let row: Option<(String,)> = on!(tx, "SELECT id FROM users WHERE provider_id = $1 AND id = $2" locking "FOR UPDATE", |sql, c| {
+    let row: Option<(String,)> = on!(tx, "SELECT id FROM users WHERE provider_id = $1 AND id = $2" locking "FOR NO KEY UPDATE", |sql, c| {
         sqlx::query_as(sql).bind(provider_id).bind(id).fetch_optional(c).await
     })?;
     match row {

@@ -71,7 +71,7 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
             tracing::error!(reference = %visitor.reference, "answered {status}");
         }
         _ => {
-            tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {status}: {description}")
+            tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {status}: {description}");
         }
     }
     let (next_url, next_label) = next;
@@ -118,9 +118,7 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words {
                 ("This page cannot be used that way", "Open Therap Connect and start again from there.", HOME)
             }
             StatusCode::PAYLOAD_TOO_LARGE => ("Too much was sent", "The form holds more than this page accepts.", HOME),
-            StatusCode::SERVICE_UNAVAILABLE => {
-                ("Therap Connect is busy", "Please try again in a few seconds. Nothing was changed.", HOME)
-            }
+            StatusCode::SERVICE_UNAVAILABLE => ("Therap Connect is busy", "Please try again in a few seconds.", HOME),
             status if status.is_client_error() => {
                 ("The request was not understood", "Open Therap Connect and try again.", HOME)
             }

@@ -21,14 +21,22 @@ pub fn routes() -> Router<App> {
 }
 
 async fn ready(app: App) -> impl IntoResponse {
-    let checked = tokio::time::timeout(Duration::from_secs(2), check(&app)).await;
-    match checked.unwrap_or_else(|_| Err("the database does not answer".into())) {
+    match clock_is_right(&app).await {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
     }
 }
 
-async fn check(app: &App) -> Result<(), String> {
+/// Whether the database answers, and its clock is ours.
+///
+/// # Errors
+/// What is wrong, in words.
+pub async fn clock_is_right(app: &App) -> Result<(), String> {
+    let asked = tokio::time::timeout(Duration::from_secs(2), ask(app)).await;
+    asked.unwrap_or_else(|_| Err("the database does not answer".into()))
+}
+
+async fn ask(app: &App) -> Result<(), String> {
     let asked_at = app.clock.now();
     let theirs = app.db.clock().await.map_err(|error| error.to_string())?;
     match theirs {

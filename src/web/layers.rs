@@ -16,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use super::client_ip::client_ip;
+use super::error::PageError;
 use super::page::Shape;
 use super::{csrf, error, headers};
 use crate::app::App;
@@ -26,6 +27,8 @@ use crate::time::Timestamp;
 pub const MAX_BODY: usize = 16 * 1024;
 /// How many requests may be in hand at once; one more is answered 503.
 pub const MAX_IN_HAND: usize = 2048;
+/// As much of a path is logged.
+const LOGGED_PATH: usize = 100;
 /// How long any request may take. A handoff has its own, shorter one (U7).
 const TIME_LIMIT: Duration = Duration::from_secs(15);
 const HANDOFF_TIME_LIMIT: Duration = Duration::from_secs(35);
@@ -63,23 +66,27 @@ pub fn around(routes: Router<App>, app: &App) -> Router<App> {
 fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     let words = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     tracing::error!("a handler panicked: {}", words.unwrap_or("without a word"));
-    StatusCode::INTERNAL_SERVER_ERROR.into_response()
+    PageError::Unavailable("a handler panicked".into()).into_response()
 }
 
 async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut request: Request, next: Next) -> Response {
     let arrival = arrival(&app, &request);
     let visitor = arrival.visitor.clone();
-    let span = tracing::info_span!(
-        "request", reference = %visitor.reference, method = %request.method(), path = request.uri().path()
-    );
-    let limit = if request.uri().path().starts_with("/unified-login") { HANDOFF_TIME_LIMIT } else { TIME_LIMIT };
+    let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
+    let span = tracing::info_span!("request", reference = %visitor.reference, method = %request.method(), path = %path);
+    let on_handoff = request.uri().path().starts_with("/unified-login");
+    let limit = if on_handoff { HANDOFF_TIME_LIMIT } else { TIME_LIMIT };
+    let unavailable = |why: &str| {
+        let error = if on_handoff { PageError::HandoffUnavailable } else { PageError::Unavailable };
+        error(why.to_owned()).into_response()
+    };
     request.extensions_mut().insert(arrival);
     let answered = async {
         let Ok(_place) = in_hand.try_acquire() else {
-            return StatusCode::SERVICE_UNAVAILABLE.into_response();
+            return unavailable("too many requests are in hand");
         };
         let answer = tokio::time::timeout(limit, next.run(request)).await;
-        answer.unwrap_or_else(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())
+        answer.unwrap_or_else(|_| unavailable("the request took too long"))
     };
     let mut response = answered.instrument(span.clone()).await;
     let status = response.status();

@@ -20,8 +20,8 @@ use crate::store::pre_auths::PreAuth;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
-/// A session's use is noted once a minute: idleness is counted in minutes.
-const TOUCH_EVERY_MS: i64 = 60_000;
+/// A session's use is noted once a minute at most, and four times within its idle limit at least.
+const TOUCH_EVERY: Duration = Duration::from_mins(1);
 /// How long a browser may still ask with the secret of a session that another tab just renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
 
@@ -67,9 +67,9 @@ pub async fn current(app: &App, browser: &Browser, now: Timestamp) -> Result<Opt
     };
     let found = store::sessions::find(&mut app.db.read().await?, secret_hash, now).await?;
     if let Some(session) = &found
-        && session.used_at.is_none_or(|used_at| used_at + TOUCH_EVERY_MS <= now.0)
+        && let (idle, _) = limits(app, session.idle_minutes, None)
+        && session.used_at.is_none_or(|used_at| Timestamp(used_at).after(TOUCH_EVERY.min(idle / 4)) <= now)
     {
-        let (idle, _) = limits(app, session.idle_minutes, None);
         let (db, id) = (&app.db, session.id.clone());
         in_transaction!(db, app.ordinary_deadline(now), [id], |tx| {
             store::sessions::touch(tx, &id, now, now.after(idle)).await
