@@ -1,0 +1,40 @@
+//! Whom requests are sent as: a [`Browser`], [`TherapServices`]; and the [`Idp`] they are sent to.
+
+mod answer;
+mod browser;
+mod idp;
+mod therap_services;
+
+use std::io::Write as _;
+
+pub use answer::Answer;
+pub use browser::{Browser, encode};
+pub use idp::{Idp, Outsider, PASSWORD, User, line};
+pub use therap_services::{ISSUER, TherapServices, private_jwk, public_jwks};
+
+/// On which engine a test runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// The server that PostgreSQL's variants make their databases on; without one they are left out.
+pub fn postgres_server() -> Option<String> {
+    let server = std::env::var("CONNECT_IDP_TEST_POSTGRES").ok();
+    if server.is_none() {
+        left_out("a test on PostgreSQL");
+    }
+    server
+}
+
+/// Says that something was left out, past the capture of `cargo test`; a failure where everything must run.
+pub fn left_out(what: &str) {
+    let line = format!("left out: {what}\n");
+    // A closed stderr leaves nobody to tell.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    assert!(
+        std::env::var("CONNECT_IDP_TEST_ALL").is_err(),
+        "left out, although CONNECT_IDP_TEST_ALL wants every test: {what}"
+    );
+}

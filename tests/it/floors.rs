@@ -1,0 +1,179 @@
+//! The one rule of src/: a module uses only modules of the floors above its own in the list of lib.rs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Each module's floor, as lib.rs lists it: `//! 3. [`model`]: …`.
+fn floors() -> BTreeMap<String, usize> {
+    let lib = fs::read_to_string(src().join("lib.rs")).unwrap();
+    let mut floors = BTreeMap::new();
+    for line in lib.lines().filter_map(|line| line.strip_prefix("//! ")) {
+        let Some((number, rest)) = line.split_once(". [`") else { continue };
+        let Ok(number) = number.parse() else { continue };
+        let names = format!("[`{}", rest.split_once(": ").map_or(rest, |(names, _)| names));
+        for name in names.split('`').skip(1).step_by(2) {
+            assert_eq!(floors.insert(name.to_owned(), number), None, "{name} stands on two floors");
+        }
+    }
+    assert!(floors.len() > 10, "the list of floors in lib.rs could not be read");
+    floors
+}
+
+/// Every source file but lib.rs and main.rs, with the module it belongs to.
+fn files() -> Vec<(String, PathBuf)> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&src(), &mut found);
+    found.sort();
+    let module = |path: &Path| {
+        let first = path.strip_prefix(src()).unwrap().components().next().unwrap();
+        first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
+    };
+    found.into_iter().map(|path| (module(&path), path)).filter(|(name, _)| name != "lib" && name != "main").collect()
+}
+
+/// The text without comments and string literals.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let mut code = String::new();
+    for line in text.lines() {
+        let mut quoted = false;
+        let mut chars = line.chars().peekable();
+        while let Some(c) = chars.next() {
+            match c {
+                '\\' if quoted => drop(chars.next()),
+                '"' => quoted = !quoted,
+                '/' if !quoted && chars.peek() == Some(&'/') => break,
+                c if !quoted => code.push(c),
+                _ => {}
+            }
+        }
+        code.push('\n');
+    }
+    code
+}
+
+/// The modules that a text names by `crate::…`, also inside `crate::{…}`.
+fn named(code: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        let after = &code[at + "crate::".len()..];
+        let identifier =
+            |text: &str| -> String { text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect() };
+        if let Some(group) = after.strip_prefix('{') {
+            let (mut depth, mut item) = (0, String::new());
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => names.push(identifier(std::mem::take(&mut item).trim())),
+                    c if depth == 0 => item.push(c),
+                    _ => {}
+                }
+            }
+            names.push(identifier(item.trim()));
+        } else {
+            names.push(identifier(after));
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn the_list_names_every_module_and_no_other() {
+    let mut modules: Vec<_> = files().into_iter().map(|(module, _)| module).collect();
+    modules.dedup();
+    let listed: Vec<_> = floors().into_keys().collect();
+    modules.sort();
+    assert_eq!(modules, listed);
+}
+
+#[test]
+fn no_arrow_goes_up_or_sideways() {
+    let floors = floors();
+    let mut wrong = Vec::new();
+    let mut arrows = 0;
+    for (module, path) in files() {
+        let own = floors[&module];
+        for name in named(&code(&path)) {
+            let Some(floor) = floors.get(&name) else {
+                wrong.push(format!("{}: crate::{name} is no module", path.display()));
+                continue;
+            };
+            arrows += 1;
+            if name != module && *floor >= own {
+                wrong.push(format!("{} (floor {own}) uses {name} (floor {floor})", path.display()));
+            }
+        }
+    }
+    assert!(arrows > 100, "only {arrows} arrows were found");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `super` stays inside its module: at a module's root it would be the crate's.
+#[test]
+fn no_arrow_goes_round_by_super() {
+    for (_, path) in files() {
+        let depth = path.strip_prefix(src()).unwrap().components().count();
+        let is_root = depth == 1 || (depth == 2 && path.ends_with("mod.rs"));
+        for line in code(&path).lines().filter(|line| line.contains("super::")) {
+            let climbs = line.matches("super::super").count() > 0;
+            let unindented = !line.starts_with(' ');
+            assert!(!(climbs || is_root && unindented), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn each_foreign_library_has_one_home() {
+    let mut wrong = Vec::new();
+    for (module, path) in files() {
+        let text = code(&path);
+        for (library, home) in [
+            ("josekit", "crypto"),
+            ("argon2", "crypto"),
+            ("openssl", "crypto"),
+            ("tokio_openssl", "crypto"),
+            ("sqlx", "store"),
+            ("reqwest", "outbound"),
+            ("redis", "cache"),
+        ] {
+            let named = text.match_indices(&format!("{library}::")).any(|(at, _)| {
+                let before = text[..at].chars().next_back();
+                !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+            });
+            if named && module != home {
+                wrong.push(format!("{} names {library}, which belongs to {home}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_readers_of_this_test_read_what_is_written() {
+    assert_eq!(
+        named("use crate::{a, b::{c, d}, e as f};\ncrate::g::h(); $crate::i!(); xcrate::j"),
+        ["a", "b", "e", "g", "i"]
+    );
+}

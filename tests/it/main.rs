@@ -1,0 +1,34 @@
+//! The service as its users, its sister product and its operators meet it: the router in-process, no ports, a fresh
+//! database for each test, on SQLite and on PostgreSQL. [`actors`] are whom requests are sent as.
+
+#![cfg(test)]
+
+#[macro_use]
+mod macros;
+
+mod actors;
+
+mod activity;
+mod deadlines;
+mod floors;
+mod handoff;
+mod headers;
+mod health;
+mod login;
+mod races;
+mod seams;
+mod senders;
+mod vectors;
+
+/// Plain `cargo test` runs what needs SQLite alone, and says so.
+#[test]
+fn what_was_left_out() {
+    for (variable, what) in [
+        ("CONNECT_IDP_TEST_POSTGRES", "the tests on PostgreSQL"),
+        ("CONNECT_IDP_TEST_SENDERS", "the senders in Node and Python"),
+    ] {
+        if std::env::var_os(variable).is_none() {
+            actors::left_out(&format!("{what} ({variable} is not set; tests/run sets everything)"));
+        }
+    }
+}
