@@ -60,7 +60,9 @@ impl Listeners {
     /// When an address is taken or not ours, naming its key.
     pub async fn bind(listen: SocketAddr, internal: SocketAddr) -> anyhow::Result<Self> {
         let bind = async |key: &str, address: SocketAddr| {
-            TcpListener::bind(address).await.with_context(|| format!("{key} {address} cannot be listened on, choose another address or end what uses it"))
+            TcpListener::bind(address).await.with_context(|| {
+                format!("{key} {address} cannot be listened on, choose another address or end what uses it")
+            })
         };
         Ok(Self { public: bind("listen", listen).await?, internal: bind("internal_listen", internal).await? })
     }

@@ -306,7 +306,7 @@ mod tests {
             assert!(why.contains(words), "{why}");
         };
         refused(&[named(ec.clone(), "a", None)], "private member");
-        refused(&[public.clone()], "needs a \"kid\"");
+        refused(std::slice::from_ref(&public), "needs a \"kid\"");
         refused(&[named(rsa.clone(), "a", None)], "needs an \"alg\"");
         refused(&[named(rsa, "a", Some("ES256"))], "does not fit");
         refused(&[named(public.clone(), "a", Some("HS256"))], "not ES256");

@@ -18,15 +18,21 @@ pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<SslAcceptor> {
     let chain = X509::stack_from_pem(&read("tls.certificate", certificate)?).unwrap_or_default();
     let mut chain = chain.into_iter();
     let shown = certificate.display();
-    let leaf = chain.next().with_context(|| format!("tls.certificate {shown} holds no PEM certificate: give the chain, leaf first"))?;
+    let leaf = chain
+        .next()
+        .with_context(|| format!("tls.certificate {shown} holds no PEM certificate: give the chain, leaf first"))?;
     builder.set_certificate(&leaf)?;
     for issuer in chain {
         builder.add_extra_chain_cert(issuer)?;
     }
     let private = PKey::private_key_from_pem(&read("tls.key", key)?).ok();
     let shown = key.display();
-    let private = private.with_context(|| format!("tls.key {shown} holds no PEM private key without a passphrase: give one"))?;
-    ensure!(leaf.public_key()?.public_eq(&private), "tls.key {shown} is not the key of tls.certificate: give the two that belong together");
+    let private =
+        private.with_context(|| format!("tls.key {shown} holds no PEM private key without a passphrase: give one"))?;
+    ensure!(
+        leaf.public_key()?.public_eq(&private),
+        "tls.key {shown} is not the key of tls.certificate: give the two that belong together"
+    );
     builder.set_private_key(&private)?;
     builder.set_min_proto_version(Some(SslVersion::TLS1_2))?;
     builder.set_cipher_list(

@@ -19,9 +19,9 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::Method;
-use crate::model::user::{Account, STRIKES};
+use crate::model::user::Account;
 use crate::operations::open_session::{Browser, Opening, limits, open_session};
-use crate::store::handoffs::{Handoff, State};
+use crate::store::handoffs::{Handoff, Held, State};
 use crate::store::{self, Tx, in_transaction};
 use crate::time::{Deadline, Random, Timestamp};
 use crate::web::cookies::Cookie;
@@ -167,7 +167,8 @@ async fn complete_in_time(
 async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Completed, store::Error> {
     let (db, owned, step, now) = (&app.db, app.clone(), step.clone(), app.clock.now());
     in_transaction!(db, deadline, [owned, step], |tx| {
-        let Some(handoff) = store::handoffs::hold(tx, &step.id, &step.handle_hash).await? else {
+        let Some(Held { handoff, issuer_stands }) = store::handoffs::hold(tx, &step.id, &step.handle_hash).await?
+        else {
             return Ok(Completed::Refused(Refusal::HandleMissing));
         };
         match handoff.state {
@@ -177,7 +178,7 @@ async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Co
             }
             State::Failed if Timestamp(handoff.deadline) <= now => Ok(Completed::Refused(Refusal::TimedOut)),
             State::Failed => Ok(Completed::Refused(Refusal::ChangedMeanwhile)),
-            State::Pending => finish(&owned, tx, &handoff, &step, now).await,
+            State::Pending => finish(&owned, tx, &handoff, issuer_stands, &step, now).await,
         }
     })
 }
@@ -187,6 +188,7 @@ async fn finish(
     app: &App,
     tx: &mut Tx,
     handoff: &Handoff,
+    issuer_stands: bool,
     step: &SecondStep,
     now: Timestamp,
 ) -> Result<Completed, store::Error> {
@@ -196,10 +198,10 @@ async fn finish(
         store::activity::record(tx, &event).await?;
         return Ok(Completed::Refused(Refusal::TimedOut));
     }
-    let Some(account) = store::users::by_id(tx, &handoff.user_id).await? else {
+    let Some(account) = store::users::by_id_strikes_held(tx, &handoff.user_id).await? else {
         return Err(store::Error::Damaged(format!("handoff {} has no user", handoff.id)));
     };
-    let refusal = match judge_again(tx, handoff, &account).await? {
+    let refusal = match judge_again(handoff, &account, issuer_stands) {
         Some(refusal) => Some(refusal),
         None => tie(tx, handoff, now).await?,
     };
@@ -213,22 +215,13 @@ async fn finish(
     Ok(Completed::Opened(handoff.target.clone()))
 }
 
-/// Everything that may have changed since the first step is read again where it counts (G9).
-async fn judge_again(tx: &mut Tx, handoff: &Handoff, account: &Account) -> Result<Option<Refusal>, store::Error> {
+/// Everything that may have changed since the first step, as it was read again where it counts (G9).
+fn judge_again(handoff: &Handoff, account: &Account, issuer_stands: bool) -> Option<Refusal> {
     if account.admin_locked {
-        return Ok(Some(Refusal::AdminLocked));
+        return Some(Refusal::AdminLocked);
     }
-    let same_user = account.epoch == handoff.user_epoch && account.provider_epoch == handoff.provider_epoch;
-    if let Some(refusal) = judge_account(account).or_else(|| (!same_user).then_some(Refusal::ChangedMeanwhile)) {
-        return Ok(Some(refusal));
-    }
-    if !store::issuers::still_trusted(tx, &handoff.issuer_id, handoff.issuer_epoch).await? {
-        return Ok(Some(Refusal::ChangedMeanwhile));
-    }
-    if store::strikes::hold(tx, &account.id).await? >= STRIKES {
-        return Ok(Some(Refusal::PasswordLocked));
-    }
-    Ok(judge_lock(account))
+    let same = account.epoch == handoff.user_epoch && account.provider_epoch == handoff.provider_epoch && issuer_stands;
+    judge_account(account).or_else(|| (!same).then_some(Refusal::ChangedMeanwhile)).or_else(|| judge_lock(account))
 }
 
 /// The first accepted handoff ties the issuer's `sub` to the user (U12).

@@ -54,16 +54,6 @@ pub async fn by_name(conn: &mut Conn, issuer: &str) -> Result<Option<TrustedIssu
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(issuer).fetch_optional(c).await)?)
 }
 
-/// Whether an issuer is still switched on and its sessions were not ended since.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn still_trusted(conn: &mut Conn, id: &str, epoch: i64) -> Result<bool, Error> {
-    const SQL: &str = "SELECT epoch FROM issuers WHERE id = $1 AND enabled AND epoch = $2";
-    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).bind(epoch).fetch_optional(c).await)?;
-    Ok(row.is_some())
-}
-
 /// Adds an issuer; `false` when there is one of that name.
 ///
 /// # Errors

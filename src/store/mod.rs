@@ -114,14 +114,17 @@ macro_rules! on {
         done
     }};
     // With a row lock, which PostgreSQL needs and SQLite's one writer does not.
-    ($conn:expr, $sql:literal locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {{
+    ($conn:expr, $sql:literal locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {
+        $crate::store::on!($conn, ($sql) locking $lock, |$s, $c| $body)
+    };
+    ($conn:expr, ($($sql:tt)+) locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {{
         let done = match $conn.route() {
             $crate::store::On::Sqlite($c) => {
-                let $s: &'static str = $sql;
+                let $s: &'static str = $($sql)+;
                 $body
             }
             $crate::store::On::Postgres($c) => {
-                let $s: &'static str = concat!($sql, " ", $lock);
+                let $s: &'static str = concat!($($sql)+, " ", $lock);
                 $body
             }
         };

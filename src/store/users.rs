@@ -42,6 +42,16 @@ pub async fn by_name(conn: &mut Conn, code: &ProviderCode, name: &LoginName) -> 
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code.as_str()).bind(name.key()).fetch_optional(c).await)?)
 }
 
+/// The user with this id, the strikes held until this transaction ends: no password lock can slip in between (G9).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_id_strikes_held(tx: &mut Tx, id: &str) -> Result<Option<Account>, Error> {
+    Ok(on!(tx, (select_account!("WHERE u.id = $1")) locking "FOR SHARE OF s", |sql, c| {
+        sqlx::query_as(sql).bind(id).fetch_optional(c).await
+    })?)
+}
+
 /// The user with this id.
 ///
 /// # Errors

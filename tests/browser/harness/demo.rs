@@ -1,0 +1,138 @@
+//! The demo: started for one test, stopped with it; and the product's commands on its database.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+
+use super::people::Person;
+
+/// One running demo.
+pub struct Demo {
+    child: Child,
+    place: Place,
+    // Whatever is written goes here, and goes with it.
+    folder: tempfile::TempDir,
+}
+
+#[derive(Deserialize)]
+struct Place {
+    issuer: String,
+    therap_services: String,
+    foreign: String,
+    config: String,
+}
+
+impl Demo {
+    /// Starts it on free ports; back when everything listens.
+    pub async fn start(program: &Path, arguments: &[&str]) -> Self {
+        let folder = tempfile::Builder::new().prefix("browser-demo.").tempdir().unwrap();
+        let site: &[&str] = if arguments.contains(&"--site") { &[] } else { &["--site", "production"] };
+        let mut child = Command::new(program)
+            .args(["--port", "0", "--therap-port", "0", "--fast", "--output", "json"])
+            .args(site)
+            .args(arguments)
+            .env("TMPDIR", folder.path())
+            .env("RUST_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        let out = child.stdout.take().unwrap();
+        let line = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(out).read_line(&mut line).map(|_| line)
+        });
+        let line = tokio::time::timeout(super::PATIENCE * 2, line).await;
+        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        let line = line.unwrap_or_else(|_| panic!("the demo does not start: {}", log())).unwrap().unwrap();
+        let place = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo ended: {line} {}", log()));
+        Self { child, place, folder }
+    }
+
+    /// Therap Connect.
+    pub fn issuer(&self) -> &str {
+        &self.place.issuer
+    }
+
+    /// An address of the stand-in for Therap Services.
+    pub fn therap(&self, path: &str) -> String {
+        format!("{}{path}", self.place.therap_services)
+    }
+
+    /// The page that nobody registered.
+    pub fn foreign(&self) -> &str {
+        &self.place.foreign
+    }
+
+    /// The service's log so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// An assertion for somebody, minted so many seconds from now.
+    pub async fn assertion(&self, user: &Person, iat_offset: i64) -> String {
+        self.assertion_with(user, &[("iat_offset", &iat_offset.to_string())]).await
+    }
+
+    /// An assertion for somebody, in which these differ.
+    pub async fn assertion_with(&self, user: &Person, differing: &[(&str, &str)]) -> String {
+        let key = user.key();
+        let query = differing.iter().chain(&[("user", key.as_str())]).copied().collect::<Vec<_>>();
+        let address = url::Url::parse_with_params(&self.therap("/assertion"), query).unwrap();
+        let answer = reqwest::get(address).await.unwrap();
+        answer.error_for_status().unwrap().text().await.unwrap()
+    }
+
+    /// Runs a command of the product on this demo's data; what it printed.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let done = Command::new(env!("CARGO_BIN_EXE_connect-idp"))
+            .args(["--config", &self.place.config])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "connect-idp {arguments:?}: {said}");
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    /// Runs a command about a user.
+    pub fn on_user(&self, verb: &str, user: &Person) -> String {
+        self.command(&["user", verb, "--provider", user.provider, "--login-name", user.login_name])
+    }
+
+    /// The ids of a user's open sessions.
+    pub fn sessions(&self, user: &Person) -> Vec<String> {
+        let who = ["--provider", user.provider, "--login-name", user.login_name, "--output", "json"];
+        let said = self.command(&[["session", "list"].as_slice(), &who].concat());
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&said).unwrap();
+        rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// An admin's reset: the temporary password.
+    pub fn reset_password(&self, user: &Person) -> String {
+        let who = ["--provider", user.provider, "--login-name", user.login_name, "--output", "json"];
+        let said = self.command(&[["user", "reset-password"].as_slice(), &who].concat());
+        let row: serde_json::Value = serde_json::from_str(&said).unwrap();
+        row["temporary_password"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.log();
+            let last = log.lines().rev().take(12).collect::<Vec<_>>();
+            eprintln!("the demo: ended: {:?}; its log, newest first:\n{}", self.child.try_wait(), last.join("\n"));
+        }
+        // It removes its own folder when asked to stop; ours is removed in any case.
+        if let Ok(id) = i32::try_from(self.child.id()) {
+            let _ = Pid::from_raw(id).map(|pid| kill_process(pid, Signal::KILL));
+        }
+        let _ = self.child.wait();
+    }
+}

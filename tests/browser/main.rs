@@ -1,0 +1,23 @@
+//! Journeys of people in real browsers against the example demo: the real service beside a stand-in for Therap Services.
+//!
+//! A test's name is a claim; those that begin with `quick_` run in `tests/run --quick` too, those with `firefox` in
+//! their name run in Firefox. [`harness`] starts the demo and the browser, and is what a journey is told with.
+
+#![cfg(test)]
+
+mod harness;
+
+mod accounts;
+mod at_will;
+mod firefox;
+mod front_door;
+mod handoff;
+mod keyboard;
+mod logout;
+mod looks;
+mod no_script;
+mod refusals;
+mod screenshots;
+mod sessions;
+mod tour;
+mod update;
