@@ -96,7 +96,7 @@ async fn load(server: &Server, clients: usize, load: Load) -> Figures {
     for task in tasks.collect::<Vec<_>>() {
         done += task.await.unwrap();
     }
-    let (cpu, elapsed) = (server.cpu() - cpu_before, started.elapsed());
+    let (cpu, elapsed) = (server.cpu().saturating_sub(cpu_before), started.elapsed());
     Figures { per_second: f64::from(done) / elapsed.as_secs_f64(), cpu: cpu / done }
 }
 

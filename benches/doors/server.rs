@@ -33,7 +33,7 @@ pub struct Engine {
     postgres: Option<String>,
 }
 
-/// SQLite always; PostgreSQL where CONNECT_IDP_TEST_POSTGRES names one.
+/// SQLite always; PostgreSQL where `CONNECT_IDP_TEST_POSTGRES` names one.
 pub fn engines() -> Vec<Engine> {
     let mut engines = vec![Engine { name: "SQLite", postgres: None }];
     match std::env::var("CONNECT_IDP_TEST_POSTGRES") {
@@ -47,7 +47,7 @@ pub fn engines() -> Vec<Engine> {
 pub struct Signer {
     pub name: &'static str,
     key: Jwk,
-    signer: Box<dyn JwsSigner>,
+    signs: Box<dyn JwsSigner>,
 }
 
 impl Signer {
@@ -70,7 +70,7 @@ impl Signer {
             "RS256" => Box::new(RS256.signer_from_jwk(&key).unwrap()),
             _ => Box::new(PS256.signer_from_jwk(&key).unwrap()),
         };
-        Self { name, key, signer }
+        Self { name, key, signs: signer }
     }
 
     pub fn jwks(&self) -> String {
@@ -90,7 +90,7 @@ impl Signer {
         });
         let header = format!(r#"{{"typ":"therap-handoff+jwt","alg":"{}","kid":"bench"}}"#, self.name);
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let signature = self.signer.sign(input.as_bytes()).unwrap();
+        let signature = self.signs.sign(input.as_bytes()).unwrap();
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 }

@@ -1,0 +1,109 @@
+//! A database that is gone, hangs, or moved: everybody is answered within bounds, and the service finds back by itself.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use sqlx::raw_sql;
+use tokio::time::{Instant, timeout};
+
+use crate::house::{House, Service};
+use crate::proxy::Proxy;
+use crate::support::{CHEAP, Engine, eventually};
+use crate::visitors::{Answer, Visitors};
+
+/// How long an ordinary request may take at most, with a second for this machine.
+const BOUND: Duration = Duration::from_secs(16);
+/// How long a service whose database is back may take to find it.
+const RECOVERED: Duration = Duration::from_secs(10);
+/// How long until connections that hang for good are given up.
+const GIVEN_UP: Duration = Duration::from_secs(75);
+
+async fn behind_a_proxy(house: &House) -> (Service, Proxy) {
+    let proxy = Proxy::start(&house.database).await;
+    let service = house.serve_with(&[("CONNECT_IDP__DATABASE__URL", &proxy.url)]).await;
+    // Every connection that the pool may have is made, and just now in use.
+    for answer in log_in_all(&service.visitors()).await {
+        assert_eq!(answer.status, 303);
+    }
+    (service, proxy)
+}
+
+/// More logins at once than there are connections.
+async fn log_in_all(visitors: &Visitors) -> Vec<Answer> {
+    join_all((0..24).map(async |number| visitors.log_in(&format!("user{number}")).await)).await
+}
+
+/// All are answered "busy" in time; how soon.
+async fn assert_all_busy(visitors: &Visitors, within: Duration) -> Duration {
+    let started = Instant::now();
+    for answer in timeout(within, log_in_all(visitors)).await.expect("not all were answered in time") {
+        assert!(answer.is_busy(), "{answer:?}");
+    }
+    started.elapsed()
+}
+
+async fn recovers(visitors: &Visitors, within: Duration) -> Duration {
+    let started = Instant::now();
+    eventually("a login succeeds again", within, async || visitors.log_in("user1").await.status == 303).await;
+    started.elapsed()
+}
+
+on_engines! { a_dead_database_is_answered_503_and_found_again: postgres }
+async fn a_dead_database_is_answered_503_and_found_again(engine: Engine) {
+    let house = House::new(engine, 24, CHEAP, "").await;
+    let (service, proxy) = behind_a_proxy(&house).await;
+    let visitors = service.visitors();
+
+    proxy.cut();
+    let answered = assert_all_busy(&visitors, Duration::from_secs(5)).await;
+    let handed_over = visitors.hand_over(&house.sender.assertion("user0")).await.unwrap();
+    assert!(handed_over.is_busy(), "{handed_over:?}");
+    assert_eq!(visitors.status(&service.internal("/health/ready")).await, Some(503));
+    assert_eq!(visitors.status(&service.internal("/health/live")).await, Some(200));
+
+    proxy.resume();
+    println!("cut off: answered within {answered:?}, back after {:?}", recovers(&visitors, RECOVERED).await);
+    house.cli(&["doctor"]);
+}
+
+on_engines! { a_hanging_database_is_answered_503_and_found_again: postgres }
+async fn a_hanging_database_is_answered_503_and_found_again(engine: Engine) {
+    let (resume, fail_over) =
+        (hang(engine.clone(), Proxy::resume, RECOVERED), hang(engine, Proxy::fail_over, GIVEN_UP));
+    let (resumed, failed_over) = tokio::join!(resume, fail_over);
+    println!("hanging: back after {resumed:?}; moved: back after {failed_over:?}");
+}
+
+/// Hangs until everybody is answered, then goes on; how soon a login succeeds.
+async fn hang(engine: Engine, go_on: impl Fn(&Proxy), within: Duration) -> Duration {
+    let house = House::new(engine, 24, CHEAP, "").await;
+    let (service, proxy) = behind_a_proxy(&house).await;
+    let visitors = service.visitors();
+
+    proxy.stop();
+    assert_all_busy(&visitors, BOUND).await;
+    assert_eq!(visitors.status(&service.internal("/health/ready")).await, Some(503));
+    go_on(&proxy);
+
+    let back = recovers(&visitors, within).await;
+    house.cli(&["doctor"]);
+    back
+}
+
+on_engines! { a_locked_file_is_answered_503_and_waited_out: sqlite }
+async fn a_locked_file_is_answered_503_and_waited_out(engine: Engine) {
+    let house = House::new(engine, 24, CHEAP, "").await;
+    let service = house.serve().await;
+    let visitors = service.visitors();
+    let signed_in = visitors.log_in("user0").await.session().unwrap();
+    assert!(visitors.is_signed_in(&signed_in).await);
+
+    let mut other = house.sqlite().await;
+    raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    let answered = assert_all_busy(&visitors, BOUND).await;
+    assert!(visitors.is_signed_in(&signed_in).await, "reading needs no lock");
+    raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+
+    println!("locked file: answered within {answered:?}, back after {:?}", recovers(&visitors, RECOVERED).await);
+    house.cli(&["doctor"]);
+}

@@ -1,0 +1,264 @@
+//! A house for the real binary: configuration, keys and database in a temporary folder; and the processes in it.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use connect_idp::crypto::password::Cost;
+use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::support::{Engine, PROVIDER, bare, create_database, eventually, free_port, hash, sql_on, user};
+use crate::visitors::{SENDER, Sender, Visitors};
+
+pub struct House {
+    pub folder: TempDir,
+    pub issuer: String,
+    pub database: String,
+    pub sender: Sender,
+    pub program: PathBuf,
+    port: u16,
+    engine: Engine,
+}
+
+impl House {
+    /// Without throttle; with a provider whose Unified Login is on, users `user0`, `user1`, … and a trusted issuer.
+    pub async fn new(engine: Engine, users: usize, cost: Cost, settings: &str) -> Self {
+        let house = Self::empty(engine, cost, settings).await;
+        house.prepare();
+        let hash = hash(cost).await;
+        let mut seed = format!("[[provider]]\ncode = \"{PROVIDER}\"\nname = \"Sunrise\"\nunified_login = \"on\"\n");
+        seed.extend((0..users).map(|number| user(&format!("user{number}"), &hash)));
+        let issuer = format!(
+            "[[trusted_issuer]]\nissuer = \"{SENDER}\"\ndisplay_name = \"Sender\"\norigins = [\"{SENDER}\"]\njwks = '{}'\n",
+            house.sender.jwks()
+        );
+        house.apply(&(seed + &issuer));
+        house
+    }
+
+    /// A configuration and, on PostgreSQL, an empty database.
+    pub async fn empty(engine: Engine, cost: Cost, settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let issuer = format!("http://localhost:{port}");
+        let database = match &engine {
+            Engine::Sqlite => format!("sqlite://{}/connect.db", folder.path().display()),
+            Engine::Postgres(cluster) => create_database(cluster).await,
+        };
+        let configuration = format!(
+            "issuer = \"{issuer}\"\n[database]\nurl = \"{database}\"\n[keys]\ndir = \"{}/keys\"\n[throttle]\nenabled = false\n\
+             [password]\nmemory_kib = {}\niterations = {}\nthreads = 2\n[log]\nlevel = \"warn\"\n{settings}",
+            folder.path().display(),
+            cost.memory_kib,
+            cost.iterations
+        );
+        fs::write(folder.path().join("connect.toml"), configuration).unwrap();
+        let sender = Sender::new(&issuer);
+        let program = env!("CARGO_BIN_EXE_connect-idp").into();
+        Self { folder, issuer, database, sender, program, port, engine }
+    }
+
+    /// Keys and schema, which SQLite's `serve` and `apply` make themselves.
+    pub fn prepare(&self) {
+        if matches!(self.engine, Engine::Postgres(_)) {
+            self.cli(&["key", "init"]);
+            self.cli(&["migrate"]);
+        }
+    }
+
+    pub fn apply(&self, seed: &str) {
+        let file = self.write("seed.toml", seed);
+        self.cli(&["apply", file.to_str().unwrap()]);
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.folder.path().join(name);
+        fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// The binary with this house's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = bare(&self.program);
+        command.arg("--config").arg(self.folder.path().join("connect.toml")).args(arguments);
+        command
+    }
+
+    /// Runs a command that must succeed; what it printed.
+    pub fn cli(&self, arguments: &[&str]) -> String {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
+        assert!(status.success(), "connect-idp {arguments:?}: {status}\n{err}\n{out}");
+        out
+    }
+
+    /// User Activity, oldest first.
+    pub fn activity(&self) -> Vec<Record> {
+        self.cli(&["activity", "export"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    pub async fn serve(&self) -> Service {
+        self.serve_with(&[]).await
+    }
+
+    /// Settings overridden by variables.
+    pub async fn serve_with(&self, variables: &[(&str, &str)]) -> Service {
+        self.ready(self.start(self.port, variables)).await
+    }
+
+    /// A second replica.
+    pub async fn serve_too(&self) -> Service {
+        self.ready(self.start(free_port(), &[])).await
+    }
+
+    async fn ready(&self, service: Service) -> Service {
+        let client = Visitors::new(&service.address, &self.issuer);
+        let ready = format!("http://127.0.0.1:{}/health/ready", service.internal);
+        eventually("the service is ready", Duration::from_secs(20), async || client.status(&ready).await == Some(200))
+            .await;
+        service
+    }
+
+    /// A service that may never become ready.
+    pub fn start(&self, port: u16, variables: &[(&str, &str)]) -> Service {
+        let internal = free_port();
+        let log = self.folder.path().join(format!("serve-{port}.log"));
+        let child = self
+            .command(&["serve"])
+            .env("CONNECT_IDP__LISTEN", format!("127.0.0.1:{port}"))
+            .env("CONNECT_IDP__INTERNAL_LISTEN", format!("127.0.0.1:{internal}"))
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        Service { child, log, address: format!("http://127.0.0.1:{port}"), issuer: self.issuer.clone(), internal }
+    }
+
+    /// Two texts from each row.
+    pub async fn pairs(&self, sql: &'static str) -> Vec<(String, String)> {
+        if matches!(self.engine, Engine::Sqlite) {
+            sqlx::query_as(sql).fetch_all(&mut self.sqlite().await).await.unwrap()
+        } else {
+            let mut connection = PgConnection::connect(&self.database).await.unwrap();
+            sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
+        }
+    }
+
+    pub async fn count(&self, from_where: &str) -> usize {
+        let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {from_where}"));
+        let (count,): (i64,) = if matches!(self.engine, Engine::Sqlite) {
+            sqlx::query_as(sql).fetch_one(&mut self.sqlite().await).await.unwrap()
+        } else {
+            let mut connection = PgConnection::connect(&self.database).await.unwrap();
+            sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap()
+        };
+        usize::try_from(count).unwrap()
+    }
+
+    /// A connection of our own to the file.
+    pub async fn sqlite(&self) -> SqliteConnection {
+        SqliteConnection::connect(&self.database).await.unwrap()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        if let Engine::Postgres(cluster) = self.engine.clone() {
+            let name = self.database.rsplit('/').next().unwrap_or_default();
+            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            // Best effort, on a thread that may block: the cluster goes after the tests.
+            let _ = std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+                runtime.block_on(async { sql_on(&cluster, sql).await.ok() })
+            })
+            .join();
+        }
+    }
+}
+
+/// What these tests read of a record of User Activity.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub struct Record {
+    pub outcome: String,
+    pub reason: Option<String>,
+    pub login_type: Option<String>,
+    pub login_name: Option<String>,
+    pub handoff_id: Option<String>,
+}
+
+/// A running service. Dropped, it is killed; when the test fails, it shows its log.
+pub struct Service {
+    pub address: String,
+    issuer: String,
+    internal: u16,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Service {
+    /// People with browsers of their own.
+    pub fn visitors(&self) -> Visitors {
+        Visitors::new(&self.address, &self.issuer)
+    }
+
+    /// An address for whoever runs it.
+    pub fn internal(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.internal)
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub fn terminate(&self) {
+        kill_process(self.pid(), Signal::TERM).unwrap();
+    }
+
+    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
+        let mut status = None;
+        eventually("the process ends", within, async || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.unwrap()
+    }
+
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
+    }
+
+    /// How many files and sockets it has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// A line of `/proc/PID/status`, in MiB: `VmRSS`, or `VmHWM` for the most there ever was.
+    pub fn memory_mib(&self, line: &str) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).unwrap();
+        line.trim().trim_end_matches("kB").trim().parse::<f64>().unwrap() / 1024.0
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("--- {} ---\n{}", self.log.display(), lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The real binary under faults: killed, replicated, its database stalled or cut off, overloaded, badly configured.
+//!
+//! Every test has a temporary folder, free ports and a database of its own, on SQLite and (in the cluster that
+//! `CONNECT_IDP_TEST_POSTGRES` names) on PostgreSQL.
+
+#![cfg(test)]
+
+#[macro_use]
+mod support;
+
+mod cut_off;
+mod house;
+mod killed;
+mod overload;
+mod proxy;
+mod replicas;
+mod slow_clients;
+mod stalled;
+mod start_up;
+mod visitors;

@@ -1,0 +1,88 @@
+//! Far more logins at once than the machine can hash: bounded memory, an answer for everybody, nobody locked out.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::house::House;
+use crate::support::{DEFAULT, Engine, PASSWORD, eventually};
+use crate::visitors::{INVALID, LOCKED};
+
+const CROWD: usize = 1000;
+/// Every tenth of the crowd guesses wrong.
+const WRONG: usize = 10;
+/// Two hashes of 19 MiB, a thousand requests in hand of some 50 KiB each, and the service itself.
+const MOST_MIB: f64 = 2.0 * 19.0 + 50.0 + 50.0;
+
+on_engines! { a_thousand_logins_at_once_are_all_answered: sqlite, postgres }
+async fn a_thousand_logins_at_once_are_all_answered(engine: Engine) {
+    let house = House::new(engine, CROWD, DEFAULT, "").await;
+    let mut service = house.serve().await;
+    let visitors = service.visitors();
+
+    let log_in = async |number: usize| {
+        let password = if number.is_multiple_of(WRONG) { "Wrong-Horse-9" } else { PASSWORD };
+        (number, visitors.try_log_in(&format!("user{number}"), password, None).await.unwrap())
+    };
+    let answers = join_all((0..CROWD).map(log_in)).await;
+
+    let (mut let_in, mut refused, mut busy) = (0, 0, Vec::new());
+    for (number, answer) in &answers {
+        match answer.status {
+            303 if !number.is_multiple_of(WRONG) => let_in += 1,
+            403 if number.is_multiple_of(WRONG) && answer.text("login-error") == INVALID => refused += 1,
+            _ if answer.is_busy() => busy.push(*number),
+            _ => panic!("user{number}: {answer:?}"),
+        }
+    }
+    let most = service.memory_mib("VmHWM");
+    println!("{CROWD} logins: {let_in} let in, {refused} refused, {} busy; at most {most:.1} MiB", busy.len());
+    assert!(most < MOST_MIB, "{most:.1} MiB");
+    assert!(service.runs() && let_in > 0);
+    assert_eq!(house.count("strikes WHERE failures > 0").await, refused);
+    let given_back = async || house.count("strike_slots").await == 0;
+    eventually("what was turned away holds no chance", Duration::from_secs(20), given_back).await;
+    for number in busy.iter().take(40) {
+        let again = visitors.log_in(&format!("user{number}")).await;
+        assert_eq!(again.status, 303, "user{number}: {again:?}");
+    }
+    house.cli(&["doctor"]);
+}
+
+on_engines! { a_user_whom_everybody_wants_to_be_gets_in: sqlite, postgres }
+async fn a_user_whom_everybody_wants_to_be_gets_in(engine: Engine) {
+    let house = House::new(engine, 1, DEFAULT, "").await;
+    let service = house.serve().await;
+    let visitors = service.visitors();
+
+    let answers = join_all((0..60).map(|_| visitors.log_in("user0"))).await;
+
+    assert!(answers.iter().all(|answer| answer.text("login-error") != LOCKED));
+    assert!(
+        answers.iter().all(|answer| answer.status == 303),
+        "{:?}",
+        answers.iter().map(|a| a.status).collect::<Vec<_>>()
+    );
+}
+
+on_engines! { an_idle_service_is_small: sqlite, postgres }
+async fn an_idle_service_is_small(engine: Engine) {
+    let mut house = House::new(engine, 1, DEFAULT, "").await;
+    let service = house.serve().await;
+    let memory = service.memory_mib("VmRSS");
+    println!("idle, debug: {memory:.1} MiB");
+    assert!(memory < 60.0, "{memory:.1} MiB");
+    drop(service);
+
+    let release =
+        PathBuf::from(env!("CARGO_BIN_EXE_connect-idp")).parent().unwrap().with_file_name("release/connect-idp");
+    if !release.exists() {
+        println!("left out: there is no release binary");
+        return;
+    }
+    house.program = release;
+    let memory = house.serve().await.memory_mib("VmRSS");
+    println!("idle, release: {memory:.1} MiB");
+    assert!(memory < 40.0, "{memory:.1} MiB");
+}

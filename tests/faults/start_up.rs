@@ -1,0 +1,150 @@
+//! What must not run does not start: one sentence on standard error that names the key and the cure.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::house::House;
+use crate::support::{CHEAP, Engine, bare, free_port, hash, user};
+
+/// Longer than the patience with a database that does not answer.
+const REFUSED: Duration = Duration::from_secs(15);
+
+/// Runs what must be refused with this status; the sentence.
+async fn refusal(command: &mut Command, status: i32) -> String {
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut ended = None;
+    let until = tokio::time::Instant::now() + REFUSED;
+    while ended.is_none() && tokio::time::Instant::now() < until {
+        ended = child.try_wait().unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(status), "{said}");
+    said
+}
+
+/// Refused with status 1, by one sentence with these words.
+async fn assert_refused(command: &mut Command, words: &[&str]) {
+    let said = refusal(command, 1).await;
+    println!("{}", said.trim_end());
+    assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+    assert!(said.starts_with("connect-idp: ") && words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
+}
+
+on_engines! { an_unsafe_or_absurd_configuration_does_not_start: sqlite }
+async fn an_unsafe_or_absurd_configuration_does_not_start(engine: Engine) {
+    const PUBLIC: &str = "issuer = \"https://connect.example.org\"\n";
+    let house = House::empty(engine, CHEAP, "").await;
+    let refused = async |toml: &str, words: &[&str]| {
+        let file = house.write("refused.toml", toml);
+        assert_refused(bare(&house.program).arg("--config").arg(file).arg("serve").current_dir(&house.folder), words)
+            .await;
+    };
+
+    refused("lissen = \"127.0.0.1:1\"", &["lissen", "unknown"]).await;
+    refused("[session]\nidle = 3", &["session", "idle", "unknown"]).await;
+    refused("[session]\nidle_minutes = 0", &["session.idle_minutes", "between"]).await;
+    refused("[session]\nidle_minutes = \"x\"", &["session.idle_minutes", "refused.toml"]).await;
+    refused("[handoff]\ntimeout_seconds = 31", &["handoff.timeout_seconds", "between"]).await;
+    refused("[database]\nurl = \"mysql://localhost/x\"", &["database.url", "sqlite://"]).await;
+    refused("issuer = \"http://connect.example.org\"", &["issuer", "https"]).await;
+    refused("issuer = \"https://connect.example.org/\"", &["issuer", "trailing slash"]).await;
+    refused(&format!("{PUBLIC}[throttle]\nenabled = false"), &["throttle.enabled", "remove it"]).await;
+    refused(&format!("{PUBLIC}[password]\nmemory_kib = 8"), &["password.memory_kib", "between"]).await;
+    refused("[tls]\ncertificate = \"nowhere.pem\"\nkey = \"nowhere.key\"", &["tls.certificate", "nowhere.pem"]).await;
+    house.write("no.pem", "no certificate");
+    refused("[tls]\ncertificate = \"no.pem\"\nkey = \"no.pem\"", &["tls.certificate", "no.pem", "leaf first"]).await;
+    refused("[log]\nlevel = \"a=b=c\"", &["log.level"]).await;
+    refused("issuer =", &["not TOML"]).await;
+
+    let mut by_variable = house.command(&["serve"]);
+    assert_refused(by_variable.env("CONNECT_IDP__HANDOFF__TIMEOUT_SECONDS", "0"), &["handoff.timeout_seconds"]).await;
+    let missing = house.folder.path().join("missing.toml");
+    assert_refused(bare(&house.program).arg("--config").arg(missing).arg("serve"), &["missing.toml", "cannot be read"])
+        .await;
+}
+
+on_engines! { wrong_usage_says_so: sqlite }
+async fn wrong_usage_says_so(engine: Engine) {
+    let house = House::empty(engine, CHEAP, "").await;
+    for wrong in [&["serve", "--fast"] as &[&str], &["sing"], &["user", "lock"], &["apply"]] {
+        let said = refusal(&mut house.command(wrong), 2).await;
+        assert!(said.contains("Usage:") || said.contains("--help"), "{said}");
+    }
+}
+
+on_engines! { a_taken_port_is_named: sqlite, postgres }
+async fn a_taken_port_is_named(engine: Engine) {
+    let house = House::new(engine, 0, CHEAP, "").await;
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let free = format!("127.0.0.1:{}", free_port());
+    for (listen, internal, key) in [(&address, &free, "listen"), (&free, &address, "internal_listen")] {
+        let mut serve = house.command(&["serve"]);
+        serve.env("CONNECT_IDP__LISTEN", listen).env("CONNECT_IDP__INTERNAL_LISTEN", internal);
+        assert_refused(&mut serve, &[&format!("{key} {address}"), "choose another"]).await;
+    }
+}
+
+on_engines! { a_database_without_its_keys_is_not_served: sqlite, postgres }
+async fn a_database_without_its_keys_is_not_served(engine: Engine) {
+    let house = House::new(engine, 0, CHEAP, "").await;
+    let keys = house.folder.path().join("keys");
+
+    let key = keys.join("kek-0001");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_refused(&mut house.command(&["serve"]), &["kek-0001", "chmod 600"]).await;
+
+    fs::rename(&keys, house.folder.path().join("away")).unwrap();
+    house.cli(&["key", "init"]);
+    assert_refused(&mut house.command(&["serve"]), &["keys folder does not belong to this database", "restore"]).await;
+    assert_refused(&mut house.command(&["user", "list", "--provider", "SUNRISE-IL"]), &["does not belong"]).await;
+}
+
+on_engines! { postgresql_is_not_served_before_its_key_and_schema: postgres }
+async fn postgresql_is_not_served_before_its_key_and_schema(engine: Engine) {
+    let house = House::empty(engine, CHEAP, "").await;
+    assert_refused(&mut house.command(&["serve"]), &["key-encryption key", "`connect-idp key init`"]).await;
+    assert_refused(&mut house.command(&["migrate"]), &["`connect-idp key init`"]).await;
+    house.cli(&["key", "init"]);
+    assert_refused(&mut house.command(&["serve"]), &["schema", "`connect-idp migrate`"]).await;
+
+    let nobody_listens = format!("postgres://postgres@127.0.0.1:{}/postgres", free_port());
+    let nowhere = format!("{}_not_there", house.database);
+    for url in [nobody_listens, nowhere] {
+        assert_refused(house.command(&["serve"]).env("CONNECT_IDP__DATABASE__URL", url), &["database.url"]).await;
+    }
+}
+
+on_engines! { a_bad_seed_file_applies_nothing: sqlite, postgres }
+async fn a_bad_seed_file_applies_nothing(engine: Engine) {
+    const GOOD: &str = "[[provider]]\ncode = \"GOOD\"\nname = \"Good\"\n";
+    let house = House::empty(engine, CHEAP, "").await;
+    house.prepare();
+    let amina = user("amina", &hash(CHEAP).await).replace("SUNRISE-IL", "GOOD");
+    let bad = [
+        (format!("{GOOD}colour = \"red\"\n"), "colour"),
+        (format!("{GOOD}[[provider]]\ncode = \"NOT GOOD\"\nname = \"x\"\n"), "code"),
+        (format!("{GOOD}[[provider]]\ncode = \"good\"\nname = \"x\"\n"), "good"),
+        (format!("{GOOD}{amina}[[user]]\nprovider = \"NOBODY\"\nlogin_name = \"x\"\nname = \"x\"\n"), "NOBODY"),
+        (format!("{GOOD}{amina}user_type = \"Therap Admin\"\n"), "Therap Admin"),
+        (format!("{GOOD}{amina}password = \"Correct-Horse-9\"\n"), "password"),
+        (format!("{GOOD}{amina}{amina}"), "amina"),
+        (format!("{GOOD}{amina}handoff_sub = \"person-1\"\n"), "handoff"),
+        (format!("{GOOD}[[trusted_issuer]]\nissuer = \"https://x.example\"\norigins = []\njwks = \"no\"\n"), "issuer"),
+        (format!("{GOOD}[[provider"), "seed.toml"),
+    ];
+    for (seed, word) in bad {
+        let file = house.write("seed.toml", &seed);
+        assert_refused(house.command(&["apply"]).arg(&file), &["seed.toml", word]).await;
+        let migrated = house.command(&["provider", "list"]).output().unwrap();
+        assert!(!migrated.status.success() || !String::from_utf8(migrated.stdout).unwrap().contains("GOOD"), "{seed}");
+    }
+    house.apply(&format!("{GOOD}{amina}"));
+    assert_eq!(house.count("users").await, 1);
+}
