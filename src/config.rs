@@ -294,10 +294,8 @@ impl Loaded {
             let text = std::fs::read_to_string(path)
                 .with_context(|| format!("the configuration file {shown} cannot be read"))?;
             table = text.parse().map_err(|error: toml::de::Error| {
-                anyhow::anyhow!(
-                    "the configuration file {shown} is not TOML: {}",
-                    error.to_string().trim().replace('\n', " ")
-                )
+                let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count()) + 1;
+                anyhow::anyhow!("the configuration file {shown} is not TOML: line {line}: {}", error.message())
             })?;
             note_sources(&table, "", &Source::File(path.to_owned()), &mut sources);
         }

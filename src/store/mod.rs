@@ -1,8 +1,8 @@
 //! What is remembered, and the only place that names sqlx: one file per table group, free functions, SQL beside the
 //! function. This file is the two engines, transactions, and everything in which SQLite and PostgreSQL differ.
 //!
-//! A statement is written once and compiled against both drivers by [`on!`]; every write, and every `RETURNING`, runs
-//! inside [`in_transaction!`] (G26), whose work is a task of its own: a caller that stops waiting cancels nothing (G7).
+//! A statement is written once and compiled against both drivers by `on!`; every write, and every `RETURNING`, runs
+//! inside `in_transaction!` (G26), whose work is a task of its own: a caller that stops waiting cancels nothing (G7).
 
 pub mod activity;
 pub mod handoffs;
@@ -188,16 +188,16 @@ pub enum Error {
     Late,
     /// The database kept a statement waiting until its time-out: rolled back.
     #[error("the database did not answer in time: {0}")]
-    Stalled(#[source] sqlx::Error),
+    Stalled(sqlx::Error),
     /// Two transactions stood in each other's way twice.
     #[error("two transactions stood in each other's way: {0}")]
-    Contended(#[source] sqlx::Error),
+    Contended(sqlx::Error),
     /// The database is not there, or broke the connection. A commit under way may or may not have happened.
     #[error("the database is not available: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(sqlx::Error),
     /// The database refused or returned what it never should.
     #[error("the database does not fit this program: {0}")]
-    Unexpected(#[source] sqlx::Error),
+    Unexpected(sqlx::Error),
     /// A stored value makes no sense.
     #[error("a stored value is damaged: {0}")]
     Damaged(String),
@@ -397,7 +397,7 @@ impl Database {
         }
     }
 
-    /// The work of [`in_transaction!`]: a task that begins, works, judges the deadline once more, and commits. It goes
+    /// The work of `in_transaction!`: a task that begins, works, judges the deadline once more, and commits. It goes
     /// on when nobody waits for it any longer.
     ///
     /// # Errors
