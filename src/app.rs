@@ -193,7 +193,7 @@ impl MigrationLock {
 
 /// A key that does not belong to the database would make everything sealed under the right one look lost.
 async fn check_keys_belong(db: &Database, keys: &KeyRing, now: Timestamp) -> anyhow::Result<()> {
-    const FACT: &str = "key-encryption key";
+    const FACT: &str = store::settings::KEY_FINGERPRINT;
     let fingerprints = keys.fingerprints();
     let first = fingerprints[0].clone();
     let deadline = Deadline::after(Duration::from_secs(30), now);

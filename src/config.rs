@@ -448,9 +448,13 @@ impl Config {
             self.outbound.ca_files.is_empty() || testing,
             "outbound.ca_files is for beta sites and loopback only: remove it, or set site = \"beta\""
         );
+        // A filter takes any bare word for a module's name, and would fall silent.
+        let known =
+            |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok() || word.contains(['=', ':']);
         ensure!(
-            tracing_subscriber::EnvFilter::try_new(&self.log.level).is_ok(),
-            "log.level {:?} is not a level: use error, warn, info, debug or trace",
+            self.log.level.split(',').all(|word| known(word.trim()))
+                && tracing_subscriber::EnvFilter::try_new(&self.log.level).is_ok(),
+            "log.level {:?} is not a level: use error, warn, info, debug or trace, or directives such as info,connect_idp=debug",
             self.log.level
         );
         Ok(())
@@ -568,6 +572,7 @@ mod tests {
         refused("issuer = \"https://connect.example.org\"\n[password]\nmemory_kib = 64", "password.memory_kib");
         refused("[handoff]\ntimeout_seconds = 31", "handoff.timeout_seconds");
         refused("[log]\nlevel = \"a=b=c\"", "log.level");
+        refused("[log]\nlevel = \"loud\"", "log.level");
         refused("issuer =", "not TOML");
     }
 

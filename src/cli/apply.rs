@@ -369,7 +369,9 @@ fn issuer_of<'a>(tie: &Tie, trusted: &'a [TrustedIssuer]) -> Result<&'a TrustedI
             .find(|issuer| issuer.issuer == *name)
             .ok_or("there is no such trusted issuer: add a [[trusted_issuer]] table for it"),
         (None, [only]) => Ok(only),
-        (None, []) => Err("there is no trusted issuer yet: add a [[trusted_issuer]] table"),
+        (None, []) => Err(
+            "handoff_sub needs a trusted issuer and there is none yet: add a [[trusted_issuer]] table, or take handoff_sub out",
+        ),
         (None, _) => Err("is missing, and several issuers are trusted: say which one handoff_sub is of"),
     }
 }

@@ -32,7 +32,11 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
                 let mark = check.passed.map_or("-", |passed| if passed { "ok" } else { "WRONG" });
                 console.say(format_args!("{mark:5}  {}: {}", check.name, harmless(&check.detail)))?;
             }
-            console.say(if explanation.accepted { "It would be accepted." } else { "It would be refused." })?;
+            console.say(if explanation.accepted {
+                "It would be accepted, sent from a registered page and without the line end that a file has."
+            } else {
+                "It would be refused."
+            })?;
         }
         Format::Json => console.rows(Format::Json, &rows)?,
     }

@@ -201,7 +201,7 @@ fn a_file_that_cannot_be_applied_whole_is_not_applied_at_all() {
         (user("provider = \"B\"\nname = \"X\""), "user number 1 (B/x): provider: there is no such provider"),
         (user("provider = \"A\""), "user number 1 (A/x): name: is missing"),
         (user("provider = \"A\"\nname = \"X\"\nuser_type = \"Therap Admin\""), "user_type: Therap Admins"),
-        (user("provider = \"A\"\nname = \"X\"\nhandoff_sub = \"1\""), "handoff_issuer: there is no trusted issuer"),
+        (user("provider = \"A\"\nname = \"X\"\nhandoff_sub = \"1\""), "handoff_sub needs a trusted issuer"),
         ("[[provider]]\ncode = \"A\"".to_owned(), "provider number 1 (A): name: is missing"),
         ("[[provider]]\ncode = \"therap\"\nname = \"A\"".to_owned(), "code: there is a provider THERAP"),
         ("[[provider]]\ncode = \"THERAP\"\nname = \"A\"".to_owned(), "name: the operator realm keeps"),

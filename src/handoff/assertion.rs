@@ -181,7 +181,9 @@ fn shorten(text: &str) -> String {
 fn read_form<'a>(text: &'a str, trail: &mut Trail) -> Result<Unverified<'a>, Refusal> {
     let parsed = Unverified::parse(text, MAX_BYTES).map_err(Refusal::from);
     let refusal = parsed.as_ref().err().copied().unwrap_or(Refusal::NotCompactJws);
-    trail.check("form", parsed.is_ok(), refusal, || format!("a compact JWS of {} bytes", text.len()))?;
+    trail.check("form", parsed.is_ok(), refusal, || {
+        format!("{} bytes in {} parts, at most {MAX_BYTES} in 3", text.len(), text.split('.').count())
+    })?;
     parsed
 }
 
@@ -192,7 +194,7 @@ fn check_header(header: &Map<String, Value>, trail: &mut Trail) -> Result<String
     })?;
     let text = |name: &str| header.get(name).and_then(Value::as_str);
     trail.check("header typ", text("typ") == Some(TYP), Refusal::WrongTyp, || {
-        format!("{:?}, must be {TYP:?}", text("typ"))
+        format!("{}, must be {TYP:?}", shown(header.get("typ")))
     })?;
     trail.check("header alg", header.contains_key("alg"), Refusal::AlgMissing, || shown(header.get("alg")))?;
     let allowed = text("alg").is_some_and(|alg| alg.parse::<Algorithm>().is_ok());

@@ -33,6 +33,7 @@ enum Received {
 
 /// Any method on `/unified-login`; only a POST can be right.
 pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
+    let origin = request.headers().get(header::ORIGIN).map(|origin| bounded(origin.as_bytes()));
     // Before the assertion can be read, the 30 seconds run from the arrival.
     let deadline = Deadline::after(timeout(&app), arrival.now);
     let received = deadline.run(receive(&app, &arrival, request)).await;
@@ -42,9 +43,35 @@ pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
             response.headers_mut().append(header::SET_COOKIE, Cookie::Handoff(id).set(&handle, &app.config));
             response
         }
-        Ok(Received::Refused(refusal)) => refuse(&app, refusal, &arrival.visitor),
+        Ok(Received::Refused(refusal)) => {
+            tracing::info!(origin = origin.as_deref().unwrap_or("absent"), "the refused handoff came from this origin");
+            refuse(&app, refusal, &arrival.visitor)
+        }
         Err(error) => PageError::HandoffUnavailable(error.to_string()).into_response(),
     }
+}
+
+/// What a stranger sent, as much of it as is logged; whoever writes the log escapes it.
+fn bounded(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(120).collect()
+}
+
+/// What a refused assertion says of itself, unproven, so that its sender can be told which one it was.
+fn log_claims(text: &str) {
+    let Ok(jws) = crate::crypto::jws::Unverified::parse(text, super::assertion::MAX_BYTES) else { return };
+    let Ok(claims) = jws.claims() else { return };
+    let shown =
+        |value: Option<&serde_json::Value>| bounded(value.map(ToString::to_string).unwrap_or_default().as_bytes());
+    let claim = |name: &str| shown(claims.get(name));
+    tracing::info!(
+        iss = claim("iss"),
+        kid = shown(jws.header.get("kid")),
+        aud = claim("aud"),
+        jti = claim("jti"),
+        iat = claim("iat"),
+        exp = claim("exp"),
+        "the refused assertion says of itself"
+    );
 }
 
 /// The page, and the one line in the log.
@@ -82,12 +109,18 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
     for _ in 0..2 {
         let assertion = match prove(app, &text, &origin, &mut snapshot, arrival).await? {
             Ok(assertion) => assertion,
-            Err(rejected) => return record_rejected(app, rejected, arrival).await,
+            Err(rejected) => {
+                log_claims(&text);
+                return record_rejected(app, rejected, arrival).await;
+            }
         };
         let limit = Deadline::at(assertion.deadline(arrival.now, timeout(app)), app.clock.now());
         match claim_in_time(app, assertion.clone(), arrival).await? {
             Claimed::Pending(id, handle) => return Ok(Received::Pending(id, handle)),
-            Claimed::Refused(refusal) => return Ok(Received::Refused(refusal)),
+            Claimed::Refused(refusal) => {
+                log_claims(&text);
+                return Ok(Received::Refused(refusal));
+            }
             Claimed::IssuerChanged => {
                 let Some(fresh) = limit.run(trust::reload(app, app.clock.now())).await else {
                     tokio::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));

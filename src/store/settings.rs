@@ -2,6 +2,9 @@
 
 use super::{Conn, Error, Tx, on};
 
+/// The fact that tells which key-encryption key the database belongs to.
+pub const KEY_FINGERPRINT: &str = "key-encryption key";
+
 /// The value of a fact.
 ///
 /// # Errors
