@@ -101,7 +101,11 @@ async fn a_database_without_its_keys_is_not_served(engine: Engine) {
     assert_refused(&mut house.command(&["serve"]), &["kek-0001", "chmod 600"]).await;
 
     fs::rename(&keys, house.folder.path().join("away")).unwrap();
-    house.cli(&["key", "init"]);
+    // A new key would be no cure: the database has one already.
+    assert_refused(&mut house.command(&["key", "init"]), &["already", "restore that folder"]).await;
+    let other_database = format!("sqlite://{}/other.db", house.folder.path().display());
+    let made = house.command(&["key", "init"]).env("CONNECT_IDP__DATABASE__URL", other_database).output().unwrap();
+    assert!(made.status.success());
     assert_refused(&mut house.command(&["serve"]), &["keys folder does not belong to this database", "restore"]).await;
     assert_refused(&mut house.command(&["user", "list", "--provider", "SUNRISE-IL"]), &["does not belong"]).await;
 }
