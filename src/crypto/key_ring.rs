@@ -58,12 +58,6 @@ impl KeyRing {
         Self::load(dir)?.context("the key that was just made is gone")
     }
 
-    /// A ring of one key that lives in memory alone, for tests and examples.
-    #[must_use]
-    pub fn in_memory(key: Secret) -> Self {
-        Self { keys: vec![("kek-memory".into(), key)] }
-    }
-
     /// The current key.
     #[must_use]
     pub fn current(&self) -> &Secret {

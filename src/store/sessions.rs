@@ -13,7 +13,7 @@ from_row!(Session {
 /// A handoff's session that was never used within this time was never given to a browser (U8).
 pub const UNUSED_LIMIT_MS: i64 = 5 * 60 * 1000;
 
-/// The columns of a [`Session`] and the conditions of a usable one; `$1` is now.
+/// The columns of a [`Session`] and the conditions of a usable one; `$1` is now, 300000 is [`UNUSED_LIMIT_MS`].
 macro_rules! usable {
     ($rest:literal) => {
         concat!(
