@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::strict_json;
 
 /// The signature algorithms that are ever accepted (RFC 7518 §3.1, RFC 8037).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// ECDSA on P-256 with SHA-256.
     Es256,
@@ -41,6 +41,19 @@ impl Algorithm {
             Self::Rs256 => "RS256",
             Self::EdDsa => "EdDSA",
         }
+    }
+}
+
+impl serde::Serialize for Algorithm {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Algorithm {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(|()| serde::de::Error::custom("must be RS256, PS256, ES256 or EdDSA"))
     }
 }
 

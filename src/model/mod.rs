@@ -1,11 +1,13 @@
 //! What things are: types that parse, and the rules that need nothing but them. No I/O.
 
 pub mod claims;
+pub mod client;
 pub mod event;
 pub mod issuer;
 pub mod login_name;
 pub mod password_rules;
 pub mod provider;
+pub mod scope;
 pub mod session;
 pub mod text;
 pub mod user;

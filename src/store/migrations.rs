@@ -3,7 +3,10 @@
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{SqlSafeStr as _, SqlStr};
 
-const HISTORY: &[(i64, &str, &str)] = &[(1, "foundation", include_str!("../../migrations/0001_foundation.sql"))];
+const HISTORY: &[(i64, &str, &str)] = &[
+    (1, "foundation", include_str!("../../migrations/0001_foundation.sql")),
+    (2, "openid_provider", include_str!("../../migrations/0002_openid_provider.sql")),
+];
 
 /// Runs what is missing, under the engine's own lock where it has one.
 pub(super) fn migrator(sqlite: bool) -> Migrator {

@@ -5,6 +5,7 @@
 //! inside `in_transaction!` (G26), whose work is a task of its own: a caller that stops waiting cancels nothing (G7).
 
 pub mod activity;
+pub mod clients;
 pub mod handoffs;
 pub mod invariants;
 pub mod issuers;
