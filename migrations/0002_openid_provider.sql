@@ -82,8 +82,8 @@ CREATE TABLE families (
     amr TEXT,
     auth_time BIGINT NOT NULL,
     generation BIGINT NOT NULL,
-    refresh_hash TEXT UNIQUE,
-    previous_hash TEXT UNIQUE,
+    refresh_hash TEXT,
+    previous_hash TEXT,
     rotated_at BIGINT,
     sealed_answer TEXT,
     created_at BIGINT NOT NULL,
@@ -98,6 +98,7 @@ CREATE INDEX families_client ON families (client);
 CREATE INDEX families_user ON families (user_id);
 CREATE INDEX families_sid ON families (sid);
 CREATE INDEX families_expires_at ON families (expires_at);
+CREATE INDEX families_answers ON families (rotated_at) WHERE sealed_answer IS NOT NULL;
 
 -- A code names the family that its redemption will make, so that a second redemption finds what to revoke.
 CREATE TABLE codes (

@@ -49,6 +49,8 @@ pub struct Config {
     pub handoff: Handoff,
     /// What one address may try.
     pub throttle: Throttle,
+    /// How long what apps are given lives.
+    pub tokens: Tokens,
     /// What our own requests may reach.
     pub outbound: Outbound,
     /// What is written to standard error.
@@ -145,6 +147,20 @@ pub struct Throttle {
     pub address_per_minute: u32,
 }
 
+/// `[tokens]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tokens {
+    /// An authorization code.
+    pub code_seconds: u32,
+    /// An access token.
+    pub access_minutes: u32,
+    /// An ID token.
+    pub id_token_minutes: u32,
+    /// A refresh token that outlives its session (`offline_access`).
+    pub offline_days: u32,
+}
+
 /// `[outbound]`
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -192,6 +208,7 @@ impl Default for Config {
             session: Session::default(),
             handoff: Handoff::default(),
             throttle: Throttle::default(),
+            tokens: Tokens::default(),
             outbound: Outbound::default(),
             log: Log::default(),
         }
@@ -240,6 +257,12 @@ impl Default for Handoff {
 impl Default for Throttle {
     fn default() -> Self {
         Self { enabled: true, address_per_minute: 120 }
+    }
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self { code_seconds: 60, access_minutes: 15, id_token_minutes: 60, offline_days: 30 }
     }
 }
 
@@ -440,6 +463,10 @@ impl Config {
         range("handoff.timeout_seconds", self.handoff.timeout_seconds.into(), 1, 30)?;
         range("handoff.future_skew_seconds", self.handoff.future_skew_seconds.into(), 0, 60)?;
         range("throttle.address_per_minute", self.throttle.address_per_minute.into(), 1, 1_000_000)?;
+        range("tokens.code_seconds", self.tokens.code_seconds.into(), 10, 300)?;
+        range("tokens.access_minutes", self.tokens.access_minutes.into(), 1, 24 * 60)?;
+        range("tokens.id_token_minutes", self.tokens.id_token_minutes.into(), 1, 24 * 60)?;
+        range("tokens.offline_days", self.tokens.offline_days.into(), 1, 365)?;
         ensure!(
             self.throttle.enabled || testing,
             "throttle.enabled = false is for beta sites and loopback only: remove it, or set site = \"beta\""

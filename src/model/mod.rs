@@ -1,5 +1,6 @@
 //! What things are: types that parse, and the rules that need nothing but them. No I/O.
 
+pub mod authorization;
 pub mod claims;
 pub mod client;
 pub mod event;

@@ -92,6 +92,8 @@ pub struct Session {
     pub user_type: super::user::UserType,
     /// The door.
     pub method: Method,
+    /// How sure the sign-in is.
+    pub acr: String,
     /// When credentials were checked (Unix ms).
     pub auth_time: i64,
     /// When this row was made (Unix ms).

@@ -4,9 +4,14 @@
 //! A statement is written once and compiled against both drivers by `on!`; every write, and every `RETURNING`, runs
 //! inside `in_transaction!` (G26), whose work is a task of its own: a caller that stops waiting cancels nothing (G7).
 
+pub mod access_tokens;
 pub mod activity;
 pub mod clients;
+pub mod codes;
+pub mod consents;
+pub mod families;
 pub mod handoffs;
+pub mod interactions;
 pub mod invariants;
 pub mod issuers;
 mod migrations;

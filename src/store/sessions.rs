@@ -6,7 +6,7 @@ use crate::model::session::{EndReason, Method, Session};
 use crate::time::Timestamp;
 
 from_row!(Session {
-    id, sid, user_id, provider_id, provider_code, provider_name, time_zone, idle_minutes, login_name, name, auth_time,
+    id, sid, user_id, provider_id, provider_code, provider_name, time_zone, idle_minutes, login_name, name, acr, auth_time,
     created_at, used_at, idle_until, expires_at,
 } parsed { user_type, method });
 
@@ -18,7 +18,7 @@ macro_rules! usable {
     ($rest:literal) => {
         concat!(
             "SELECT s.id, s.sid, s.user_id, s.provider_id, p.code AS provider_code, p.name AS provider_name, p.time_zone, \
-             p.idle_minutes, u.login_name, u.name, u.user_type, s.method, s.auth_time, s.created_at, s.used_at, s.idle_until, \
+             p.idle_minutes, u.login_name, u.name, u.user_type, s.method, s.acr, s.auth_time, s.created_at, s.used_at, s.idle_until, \
              s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
              LEFT JOIN issuers i ON i.id = s.issuer_id \
              WHERE s.ended_at IS NULL AND s.idle_until > $1 AND s.expires_at > $1 AND u.epoch = s.user_epoch AND u.active \

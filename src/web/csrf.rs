@@ -7,15 +7,19 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::PageError;
+use super::oauth_error::is_for_programs;
 use crate::app::App;
 
-/// The paths that other sites send forms to by design.
-const FROM_ELSEWHERE: [&str; 2] = ["/unified-login", "/unified-login/complete"];
+/// The paths that other sites send forms to by design: a handoff, an app's requests. None of them acts on a cookie.
+const FROM_ELSEWHERE: [&str; 4] =
+    ["/unified-login", "/unified-login/complete", "/oauth2/authorize", "/oauth2/end_session"];
 
 /// Refuses forms that another site sent.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if safe || FROM_ELSEWHERE.contains(&request.uri().path()) || is_ours(request.headers(), &app.config.issuer) {
+    let path = request.uri().path();
+    if safe || FROM_ELSEWHERE.contains(&path) || is_for_programs(path) || is_ours(request.headers(), &app.config.issuer)
+    {
         next.run(request).await
     } else {
         PageError::ForeignForm.into_response()

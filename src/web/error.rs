@@ -24,6 +24,19 @@ pub enum PageError {
     Unavailable(String),
     /// The same during a handoff, which is begun anew over there (U7).
     HandoffUnavailable(String),
+    /// An app's request that cannot be answered to the app: the standards' code, and what is wrong in words.
+    Authorization(&'static str, String),
+}
+
+impl PageError {
+    /// What the log says, where this is a fault of ours.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable(cause) | Self::HandoffUnavailable(cause) => Some(cause),
+            Self::NotFound | Self::ForeignForm | Self::BadForm(_) | Self::Authorization(..) => None,
+        }
+    }
 }
 
 impl From<store::Error> for PageError {
@@ -37,7 +50,7 @@ impl IntoResponse for PageError {
         let status = match &self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ForeignForm => StatusCode::FORBIDDEN,
-            Self::BadForm(_) => StatusCode::BAD_REQUEST,
+            Self::BadForm(_) | Self::Authorization(..) => StatusCode::BAD_REQUEST,
             Self::Unavailable(_) | Self::HandoffUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut response = status.into_response();
@@ -78,9 +91,12 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
     let from_therap_services = matches!(error, Some(PageError::HandoffUnavailable(_)));
     let template = ErrorPage {
         page: Page::new(app, heading),
-        code: status.as_u16().to_string(),
+        code: match error {
+            Some(PageError::Authorization(code, _)) => (*code).to_owned(),
+            _ => status.as_u16().to_string(),
+        },
         heading: heading.into(),
-        description: description.into(),
+        description: description.to_owned(),
         reference: visitor.reference.clone(),
         next_url: if from_therap_services { app.config.therap_services_url.clone() } else { next_url.to_owned() },
         next_label,
@@ -96,9 +112,9 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
     response
 }
 
-type Words = (&'static str, &'static str, (&'static str, &'static str));
+type Words<'a> = (&'static str, &'a str, (&'static str, &'static str));
 
-fn words(status: StatusCode, error: Option<&PageError>) -> Words {
+fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
     const HOME: (&str, &str) = ("/", "Go to Therap Connect");
     match error {
         Some(PageError::ForeignForm) => (
@@ -112,6 +128,7 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words {
             ("", "Back to Therap Services"),
         ),
         Some(PageError::BadForm(why)) => ("The form could not be read", why, HOME),
+        Some(PageError::Authorization(_, why)) => ("The app’s request cannot be answered", why, HOME),
         Some(PageError::NotFound | PageError::Unavailable(_)) | None => match status {
             StatusCode::NOT_FOUND => ("Page not found", "There is no page at this address.", HOME),
             StatusCode::METHOD_NOT_ALLOWED => {

@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::client_ip::client_ip;
 use super::error::PageError;
 use super::page::Shape;
-use super::{csrf, error, headers};
+use super::{csrf, error, headers, oauth_error};
 use crate::app::App;
 use crate::model::event::Visitor;
 use crate::time::Timestamp;
@@ -74,7 +74,8 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     let visitor = arrival.visitor.clone();
     let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
     let span = tracing::info_span!("request", reference = %visitor.reference, method = %request.method(), path = %path);
-    let on_handoff = request.uri().path().starts_with("/unified-login");
+    let for_programs = oauth_error::is_for_programs(request.uri().path());
+    let on_handoff = request.uri().path().starts_with("/unified-login") && !for_programs;
     let limit = if on_handoff { HANDOFF_TIME_LIMIT } else { TIME_LIMIT };
     let unavailable = |why: &str| {
         let error = if on_handoff { PageError::HandoffUnavailable } else { PageError::Unavailable };
@@ -92,7 +93,10 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     let status = response.status();
     let has_page = response.extensions().get::<Shape>().is_some();
     if (status.is_client_error() || status.is_server_error()) && !has_page {
-        response = span.in_scope(|| error::render(&app, &response, &visitor));
+        let cause = response.extensions().get::<PageError>().and_then(PageError::cause);
+        response = span.in_scope(|| {
+            if for_programs { oauth_error::render(&response, cause) } else { error::render(&app, &response, &visitor) }
+        });
     }
     span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
     headers::secure(&mut response, &app.config);

@@ -9,6 +9,7 @@ pub mod fields;
 pub mod headers;
 pub mod health;
 pub mod layers;
+pub mod oauth_error;
 pub mod page;
 pub mod return_to;
 pub mod session;

@@ -80,6 +80,8 @@ pub enum Shape {
     Entrance,
     /// After it: forms stay here, and no other window has a handle on it.
     Inside,
+    /// For programs: no page at all.
+    Data,
 }
 
 /// A page as an answer.

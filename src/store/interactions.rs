@@ -1,0 +1,113 @@
+//! Authorization requests that wait for a person. Each is bound to the browser that first comes with its handle.
+
+use super::{Conn, Error, Tx, on};
+use crate::model::authorization::AuthorizationRequest;
+use crate::time::Timestamp;
+
+/// A waiting request.
+#[derive(Clone, Debug)]
+pub struct Interaction {
+    /// UUIDv7: sorts by when the request was made.
+    pub id: String,
+    /// Digest of the browser's secret, once one came.
+    pub browser_hash: Option<String>,
+    /// The client's row.
+    pub client: String,
+    /// What was asked.
+    pub request: AuthorizationRequest,
+    /// The user who allowed it on the consent page.
+    pub consented_by: Option<String>,
+}
+
+macro_rules! interaction_row {
+    ($row:ty) => {
+        impl<'r> sqlx::FromRow<'r, $row> for Interaction {
+            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
+                use sqlx::Row as _;
+                Ok(Self {
+                    id: row.try_get("id")?,
+                    browser_hash: row.try_get("browser_hash")?,
+                    client: row.try_get("client")?,
+                    request: serde_json::from_str(row.try_get("request")?)
+                        .map_err(|error| sqlx::Error::Decode(error.into()))?,
+                    consented_by: row.try_get("consented_by")?,
+                })
+            }
+        }
+    };
+}
+interaction_row!(sqlx::sqlite::SqliteRow);
+interaction_row!(sqlx::postgres::PgRow);
+
+/// Remembers a request.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn insert(
+    tx: &mut Tx,
+    interaction: &Interaction,
+    handle_hash: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO interactions (id, handle_hash, browser_hash, client, request, consented_by, created_at, expires_at) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let request = serde_json::to_string(&interaction.request).map_err(|error| Error::Damaged(error.to_string()))?;
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(&interaction.id)
+        .bind(handle_hash)
+        .bind(&interaction.browser_hash)
+        .bind(&interaction.client)
+        .bind(&request)
+        .bind(&interaction.consented_by)
+        .bind(now.0)
+        .bind(expires_at.0)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// The request behind a handle, while it lives.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(conn: &mut Conn, handle_hash: &str, now: Timestamp) -> Result<Option<Interaction>, Error> {
+    const SQL: &str = "SELECT id, browser_hash, client, request, consented_by FROM interactions WHERE handle_hash = $1 AND expires_at > $2";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(handle_hash).bind(now.0).fetch_optional(c).await)?)
+}
+
+/// Binds a request to a browser; `false` when it belongs to another already.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn bind(tx: &mut Tx, id: &str, browser_hash: &str) -> Result<bool, Error> {
+    const SQL: &str =
+        "UPDATE interactions SET browser_hash = $2 WHERE id = $1 AND (browser_hash IS NULL OR browser_hash = $2)";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(browser_hash).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// Notes that a user allowed a request on the consent page.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE interactions SET consented_by = $2 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(user_id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Forgets a batch of what is over, and of the oldest beyond `cap`; how many went.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn purge(tx: &mut Tx, now: Timestamp, cap: i64, batch: i64) -> Result<u64, Error> {
+    const OVER: &str = "DELETE FROM interactions WHERE id IN \
+                        (SELECT id FROM interactions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+    const BEYOND: &str = "DELETE FROM interactions WHERE id IN \
+                          (SELECT id FROM interactions ORDER BY id DESC LIMIT $2 OFFSET $1)";
+    let over = on!(tx, |c| sqlx::query(OVER).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    let beyond = on!(tx, |c| sqlx::query(BEYOND).bind(cap).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(over.max(beyond))
+}
