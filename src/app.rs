@@ -12,6 +12,7 @@ use axum::http::request::Parts as RequestParts;
 
 use crate::cache::account_queue::AccountQueue;
 use crate::cache::issuers::IssuerCache;
+use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::Throttle;
 use crate::config::Config;
 use crate::crypto::key_ring::KeyRing;
@@ -50,6 +51,8 @@ pub struct Parts {
     pub throttle: Throttle,
     /// The trusted issuers as last read.
     pub issuers: IssuerCache,
+    /// Our signing keys as last read.
+    pub signing_keys: SigningKeyCache,
     /// Our own requests to others.
     pub outbound: Outbound,
     /// What is counted.
@@ -145,6 +148,7 @@ impl App {
             name_key: keys.oldest().derive("names that are nobody's"),
             accounts: AccountQueue::default(),
             issuers: IssuerCache::default(),
+            signing_keys: SigningKeyCache::default(),
             metrics: Metrics::default(),
             config,
             clock,

@@ -9,6 +9,9 @@
 //! - **session**: one browser signed in. Its `sid` outlives renewals, its secret does not.
 //! - **activity**: the lasting record of who signed in, how and from where, and of every administrative change.
 //! - **epoch**: a number on users, providers and issuers; what was born under an older one is dead.
+//! - **client**: a relying party (an *app*, to people), or a program that acts for itself.
+//! - **interaction**: an app's request that waits for a person.
+//! - **family**: everything that came of one authorization: access tokens, and at most one live refresh token.
 //! - **tie**: an issuer's stable `sub` bound to one of our users.
 //!
 //! # Floors
@@ -26,13 +29,13 @@
 //! 9. [`app`]: what a request may use
 //! 10. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
 //! 11. [`web`]: what a browser needs
-//! 12. [`login`], [`handoff`], [`dashboard`]: the features, side by side
+//! 12. [`login`], [`handoff`], [`dashboard`], [`oidc`]: the features, side by side
 //! 13. [`jobs`]: what runs by itself
 //! 14. [`router`]: every route on one screen
 //! 15. [`serve`]: listen, drain, stop
 //! 16. [`cli`]: the command line
 //!
-//! # Three walkthroughs
+//! # Four walkthroughs
 //!
 //! **A password.** `POST /login` → [`login::form`] reads the form → [`login::sign_in`] asks
 //! [`operations::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
@@ -43,6 +46,11 @@
 //! [`handoff::assertion`], then one transaction: the `jti` is claimed, provider and user are judged, a pending handoff is
 //! stored → a cookie of its own and a 303 to `/unified-login/complete` → [`handoff::complete`]: one transaction before the
 //! deadline: pending becomes a session, recorded as "Login initiated from Therap Services" → 303 to the Dashboard.
+//!
+//! **An app's sign-in.** `GET /oauth2/authorize` → [`oidc::authorize`]: *validate → decide → respond*. What needs a person
+//! waits as an interaction ([`operations::interactions`]) and comes back from login, update or consent to be judged anew;
+//! then a code is born of the live session → `POST /oauth2/token` → [`oidc::token`]: the client is authenticated
+//! ([`operations::client_auth`]), the code is spent and its token family remembered in one transaction.
 //!
 //! **An ending.** Logout ends one row of [`store::sessions`]. A lock, a deactivation or a reset
 //! ([`operations::users`]) bumps an epoch, and every session, pending handoff and half-done sign-in born before it is
@@ -75,6 +83,8 @@ pub mod login;
 pub mod handoff;
 
 pub mod dashboard;
+
+pub mod oidc;
 
 pub mod jobs;
 

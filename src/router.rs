@@ -1,11 +1,15 @@
 //! Every route on one screen.
 
+use std::time::Duration;
+
 use axum::Router;
+use axum::http::{Method, header};
 use axum::routing::{any, get, post};
+use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
 use crate::web::{assets, layers};
-use crate::{dashboard, handoff, login};
+use crate::{dashboard, handoff, login, oidc};
 
 /// The public site.
 pub fn router(app: &App) -> Router {
@@ -15,6 +19,7 @@ pub fn router(app: &App) -> Router {
         .route("/sessions", get(dashboard::sessions::get))
         .route("/sessions/end", post(dashboard::sessions::end))
         .route("/sessions/end-others", post(dashboard::sessions::end_others))
+        .route("/sessions/withdraw", post(dashboard::sessions::withdraw))
         .route("/login", get(login::form::get).post(login::form::post))
         .route("/logout", post(login::logout::post))
         .route("/forgot-password", get(login::forgot_password::get))
@@ -23,6 +28,31 @@ pub fn router(app: &App) -> Router {
         .route("/.well-known/change-password", get(login::change_password::well_known))
         .route("/unified-login", any(handoff::receive::any))
         .route("/unified-login/complete", get(handoff::complete::get))
-        .route("/assets/{file}", get(assets::get));
+        .route("/unified-login/providers/{provider_code}", get(handoff::button::get))
+        .route("/oauth2/authorize", get(oidc::authorize::get).post(oidc::authorize::post))
+        .route("/oauth2/authorize/resume", get(oidc::authorize::resume))
+        .route("/oauth2/authorize/cancel", post(oidc::authorize::cancel))
+        .route("/consent", get(oidc::consent::get).post(oidc::consent::post))
+        .route("/oauth2/introspect", post(oidc::introspect::post))
+        .route("/assets/{file}", get(assets::get))
+        .merge(for_apps_in_browsers());
     layers::around(routes, app).with_state(app.clone())
+}
+
+/// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing here acts on a cookie.
+fn for_apps_in_browsers() -> Router<App> {
+    let cors = CorsLayer::new()
+        .allow_origin(cors::Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::WWW_AUTHENTICATE])
+        .max_age(Duration::from_hours(1));
+    Router::new()
+        .route("/.well-known/openid-configuration", get(oidc::discovery::get))
+        .route("/.well-known/oauth-authorization-server", get(oidc::discovery::get))
+        .route("/oauth2/jwks", get(oidc::jwks::get))
+        .route("/oauth2/token", post(oidc::token::post))
+        .route("/oauth2/userinfo", get(oidc::userinfo::any).post(oidc::userinfo::any))
+        .route("/oauth2/revoke", post(oidc::revoke::post))
+        .layer(cors)
 }

@@ -2,4 +2,5 @@
 
 pub mod account_queue;
 pub mod issuers;
+pub mod signing_keys;
 pub mod throttle;

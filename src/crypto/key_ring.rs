@@ -64,6 +64,19 @@ impl KeyRing {
         &self.keys[self.keys.len() - 1].1
     }
 
+    /// The current key and its name.
+    #[must_use]
+    pub fn newest(&self) -> (&str, &Secret) {
+        let (name, key) = &self.keys[self.keys.len() - 1];
+        (name, key)
+    }
+
+    /// The key of a name.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Secret> {
+        self.keys.iter().find(|(known, _)| known == name).map(|(_, key)| key)
+    }
+
     /// The oldest key: what must stay the same while keys come and go is derived from it.
     #[must_use]
     pub fn oldest(&self) -> &Secret {

@@ -7,6 +7,8 @@
 pub mod jws;
 pub mod key_ring;
 pub mod password;
+pub mod seal;
 pub mod secret;
+pub mod signing;
 pub mod strict_json;
 pub mod tls;

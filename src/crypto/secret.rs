@@ -56,6 +56,11 @@ impl Secret {
         URL_SAFE_NO_PAD.encode(*self.0)
     }
 
+    /// The bytes, for the cryptography beside this file.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &*self.0
+    }
+
     /// SHA-256 of the bytes as base64url: all that the database ever sees.
     #[must_use]
     pub fn digest(&self) -> String {

@@ -6,6 +6,7 @@ use axum::response::Response;
 
 use super::view::{ActivityView, browser};
 use crate::app::App;
+use crate::model::client::Client;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
@@ -14,6 +15,8 @@ use crate::web::session::SignedIn;
 
 /// How many records the Dashboard shows.
 const RECENT: i64 = 5;
+/// Among so many apps the user's own are looked for.
+const MAX_APPS: i64 = 500;
 
 #[derive(Template)]
 #[template(path = "dashboard/home.html")]
@@ -21,6 +24,22 @@ struct HomePage {
     page: Page,
     last_sign_in: Option<SignInView>,
     activity: Vec<ActivityView>,
+    apps: Vec<AppView>,
+}
+
+/// An app to open: one of the house, or one that the user allowed something.
+struct AppView {
+    name: String,
+    url: String,
+}
+
+impl AppView {
+    /// An app that starts sign-ins is opened there (OpenID Connect Core §4), any other at its home page.
+    fn of(client: Client, issuer: &str) -> Option<Self> {
+        let name = client.name().to_owned();
+        let url = client.start_of_sign_in(issuer).or(client.metadata.client_uri)?;
+        Some(Self { name, url })
+    }
 }
 
 struct SignInView {
@@ -40,6 +59,8 @@ pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
     let mut conn = app.db.read().await?;
     let previous = store::sessions::previous(&mut conn, &session.user_id, &session.id).await?;
     let recent = store::activity::of_user(&mut conn, &session.user_id, None, RECENT).await?;
+    let clients = store::clients::enabled(&mut conn, MAX_APPS).await?;
+    let consents = store::consents::of_user(&mut conn, &session.user_id).await?;
     drop(conn);
     let zone = &session.time_zone;
     let template = HomePage {
@@ -51,6 +72,11 @@ pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
             address: previous.address,
             browser: browser(&previous.browser),
         }),
+        apps: clients
+            .into_iter()
+            .filter(|client| client.metadata.first_party || consents.iter().any(|given| given.client == client.id))
+            .filter_map(|client| AppView::of(client, &app.config.issuer))
+            .collect(),
         activity: recent.into_iter().map(|record| ActivityView::of(record, zone)).collect(),
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))

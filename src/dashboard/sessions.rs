@@ -1,4 +1,4 @@
-//! `GET /sessions`: where I am signed in, and ending it.
+//! `GET /sessions`: where I am signed in and what I allowed to apps, and ending either.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,12 @@ use serde::Deserialize;
 
 use super::view::browser;
 use crate::app::App;
+use crate::model::client::Metadata;
 use crate::model::event::{Event, Kind, Outcome};
+use crate::model::scope::{Scope, USER_SCOPES};
 use crate::model::session::EndReason;
 use crate::operations::open_session::of_session;
+use crate::store::consents::Given;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::error::PageError;
@@ -29,6 +32,28 @@ struct SessionsPage {
     others: bool,
     zone: String,
     done: Option<&'static str>,
+    apps: Vec<AppView>,
+}
+
+/// An app that was allowed something.
+struct AppView {
+    client: String,
+    name: String,
+    since: String,
+    wishes: Vec<&'static str>,
+}
+
+impl AppView {
+    fn of(given: Given, zone: &str) -> Self {
+        let metadata: Metadata = serde_json::from_str(&given.metadata).unwrap_or_default();
+        let scope = Scope::parse(&given.scope).unwrap_or_default();
+        Self {
+            client: given.client,
+            name: metadata.client_name.unwrap_or(given.client_id),
+            since: Timestamp(given.updated_at).in_zone(zone),
+            wishes: USER_SCOPES.iter().filter(|(name, ..)| scope.has(name)).map(|(_, words, _)| *words).collect(),
+        }
+    }
 }
 
 struct SessionView {
@@ -62,6 +87,7 @@ pub async fn get(
     let mut conn = app.db.read().await?;
     let sessions = store::sessions::of_user(&mut conn, &current.user_id, arrival.now).await?;
     let origins = store::sessions::origins(&mut conn, &current.user_id).await?;
+    let consents = store::consents::of_user(&mut conn, &current.user_id).await?;
     drop(conn);
     let mut origins: HashMap<String, (String, String)> =
         origins.into_iter().map(|(id, address, browser)| (id, (address, browser))).collect();
@@ -90,9 +116,11 @@ pub async fn get(
         done: match asked.done.as_deref() {
             Some("ended") => Some("The session was ended."),
             Some("others") => Some("All other sessions were ended."),
+            Some("withdrawn") => Some("The app’s access was withdrawn."),
             Some("password") => Some("Your password was changed. Your other sessions were ended."),
             _ => None,
         },
+        apps: consents.into_iter().map(|given| AppView::of(given, zone)).collect(),
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }
@@ -135,4 +163,29 @@ pub async fn end_others(app: App, arrival: Arrival, signed_in: SignedIn) -> Resu
         Ok(())
     })?;
     Ok(Redirect::to("/sessions?done=others"))
+}
+
+/// `POST /sessions/withdraw`: what I allowed to one app. Its tokens end with it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn withdraw(
+    app: App,
+    arrival: Arrival,
+    signed_in: SignedIn,
+    mut fields: Fields,
+) -> Result<Redirect, PageError> {
+    let (db, now, session) = (&app.db, arrival.now, signed_in.session);
+    let client = fields.take("client");
+    let event = Event::new(Kind::ConsentWithdrawn, Outcome::Success, "user", &arrival.visitor, now, &app.random);
+    in_transaction!(db, app.ordinary_deadline(now), [session, client, event], |tx| {
+        if store::consents::remove(tx, &session.user_id, &client).await? {
+            store::families::revoke_of_client(tx, &session.user_id, &client, "consent_withdrawn", now).await?;
+            let named = store::clients::by_id(tx, &client).await?.map(|client| client.name().to_owned());
+            let event = of_session(event, &session).noting(named.unwrap_or_default());
+            store::activity::record(tx, &event).await?;
+        }
+        Ok(())
+    })?;
+    Ok(Redirect::to("/sessions?done=withdrawn"))
 }

@@ -82,7 +82,8 @@ async fn claim(
     let refused = refused_events(app, assertion, arrival);
     let (db, name) = (&app.db, Named::parse(assertion));
     let (issuer_name, revision) = (assertion.trusted.issuer.issuer.clone(), assertion.trusted.issuer.revision);
-    let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name], |tx| {
+    let own_issuer = app.config.issuer.clone();
+    let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, own_issuer], |tx| {
         let Some(issuer) =
             store::issuers::by_name(tx, &issuer_name).await?.filter(|issuer| issuer.revision == revision)
         else {
@@ -97,7 +98,9 @@ async fn claim(
         }
         match judge(tx, &name, &pending.sub, &issuer.id).await? {
             Ok(account) => {
+                let target = landing(tx, pending.target.as_deref(), &own_issuer).await?;
                 let pending = Handoff {
+                    target,
                     issuer_epoch: issuer.epoch,
                     provider_id: account.provider_id,
                     user_id: account.id,
@@ -220,20 +223,30 @@ fn pending(assertion: &Assertion, arrival: &Arrival, deadline: Deadline, id: &st
         auth_time: assertion.auth_time.unwrap_or(assertion.iat).0,
         acr: mapped.cloned().unwrap_or_else(|| ACR_HANDOFF.into()),
         amr: assertion.amr.as_ref().and_then(|amr| serde_json::to_string(amr).ok()),
-        target: landing(assertion.target.as_deref()),
+        target: assertion.target.clone(),
         address: arrival.visitor.address.clone(),
         browser: arrival.visitor.browser.clone(),
         reference: arrival.visitor.reference.clone(),
     }
 }
 
-/// Where to land: a path on this site; anything else is the Dashboard.
-fn landing(target: Option<&str>) -> Option<String> {
-    let path = ReturnTo::parse_or_none(target?);
-    if path.is_none() {
-        tracing::warn!("a handoff's target is no path on this site: it lands on the Dashboard");
+/// Where to land: a path on this site, or an app's own start of a sign-in (OpenID Connect Core §4); anything else is the
+/// Dashboard.
+async fn landing(tx: &mut Tx, target: Option<&str>, own_issuer: &str) -> Result<Option<String>, store::Error> {
+    let Some(target) = target else {
+        return Ok(None);
+    };
+    if let Some(path) = ReturnTo::parse_or_none(target) {
+        return Ok(Some(path.to_string()));
     }
-    path.map(|path| path.to_string())
+    let client = store::clients::by_client_id(tx, target).await?.filter(|client| client.enabled);
+    let start = client.and_then(|client| client.start_of_sign_in(own_issuer));
+    if start.is_none() {
+        tracing::warn!(
+            "a handoff's target is neither a path on this site nor an app that starts sign-ins: it lands on the Dashboard"
+        );
+    }
+    Ok(start)
 }
 
 /// The record of a refusal, whose reason only the transaction knows.

@@ -4,6 +4,7 @@
 //! neither could; [`explain`] says of an assertion what they would say.
 
 pub mod assertion;
+pub mod button;
 mod claim;
 pub mod complete;
 pub mod explain;

@@ -25,6 +25,10 @@ const KEEP_SESSIONS: Duration = Duration::from_hours(48);
 const BATCH: i64 = 500;
 /// As many assertions of one issuer are remembered; further ones are refused, none is forgotten early.
 const SINGLE_USE_CAP: i64 = 2_000_000;
+/// A dead access token is kept this long, to say whose it was.
+const KEEP_TOKENS: Duration = Duration::from_hours(1);
+/// As many apps' requests may wait for a person; beyond that the oldest are forgotten (G22).
+const INTERACTION_CAP: i64 = 50_000;
 /// Names that are nobody's are remembered up to this many (G5, G22).
 const PHANTOM_CAP: i64 = 100_000;
 
@@ -89,7 +93,12 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let pre_auths = store::pre_auths::purge(tx, now, BATCH).await?;
             let handoffs = store::handoffs::purge(tx, now.before(REMEMBER), BATCH).await?;
             let sessions = store::sessions::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
-            Ok([single_use, strikes, pre_auths, handoffs, sessions].into_iter().max().unwrap_or(0))
+            let interactions = store::interactions::purge(tx, now, INTERACTION_CAP, BATCH).await?;
+            let codes = store::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
+            let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
+            let gone = [single_use, strikes, pre_auths, handoffs, sessions, interactions, codes, tokens, families];
+            Ok(gone.into_iter().max().unwrap_or(0))
         })?;
         if i64::try_from(gone).unwrap_or(i64::MAX) < BATCH {
             return Ok(());

@@ -10,8 +10,11 @@ use zeroize::Zeroizing;
 use super::sign_in::{SignIn, sign_in};
 use super::{BUSY, INVALID, LOCKED};
 use crate::app::App;
+use crate::crypto::secret::Secret;
 use crate::model::event::Kind;
 use crate::operations::check_password::Attempt;
+use crate::operations::interactions::{self, Waiting};
+use crate::time::Timestamp;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -33,6 +36,19 @@ struct LoginPage {
     provider_code: String,
     provider_code_error: Option<String>,
     return_to: String,
+    /// The app that sent the user.
+    client: Option<ClientView>,
+    /// Somebody is signed in, and has to sign in again for the app.
+    again: bool,
+}
+
+/// An app, as the page names it.
+struct ClientView {
+    name: String,
+    logo: Option<String>,
+    policy: Option<String>,
+    terms: Option<String>,
+    handle: String,
 }
 
 /// The query of `GET /login`.
@@ -56,10 +72,21 @@ pub async fn get(
     let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
     // An unfinished sign-in does not stand in the way here: somebody else may want to sign in.
     let is_unfinished = unfinished(&app, &browser, arrival.now).await?.is_some();
-    if !is_unfinished && current(&app, &browser, arrival.now).await?.is_some() {
-        return Ok(Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response());
+    let session = if is_unfinished { None } else { current(&app, &browser, arrival.now).await? };
+    let waiting = waiting(&app, return_to.as_ref(), arrival.now).await?;
+    if let Some(session) = &session {
+        // Whoever signed in before the app asked was sent here to sign in again.
+        let again = waiting.as_ref().is_some_and(|(waiting, _)| session.id < waiting.interaction.id);
+        if !again {
+            return Ok(Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response());
+        }
     }
     let mut page = blank(&app, return_to.as_ref());
+    page.again = session.is_some();
+    if let Some((waiting, handle)) = waiting {
+        page.login_name = waiting.interaction.request.login_hint.clone().unwrap_or_default();
+        page.client = Some(ClientView::of(&waiting, &handle));
+    }
     page.notice = asked.logged_out.map(|_| "You have logged out. Please close this tab.".to_owned());
     Ok(respond(StatusCode::OK, Shape::Entrance, &page))
 }
@@ -71,6 +98,9 @@ pub async fn get(
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fields) -> Result<Response, PageError> {
     let return_to = ReturnTo::parse_or_none(&fields.take("return_to"));
     let mut page = blank(&app, return_to.as_ref());
+    page.client = waiting(&app, return_to.as_ref(), arrival.now)
+        .await?
+        .map(|(waiting, handle)| ClientView::of(&waiting, &handle));
     page.login_name = fields.take("login_name");
     page.provider_code = fields.take("provider_code");
     let password = fields.take_secret("password");
@@ -124,6 +154,33 @@ fn blank(app: &App, return_to: Option<&ReturnTo>) -> LoginPage {
         provider_code: String::new(),
         provider_code_error: None,
         return_to: return_to.map(ToString::to_string).unwrap_or_default(),
+        client: None,
+        again: false,
+    }
+}
+
+/// The app's request that waits for this sign-in, and its handle.
+async fn waiting(
+    app: &App,
+    return_to: Option<&ReturnTo>,
+    now: Timestamp,
+) -> Result<Option<(Waiting, Secret)>, PageError> {
+    let Some(handle) = return_to.and_then(|path| interactions::handle_in(path.as_str())) else {
+        return Ok(None);
+    };
+    Ok(interactions::find(app, &handle, now).await?.map(|waiting| (waiting, handle)))
+}
+
+impl ClientView {
+    fn of(waiting: &Waiting, handle: &Secret) -> Self {
+        let metadata = &waiting.client.metadata;
+        Self {
+            name: waiting.client.name().to_owned(),
+            logo: metadata.logo_uri.clone(),
+            policy: metadata.policy_uri.clone(),
+            terms: metadata.tos_uri.clone(),
+            handle: handle.reveal(),
+        }
     }
 }
 

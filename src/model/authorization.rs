@@ -92,7 +92,9 @@ impl ClaimsRequest {
                 values.extend(members.get("value").cloned());
                 Ok(Wish { essential, values })
             }
-            _ => Err("asks for a claim by something that is neither null nor an object"),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Err("asks for a claim by something that is neither null nor an object")
+            }
         }
     }
 
@@ -108,7 +110,7 @@ impl ClaimsRequest {
         let asked = |name: &&str| self.userinfo.contains_key(*name) || self.id_token.contains_key(*name);
         let names: Vec<&str> = scope::USER_SCOPES
             .iter()
-            .filter(|(name, _, claims)| *name != scope::OPENID && claims.iter().any(|claim| asked(claim)))
+            .filter(|(name, _, claims)| *name != scope::OPENID && claims.iter().any(&asked))
             .map(|(name, ..)| *name)
             .collect();
         Scope::parse(&names.join(" ")).unwrap_or_default()

@@ -259,6 +259,15 @@ pub struct Client {
 }
 
 impl Client {
+    /// Where a sign-in at it is started by somebody else, naming us (OpenID Connect Core §4).
+    #[must_use]
+    pub fn start_of_sign_in(&self, issuer: &str) -> Option<String> {
+        let start = self.metadata.initiate_login_uri.as_ref()?;
+        let joint = if start.contains('?') { '&' } else { '?' };
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("iss", issuer).finish();
+        Some(format!("{start}{joint}{query}"))
+    }
+
     /// What people call it.
     #[must_use]
     pub fn name(&self) -> &str {

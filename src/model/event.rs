@@ -65,6 +65,10 @@ pub enum Kind {
     IssuerDisabled,
     /// A trusted issuer was switched on again.
     IssuerEnabled,
+    /// A user allowed an app what it asked for.
+    ConsentGiven,
+    /// A user took that back.
+    ConsentWithdrawn,
 }
 words!(Kind {
     SignIn = "sign_in",
@@ -90,6 +94,8 @@ words!(Kind {
     IssuerChanged = "issuer_changed",
     IssuerDisabled = "issuer_disabled",
     IssuerEnabled = "issuer_enabled",
+    ConsentGiven = "consent_given",
+    ConsentWithdrawn = "consent_withdrawn",
 });
 
 impl Kind {
@@ -120,6 +126,8 @@ impl Kind {
             Self::IssuerChanged => "Trusted issuer changed",
             Self::IssuerDisabled => "Trusted issuer switched off",
             Self::IssuerEnabled => "Trusted issuer switched on",
+            Self::ConsentGiven => "Access allowed to an app",
+            Self::ConsentWithdrawn => "Access of an app withdrawn",
         }
     }
 }

@@ -1,10 +1,15 @@
 //! What pages and commands all do, once: a rule, a store call, an event.
 
+pub mod access_token;
 pub mod act;
 pub mod check_password;
+pub mod client_auth;
+pub mod client_keys;
+pub mod interactions;
 pub mod issuers;
 pub mod open_session;
 pub mod providers;
+pub mod signing_keys;
 pub mod users;
 
 use crate::model::event::Visitor;

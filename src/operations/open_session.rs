@@ -76,7 +76,9 @@ pub fn limits(app: &App, idle_minutes: Option<i64>, absolute_hours: Option<i64>)
 /// When the database fails.
 pub async fn open_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Result<(), store::Error> {
     let id = opening.random.id(now);
-    let sid = settle_old_session(tx, opening, now).await?.unwrap_or_else(|| opening.random.id(now));
+    let renewed = settle_old_session(tx, opening, now).await?;
+    let auth_time = renewed.as_ref().map_or(opening.auth_time, |old| later_second(opening, old));
+    let sid = renewed.map_or_else(|| opening.random.id(now), |old| old.sid);
     if let Some(pre_auth) = &opening.browser.pre_auth {
         store::pre_auths::remove(tx, pre_auth).await?;
     }
@@ -94,7 +96,7 @@ pub async fn open_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Res
         method: opening.method,
         acr: opening.acr.clone(),
         amr: opening.amr.clone(),
-        auth_time: opening.auth_time.0,
+        auth_time: auth_time.0,
         idle_until: now.after(opening.idle),
         expires_at: now.after(opening.absolute),
         address: opening.visitor.address.clone(),
@@ -110,14 +112,23 @@ pub async fn open_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Res
     store::activity::record(tx, &event).await
 }
 
-/// Ends what the browser held; the `sid` that lives on, if it was the same user's.
-async fn settle_old_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Result<Option<String>, store::Error> {
+/// When credentials were checked. Whoever gives a password again has an `auth_time` that is later in whole seconds, which
+/// is all that an app sees of it.
+fn later_second(opening: &Opening, old: &Session) -> Timestamp {
+    match opening.method {
+        Method::Password => opening.auth_time.max(Timestamp::from_seconds(Timestamp(old.auth_time).seconds() + 1)),
+        Method::Handoff => opening.auth_time,
+    }
+}
+
+/// Ends what the browser held; the session that is renewed, if it was the same user's.
+async fn settle_old_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Result<Option<Session>, store::Error> {
     let Some(old) = held(tx, &opening.browser, now).await? else {
         return Ok(None);
     };
     if old.user_id == opening.account.id {
         let renewed = store::sessions::end(tx, &old.id, EndReason::Renewed, now).await?;
-        return Ok(renewed.then_some(old.sid));
+        return Ok(renewed.then_some(old));
     }
     replace(tx, &old, &opening.visitor, now, &opening.random).await?;
     Ok(None)

@@ -46,6 +46,16 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Client>, Error> {
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?)
 }
 
+/// The clients that are switched on, at most `limit`.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn enabled(conn: &mut Conn, limit: i64) -> Result<Vec<Client>, Error> {
+    const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients WHERE enabled \
+                       ORDER BY client_id LIMIT $1";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(limit).fetch_all(c).await)?)
+}
+
 /// Adds a client; `false` when its `client_id` is taken.
 ///
 /// # Errors

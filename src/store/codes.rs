@@ -109,10 +109,10 @@ from_row!(Code {
 } parsed {});
 
 /// What became of a redemption.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redeemed {
-    /// The first: here is what it stands for. It is spent now, whatever is judged next.
-    Fresh(Box<Code>),
+    /// The first. It is spent now, whatever comes of it.
+    Fresh,
     /// It was spent before: the family that came of it, if any did.
     Reused(String),
     /// There is no such code.
@@ -124,26 +124,24 @@ pub enum Redeemed {
 /// # Errors
 /// When it cannot be written.
 pub async fn redeem(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<Redeemed, Error> {
-    const SPEND: &str = "UPDATE codes SET redeemed_at = $2 WHERE hash = $1 AND redeemed_at IS NULL RETURNING family_id, client, \
-                         user_id, sid, session_expires_at, redirect_uri, code_challenge, nonce, scope, resources, claims, acr, amr, \
-                         auth_time, expires_at";
+    const SPEND: &str = "UPDATE codes SET redeemed_at = $2 WHERE hash = $1 AND redeemed_at IS NULL";
     const SPENT: &str = "SELECT family_id FROM codes WHERE hash = $1";
-    let fresh: Option<Code> = on!(tx, |c| sqlx::query_as(SPEND).bind(hash).bind(now.0).fetch_optional(c).await)?;
-    if let Some(code) = fresh {
-        return Ok(Redeemed::Fresh(Box::new(code)));
+    let rows = on!(tx, |c| sqlx::query(SPEND).bind(hash).bind(now.0).execute(c).await.map(|d| d.rows_affected()))?;
+    if rows == 1 {
+        return Ok(Redeemed::Fresh);
     }
     let spent: Option<(String,)> = on!(tx, |c| sqlx::query_as(SPENT).bind(hash).fetch_optional(c).await)?;
     Ok(spent.map_or(Redeemed::Unknown, |(family,)| Redeemed::Reused(family)))
 }
 
-/// Whether a code is there and unspent. For tests and explanations: never look, then redeem.
+/// What an unspent code stands for, so that tokens can be made before it is spent; [`redeem`] alone says that it is.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn is_unspent(conn: &mut Conn, hash: &str) -> Result<bool, Error> {
-    const SQL: &str = "SELECT family_id FROM codes WHERE hash = $1 AND redeemed_at IS NULL";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(hash).fetch_optional(c).await)?;
-    Ok(row.is_some())
+pub async fn unspent(conn: &mut Conn, hash: &str) -> Result<Option<Code>, Error> {
+    const SQL: &str = "SELECT family_id, client, user_id, sid, session_expires_at, redirect_uri, code_challenge, nonce, scope, resources, \
+                       claims, acr, amr, auth_time, expires_at FROM codes WHERE hash = $1 AND redeemed_at IS NULL";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(hash).fetch_optional(c).await)?)
 }
 
 /// Forgets a batch of codes that were over before `before`; how many went.

@@ -19,6 +19,7 @@ pub mod pre_auths;
 pub mod providers;
 pub mod sessions;
 pub mod settings;
+pub mod signing_keys;
 pub mod single_use;
 pub mod strikes;
 pub mod users;

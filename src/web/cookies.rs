@@ -14,6 +14,8 @@ pub enum Cookie {
     PreAuth,
     /// One handoff, by its id.
     Handoff(String),
+    /// The browser itself: apps' requests that wait for a person are bound to it.
+    Browser,
 }
 
 impl Cookie {
@@ -22,6 +24,7 @@ impl Cookie {
             Self::Session => "connect-session".to_owned(),
             Self::PreAuth => "connect-update".to_owned(),
             Self::Handoff(id) => format!("handoff-{id}"),
+            Self::Browser => "connect-browser".to_owned(),
         };
         if config.is_https() { format!("__Host-{name}") } else { name }
     }

@@ -11,5 +11,6 @@ pub mod health;
 pub mod layers;
 pub mod oauth_error;
 pub mod page;
+pub mod params;
 pub mod return_to;
 pub mod session;

@@ -20,6 +20,7 @@ pub struct OAuthError {
     pub description: Cow<'static, str>,
     cause: Option<String>,
     challenge: Option<&'static str>,
+    bare: bool,
 }
 
 /// Makes a constructor for each code.
@@ -58,12 +59,17 @@ codes! {
 
 impl OAuthError {
     fn new(code: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), cause: None, challenge: None }
+        Self { code, description: description.into(), cause: None, challenge: None, bare: false }
+    }
+
+    /// RFC 6750 §3.1: a token was expected and none was there; the challenge says no more.
+    pub fn missing_token() -> Self {
+        Self { bare: true, ..Self::invalid_token("an access token is needed").challenging("Bearer") }
     }
 
     /// With the cause, for the log alone.
     #[must_use]
-    pub fn because(mut self, cause: impl ToString) -> Self {
+    pub fn because(mut self, cause: impl std::fmt::Display) -> Self {
         self.cause = Some(cause.to_string());
         self
     }
@@ -94,17 +100,17 @@ impl From<store::Error> for OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let description = plain(&self.description);
-        match &self.cause {
-            Some(cause) => tracing::error!(error = self.code, %cause, "answered {}: {description}: {cause}", self.code),
-            None => tracing::info!(error = self.code, "answered {}: {description}", self.code),
+        if let Some(cause) = &self.cause {
+            tracing::error!(error = self.code, %cause, "answered {}: {description}: {cause}", self.code);
+        } else {
+            tracing::info!(error = self.code, "answered {}: {description}", self.code);
         }
         let body = Json(json!({ "error": self.code, "error_description": description }));
         let mut response = data((self.status(), body));
         if let Some(scheme) = self.challenge {
             let text = match scheme {
                 "Basic" => "Basic realm=\"connect-idp\"".to_owned(),
-                // RFC 6750 §3.1: what is wrong is said only when a token was there.
-                _ if self.code == "invalid_request" => format!("{scheme} realm=\"connect-idp\""),
+                _ if self.bare => format!("{scheme} realm=\"connect-idp\""),
                 _ => format!(
                     "{scheme} realm=\"connect-idp\", error=\"{}\", error_description=\"{description}\"",
                     self.code

@@ -120,7 +120,7 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
 
 fn form_page(path: &str) -> &str {
     match path {
-        "/sessions/end" | "/sessions/end-others" => "/sessions",
+        "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
         other => other,
     }
 }

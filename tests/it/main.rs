@@ -15,6 +15,7 @@ mod handoff;
 mod headers;
 mod health;
 mod login;
+mod oidc;
 mod races;
 mod seams;
 mod senders;

@@ -1,15 +1,17 @@
-//! Whom requests are sent as: a [`Browser`], [`TherapServices`]; and the [`Idp`] they are sent to.
+//! Whom requests are sent as: a [`Browser`], [`TherapServices`], a [`RelyingParty`]; and the [`Idp`] they are sent to.
 
 mod answer;
 mod browser;
 mod idp;
+mod relying_party;
 mod therap_services;
 
 use std::io::Write as _;
 
 pub use answer::Answer;
-pub use browser::{Browser, encode};
+pub use browser::{Browser, From, encode};
 pub use idp::{Idp, Outsider, PASSWORD, User, line};
+pub use relying_party::{CHALLENGE, Callback, RelyingParty, VERIFIER, bearer, claims};
 pub use therap_services::{ISSUER, TherapServices, private_jwk, public_jwks};
 
 /// On which engine a test runs.

@@ -1,0 +1,128 @@
+//! Our own signing keys: made, parsed once, and signed with (RFC 7515, RFC 7517, RFC 7638).
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::jwk::Jwk;
+use josekit::jwk::alg::ec::EcCurve;
+use josekit::jwk::alg::ed::EdCurve;
+use josekit::jws::{ES256, EdDSA, JwsSigner, PS256, RS256};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256, Sha512};
+use zeroize::Zeroizing;
+
+use super::jws::Algorithm;
+use super::secret::digest;
+
+/// It could not be signed, or a key could not be made or read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SignError(String);
+
+impl From<josekit::JoseError> for SignError {
+    fn from(error: josekit::JoseError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// A key that was just made.
+pub struct NewKey {
+    /// RFC 7638 thumbprint.
+    pub kid: String,
+    /// JWK with `kid`, `alg` and `use`.
+    pub public_jwk: String,
+    /// The whole JWK: to be sealed at once.
+    pub private_jwk: Zeroizing<String>,
+}
+
+/// Makes a key. RSA takes a tenth of a second or more: not for the async executor.
+///
+/// # Errors
+/// When the cryptography fails.
+pub fn generate(algorithm: Algorithm, rsa_bits: u32) -> Result<NewKey, SignError> {
+    let mut key = match algorithm {
+        Algorithm::Rs256 | Algorithm::Ps256 => Jwk::generate_rsa_key(rsa_bits)?,
+        Algorithm::Es256 => Jwk::generate_ec_key(EcCurve::P256)?,
+        Algorithm::EdDsa => Jwk::generate_ed_key(EdCurve::Ed25519)?,
+    };
+    let kid = thumbprint(&key)?;
+    key.set_key_id(&kid);
+    key.set_algorithm(algorithm.name());
+    key.set_key_use("sig");
+    let mut public = key.to_public_key()?;
+    public.set_key_id(&kid);
+    public.set_algorithm(algorithm.name());
+    public.set_key_use("sig");
+    Ok(NewKey { kid, public_jwk: public.to_string(), private_jwk: Zeroizing::new(key.to_string()) })
+}
+
+/// RFC 7638 §3: the digest of the required members, in order.
+fn thumbprint(key: &Jwk) -> Result<String, SignError> {
+    let members: &[&str] = match key.key_type() {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        _ => &["crv", "kty", "x"],
+    };
+    let mut parts = Vec::new();
+    for name in members {
+        let value = key.parameter(name).ok_or_else(|| SignError(format!("a new key has no member {name}")))?;
+        parts.push(format!("\"{name}\":{value}"));
+    }
+    Ok(digest(format!("{{{}}}", parts.join(","))))
+}
+
+/// A private key, parsed once.
+pub struct SigningKey {
+    /// Its id in the JWK Set.
+    pub kid: String,
+    /// The one algorithm it signs with.
+    pub algorithm: Algorithm,
+    signer: Box<dyn JwsSigner>,
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({} {})", self.algorithm.name(), self.kid)
+    }
+}
+
+impl SigningKey {
+    /// Reads a private JWK of ours.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(kid: &str, algorithm: Algorithm, private_jwk: &[u8]) -> Result<Self, SignError> {
+        let jwk = Jwk::from_bytes(private_jwk)?;
+        let signer: Box<dyn JwsSigner> = match algorithm {
+            Algorithm::Rs256 => Box::new(RS256.signer_from_jwk(&jwk)?),
+            Algorithm::Ps256 => Box::new(PS256.signer_from_jwk(&jwk)?),
+            Algorithm::Es256 => Box::new(ES256.signer_from_jwk(&jwk)?),
+            Algorithm::EdDsa => Box::new(EdDSA.signer_from_jwk(&jwk)?),
+        };
+        Ok(Self { kid: kid.to_owned(), algorithm, signer })
+    }
+
+    /// Signs claims: a compact JWS whose header is `typ`, `alg` and `kid`.
+    ///
+    /// # Errors
+    /// When the cryptography fails.
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
+        let header: Value = json!({ "typ": typ, "alg": self.algorithm.name(), "kid": self.kid });
+        let claims = serde_json::to_vec(claims).map_err(|error| SignError(error.to_string()))?;
+        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims));
+        let signature = self.signer.sign(input.as_bytes())?;
+        Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+/// `at_hash` and `c_hash`: the left half of the hash that the algorithm uses (OpenID Connect Core §3.1.3.6).
+#[must_use]
+pub fn half_hash(algorithm: Algorithm, text: &str) -> String {
+    match algorithm {
+        Algorithm::Rs256 | Algorithm::Ps256 | Algorithm::Es256 => URL_SAFE_NO_PAD.encode(&Sha256::digest(text)[..16]),
+        // Ed25519 hashes with SHA-512 (RFC 8032 §5.1).
+        Algorithm::EdDsa => URL_SAFE_NO_PAD.encode(&Sha512::digest(text)[..32]),
+    }
+}

@@ -1,0 +1,374 @@
+//! *Validate*: from parameters to a request that is good, or an error and where it may go. Before client and redirect URI
+//! are proven an error is our own page; after that it is a redirect (RFC 6749 §4.1.2.1).
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use url::Url;
+
+use crate::app::App;
+use crate::config::is_loopback;
+use crate::crypto::jws::Unverified;
+use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, ResponseMode};
+use crate::model::client::{ApplicationType, Client, GrantType};
+use crate::model::scope::{self, Scope};
+use crate::operations::signing_keys;
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::params::Params;
+
+/// `state` and `nonce` are never longer.
+const MAX_TEXT: usize = 2048;
+/// `id_token_hint` is never longer.
+const MAX_HINT: usize = 8192;
+/// The response types of the standards that are not offered.
+const KNOWN_RESPONSE_TYPES: [&str; 8] = [
+    "token",
+    "none",
+    "id_token",
+    "id_token token",
+    "code id_token",
+    "code token",
+    "code id_token token",
+    "token id_token",
+];
+
+/// Why a request is not good, by who is told.
+#[derive(Debug)]
+pub enum AuthorizeError {
+    /// The person, on our own page: nobody has proven a redirect URI.
+    Page(&'static str, Cow<'static, str>),
+    /// The client, at its redirect URI.
+    Redirect(Box<Answer>),
+    /// The database failed.
+    Failed(store::Error),
+}
+
+impl From<store::Error> for AuthorizeError {
+    fn from(error: store::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Where an answer goes, and the error it carries.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// A registered redirect URI.
+    pub redirect_uri: String,
+    /// How it travels.
+    pub response_mode: ResponseMode,
+    /// Given back as it came.
+    pub state: Option<String>,
+    /// The code.
+    pub code: &'static str,
+    /// What is wrong, in words.
+    pub description: Cow<'static, str>,
+}
+
+/// Judges a request.
+///
+/// # Errors
+/// What is wrong with it.
+pub async fn validate(
+    app: &App,
+    params: &Params,
+    now: Timestamp,
+) -> Result<(Client, AuthorizationRequest), AuthorizeError> {
+    let (client, redirect_uri) = prove_redirect(app, params).await?;
+    let response_mode = params.get("response_mode").map(str::parse::<ResponseMode>);
+    let answer_in = response_mode.clone().and_then(Result::ok).unwrap_or(ResponseMode::Query);
+    let state = params.get("state").filter(|state| state.len() <= MAX_TEXT).map(str::to_owned);
+    let refuse = |code: &'static str, description: Cow<'static, str>| {
+        let (redirect_uri, state) = (redirect_uri.clone(), state.clone());
+        AuthorizeError::Redirect(Box::new(Answer { redirect_uri, response_mode: answer_in, state, code, description }))
+    };
+    if let Some(Err(_)) = response_mode {
+        return Err(refuse("invalid_request", "response_mode is none of query, fragment, form_post".into()));
+    }
+    let mut request = judge(params, &client, redirect_uri.clone(), answer_in, state.clone())
+        .map_err(|(code, description)| refuse(code, description))?;
+    if let Some(hint) = params.get("id_token_hint") {
+        let sub = hinted_sub(app, hint, now).await?;
+        request.hinted_sub =
+            Some(sub.ok_or_else(|| refuse("invalid_request", "id_token_hint is not an ID token of ours".into()))?);
+    }
+    Ok((client, request))
+}
+
+/// The client and one of its redirect URIs: until both are proven nothing is sent anywhere.
+async fn prove_redirect(app: &App, params: &Params) -> Result<(Client, String), AuthorizeError> {
+    let page = |code, why: &'static str| AuthorizeError::Page(code, why.into());
+    if let Some(name @ ("client_id" | "redirect_uri")) = params.repeated() {
+        return Err(AuthorizeError::Page("invalid_request", format!("{name} was sent twice.").into()));
+    }
+    let client_id = params.get("client_id").ok_or_else(|| page("invalid_request", "client_id is missing."))?;
+    let client = store::clients::by_client_id(&mut app.db.read().await?, client_id).await?;
+    let client = client.ok_or_else(|| page("invalid_client", "client_id is not registered."))?;
+    if !client.enabled {
+        return Err(page("invalid_client", "This app is switched off. Ask whoever runs it."));
+    }
+    let redirect_uri = params.get("redirect_uri").ok_or_else(|| page("invalid_request", "redirect_uri is missing."))?;
+    if !is_registered(&client, redirect_uri) {
+        return Err(page("invalid_request", "redirect_uri is not registered for this app."));
+    }
+    Ok((client, redirect_uri.to_owned()))
+}
+
+/// Whether an address is one of a client's redirect URIs, byte for byte; of a native app on loopback whatever its port
+/// (RFC 8252 §7.3).
+#[must_use]
+pub fn is_registered(client: &Client, redirect_uri: &str) -> bool {
+    let registered = &client.metadata.redirect_uris;
+    if registered.iter().any(|one| one == redirect_uri) {
+        return true;
+    }
+    let portless = |text: &str| {
+        let mut url = Url::parse(text).ok().filter(|url| url.scheme() == "http" && is_loopback(url))?;
+        // What does not read back the same is not what was registered.
+        (url.as_str() == text || url.as_str().strip_suffix('/') == Some(text)).then_some(())?;
+        url.set_port(None).ok()?;
+        Some(url)
+    };
+    client.metadata.application_type == ApplicationType::Native
+        && portless(redirect_uri)
+            .is_some_and(|asked| registered.iter().any(|one| portless(one).as_ref() == Some(&asked)))
+}
+
+type Wrong = (&'static str, Cow<'static, str>);
+
+fn judge(
+    params: &Params,
+    client: &Client,
+    redirect_uri: String,
+    response_mode: ResponseMode,
+    state: Option<String>,
+) -> Result<AuthorizationRequest, Wrong> {
+    let wrong = |why: &'static str| -> Wrong { ("invalid_request", why.into()) };
+    if let Some(name) = params.repeated() {
+        return Err(("invalid_request", format!("{name} was sent twice").into()));
+    }
+    for (name, code) in [
+        ("request", "request_not_supported"),
+        ("request_uri", "request_uri_not_supported"),
+        ("registration", "registration_not_supported"),
+    ] {
+        if params.get(name).is_some() {
+            return Err((code, format!("{name} is not supported here").into()));
+        }
+    }
+    judge_response_type(params, client)?;
+    for name in ["state", "nonce"] {
+        if params.get(name).is_some_and(|text| text.len() > MAX_TEXT) {
+            return Err(("invalid_request", format!("{name} is longer than {MAX_TEXT} bytes").into()));
+        }
+    }
+    let claims = params.get("claims").map(ClaimsRequest::parse).transpose();
+    let claims = claims.map_err(|why| ("invalid_request", Cow::from(format!("claims {why}"))))?.unwrap_or_default();
+    let max_age = match params.get("max_age").map(str::parse::<u64>) {
+        None => client.metadata.default_max_age,
+        Some(Ok(seconds)) => Some(seconds),
+        Some(Err(_)) => return Err(wrong("max_age is not a number of seconds")),
+    };
+    let resources: Vec<String> = params.all("resource").map(str::to_owned).collect();
+    if let Some(unknown) = resources.iter().find(|one| !client.metadata.resources.contains(one)) {
+        let shown: String = unknown.chars().take(100).collect();
+        return Err(("invalid_target", format!("resource {shown} is not one that this client may ask for").into()));
+    }
+    let words = |text: &str| text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    Ok(AuthorizationRequest {
+        client_id: client.client_id.clone(),
+        redirect_uri,
+        response_mode,
+        state,
+        scope: judge_scope(params.get("scope"), client)?.to_string(),
+        nonce: params.get("nonce").map(str::to_owned),
+        code_challenge: judge_challenge(params, client).map_err(wrong)?,
+        prompt: judge_prompt(params.get("prompt")).map_err(wrong)?,
+        max_age,
+        login_hint: params.get("login_hint").map(|hint| hint.chars().take(255).collect()),
+        hinted_sub: None,
+        acr_values: params.get("acr_values").map_or_else(|| client.metadata.default_acr_values.clone(), words),
+        claims,
+        resources,
+    })
+}
+
+fn judge_response_type(params: &Params, client: &Client) -> Result<(), Wrong> {
+    let Some(wanted) = params.get("response_type") else {
+        return Err(("invalid_request", "response_type is missing".into()));
+    };
+    if wanted != "code" {
+        let why = if KNOWN_RESPONSE_TYPES.contains(&wanted) {
+            "only response_type code is offered here"
+        } else {
+            "response_type is unknown"
+        };
+        return Err(("unsupported_response_type", why.into()));
+    }
+    let may = client.metadata.may(GrantType::AuthorizationCode)
+        && client.metadata.response_types.iter().any(|one| one == "code");
+    may.then_some(()).ok_or(("unauthorized_client", "this client may not use the code flow".into()))
+}
+
+/// What the client may have of what it asks for: narrowed, never widened; what is unknown is ignored.
+fn judge_scope(asked: Option<&str>, client: &Client) -> Result<Scope, Wrong> {
+    let scope = Scope::parse(asked.unwrap_or_default())
+        .ok_or(("invalid_scope", "scope holds a character that scopes cannot have".into()))?;
+    let about_users: Vec<&str> =
+        scope.names().filter(|name| scope::USER_SCOPES.iter().any(|(one, ..)| one == name)).collect();
+    let mut scope = Scope::parse(&about_users.join(" ")).unwrap_or_default().within(&client.metadata.scopes());
+    if !client.metadata.may(GrantType::RefreshToken) {
+        // OpenID Connect Core §11: ignored where no refresh token can come of it.
+        scope = scope.without(scope::OFFLINE_ACCESS);
+    }
+    if scope.is_empty() {
+        return Err(("invalid_scope", "scope names nothing that this client may ask for; openid is usual".into()));
+    }
+    Ok(scope)
+}
+
+fn judge_challenge(params: &Params, client: &Client) -> Result<Option<String>, &'static str> {
+    let (challenge, method) = (params.get("code_challenge"), params.get("code_challenge_method"));
+    let Some(challenge) = challenge else {
+        if method.is_some() {
+            return Err("code_challenge_method was sent without code_challenge");
+        }
+        return if client.metadata.needs_pkce() {
+            Err("code_challenge is missing: this client must use PKCE")
+        } else {
+            Ok(None)
+        };
+    };
+    if method != Some("S256") {
+        return Err("code_challenge_method must be S256");
+    }
+    let good = URL_SAFE_NO_PAD.decode(challenge).is_ok_and(|digest| digest.len() == 32);
+    good.then(|| Some(challenge.to_owned())).ok_or("code_challenge is not the base64url of a SHA-256")
+}
+
+fn judge_prompt(text: Option<&str>) -> Result<Prompt, &'static str> {
+    let mut prompt = Prompt::default();
+    for word in text.unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
+        match word {
+            "none" => prompt.none = true,
+            "login" => prompt.login = true,
+            "consent" => prompt.consent = true,
+            "select_account" => prompt.select_account = true,
+            _ => return Err("prompt holds a word that is none of none, login, consent, select_account"),
+        }
+    }
+    if prompt.none && (prompt.login || prompt.consent || prompt.select_account) {
+        return Err("prompt none stands beside another word");
+    }
+    Ok(prompt)
+}
+
+/// The user of an ID token of ours, however old; `None` when it is not ours.
+async fn hinted_sub(app: &App, hint: &str, now: Timestamp) -> Result<Option<String>, store::Error> {
+    let Ok(jws) = Unverified::parse(hint, MAX_HINT) else {
+        return Ok(None);
+    };
+    let is_id_token = jws.header.get("typ").and_then(|typ| typ.as_str()).is_none_or(|typ| typ == "JWT");
+    if !is_id_token || !signing_keys::verify_own(app, &jws, now).await? {
+        return Ok(None);
+    }
+    let claims = jws.claims().unwrap_or_default();
+    let text = |name: &str| claims.get(name).and_then(|value| value.as_str());
+    Ok(text("sub").filter(|_| text("iss") == Some(&app.config.issuer)).map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::client::{AuthMethod, Metadata};
+
+    fn client(change: impl FnOnce(&mut Metadata)) -> Client {
+        let mut metadata = Metadata {
+            redirect_uris: vec!["https://app.example/cb?x=1".into(), "http://127.0.0.1/cb".into()],
+            scope: "openid profile offline_access".into(),
+            ..Metadata::default()
+        };
+        change(&mut metadata);
+        let (id, client_id) = ("1".into(), "app".into());
+        Client { id, client_id, metadata, enabled: true, epoch: 1, revision: 1, created_at: 0 }
+    }
+
+    fn judged(query: &str, client: &Client) -> Result<AuthorizationRequest, Wrong> {
+        judge(&Params::parse(query.as_bytes()), client, "https://app.example/cb".into(), ResponseMode::Query, None)
+    }
+
+    const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+    /// RFC 9700 §2.1; RFC 8252 §7.3.
+    #[test]
+    fn redirect_uris_match_byte_for_byte_and_native_loopback_at_any_port() {
+        let web = client(|_| {});
+        assert!(is_registered(&web, "https://app.example/cb?x=1"));
+        for other in [
+            "https://app.example/cb",
+            "https://app.example/cb?x=1&y=2",
+            "https://app.example/cb?x=1/",
+            "HTTPS://app.example/cb?x=1",
+        ] {
+            assert!(!is_registered(&web, other), "{other}");
+        }
+        assert!(!is_registered(&web, "http://127.0.0.1:5000/cb"));
+        let native = client(|m| m.application_type = ApplicationType::Native);
+        assert!(is_registered(&native, "http://127.0.0.1:5000/cb"));
+        for other in [
+            "http://127.0.0.1:5000/cb2",
+            "http://127.0.0.2:5000/cb",
+            "http://127.0.0.1:5000/cb?x",
+            "http://127.0.0.1.evil.example/cb",
+            "http://user@127.0.0.1/cb",
+        ] {
+            assert!(!is_registered(&native, other), "{other}");
+        }
+    }
+
+    #[test]
+    fn each_wrong_parameter_is_named() {
+        let app = client(|_| {});
+        for (query, code, words) in [
+            ("scope=openid", "invalid_request", "response_type is missing"),
+            ("response_type=foo&scope=openid", "unsupported_response_type", "unknown"),
+            ("response_type=id_token&scope=openid", "unsupported_response_type", "only"),
+            ("response_type=code&scope=openid&scope=profile", "invalid_request", "scope was sent twice"),
+            ("response_type=code&scope=a%22", "invalid_scope", "character"),
+            ("response_type=code", "invalid_scope", "names nothing"),
+            ("response_type=code&scope=openid&request=x", "request_not_supported", "request"),
+            ("response_type=code&scope=openid&request_uri=x", "request_uri_not_supported", "request_uri"),
+            ("response_type=code&scope=openid&prompt=none%20login", "invalid_request", "prompt none"),
+            ("response_type=code&scope=openid&prompt=maybe", "invalid_request", "prompt"),
+            ("response_type=code&scope=openid&max_age=-1", "invalid_request", "max_age"),
+            ("response_type=code&scope=openid&claims=%7B", "invalid_request", "claims"),
+            (
+                "response_type=code&scope=openid&code_challenge=x&code_challenge_method=S256",
+                "invalid_request",
+                "base64url",
+            ),
+            ("response_type=code&scope=openid&code_challenge=x&code_challenge_method=plain", "invalid_request", "S256"),
+            ("response_type=code&scope=openid&code_challenge_method=S256", "invalid_request", "without code_challenge"),
+            ("response_type=code&scope=openid&resource=https://x", "invalid_target", "resource"),
+        ] {
+            let (got, why) = judged(query, &app).unwrap_err();
+            assert!(got == code && why.contains(words), "{query}: {got} {why}");
+        }
+        let public = client(|m| m.token_endpoint_auth_method = AuthMethod::None);
+        assert!(judged("response_type=code&scope=openid", &public).unwrap_err().1.contains("PKCE"));
+        let machine = client(|m| m.grant_types = vec![GrantType::ClientCredentials]);
+        assert_eq!(judged("response_type=code&scope=openid", &machine).unwrap_err().0, "unauthorized_client");
+    }
+
+    #[test]
+    fn a_scope_is_narrowed_and_unknown_parameters_are_ignored() {
+        let query = format!(
+            "response_type=code&scope=openid%20email%20provider%20foo%20profile%20offline_access&ui_locales=x&foo=bar&code_challenge={CHALLENGE}&code_challenge_method=S256"
+        );
+        let request = judged(&query, &client(|_| {})).unwrap();
+        assert_eq!((request.scope.as_str(), request.code_challenge.as_deref()), ("openid profile", Some(CHALLENGE)));
+        let refreshing = client(|m| m.grant_types.push(GrantType::RefreshToken));
+        assert_eq!(judged(&query, &refreshing).unwrap().scope, "offline_access openid profile");
+    }
+}

@@ -1,0 +1,106 @@
+//! `GET` and `POST /consent`: what an app asks for, and the user's answer, remembered by user, client and scope.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::authorize::{refusal, taken_up};
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::model::event::{Event, Kind, Outcome};
+use crate::model::scope::{Scope, USER_SCOPES};
+use crate::operations::interactions::{Waiting, resume_path};
+use crate::operations::open_session::of_session;
+use crate::store::{self, in_transaction};
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::session::SignedIn;
+
+#[derive(Template)]
+#[template(path = "oidc/consent.html")]
+struct ConsentPage {
+    page: Page,
+    client_name: String,
+    logo: Option<String>,
+    policy: Option<String>,
+    terms: Option<String>,
+    wishes: Vec<&'static str>,
+    login_name: String,
+    provider_name: String,
+    handle: String,
+}
+
+/// The query: the handle of the request that waits.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    i: Option<String>,
+}
+
+/// `GET /consent?i=<handle>`
+///
+/// # Errors
+/// When the request is another browser's, or too old.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    signed_in: SignedIn,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let handle = asked.i.as_deref().and_then(Secret::parse);
+    let (Waiting { interaction, client }, handle, _) = taken_up(&app, handle, &headers, arrival.now).await?;
+    let wanted = interaction.request.asks_for();
+    let metadata = &client.metadata;
+    let template = ConsentPage {
+        page: Page::new(&app, "Allow access"),
+        client_name: client.name().to_owned(),
+        logo: metadata.logo_uri.clone(),
+        policy: metadata.policy_uri.clone(),
+        terms: metadata.tos_uri.clone(),
+        wishes: USER_SCOPES.iter().filter(|(name, ..)| wanted.has(name)).map(|(_, words, _)| *words).collect(),
+        login_name: signed_in.session.login_name,
+        provider_name: signed_in.session.provider_name,
+        handle: handle.reveal(),
+    };
+    Ok(respond(StatusCode::OK, Shape::Entrance, &template))
+}
+
+/// `POST /consent`: allowed, and back to the request; or `access_denied` to the client.
+///
+/// # Errors
+/// When the request is another browser's, or too old, or the database fails.
+pub async fn post(
+    app: App,
+    arrival: Arrival,
+    signed_in: SignedIn,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let (decision, handle) = (fields.take("decision"), Secret::parse(&fields.take("i")));
+    let (Waiting { interaction, client }, handle, _) = taken_up(&app, handle, &headers, arrival.now).await?;
+    match decision.as_str() {
+        "allow" => {}
+        "deny" => return Ok(refusal(&app, &interaction.request, "access_denied", "the user did not allow this")),
+        _ => return Err(PageError::BadForm("The form does not say whether you allow this.")),
+    }
+    let (now, session, wanted) = (arrival.now, signed_in.session, interaction.request.asks_for());
+    let event = Event::new(Kind::ConsentGiven, Outcome::Success, "user", &arrival.visitor, now, &app.random);
+    let event = of_session(event, &session).noting(format!("{}: {wanted}", client.name()));
+    let (id, row) = (interaction.id, client.id);
+    in_transaction!(app.db, app.ordinary_deadline(now), [session, id, row, wanted, event], |tx| {
+        let before = store::consents::scope(tx, &session.user_id, &row).await?;
+        let before = before.and_then(|scope| Scope::parse(&scope)).unwrap_or_default();
+        store::interactions::note_consent(tx, &id, &session.user_id).await?;
+        if !wanted.is_within(&before) || before.is_empty() {
+            let scope = before.with(&wanted).to_string();
+            store::consents::put(tx, &session.user_id, &session.provider_id, &row, &scope, now).await?;
+            store::activity::record(tx, &event).await?;
+        }
+        Ok(())
+    })?;
+    Ok(Redirect::to(&resume_path(&handle)).into_response())
+}

@@ -1,0 +1,71 @@
+//! The ID token (OpenID Connect Core §2).
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::app::App;
+use crate::crypto::jws::Algorithm;
+use crate::crypto::signing::half_hash;
+use crate::model::client::Client;
+use crate::operations::signing_keys;
+use crate::time::Timestamp;
+use crate::web::oauth_error::OAuthError;
+
+/// What it is made of.
+#[derive(Clone, Debug)]
+pub(super) struct IdToken<'a> {
+    pub(super) sub: &'a str,
+    pub(super) nonce: Option<&'a str>,
+    pub(super) acr: &'a str,
+    /// A JSON array, where the door said how.
+    pub(super) amr: Option<&'a str>,
+    pub(super) auth_time: Timestamp,
+    pub(super) sid: &'a str,
+    /// The access token beside it.
+    pub(super) access_token: &'a str,
+    /// Claims that were asked for here one by one.
+    pub(super) wished: Map<String, Value>,
+}
+
+impl IdToken<'_> {
+    /// Signs it for a client, with the algorithm the client registered.
+    pub(super) async fn sign(&self, app: &App, client: &Client, now: Timestamp) -> Result<String, OAuthError> {
+        let alg = client.metadata.id_token_signed_response_alg;
+        let life = Duration::from_mins(app.config.tokens.id_token_minutes.into());
+        let mut claims = self.wished.clone();
+        for (name, value) in [
+            ("iss", json!(app.config.issuer)),
+            ("sub", json!(self.sub)),
+            ("aud", json!(client.client_id)),
+            ("exp", json!(now.after(life).seconds())),
+            ("iat", json!(now.seconds())),
+            ("auth_time", json!(self.auth_time.seconds())),
+            ("acr", json!(self.acr)),
+            ("sid", json!(self.sid)),
+            ("at_hash", json!(half_hash(alg, self.access_token))),
+        ] {
+            claims.insert(name.to_owned(), value);
+        }
+        if let Some(nonce) = self.nonce {
+            claims.insert("nonce".into(), nonce.into());
+        }
+        if let Some(amr) = self.amr.and_then(|amr| serde_json::from_str(amr).ok()) {
+            claims.insert("amr".into(), amr);
+        }
+        sign(app, alg, "JWT", &Value::Object(claims), now).await
+    }
+}
+
+/// Signs claims with our key of an algorithm.
+pub(super) async fn sign(
+    app: &App,
+    alg: Algorithm,
+    typ: &str,
+    claims: &Value,
+    now: Timestamp,
+) -> Result<String, OAuthError> {
+    let key = signing_keys::signer(app, alg, now).await?;
+    key.sign(typ, claims)
+        .map_err(|error| OAuthError::temporarily_unavailable("the token could not be signed; try again").because(error))
+}

@@ -1,0 +1,91 @@
+//! Token introspection (RFC 7662): a client with credentials asks what a token is worth.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::authenticated;
+use super::token::refresh_parts;
+use crate::app::App;
+use crate::operations::access_token;
+use crate::store;
+use crate::store::access_tokens::AccessToken;
+use crate::time::Timestamp;
+use crate::web::layers::Arrival;
+use crate::web::oauth_error::{OAuthError, data};
+
+/// `POST /oauth2/introspect`
+///
+/// # Errors
+/// RFC 7662 §2.3; an unusable token is no error.
+pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+    let request = authenticated(&app, &headers, &body, "/oauth2/introspect", arrival.now).await?;
+    let client = &request.client;
+    let token = request.asked.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
+    if client.metadata.is_public() {
+        return Err(OAuthError::invalid_client("introspection needs a client with credentials"));
+    }
+    let answer = match refresh_parts(token) {
+        Some((family, hash)) => of_refresh_token(&app, family, &hash, arrival.now).await?,
+        None => of_access_token(&app, token, arrival.now).await?,
+    };
+    Ok(data(Json(answer)))
+}
+
+/// All that is said of a token that is worth nothing (RFC 7662 §2.2).
+fn inactive() -> Value {
+    json!({ "active": false })
+}
+
+async fn of_access_token(app: &App, token: &str, now: Timestamp) -> Result<Value, OAuthError> {
+    let Some(found) = access_token::find(app, token, now).await? else {
+        return Ok(inactive());
+    };
+    Ok(described(app, &found))
+}
+
+fn described(app: &App, found: &AccessToken) -> Value {
+    let audience: Vec<&str> = found.audience.split(' ').filter(|one| !one.is_empty()).collect();
+    let mut answer = json!({
+        "active": true,
+        "iss": app.config.issuer,
+        "client_id": found.client_id,
+        "scope": found.scope,
+        "token_type": "Bearer",
+        "iat": Timestamp(found.created_at).seconds(),
+        "exp": Timestamp(found.expires_at).seconds(),
+        "sub": found.user_id.as_ref().unwrap_or(&found.client_id),
+        "aud": if audience.is_empty() { vec![app.config.issuer.as_str()] } else { audience },
+    });
+    for (name, value) in [
+        ("username", found.login_name.clone().map(Value::from)),
+        ("acr", found.acr.clone().map(Value::from)),
+        ("auth_time", found.auth_time.map(|at| Timestamp(at).seconds().into())),
+    ] {
+        if let Some(value) = value {
+            answer[name] = value;
+        }
+    }
+    answer
+}
+
+async fn of_refresh_token(app: &App, family: &str, hash: &str, now: Timestamp) -> Result<Value, OAuthError> {
+    let found = store::families::live(&mut app.db.read().await?, family, now).await?;
+    let Some(family) = found.filter(|family| family.refresh_hash.as_deref() == Some(hash)) else {
+        return Ok(inactive());
+    };
+    let client = store::clients::by_id(&mut app.db.read().await?, &family.client).await?;
+    let Some(client) = client else {
+        return Ok(inactive());
+    };
+    Ok(json!({
+        "active": true,
+        "iss": app.config.issuer,
+        "client_id": client.client_id,
+        "scope": family.scope,
+        "exp": Timestamp(family.expires_at).seconds(),
+        "sub": family.user_id,
+    }))
+}

@@ -1,0 +1,59 @@
+//! The client credentials grant (RFC 6749 §4.4): a client for itself; no refresh token, no ID token.
+
+use axum::response::Response;
+
+use super::issue::{Speaks, TokenAnswer, access_token};
+use crate::app::App;
+use crate::model::scope::{CLIENT_SCOPES, Scope};
+use crate::operations::client_auth::ClientRequest;
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+use crate::web::oauth_error::OAuthError;
+use crate::web::params::Params;
+
+/// Gives a client a token of its own.
+pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Result<Response, OAuthError> {
+    let (client, params) = (&request.client, &request.asked);
+    if client.metadata.is_public() {
+        return Err(OAuthError::unauthorized_client("a client without credentials has nothing to give them for"));
+    }
+    let own = Scope::parse(&CLIENT_SCOPES.join(" ")).unwrap_or_default().within(&client.metadata.scopes());
+    let scope = match params.get("scope") {
+        None => own,
+        Some(text) => {
+            let asked = Scope::parse(text)
+                .ok_or_else(|| OAuthError::invalid_scope("scope holds a character that scopes cannot have"))?;
+            if !asked.is_within(&own) {
+                return Err(OAuthError::invalid_scope(format!("this client may ask for: {own}")));
+            }
+            asked
+        }
+    };
+    if scope.is_empty() {
+        return Err(OAuthError::invalid_scope("this client has no scope of its own to ask for"));
+    }
+    let resources: Vec<&str> = params.all("resource").collect();
+    if resources.iter().any(|one| !client.metadata.resources.iter().any(|own| own == one)) {
+        return Err(OAuthError::invalid_target("resource is not one that this client may ask for"));
+    }
+    let (scope, resources) = (scope.to_string(), resources.join(" "));
+    let speaks = Speaks {
+        sub: &client.client_id,
+        scope: &scope,
+        resources: &resources,
+        sign_in: None,
+        at_most: Timestamp(i64::MAX),
+    };
+    let made = access_token(app, client, None, speaks, now).await?;
+    let answer = TokenAnswer {
+        access_token: made.token.clone(),
+        token_type: "Bearer",
+        expires_in: made.expires_in(now),
+        scope,
+        refresh_token: None,
+        id_token: None,
+    };
+    let row = made.row;
+    in_transaction!(app.db, app.ordinary_deadline(now), [row], |tx| store::access_tokens::insert(tx, &row, now).await)?;
+    Ok(answer.respond())
+}

@@ -1,0 +1,44 @@
+//! The token endpoint (RFC 6749 §3.2): the client is authenticated in the type it arrives in; one file per grant:
+//! redeem, check, issue.
+
+mod client_credentials;
+mod code;
+mod issue;
+mod refresh;
+
+use axum::body::Bytes;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+pub(super) use refresh::read as refresh_parts;
+
+use super::authenticated;
+use crate::app::App;
+use crate::model::client::GrantType;
+use crate::web::layers::Arrival;
+use crate::web::oauth_error::OAuthError;
+
+/// This endpoint.
+const PATH: &str = "/oauth2/token";
+
+/// `POST /oauth2/token`
+///
+/// # Errors
+/// RFC 6749 §5.2.
+pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
+    let request = authenticated(&app, &headers, &body, PATH, arrival.now).await?;
+    let named = request.asked.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
+    let Ok(grant) = named.parse::<GrantType>() else {
+        return Err(OAuthError::unsupported_grant_type(
+            "grant_type is none of authorization_code, refresh_token, client_credentials",
+        ));
+    };
+    if !request.client.metadata.may(grant) {
+        return Err(OAuthError::unauthorized_client(format!("this client may not use grant_type {grant}")));
+    }
+    match grant {
+        GrantType::AuthorizationCode => code::exchange(&app, &request, arrival.now).await,
+        GrantType::RefreshToken => refresh::refresh(&app, &request, arrival.now).await,
+        GrantType::ClientCredentials => client_credentials::grant(&app, &request, arrival.now).await,
+    }
+}

@@ -1,0 +1,204 @@
+//! The refresh token grant (RFC 6749 §6; G14). A token is `<family>.<secret>`. Public clients get a new one each time: the
+//! replaced one is answered alike for 10 seconds, and its use after that, or of any older one, revokes the family
+//! (RFC 9700 §4.14.2). Clients with credentials keep theirs.
+
+use std::time::Duration;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::code::about;
+use super::issue::{Speaks, TokenAnswer, access_token};
+use crate::app::App;
+use crate::crypto::seal;
+use crate::crypto::secret::Secret;
+use crate::model::client::Client;
+use crate::model::scope::{OPENID, Scope};
+use crate::oidc::claims::wishes;
+use crate::oidc::id_token::IdToken;
+use crate::operations::client_auth::ClientRequest;
+use crate::store::access_tokens::NewAccessToken;
+use crate::store::families::Family;
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+use crate::web::oauth_error::{OAuthError, data};
+use crate::web::params::Params;
+
+/// How long a replaced token gets the same answer again.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// What the kept answer is sealed for.
+const PURPOSE: &str = "refresh answer";
+
+/// Which token of its family was presented.
+enum Place {
+    Live,
+    Replaced,
+    Spent,
+}
+
+/// Exchanges a refresh token for new tokens.
+pub(super) async fn refresh(
+    app: &App,
+    request: &ClientRequest<Params>,
+    now: Timestamp,
+) -> Result<Response, OAuthError> {
+    let (client, params) = (&request.client, &request.asked);
+    let text = params.get("refresh_token").ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
+    let (family_id, hash) = read(text).ok_or_else(not_valid)?;
+    // Once more where another request replaced the token between our look and our change.
+    for _ in 0..2 {
+        let found = store::families::live(&mut app.db.read().await?, family_id, now).await?;
+        let family = found.filter(|family| family.client == client.id).ok_or_else(not_valid)?;
+        match place(&family, &hash) {
+            Place::Live => {
+                let answer = answer(app, client, &family, params.get("scope"), now).await?;
+                if let Some(response) = give(app, client, &family, &hash, answer, now).await? {
+                    return Ok(response);
+                }
+            }
+            Place::Replaced if Timestamp(family.rotated_at.unwrap_or(0)).after(GRACE) > now => {
+                return answer_again(app, &family);
+            }
+            Place::Replaced | Place::Spent => return revoke(app, client, &family, now).await,
+        }
+    }
+    Err(not_valid())
+}
+
+fn not_valid() -> OAuthError {
+    OAuthError::invalid_grant("the refresh token is not valid, or not this client's, or has ended")
+}
+
+/// The family and the secret's digest of a token.
+pub(in crate::oidc) fn read(text: &str) -> Option<(&str, String)> {
+    let (family, secret) = text.split_once('.')?;
+    Some((family, Secret::parse(secret)?.digest()))
+}
+
+fn place(family: &Family, hash: &str) -> Place {
+    if family.refresh_hash.as_deref() == Some(hash) {
+        Place::Live
+    } else if family.previous_hash.as_deref() == Some(hash) {
+        Place::Replaced
+    } else {
+        Place::Spent
+    }
+}
+
+/// The answer, before anything is written.
+struct Answer {
+    tokens: TokenAnswer,
+    row: NewAccessToken,
+}
+
+async fn answer(
+    app: &App,
+    client: &Client,
+    family: &Family,
+    asked: Option<&str>,
+    now: Timestamp,
+) -> Result<Answer, OAuthError> {
+    let granted = Scope::parse(&family.scope).unwrap_or_default();
+    let scope = match asked {
+        None => granted,
+        // RFC 6749 §6: it may be narrowed and not widened.
+        Some(text) => Scope::parse(text)
+            .filter(|asked| asked.is_within(&granted))
+            .ok_or_else(|| OAuthError::invalid_scope(format!("scope is wider than what was granted: {granted}")))?,
+    };
+    let scope_text = scope.to_string();
+    let auth_time = Timestamp(family.auth_time);
+    let speaks = Speaks {
+        sub: &family.user_id,
+        scope: &scope_text,
+        resources: &family.resources,
+        sign_in: Some((&family.acr, auth_time)),
+        at_most: Timestamp(family.expires_at),
+    };
+    let made = access_token(app, client, Some(&family.id), speaks, now).await?;
+    let id_token = if scope.has(OPENID) {
+        let asked_for = wishes(family.claims.as_deref());
+        let wished = if asked_for.id_token.is_empty() {
+            serde_json::Map::new()
+        } else {
+            let allowed = client.metadata.scopes();
+            about(app, &family.user_id, |subject| subject.wished(&asked_for.id_token, &allowed)).await?
+        };
+        // OpenID Connect Core §12.2: the same sign-in, a new iat, no nonce.
+        let token = IdToken {
+            sub: &family.user_id,
+            nonce: None,
+            acr: &family.acr,
+            amr: family.amr.as_deref(),
+            auth_time,
+            sid: &family.sid,
+            access_token: &made.token,
+            wished,
+        };
+        Some(token.sign(app, client, now).await?)
+    } else {
+        None
+    };
+    let tokens = TokenAnswer {
+        access_token: made.token.clone(),
+        token_type: "Bearer",
+        expires_in: made.expires_in(now),
+        scope: scope_text,
+        refresh_token: None,
+        id_token,
+    };
+    Ok(Answer { tokens, row: made.row })
+}
+
+/// Writes what is given; `None` when another request came first.
+async fn give(
+    app: &App,
+    client: &Client,
+    family: &Family,
+    hash: &str,
+    mut answer: Answer,
+    now: Timestamp,
+) -> Result<Option<Response>, OAuthError> {
+    let (id, old_hash, row) = (family.id.clone(), hash.to_owned(), answer.row);
+    let deadline = app.ordinary_deadline(now);
+    if !client.metadata.is_public() {
+        in_transaction!(app.db, deadline, [row], |tx| store::access_tokens::insert(tx, &row, now).await)?;
+        return Ok(Some(answer.tokens.respond()));
+    }
+    let next = Secret::random(&app.random);
+    answer.tokens.refresh_token = Some(format!("{id}.{}", next.reveal()));
+    let text = serde_json::to_string(&answer.tokens).unwrap_or_default();
+    let sealed = seal::seal(&app.keys, PURPOSE, text.as_bytes()).map_err(|error| {
+        OAuthError::temporarily_unavailable("the answer could not be kept; try again").because(error)
+    })?;
+    let new_hash = next.digest();
+    let rotated = in_transaction!(app.db, deadline, [id, old_hash, new_hash, sealed, row], |tx| {
+        let rotated = store::families::rotate(tx, &id, &old_hash, &new_hash, &sealed, now).await?;
+        if rotated {
+            store::access_tokens::insert(tx, &row, now).await?;
+        }
+        Ok(rotated)
+    })?;
+    Ok(rotated.then(|| answer.tokens.respond()))
+}
+
+/// The same answer again: a retry of the same client whose first answer was lost on the way.
+fn answer_again(app: &App, family: &Family) -> Result<Response, OAuthError> {
+    let sealed = family.sealed_answer.as_deref().ok_or_else(not_valid)?;
+    let text = seal::open(&app.keys, PURPOSE, sealed).ok_or_else(|| {
+        OAuthError::temporarily_unavailable("the answer cannot be given again; sign in anew")
+            .because("it cannot be unsealed")
+    })?;
+    let response = ([(header::CONTENT_TYPE, "application/json")], text.to_vec()).into_response();
+    Ok(data(response))
+}
+
+/// A token that was replaced long ago is in somebody's hands who should not have it.
+async fn revoke(app: &App, client: &Client, family: &Family, now: Timestamp) -> Result<Response, OAuthError> {
+    let id = family.id.clone();
+    in_transaction!(app.db, app.ordinary_deadline(now), [id], |tx| {
+        store::families::revoke(tx, &id, "refresh_token_used_twice", now).await
+    })?;
+    tracing::warn!(client.id = %client.client_id, "a refresh token of client {} was used twice: its family is revoked", client.client_id);
+    Err(not_valid())
+}

@@ -1,0 +1,111 @@
+//! An app's request that waits for a person: remembered under a handle, bound to one browser, and judged anew each time
+//! the person comes back to it (architecture.md, *Code flow*).
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::model::authorization::AuthorizationRequest;
+use crate::model::client::Client;
+use crate::store::interactions::Interaction;
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+
+/// Where a waiting request is taken up again.
+pub const RESUME: &str = "/oauth2/authorize/resume";
+/// How long a request waits: a login page that was left open overnight still works.
+const LIFE: Duration = Duration::from_hours(12);
+
+/// The path that takes a waiting request up again.
+#[must_use]
+pub fn resume_path(handle: &Secret) -> String {
+    format!("{RESUME}?i={}", handle.reveal())
+}
+
+/// The handle in a path that [`resume_path`] made.
+#[must_use]
+pub fn handle_in(path: &str) -> Option<Secret> {
+    Secret::parse(path.strip_prefix(RESUME)?.strip_prefix("?i=")?)
+}
+
+/// Remembers a request; its handle.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn begin(
+    app: &App,
+    client: &Client,
+    request: &AuthorizationRequest,
+    browser: Option<&Secret>,
+    now: Timestamp,
+) -> Result<Secret, store::Error> {
+    let handle = Secret::random(&app.random);
+    let interaction = Interaction {
+        id: app.random.id(now),
+        browser_hash: browser.map(Secret::digest),
+        client: client.id.clone(),
+        request: request.clone(),
+        consented_by: None,
+    };
+    let hash = handle.digest();
+    in_transaction!(app.db, app.ordinary_deadline(now), [interaction, hash], |tx| {
+        store::interactions::insert(tx, &interaction, &hash, now, now.after(LIFE)).await
+    })?;
+    Ok(handle)
+}
+
+/// A waiting request and whose it is.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// The request.
+    pub interaction: Interaction,
+    /// The app, switched on.
+    pub client: Client,
+}
+
+/// The request behind a handle, while it lives and its client is switched on.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(app: &App, handle: &Secret, now: Timestamp) -> Result<Option<Waiting>, store::Error> {
+    let mut conn = app.db.read().await?;
+    let Some(interaction) = store::interactions::find(&mut conn, &handle.digest(), now).await? else {
+        return Ok(None);
+    };
+    let client = store::clients::by_id(&mut conn, &interaction.client).await?;
+    Ok(client.filter(|client| client.enabled).map(|client| Waiting { interaction, client }))
+}
+
+/// Binds a request to the browser that came with its handle, unless it belongs to another.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn bind(
+    app: &App,
+    interaction: &Interaction,
+    browser: &Secret,
+    now: Timestamp,
+) -> Result<bool, store::Error> {
+    let hash = browser.digest();
+    if let Some(bound) = &interaction.browser_hash {
+        return Ok(*bound == hash);
+    }
+    let id = interaction.id.clone();
+    in_transaction!(app.db, app.ordinary_deadline(now), [id, hash], |tx| {
+        store::interactions::bind(tx, &id, &hash).await
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Random;
+
+    #[test]
+    fn a_handle_comes_back_out_of_its_path() {
+        let handle = Secret::random(&Random::seeded(1));
+        assert_eq!(handle_in(&resume_path(&handle)), Some(handle));
+        assert_eq!(handle_in("/oauth2/authorize/resume?i=x"), None);
+        assert_eq!(handle_in("/login"), None);
+    }
+}

@@ -1,0 +1,9 @@
+//! The OpenID Provider: a file for each endpoint, each test citing its clause.
+
+mod authorize;
+mod back_channel;
+mod consent;
+mod library;
+mod races;
+mod resources;
+mod token;
