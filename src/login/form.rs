@@ -19,7 +19,7 @@ use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
-use crate::web::page::{Page, Shape, respond, respond_padded};
+use crate::web::page::{Extras, Page, Shape, respond, respond_padded};
 use crate::web::return_to::ReturnTo;
 use crate::web::session::{browser, current, unfinished};
 
@@ -88,7 +88,7 @@ pub async fn get(
         page.client = Some(ClientView::of(&waiting, &handle));
     }
     page.notice = asked.logged_out.map(|_| "You have logged out. Please close this tab.".to_owned());
-    Ok(respond(StatusCode::OK, Shape::Entrance, &page))
+    Ok(page.with_logo(respond(StatusCode::OK, Shape::Entrance, &page)))
 }
 
 /// `POST /login`: in, or the page again with what is wrong.
@@ -105,12 +105,13 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
     page.provider_code = fields.take("provider_code");
     let password = fields.take_secret("password");
     if name_empty_fields(&mut page, &password) {
-        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
+        return Ok(page.with_logo(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page)));
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
         app.metrics.throttled();
         page.error = Some(format!("Too many sign-ins from your network. Please try again in {seconds} seconds."));
-        return Ok(later(respond_padded(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page), seconds));
+        let answer = respond_padded(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page);
+        return Ok(later(page.with_logo(answer), seconds));
     }
     let attempt = Attempt {
         provider_code: page.provider_code.clone(),
@@ -171,6 +172,14 @@ async fn waiting(
     Ok(interactions::find(app, &handle, now).await?.map(|waiting| (waiting, handle)))
 }
 
+impl LoginPage {
+    /// The app's logo may be shown.
+    fn with_logo(&self, response: Response) -> Response {
+        let logo = self.client.as_ref().and_then(|client| client.logo.as_deref());
+        Extras::logo(logo).on(response)
+    }
+}
+
 impl ClientView {
     fn of(waiting: &Waiting, handle: &Secret) -> Self {
         let metadata = &waiting.client.metadata;
@@ -194,7 +203,7 @@ fn name_empty_fields(page: &mut LoginPage, password: &Zeroizing<String>) -> bool
 
 fn refused(mut page: LoginPage, status: StatusCode, message: &str) -> Response {
     page.error = Some(message.to_owned());
-    respond_padded(status, Shape::Entrance, &page)
+    page.with_logo(respond_padded(status, Shape::Entrance, &page))
 }
 
 fn later(mut response: Response, seconds: u64) -> Response {

@@ -17,7 +17,7 @@ use crate::store::{self, in_transaction};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
-use crate::web::page::{Page, Shape, respond};
+use crate::web::page::{Extras, Page, Shape, respond};
 use crate::web::session::SignedIn;
 
 #[derive(Template)]
@@ -66,7 +66,7 @@ pub async fn get(
         provider_name: signed_in.session.provider_name,
         handle: handle.reveal(),
     };
-    Ok(respond(StatusCode::OK, Shape::Entrance, &template))
+    Ok(Extras::logo(metadata.logo_uri.as_deref()).on(respond(StatusCode::OK, Shape::Entrance, &template)))
 }
 
 /// `POST /consent`: allowed, and back to the request; or `access_denied` to the client.

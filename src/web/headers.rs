@@ -3,21 +3,17 @@
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 
-use super::page::Shape;
+use super::page::{Extras, Shape};
 use crate::config::Config;
 
-const CSP_ENTRANCE: &str =
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'";
-const CSP_INSIDE: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; base-uri 'none'; \
-                          form-action 'self'; frame-ancestors 'none'";
+const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Puts the headers on an answer. What a handler set itself (an asset's caching) stays.
 pub fn secure(response: &mut Response, config: &Config) {
     let shape = response.extensions().get::<Shape>().copied();
-    // Chrome applies form-action to every redirect that follows the form, and would kill the way to a relying party.
-    let csp = if shape == Some(Shape::Entrance) { CSP_ENTRANCE } else { CSP_INSIDE };
+    let extras = response.extensions().get::<Extras>().cloned().unwrap_or_default();
     let headers = response.headers_mut();
-    set(headers, header::CONTENT_SECURITY_POLICY, csp);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy(shape, &extras));
     set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(headers, header::X_FRAME_OPTIONS, "DENY");
     set(headers, header::REFERRER_POLICY, "strict-origin");
@@ -32,6 +28,24 @@ pub fn secure(response: &mut Response, config: &Config) {
     if config.is_https() {
         set(headers, header::STRICT_TRANSPORT_SECURITY, "max-age=63072000");
     }
+}
+
+fn policy(shape: Option<Shape>, extras: &Extras) -> HeaderValue {
+    let mut text = format!("{CSP}; img-src 'self'");
+    if let Some(origin) = &extras.images {
+        text.push(' ');
+        text.push_str(origin);
+    }
+    // Chrome applies form-action to every redirect that follows the form, and would kill the way to a relying party.
+    if shape != Some(Shape::Entrance) {
+        text.push_str("; form-action 'self'");
+    }
+    if !extras.frames.is_empty() {
+        text.push_str("; frame-src ");
+        text.push_str(&extras.frames.join(" "));
+    }
+    // Origins are ASCII; whatever else came here would be our own mistake, and the strict policy is right then.
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(CSP))
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {

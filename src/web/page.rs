@@ -84,6 +84,36 @@ pub enum Shape {
     Data,
 }
 
+/// What a page's Content-Security-Policy allows beyond our own site: origins, exactly those that the page needs.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// Where an image comes from: an app's logo.
+    pub images: Option<String>,
+    /// What is framed: apps that are told of a logout.
+    pub frames: Vec<String>,
+}
+
+impl Extras {
+    /// An app's logo.
+    #[must_use]
+    pub fn logo(logo_uri: Option<&str>) -> Self {
+        Self { images: logo_uri.and_then(origin), frames: Vec::new() }
+    }
+
+    /// Puts them on an answer.
+    #[must_use]
+    pub fn on(self, mut response: Response) -> Response {
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The origin of an address, as a policy names it.
+fn origin(address: &str) -> Option<String> {
+    let origin = url::Url::parse(address).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
 /// A page as an answer.
 pub fn respond(status: StatusCode, shape: Shape, template: &impl Template) -> Response {
     match template.render() {
