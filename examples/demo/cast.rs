@@ -1,5 +1,5 @@
-//! Who there is: read from `seed.toml`, which the product's own `apply` reads too; here with the trusted issuers, whose
-//! keys and addresses are new at each start.
+//! Who there is: read from `seed.toml`, which the product's own `apply` reads too; here with the trusted issuers and the
+//! clients, whose keys and addresses are new at each start.
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use crate::place::Doors;
 use crate::sender::Sender;
+use crate::{portal, therap};
 
 const SEED: &str = include_str!("seed.toml");
 
@@ -94,6 +95,8 @@ impl Cast {
             trusted(&sender.other_issuer, "Another sister product", "https://sister.example", &sender.other_jwks()?),
         ];
         seed.insert("trusted_issuer".into(), Value::Array(issuers.into_iter().map(Value::Table).collect()));
+        let clients = [portal::client(&doors.portal), therap::client()];
+        seed.insert("client".into(), Value::Array(clients.into_iter().map(Value::Table).collect()));
         let mut therap_users: Vec<TherapUser> = people.iter().map(known).collect();
         therap_users.push(TherapUser {
             provider: "SUNRISE-IL".into(),

@@ -2,12 +2,14 @@
 //!
 //! The real service, on SQLite in a folder of its own, beside a stand-in for Therap Services on another host
 //! ([`therap`]: its own login, its own sessions, the "Therap Connect" button, and a page of everything that a sender can
-//! do wrong) and a page of strangers on a third ([`stranger`]). [`cast`] is who there is, [`sender`] signs.
+//! do wrong), a relying party ([`portal`]) and a page of strangers ([`stranger`]). [`cast`] is who there is, [`sender`]
+//! signs.
 
 mod cast;
 mod misbehave;
 mod pages;
 mod place;
+mod portal;
 mod sender;
 mod stranger;
 mod therap;
@@ -43,6 +45,9 @@ struct Args {
     /// Where the stand-in for Therap Services is served; 0 takes any free port.
     #[arg(long, default_value_t = 8081)]
     therap_port: u16,
+    /// Where the relying party is served; 0 takes any free port.
+    #[arg(long, default_value_t = 8082)]
+    portal_port: u16,
     /// Keep everything in this folder, and find it again; without it a temporary one is removed at the end.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -84,7 +89,7 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     refuse_variables()?;
-    let doors = Doors::bind(args.port, args.therap_port)?;
+    let doors = Doors::bind(args.port, args.therap_port, args.portal_port)?;
     let folder = Folder::open(args.data.as_deref())?;
     let config = configuration(args, &doors, &folder)?;
     let sender = Arc::new(Sender::new(&doors)?);
@@ -162,6 +167,7 @@ async fn serve_all(
     let listeners = Listeners { public: listener(doors.public)?, internal: listener(doors.internal)? };
     let therap = therap::site(&doors.issuer, &doors.therap_services, &doors.foreign, cast, sender);
     tokio::spawn(serve_site(listener(doors.therap)?, therap));
+    tokio::spawn(serve_site(listener(doors.portal_door)?, portal::site(&doors.issuer, &doors.portal)));
     tokio::spawn(serve_site(listener(doors.stranger)?, stranger::site(&doors.issuer, &doors.foreign)));
     println!("{welcome}");
     serve::run_on(app, listeners, stop()).await

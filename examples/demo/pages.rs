@@ -1,7 +1,7 @@
 //! The pages of the sites that are not the product.
 
 use askama::Template;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use crate::cast::TherapUser;
@@ -26,6 +26,8 @@ pub struct LoginPage<'a> {
 pub struct HomePage {
     pub top: Top,
     pub user: TherapUser,
+    /// Whether Therap Connect says that Unified Login is on here (U9).
+    pub button: bool,
 }
 
 #[derive(Template)]
@@ -68,6 +70,18 @@ pub struct StrangerPage<'a> {
     pub foreign: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "../examples/demo/pages/portal.html")]
+pub struct PortalPage<'a> {
+    pub issuer: &'a str,
+    pub name: Option<String>,
+    pub door: String,
+    pub id_claims: String,
+    pub userinfo: String,
+    pub can_refresh: bool,
+    pub told: Option<&'static str>,
+}
+
 /// What a page may do besides being shown.
 #[derive(Clone, Copy, Debug)]
 pub struct May<'a> {
@@ -102,6 +116,13 @@ pub fn page(status: StatusCode, template: &impl Template, may: May<'_>) -> Respo
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".into()),
     ];
     (status, headers, Html(html)).into_response()
+}
+
+/// A cookie's value.
+pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|line| line.split("; ")).filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
 /// A file of this folder.

@@ -7,36 +7,43 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 /// The listeners, bound and not yet served, and the origins behind them. Each site has a host of its own, because
-/// cookies ignore ports. A relying party will take the next one.
+/// cookies ignore ports.
 #[derive(Debug)]
 pub struct Doors {
     pub public: TcpListener,
     pub internal: TcpListener,
     pub therap: TcpListener,
     pub stranger: TcpListener,
+    pub portal_door: TcpListener,
     /// Therap Connect.
     pub issuer: String,
     /// The stand-in for Therap Services.
     pub therap_services: String,
     /// Pages that nobody registered.
     pub foreign: String,
+    /// The relying party.
+    pub portal: String,
 }
 
 impl Doors {
-    pub fn bind(port: u16, therap_port: u16) -> anyhow::Result<Self> {
+    pub fn bind(port: u16, therap_port: u16, portal_port: u16) -> anyhow::Result<Self> {
         let public = bind_localhost(port)?;
         let therap = bind(Ipv4Addr::LOCALHOST, therap_port, "--therap-port")?;
         let internal = bind(Ipv4Addr::LOCALHOST, 0, "")?;
         // Not every system answers to the whole of 127/8; another port is another origin as well.
         let stranger = bind(Ipv4Addr::new(127, 0, 0, 2), 0, "").or_else(|_| bind(Ipv4Addr::LOCALHOST, 0, ""))?;
+        let portal_door = bind(Ipv4Addr::new(127, 0, 0, 3), portal_port, "--portal-port")
+            .or_else(|_| bind(Ipv4Addr::LOCALHOST, portal_port, "--portal-port"))?;
         Ok(Self {
             issuer: format!("http://localhost:{}", public.local_addr()?.port()),
             therap_services: format!("http://{}", therap.local_addr()?),
             foreign: format!("http://{}", stranger.local_addr()?),
+            portal: format!("http://{}", portal_door.local_addr()?),
             public,
             internal,
             therap,
             stranger,
+            portal_door,
         })
     }
 }

@@ -13,15 +13,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connect_idp::time::Random;
 use serde::Deserialize;
+use serde_json::{Value, json};
+use toml::Table;
 
 use crate::cast::{Cast, TherapUser};
 use crate::misbehave::{self, Trick, Way};
 use crate::pages::{
-    CSS, FramePage, HomePage, ICON, LoginPage, May, MisbehavePage, NotePage, SEND_JS, SendPage, Top, file, page,
+    CSS, FramePage, HomePage, ICON, LoginPage, May, MisbehavePage, NotePage, SEND_JS, SendPage, Top, cookie, file, page,
 };
 use crate::sender::Sender;
 
 const COOKIE: &str = "ts_session";
+const CLIENT_ID: &str = "therap-services";
+const CLIENT_SECRET: &str = "this-one-is-published-too-and-for-the-demo-alone";
 
 /// What the site knows.
 #[derive(Clone, Debug)]
@@ -105,9 +109,7 @@ impl Site {
 }
 
 fn session_id(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|line| line.split("; ")).filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    cookie(headers, COOKIE)
 }
 
 /// What this site could not do.
@@ -125,12 +127,39 @@ impl IntoResponse for Broken {
     }
 }
 
-async fn home(State(site): State<Site>, headers: HeaderMap) -> Response {
+async fn home(State(site): State<Site>, headers: HeaderMap) -> Result<Response, Broken> {
     let Some(visit) = site.visit(&headers) else {
-        return Redirect::to("/login").into_response();
+        return Ok(Redirect::to("/login").into_response());
     };
-    let home = HomePage { top: Top { user: Some(visit.user.clone()) }, user: visit.user };
-    page(StatusCode::OK, &home, May::NOTHING)
+    let button = unified_login_is_on(&site.0.issuer, &visit.user.provider).await?;
+    let home = HomePage { top: Top { user: Some(visit.user.clone()) }, user: visit.user, button };
+    Ok(page(StatusCode::OK, &home, May::NOTHING))
+}
+
+/// The `[[client]]` of the seed: this product's own credentials with Therap Connect.
+pub fn client() -> Table {
+    let registered = json!({
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "client_name": "Therap Services",
+        "grant_types": ["client_credentials"],
+        "response_types": [],
+        "redirect_uris": [],
+        "scope": "unified-login.read",
+    });
+    Table::try_from(registered).unwrap_or_default()
+}
+
+/// Asks Therap Connect whether to show the button (U9).
+async fn unified_login_is_on(issuer: &str, provider_code: &str) -> anyhow::Result<bool> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let form = [("grant_type", "client_credentials"), ("scope", "unified-login.read")];
+    let asked = http.post(format!("{issuer}/oauth2/token")).basic_auth(CLIENT_ID, Some(CLIENT_SECRET)).form(&form);
+    let token: Value = asked.send().await?.error_for_status()?.json().await?;
+    let token = token["access_token"].as_str().unwrap_or_default().to_owned();
+    let asked = http.get(format!("{issuer}/unified-login/providers/{provider_code}")).bearer_auth(token);
+    let answer: Value = asked.send().await?.error_for_status()?.json().await?;
+    Ok(answer["unified_login"] == true)
 }
 
 async fn login_page(State(site): State<Site>, headers: HeaderMap) -> Response {

@@ -14,6 +14,7 @@ pub fn line(config: &Config, doors: &Doors, folder: &Folder) -> String {
         "issuer": doors.issuer,
         "therap_services": doors.therap_services,
         "foreign": doors.foreign,
+        "portal": doors.portal,
         "internal": format!("http://{}", config.internal_listen),
         "data_dir": folder.path(),
         "database": config.database.url,
@@ -36,6 +37,7 @@ Therap Connect is running. Everything here is made up, and everything stays on t
 
   Therap Connect     {}
   Therap Services    {}   (a stand-in)
+  Care Portal        {}   (an app that signs its users in with Therap Connect)
   A foreign page     {}   (registered nowhere)
   Health, metrics    http://{}/health/ready  /metrics
   Folder             {}   ({kept})
@@ -43,11 +45,13 @@ Therap Connect is running. Everything here is made up, and everything stays on t
 What to try first
   1. Open Therap Services, log in there as Amina Diallo, and press \"Therap Connect\".
   2. Open Therap Connect and sign in with Login Name amina, password Amina#2026, Provider Code SUNRISE-IL.
-  3. In Therap Services, open \"Misbehave\" and send assertions that must be refused.
+  3. Open the Care Portal, sign in with Therap Connect, and log out again, here or there.
+  4. In Therap Services, open \"Misbehave\" and send assertions that must be refused.
 
 ",
         doors.issuer,
         doors.therap_services,
+        doors.portal,
         doors.foreign,
         config.internal_listen,
         folder.path().display(),

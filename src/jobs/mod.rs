@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::handoff::{settle, trust};
+use crate::oidc::token::GRACE;
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -47,6 +48,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             continue;
         }
         report("sweep", sweep(&app).await);
+        report("forgetting of answers", forget_answers(&app).await);
         if round % PURGE_EVERY == 0 {
             report("purge", purge(&app).await);
             report("count of single use", count_single_use(&app).await);
@@ -76,6 +78,18 @@ pub async fn sweep(app: &App) -> Result<(), store::Error> {
             ended,
             "the sweep settled {expired} handoffs and ended {ended} sessions that nobody was given"
         );
+    }
+    Ok(())
+}
+
+/// Forgets the answers to refreshes that are kept for a retry, once nobody can retry any more (G14).
+///
+/// # Errors
+/// When the database fails; the next sweep tries again.
+pub async fn forget_answers(app: &App) -> Result<(), store::Error> {
+    let (db, before) = (&app.db, app.clock.now().before(GRACE));
+    if store::families::has_old_answers(&mut db.read().await?, before).await? {
+        in_transaction!(db, app.patient_deadline(), [], |tx| store::families::forget_answers(tx, before).await)?;
     }
     Ok(())
 }

@@ -161,6 +161,16 @@ pub async fn revoke_of_client(
         .map(|d| d.rows_affected()))?)
 }
 
+/// Whether an answer is kept that is too old to be given again.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn has_old_answers(conn: &mut Conn, before: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "SELECT id FROM families WHERE sealed_answer IS NOT NULL AND rotated_at <= $1 LIMIT 1";
+    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(before.0).fetch_optional(c).await)?;
+    Ok(row.is_some())
+}
+
 /// Forgets the sealed answers that are too old to be given again.
 ///
 /// # Errors

@@ -54,6 +54,21 @@ const ALWAYS: &[Invariant] = &[
          AND s.user_epoch = u.epoch AND s.method = 'password' AND u.temporary_until IS NOT NULL",
     ),
     (
+        "nobody who is locked by an administrator or deactivated has a token family born since",
+        "SELECT COUNT(*) FROM families f JOIN users u ON u.id = f.user_id JOIN providers p ON p.id = f.provider_id \
+         WHERE f.revoked_at IS NULL AND f.user_epoch = u.epoch AND f.provider_epoch = p.epoch \
+         AND (u.admin_locked OR NOT u.active OR NOT p.active)",
+    ),
+    (
+        "each token family came of a code that is spent, or was spent too long ago to be remembered",
+        "SELECT COUNT(*) FROM families f JOIN codes k ON k.family_id = f.id WHERE k.redeemed_at IS NULL \
+         OR k.client <> f.client OR k.user_id <> f.user_id",
+    ),
+    (
+        "each access token is of its family's client",
+        "SELECT COUNT(*) FROM access_tokens a JOIN families f ON f.id = a.family_id WHERE a.client <> f.client",
+    ),
+    (
         "no handoff opened a session of the operator realm",
         "SELECT COUNT(*) FROM sessions s JOIN providers p ON p.id = s.provider_id \
          WHERE s.method = 'handoff' AND p.kind = 'operator'",

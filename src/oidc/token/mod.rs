@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+pub use refresh::GRACE;
 pub(super) use refresh::read as refresh_parts;
 
 use super::authenticated;

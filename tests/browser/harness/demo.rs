@@ -22,6 +22,7 @@ struct Place {
     issuer: String,
     therap_services: String,
     foreign: String,
+    portal: String,
     config: String,
 }
 
@@ -31,7 +32,7 @@ impl Demo {
         let folder = tempfile::Builder::new().prefix("browser-demo.").tempdir().unwrap();
         let site: &[&str] = if arguments.contains(&"--site") { &[] } else { &["--site", "production"] };
         let mut child = Command::new(program)
-            .args(["--port", "0", "--therap-port", "0", "--fast", "--output", "json"])
+            .args(["--port", "0", "--therap-port", "0", "--portal-port", "0", "--fast", "--output", "json"])
             .args(site)
             .args(arguments)
             .env("TMPDIR", folder.path())
@@ -61,6 +62,11 @@ impl Demo {
     /// An address of the stand-in for Therap Services.
     pub fn therap(&self, path: &str) -> String {
         format!("{}{path}", self.place.therap_services)
+    }
+
+    /// The relying party.
+    pub fn portal(&self) -> &str {
+        &self.place.portal
     }
 
     /// The page that nobody registered.
