@@ -11,11 +11,14 @@
     missing_docs
 )]
 
+#[path = "../house.rs"]
+mod house;
 mod raw;
 mod server;
 
 use std::time::{Duration, Instant};
 
+use house::micros;
 use server::Server;
 
 /// How long each load lasts.
@@ -36,7 +39,7 @@ async fn main() {
     for (name, each) in raw::verify() {
         println!("  verify {name:<26} {:>10.1} µs", micros(each));
     }
-    for engine in server::engines() {
+    for engine in house::engines() {
         let server = Server::start(&engine).await;
         println!("\n{}: idle memory {:.1} MiB", engine.name, server.memory_mib());
         let logins = load(&server, LOGIN_CLIENTS, Load::Login).await;
@@ -64,10 +67,6 @@ async fn main() {
         }
         println!("  after the load: memory {:.1} MiB", server.memory_mib());
     }
-}
-
-fn micros(span: Duration) -> f64 {
-    span.as_secs_f64() * 1e6
 }
 
 #[derive(Clone, Copy)]

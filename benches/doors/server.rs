@@ -1,8 +1,5 @@
-//! The real binary as a child process, seeded, and what one client does with it.
+//! The service with its users and a sender, and what one client does with it.
 
-use std::fs;
-use std::io::Write as _;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,28 +17,13 @@ use reqwest::{Client, Response, StatusCode};
 use zeroize::Zeroizing;
 
 use crate::Load;
+use crate::house::{Engine, House};
 
 const USERS: usize = 500;
 const PASSWORD: &str = "Correct-Horse-9";
 const SENDER: &str = "https://secure.example.net";
 pub const REFUSALS: [&str; 5] =
     ["wrong password", "unknown user", "unknown provider", "deactivated user", "inactive provider"];
-
-/// Where the service keeps its truth.
-pub struct Engine {
-    pub name: &'static str,
-    postgres: Option<String>,
-}
-
-/// SQLite always; PostgreSQL where `CONNECT_IDP_TEST_POSTGRES` names one.
-pub fn engines() -> Vec<Engine> {
-    let mut engines = vec![Engine { name: "SQLite", postgres: None }];
-    match std::env::var("CONNECT_IDP_TEST_POSTGRES") {
-        Ok(url) => engines.push(Engine { name: "PostgreSQL", postgres: Some(url) }),
-        Err(_) => println!("\nPostgreSQL is left out: set CONNECT_IDP_TEST_POSTGRES to the address of one"),
-    }
-    engines
-}
 
 /// Signs assertions as a sender does.
 pub struct Signer {
@@ -95,11 +77,10 @@ impl Signer {
     }
 }
 
-/// The running service. Dropped, it is stopped.
+/// The running service, and a sender that it trusts.
 pub struct Server {
+    house: House,
     handle: Handle,
-    child: Child,
-    _folder: tempfile::TempDir,
 }
 
 /// What clients share.
@@ -115,47 +96,10 @@ struct Shared {
 
 impl Server {
     pub async fn start(engine: &Engine) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (port, internal) = (free_port(), free_port());
-        let issuer = format!("http://localhost:{port}");
         let signer = Signer::new("ES256");
-        let database = match &engine.postgres {
-            None => format!("sqlite://{}/connect.db", folder.path().display()),
-            Some(url) => create_database(url),
-        };
-        let configuration = format!(
-            "issuer = \"{issuer}\"\nlisten = \"127.0.0.1:{port}\"\ninternal_listen = \"127.0.0.1:{internal}\"\n\
-             [database]\nurl = \"{database}\"\n[keys]\ndir = \"{}/keys\"\n[throttle]\nenabled = false\n[log]\nlevel = \"error\"\n",
-            folder.path().display()
-        );
-        let config = folder.path().join("connect.toml");
-        fs::write(&config, configuration).unwrap();
-        let seed_file = folder.path().join("seed.toml");
-        fs::write(&seed_file, seed(&signer).await).unwrap();
-        let command = |verb: &[&str]| {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_connect-idp"));
-            command.arg("--config").arg(&config).args(verb).stdout(Stdio::null());
-            command
-        };
-        if engine.postgres.is_some() {
-            assert!(command(&["key", "init"]).status().unwrap().success());
-            assert!(command(&["migrate"]).status().unwrap().success());
-        }
-        assert!(command(&["apply", seed_file.to_str().unwrap()]).status().unwrap().success());
-        let child = command(&["serve"]).spawn().unwrap();
-        let client = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
-        let ready = format!("http://127.0.0.1:{internal}/health/ready");
-        let mut answers = false;
-        for _ in 0..200 {
-            answers = client.get(&ready).send().await.is_ok_and(|r| r.status() == StatusCode::OK);
-            if answers {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert!(answers, "the service did not become ready");
-        let handle = Handle(Arc::new(Shared { issuer, client, signer, next: AtomicUsize::new(0) }));
-        Self { handle, child, _folder: folder }
+        let house = House::start(engine, &seed(&signer).await, "").await;
+        let (issuer, client) = (house.issuer.clone(), house.client.clone());
+        Self { house, handle: Handle(Arc::new(Shared { issuer, client, signer, next: AtomicUsize::new(0) })) }
     }
 
     pub fn handle(&self) -> Handle {
@@ -168,18 +112,12 @@ impl Server {
 
     /// User and system time of the process so far.
     pub fn cpu(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<u64> =
-            stat.rsplit_once(')').unwrap().1.split_whitespace().skip(11).take(2).map(|f| f.parse().unwrap()).collect();
-        // Linux counts in hundredths of a second, whatever the machine.
-        Duration::from_millis((fields[0] + fields[1]) * 10)
+        self.house.cpu()
     }
 
     /// Resident memory.
     pub fn memory_mib(&self) -> f64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+        self.house.memory_mib()
     }
 
     pub async fn refused(&self, kind: usize, round: usize) {
@@ -192,13 +130,6 @@ impl Server {
         };
         let answer = self.handle.log_in(provider, &name, password).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -248,19 +179,6 @@ fn location(response: &Response) -> &str {
 
 fn cookie(response: &Response) -> String {
     response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
-}
-
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// A database of its own on the given server, by PostgreSQL's own client.
-fn create_database(url: &str) -> String {
-    let name = format!("connect_idp_bench_{}", std::process::id());
-    let mut psql = Command::new("psql").arg(url).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    writeln!(psql.stdin.take().unwrap(), "DROP DATABASE IF EXISTS {name};\nCREATE DATABASE {name};").unwrap();
-    assert!(psql.wait().unwrap().success());
-    format!("{}/{name}", url.rsplit_once('/').unwrap().0)
 }
 
 async fn seed(signer: &Signer) -> String {

@@ -165,10 +165,8 @@ mod tests {
     const NOBODY: Present<'static> = Present { session: None, consented: None, interaction: None };
 
     fn refused(decision: &Decision) -> &'static str {
-        match decision {
-            Decision::Refuse(code, _) => code,
-            other => panic!("not refused: {other:?}"),
-        }
+        let Decision::Refuse(code, _) = decision else { panic!("not refused: {decision:?}") };
+        code
     }
 
     /// OpenID Connect Core §3.1.2.6: with prompt=none no page is ever shown.
