@@ -65,6 +65,18 @@ pub enum Kind {
     IssuerDisabled,
     /// A trusted issuer was switched on again.
     IssuerEnabled,
+    /// A client came to be.
+    ClientCreated,
+    /// A client's metadata were changed.
+    ClientChanged,
+    /// A client has a new secret.
+    ClientSecretRotated,
+    /// A client was switched off.
+    ClientDisabled,
+    /// A client was switched on again.
+    ClientEnabled,
+    /// A client is no more.
+    ClientDeleted,
 }
 words!(Kind {
     SignIn = "sign_in",
@@ -90,6 +102,12 @@ words!(Kind {
     IssuerChanged = "issuer_changed",
     IssuerDisabled = "issuer_disabled",
     IssuerEnabled = "issuer_enabled",
+    ClientCreated = "client_created",
+    ClientChanged = "client_changed",
+    ClientSecretRotated = "client_secret_rotated",
+    ClientDisabled = "client_disabled",
+    ClientEnabled = "client_enabled",
+    ClientDeleted = "client_deleted",
 });
 
 impl Kind {
@@ -120,6 +138,12 @@ impl Kind {
             Self::IssuerChanged => "Trusted issuer changed",
             Self::IssuerDisabled => "Trusted issuer switched off",
             Self::IssuerEnabled => "Trusted issuer switched on",
+            Self::ClientCreated => "Client created",
+            Self::ClientChanged => "Client changed",
+            Self::ClientSecretRotated => "Client secret replaced",
+            Self::ClientDisabled => "Client switched off",
+            Self::ClientEnabled => "Client switched on",
+            Self::ClientDeleted => "Client deleted",
         }
     }
 }

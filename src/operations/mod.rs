@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod check_password;
+pub mod clients;
 pub mod issuers;
 pub mod open_session;
 pub mod providers;
