@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,9 +11,11 @@ use anyhow::{Context as _, bail, ensure};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
-use url::{Host, Url};
+use url::Url;
 
 use crate::crypto::password::{Cost, PoolLimits};
+use crate::model::address::is_loopback;
+use crate::model::client_rules::Rules;
 
 const ENV_PREFIX: &str = "CONNECT_IDP__";
 
@@ -516,6 +518,12 @@ impl Config {
         self.may_weaken()
     }
 
+    /// What clients' metadata are judged by.
+    #[must_use]
+    pub fn client_rules(&self) -> Rules {
+        Rules { loopback_http: self.allows_loopback_http(), test_keys: self.may_weaken() }
+    }
+
     /// Whether our issuer's host is a loopback one.
     #[must_use]
     pub fn on_loopback(&self) -> bool {
@@ -549,17 +557,6 @@ impl Config {
         let automatic = cores.min(usize::try_from(by_memory).unwrap_or(cores)).max(1);
         let threads = if self.password.threads == 0 { automatic } else { self.password.threads };
         PoolLimits { threads, queue: self.password.queue, patience: Duration::from_millis(self.password.patience_ms) }
-    }
-}
-
-/// Whether a URL's host is this machine by name or address.
-#[must_use]
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
-        None => false,
     }
 }
 

@@ -1,5 +1,5 @@
-//! `apply`: makes providers, users and trusted issuers as a seed file says, all of it or nothing. Twice is the same as
-//! once: defaults, passwords and locks count at creation only, and an absent key changes nothing.
+//! `apply`: makes providers, users, clients and trusted issuers as a seed file says, all of it or nothing. Twice is the
+//! same as once: defaults, passwords and locks count at creation only, and an absent key changes nothing.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,16 +9,17 @@ use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::seed::{Locked, Password, Seed, SeedIssuer, SeedProvider, SeedUser, Tie};
+use super::seed::{Locked, Password, Seed, SeedClient, SeedIssuer, SeedProvider, SeedUser, Tie};
 use super::{Console, act, read_file};
 use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::crypto::secret::Secret;
+use crate::model::client::Client;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::{Provider, UnifiedLogin};
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::operations::act::{Act, Changed, Switched, Unfit};
-use crate::operations::{issuers, providers, users};
+use crate::operations::{clients, issuers, providers, users};
 use crate::store::issuers::Tied;
 use crate::store::users::NewUser;
 use crate::store::{self, Error, Tx, in_transaction};
@@ -28,7 +29,8 @@ use crate::time::Deadline;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: connect-idp apply seed.toml --dry-run\n\n\
                         Prints a line for what is new (+) or changed (~). Nothing is ever removed; an absent key changes \
-                        nothing; password, temporary and locked count when a user is made and never again.")]
+                        nothing; password, temporary and locked count when a user is made and never again. A client_secret that is new \
+                        in the file replaces those before it at once.")]
 pub(super) struct Args {
     /// The TOML file.
     file: PathBuf,
@@ -173,6 +175,9 @@ impl Applying<'_> {
         for issuer in &seed.issuers {
             self.issuer(issuer).await?;
         }
+        for client in &seed.clients {
+            self.client(client).await?;
+        }
         let trusted = store::issuers::list(self.tx).await?;
         let mut provider: Option<Provider> = None;
         for (user, hash) in seed.users.iter().zip(hashes) {
@@ -264,6 +269,76 @@ impl Applying<'_> {
         issuers::add(self.tx, self.act, &issuers::draw(self.act, &seed.issuer, &seed.draft)).await?;
         self.made(&what);
         Ok(())
+    }
+
+    async fn client(&mut self, seed: &SeedClient) -> Result<(), Stop> {
+        let what = format!("client {}", seed.client_id);
+        let unfit = |unfit: Unfit| refuse(&seed.place, unfit.key, unfit.why);
+        let no_secret = || {
+            let why = "stands there, but token_endpoint_auth_method is one without a secret: take one of the two out";
+            refuse(&seed.place, "client_secret", why)
+        };
+        let Some(held) = store::clients::hold(self.tx, &seed.client_id).await? else {
+            let metadata = seed.metadata.new_metadata(self.act.app.config.client_rules()).map_err(unfit)?;
+            let needs_secret = metadata.token_endpoint_auth_method.has_secret();
+            if seed.secret.is_some() && !needs_secret {
+                return Err(no_secret());
+            }
+            let drawn = clients::draw(self.act, &seed.client_id, metadata, seed.enabled.unwrap_or(true));
+            let hash = seed.secret.as_ref().map(|s| clients::hash_secret(&self.act.app, &seed.client_id, &s.0));
+            clients::add(self.tx, self.act, &drawn, hash.as_deref()).await?;
+            let missing = needs_secret && hash.is_none();
+            let hint = if missing { " (no secret: `client rotate-secret` gives one)" } else { "" };
+            self.made(&format!("{what}{hint}"));
+            return Ok(());
+        };
+        let mut keys = match clients::change(self.tx, self.act, &held, &seed.metadata).await? {
+            clients::Changed::Keys(keys) => keys,
+            clients::Changed::Unfit(why) => return Err(unfit(why)),
+            clients::Changed::NotFound => return Err(Error::Damaged(what).into()),
+        };
+        if let Some(secret) = &seed.secret {
+            // Read again: the method may have changed just now.
+            let Some(held) = store::clients::hold(self.tx, &seed.client_id).await? else {
+                return Err(Error::Damaged(what).into());
+            };
+            match self.client_secret(&held, &secret.0).await? {
+                Secrets::Same => {}
+                Secrets::Replaced => keys.push("client_secret"),
+                Secrets::Ended => with(self.report, |report| {
+                    let why = "client_secret is one that was replaced: write the new one, or take the key out";
+                    report.lines.push(format!("! {what}: {why}"));
+                }),
+                Secrets::NotNeeded => return Err(no_secret()),
+            }
+        }
+        if let Some(enabled) = seed.enabled
+            && clients::switch_enabled(self.tx, self.act, &held, enabled).await? == Switched::Done
+        {
+            keys.push("enabled");
+        }
+        self.changed(&what, &keys);
+        Ok(())
+    }
+
+    /// Lets the file's secret be the client's only one, if it is new. One that was replaced since stays dead.
+    async fn client_secret(&mut self, held: &Client, secret: &str) -> Result<Secrets, Stop> {
+        let hash = clients::hash_secret(&self.act.app, &held.client_id, secret);
+        let known = store::clients::secrets(self.tx, &held.id).await?;
+        if !held.metadata.token_endpoint_auth_method.has_secret() {
+            return Ok(Secrets::NotNeeded);
+        }
+        let same: Vec<_> = known.iter().filter(|known| known.hash == hash).collect();
+        if same.iter().any(|known| known.expires_at.is_none_or(|at| at > self.act.now.0)) {
+            return Ok(Secrets::Same);
+        }
+        if !same.is_empty() {
+            return Ok(Secrets::Ended);
+        }
+        match clients::replace_secret(self.tx, self.act, held, secret, Duration::ZERO).await? {
+            clients::Rotated::Done { .. } => Ok(Secrets::Replaced),
+            clients::Rotated::NoSecret | clients::Rotated::NotFound => Ok(Secrets::NotNeeded),
+        }
     }
 
     async fn user(
@@ -360,6 +435,18 @@ impl Applying<'_> {
             }
         }
     }
+}
+
+/// What became of a client's secret in the file.
+enum Secrets {
+    /// It works already.
+    Same,
+    /// It is the client's only one now.
+    Replaced,
+    /// It worked once and was replaced.
+    Ended,
+    /// The client's method has none.
+    NotNeeded,
 }
 
 fn issuer_of<'a>(tie: &Tie, trusted: &'a [TrustedIssuer]) -> Result<&'a TrustedIssuer, &'static str> {

@@ -60,7 +60,7 @@ enum Verb {
     #[command(after_help = "Example: connect-idp migrate\n\n\
                             On SQLite it also makes the file, the keys folder and the key-encryption key.")]
     Migrate,
-    /// Make providers, users and trusted issuers as a TOML file says.
+    /// Make providers, users, clients and trusted issuers as a TOML file says.
     Apply(apply::Args),
     /// Providers: the agencies.
     #[command(subcommand, after_help = "Example: connect-idp provider list")]

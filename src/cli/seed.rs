@@ -14,16 +14,19 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 use crate::crypto::secret::digest;
 use crate::model::claims::Claims;
+use crate::model::client_draft::Draft as Metadata;
+use crate::model::client_rules::check_client_id;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::operations::act::Unfit;
-use crate::operations::{issuers, providers, users};
+use crate::operations::{clients, issuers, providers, users};
 
 /// A seed file whose every value is judged.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seed {
     pub(super) providers: Vec<SeedProvider>,
     pub(super) issuers: Vec<SeedIssuer>,
+    pub(super) clients: Vec<SeedClient>,
     pub(super) users: Vec<SeedUser>,
 }
 
@@ -43,6 +46,26 @@ pub(super) struct SeedIssuer {
     pub(super) place: String,
     pub(super) issuer: String,
     pub(super) draft: issuers::Draft,
+}
+
+/// `[[client]]`
+#[derive(Clone, Debug)]
+pub(super) struct SeedClient {
+    pub(super) place: String,
+    pub(super) client_id: String,
+    pub(super) metadata: Metadata,
+    pub(super) secret: Option<Typed>,
+    pub(super) enabled: Option<bool>,
+}
+
+/// A secret that stands in the file.
+#[derive(Clone)]
+pub(super) struct Typed(pub(super) Zeroizing<String>);
+
+impl std::fmt::Debug for Typed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Typed(…)")
+    }
 }
 
 /// `[[user]]`
@@ -140,6 +163,15 @@ struct RawIssuer {
     acr: Option<BTreeMap<String, String>>,
 }
 
+#[derive(Deserialize)]
+struct RawClient {
+    client_id: String,
+    client_secret: Option<String>,
+    enabled: Option<bool>,
+    #[serde(flatten)]
+    metadata: serde_json::Map<String, serde_json::Value>,
+}
+
 impl Seed {
     /// Reads and judges a seed file.
     ///
@@ -150,11 +182,6 @@ impl Seed {
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             anyhow::anyhow!("it is not TOML, line {line}: {}", error.message())
         })?;
-        if file.contains_key("client") {
-            bail!(
-                "client number 1: clients come with the OpenID Provider of a later version: take the [[client]] tables out"
-            );
-        }
         let providers =
             tables(&mut file, "provider", |table| label(table, &["code"]), |place, raw| provider(place, raw, config))?;
         let issuers = tables(
@@ -163,18 +190,21 @@ impl Seed {
             |table| label(table, &["issuer"]),
             |place, raw| issuer(place, raw, config),
         )?;
+        let clients =
+            tables(&mut file, "client", |table| label(table, &["client_id"]), |place, raw| client(place, raw, config))?;
         let users = tables(&mut file, "user", |table| label(table, &["provider", "login_name"]), user)?;
         if let Some(other) = file.keys().next() {
-            bail!("{other}: there is no such table: use [[provider]], [[user]] and [[trusted_issuer]]");
+            bail!("{other}: there is no such table: use [[provider]], [[user]], [[client]] and [[trusted_issuer]]");
         }
         once(providers.iter().map(|p| (p.code.folded(), p.place.as_str())))?;
         once(issuers.iter().map(|i| (i.issuer.clone(), i.place.as_str())))?;
+        once(clients.iter().map(|c| (c.client_id.clone(), c.place.as_str())))?;
         once(
             users
                 .iter()
                 .map(|u| (digest(format!("{}\0{}", u.provider.as_str(), u.login_name.key())), u.place.as_str())),
         )?;
-        Ok(Self { providers, issuers, users })
+        Ok(Self { providers, issuers, clients, users })
     }
 }
 
@@ -265,6 +295,20 @@ fn issuer(place: String, raw: RawIssuer, config: &Config) -> anyhow::Result<Seed
     Ok(SeedIssuer { place, issuer: raw.issuer, draft })
 }
 
+fn client(place: String, raw: RawClient, config: &Config) -> anyhow::Result<SeedClient> {
+    check_client_id(&raw.client_id)?;
+    if let Some(secret) = &raw.client_secret {
+        clients::check_secret(secret, config)?;
+    }
+    Ok(SeedClient {
+        place,
+        client_id: raw.client_id,
+        metadata: Metadata::parse(raw.metadata).map_err(anyhow::Error::msg)?,
+        secret: raw.client_secret.map(|secret| Typed(Zeroizing::new(secret))),
+        enabled: raw.enabled,
+    })
+}
+
 fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
     if let Some(name) = &raw.name {
         users::check_name(name)?;
@@ -346,7 +390,28 @@ mod tests {
             "[[trusted_issuer]]\nissuer = \"https://a\"\norigins = [\"https://a/\"]",
             "trusted issuer number 1 (https://a): origins",
         );
-        refused("[[client]]\nclient_id = \"x\"", "clients come with the OpenID Provider");
+    }
+
+    #[test]
+    fn each_value_of_a_client_is_judged() {
+        let refused_client =
+            |rest: &str, words: &str| refused(&format!("[[client]]\nclient_id = \"portal\"\n{rest}"), words);
+        refused("[[client]]\nclient_name = \"x\"", "client number 1: missing field `client_id`");
+        refused("[[client]]\nclient_id = \"a/b\"", "client number 1 (a/b): client_id: must be 1 to 255");
+        refused_client(
+            "redirect_uri = \"x\"",
+            "client number 1 (portal): redirect_uri: there is no such key: use client_name",
+        );
+        refused_client("redirect_uris = \"x\"", "client number 1 (portal): redirect_uris: invalid type");
+        refused_client("grant_types = [\"password\"]", "(portal): grant_types: \"password\" is none of");
+        refused_client("id_token_signed_response_alg = \"none\"", "id_token_signed_response_alg: must be RS256");
+        refused_client("client_secret = \"short\"", "client_secret: must be 8 to 255");
+        refused_client("client_secret = 5", "(portal): client_secret: invalid type");
+        refused_client("enabled = \"yes\"", "(portal): enabled: invalid type");
+        refused_client("jwks = \"{\"", "(portal): jwks: it is not a JSON object");
+        refused_client("[[client]]\nclient_id = \"portal\"", "client number 2 (portal): it stands in the file already");
+        let seed = parse("[[client]]\nclient_id = \"portal\"\nclient_secret = \"a-good-secret\"").unwrap();
+        assert!(!format!("{seed:?}").contains("a-good-secret"));
     }
 
     #[test]

@@ -232,6 +232,67 @@ fn ties_are_unique_both_ways() {
     assert!(place.run("issuer untie --issuer https://secure.example.net").done().out.starts_with("2 users"));
 }
 
+const CLIENT: &str = r#"
+[[client]]
+client_id = "portal"
+client_secret = "portal-secret"
+client_name = "Care Portal"
+redirect_uris = ["https://portal.example.org/callback"]
+grant_types = ["authorization_code", "refresh_token"]
+token_endpoint_auth_method = "client_secret_basic"
+scope = "openid profile email provider offline_access"
+first_party = true
+[[client]]
+client_id = "therap-services"
+token_endpoint_auth_method = "private_key_jwt"
+jwks = '{"keys":[{"kty":"EC","crv":"P-256","x":"QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU","y":"I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]}'
+grant_types = ["client_credentials"]
+scope = "unified-login.read"
+enabled = false
+"#;
+
+#[test]
+fn clients_of_a_seed_are_made_once_and_changed_where_it_says() {
+    let place = Place::new();
+    assert_eq!(place.apply(CLIENT).done().out, "+ client portal\n+ client therap-services\n");
+    assert_eq!(place.kinds(), ["client_created", "client_created"]);
+    assert_eq!(place.apply(CLIENT).done().out, "= nothing changed\n");
+    assert_eq!(place.apply("[[client]]\nclient_id = \"portal\"\n").done().out, "= nothing changed\n");
+    let changed = "[[client]]\nclient_id = \"portal\"\nclient_name = \"Portal\"\nclient_secret = \"another-secret\"\n\
+                   [[client]]\nclient_id = \"therap-services\"\nenabled = true\n";
+    assert_eq!(
+        place.apply(changed).done().out,
+        "~ client portal: client_name, client_secret\n~ client therap-services: enabled\n"
+    );
+    assert_eq!(place.added(2), ["client_changed", "client_secret_rotated", "client_enabled"]);
+    assert_eq!(place.apply(changed).done().out, "= nothing changed\n");
+    // What was replaced does not come back by an old file.
+    let old = place.apply("[[client]]\nclient_id = \"portal\"\nclient_secret = \"portal-secret\"\n").done().out;
+    assert!(old.starts_with("! client portal: client_secret is one that was replaced"), "{old}");
+    assert_eq!(place.added(5).len(), 0);
+    let bare = "[[client]]\nclient_id = \"x\"\nredirect_uris = [\"https://x.example/\"]\n";
+    assert!(place.apply(bare).done().out.contains("+ client x (no secret: `client rotate-secret` gives one)"));
+}
+
+#[test]
+fn clients_that_cannot_be_are_refused_with_the_key() {
+    let place = Place::with_seed(CLIENT);
+    for (rest, words) in [
+        ("client_id = \"new\"", "client number 1 (new): redirect_uris: is empty"),
+        ("client_id = \"portal\"\nredirect_uris = []", "client number 1 (portal): redirect_uris: is empty"),
+        ("client_id = \"portal\"\njwks_uri = \"http://a.example/\"", "jwks_uri: holds \"http://a.example/\""),
+        (
+            "client_id = \"portal\"\ntoken_endpoint_auth_method = \"none\"\nclient_secret = \"long-enough\"",
+            "client_secret: stands there",
+        ),
+        ("client_id = \"therap-services\"\nclient_secret = \"long-enough\"", "client_secret: stands there"),
+        ("client_id = \"therap-services\"\nscope = \"nap\"", "scope: holds \"nap\", which is no scope here"),
+    ] {
+        place.apply(&format!("[[client]]\n{rest}\n")).refused(words);
+    }
+    assert_eq!(place.kinds().len(), 2);
+}
+
 #[test]
 fn each_act_is_one_record_and_nothing_new_is_none() {
     let place = Place::with_seed(SEED);

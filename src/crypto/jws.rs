@@ -210,38 +210,47 @@ impl VerifyingKeys {
 }
 
 fn verifying_key(members: &Map<String, Value>) -> Result<VerifyingKey, String> {
-    const PRIVATE: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
-    if let Some(name) = PRIVATE.iter().find(|name| members.contains_key(**name)) {
+    if let Some(name) = private_member(members) {
         return Err(format!("has the private member \"{name}\": give the public key alone"));
     }
+    match algorithms(members)? {
+        [algorithm] => build(members, *algorithm),
+        _ => Err("is an RSA key and needs an \"alg\" (PS256 or RS256)".into()),
+    }
+}
+
+/// The first member that belongs to a private or symmetric key alone.
+pub(super) fn private_member(members: &Map<String, Value>) -> Option<&'static str> {
+    ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].into_iter().find(|name| members.contains_key(*name))
+}
+
+/// Which algorithms a public key may verify: one, or both of RSA's when it names none.
+pub(super) fn algorithms(members: &Map<String, Value>) -> Result<&'static [Algorithm], String> {
     let text = |name: &str| members.get(name).and_then(Value::as_str);
     if text("use").is_some_and(|u| u != "sig") {
         return Err("is not for signatures (\"use\" is not \"sig\")".into());
     }
-    let by_kind = match (text("kty"), text("crv")) {
-        (Some("EC"), Some("P-256")) => Some(Algorithm::Es256),
-        (Some("OKP"), Some("Ed25519")) => Some(Algorithm::EdDsa),
-        (Some("RSA"), _) => None,
+    let fitting: &'static [Algorithm] = match (text("kty"), text("crv")) {
+        (Some("EC"), Some("P-256")) => &[Algorithm::Es256],
+        (Some("OKP"), Some("Ed25519")) => &[Algorithm::EdDsa],
+        (Some("RSA"), _) => &[Algorithm::Ps256, Algorithm::Rs256],
         (kty, crv) => {
             let named = [kty, crv].into_iter().flatten().collect::<Vec<_>>().join(" ");
             return Err(format!("is of a kind not accepted ({named}): use EC P-256, RSA or OKP Ed25519"));
         }
     };
-    let named = match members.get("alg") {
-        None => None,
-        Some(alg) => match alg.as_str().and_then(|alg| alg.parse::<Algorithm>().ok()) {
-            Some(algorithm) => Some(algorithm),
-            None => return Err("has an \"alg\" that is not ES256, PS256, RS256 or EdDSA".into()),
-        },
+    let Some(alg) = members.get("alg") else {
+        return Ok(fitting);
     };
-    let algorithm = match (by_kind, named) {
-        (Some(kind), Some(named)) if kind != named => return Err("has an \"alg\" that does not fit its \"kty\"".into()),
-        (None, Some(Algorithm::Es256 | Algorithm::EdDsa)) => {
-            return Err("has an \"alg\" that does not fit its \"kty\"".into());
-        }
-        (None, None) => return Err("is an RSA key and needs an \"alg\" (PS256 or RS256)".into()),
-        (Some(algorithm), _) | (None, Some(algorithm)) => algorithm,
+    let Some(named) = alg.as_str().and_then(|alg| alg.parse::<Algorithm>().ok()) else {
+        return Err("has an \"alg\" that is not ES256, PS256, RS256 or EdDSA".into());
     };
+    let position = fitting.iter().position(|algorithm| *algorithm == named);
+    position.map(|at| &fitting[at..=at]).ok_or_else(|| "has an \"alg\" that does not fit its \"kty\"".into())
+}
+
+/// Parses a public key for one algorithm.
+pub(super) fn build(members: &Map<String, Value>, algorithm: Algorithm) -> Result<VerifyingKey, String> {
     // `key_ops` and certificate members say nothing that this reader asks for, and josekit would refuse some spellings.
     let mut jwk = members.clone();
     for name in ["key_ops", "x5c", "x5u", "x5t", "x5t#S256"] {

@@ -69,6 +69,18 @@ pub enum Kind {
     ConsentGiven,
     /// A user took that back.
     ConsentWithdrawn,
+    /// A client came to be.
+    ClientCreated,
+    /// A client's metadata were changed.
+    ClientChanged,
+    /// A client has a new secret.
+    ClientSecretRotated,
+    /// A client was switched off.
+    ClientDisabled,
+    /// A client was switched on again.
+    ClientEnabled,
+    /// A client is no more.
+    ClientDeleted,
 }
 words!(Kind {
     SignIn = "sign_in",
@@ -96,6 +108,12 @@ words!(Kind {
     IssuerEnabled = "issuer_enabled",
     ConsentGiven = "consent_given",
     ConsentWithdrawn = "consent_withdrawn",
+    ClientCreated = "client_created",
+    ClientChanged = "client_changed",
+    ClientSecretRotated = "client_secret_rotated",
+    ClientDisabled = "client_disabled",
+    ClientEnabled = "client_enabled",
+    ClientDeleted = "client_deleted",
 });
 
 impl Kind {
@@ -128,6 +146,12 @@ impl Kind {
             Self::IssuerEnabled => "Trusted issuer switched on",
             Self::ConsentGiven => "Access allowed to an app",
             Self::ConsentWithdrawn => "Access of an app withdrawn",
+            Self::ClientCreated => "Client created",
+            Self::ClientChanged => "Client changed",
+            Self::ClientSecretRotated => "Client secret replaced",
+            Self::ClientDisabled => "Client switched off",
+            Self::ClientEnabled => "Client switched on",
+            Self::ClientDeleted => "Client deleted",
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What things are: types that parse, and the rules that need nothing but them. No I/O.
 
+pub mod address;
 pub mod authorization;
 pub mod claims;
 pub mod client;
+pub mod client_draft;
+pub mod client_rules;
 pub mod event;
 pub mod issuer;
 pub mod login_name;
@@ -11,6 +14,7 @@ pub mod provider;
 pub mod scope;
 pub mod session;
 pub mod text;
+pub mod unfit;
 pub mod user;
 
 /// Gives an enum its stored words: `as_str`, `Display` and `FromStr` from one list.

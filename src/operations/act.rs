@@ -1,12 +1,11 @@
 //! An administrative act: who does it, when, and until when it is worth doing. Pages and commands make one and hand it
 //! to the operation; the operation writes its record from it.
 
-use std::fmt;
-
 use super::Actor;
 use crate::app::App;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::provider::Provider;
+pub use crate::model::unfit::Unfit;
 use crate::time::{Deadline, Timestamp};
 
 /// One act. Cheap to clone.
@@ -38,30 +37,6 @@ impl Act {
         event
     }
 }
-
-/// A value that is not accepted: which key, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfit {
-    /// The key, as seed files spell it.
-    pub key: &'static str,
-    /// One sentence, or the end of one that begins with the key.
-    pub why: String,
-}
-
-impl Unfit {
-    /// Says why a key's value is not accepted.
-    pub fn new(key: &'static str, why: impl Into<String>) -> Self {
-        Self { key, why: why.into() }
-    }
-}
-
-impl fmt::Display for Unfit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.key, self.why)
-    }
-}
-
-impl std::error::Error for Unfit {}
 
 /// What became of switching something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

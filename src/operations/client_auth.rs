@@ -9,6 +9,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
 use super::client_keys;
+use super::clients::hash_secret;
 use crate::app::App;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::secret::digest;
@@ -104,7 +105,7 @@ pub async fn authenticate(
     match (&offer.proof, wanted) {
         (Proof::Basic(secret), AuthMethod::Basic) | (Proof::Post(secret), AuthMethod::Post) => {
             let hashes = store::clients::secret_hashes(&mut conn, &client.id, now).await?;
-            let given = secret_hash(app, &client.client_id, secret);
+            let given = hash_secret(app, &client.client_id, secret);
             let right =
                 hashes.iter().fold(false, |right, hash| right | bool::from(hash.as_bytes().ct_eq(given.as_bytes())));
             right.then_some(client).ok_or_else(|| refused("client_secret is not right"))
@@ -120,12 +121,6 @@ pub async fn authenticate(
         (_, AuthMethod::PrivateKeyJwt) => Err(refused("this client authenticates by private_key_jwt")),
         (_, AuthMethod::None) => Err(refused("this client is public: it sends client_id and no credentials")),
     }
-}
-
-/// What is stored of a client secret: a keyed hash, so that a stolen database cannot be searched for short ones.
-#[must_use]
-pub fn secret_hash(app: &App, client_id: &str, secret: &str) -> String {
-    app.keys.oldest().derive("client secrets").keyed_hash(&[client_id, secret])
 }
 
 /// What is offered, if it is exactly one thing.

@@ -7,8 +7,9 @@ use url::Url;
 
 use super::act::{Act, Changed, Switched, Unfit};
 use super::providers::replace;
-use crate::config::{Config, is_loopback};
+use crate::config::Config;
 use crate::crypto::jws::VerifyingKeys;
+use crate::model::address::is_loopback;
 use crate::model::event::Kind;
 use crate::model::issuer::{TrustedIssuer, is_origin};
 use crate::model::text::check_line;

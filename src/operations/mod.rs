@@ -5,6 +5,7 @@ pub mod act;
 pub mod check_password;
 pub mod client_auth;
 pub mod client_keys;
+pub mod clients;
 pub mod interactions;
 pub mod issuers;
 pub mod open_session;

@@ -10,7 +10,8 @@ use anyhow::{Context as _, bail, ensure};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::config::{Config, is_loopback};
+use crate::config::Config;
+use crate::model::address::is_loopback;
 
 const MAX_BODY: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::{Conn, Error, Tx, on};
-use crate::model::client::Client;
+use crate::model::client::{Client, Metadata};
 use crate::time::Timestamp;
 
 macro_rules! client_row {
@@ -56,6 +56,28 @@ pub async fn enabled(conn: &mut Conn, limit: i64) -> Result<Vec<Client>, Error> 
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(limit).fetch_all(c).await)?)
 }
 
+/// Clients by `client_id`, from the one after `after` on.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn list(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<Client>, Error> {
+    const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients \
+                       WHERE client_id > $1 ORDER BY client_id LIMIT $2";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).bind(limit).fetch_all(c).await)?)
+}
+
+/// The client of exactly this `client_id`, its row held until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hold(tx: &mut Tx, client_id: &str) -> Result<Option<Client>, Error> {
+    Ok(on!(tx, "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients \
+         WHERE client_id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
+        .bind(client_id)
+        .fetch_optional(c)
+        .await)?)
+}
+
 /// Adds a client; `false` when its `client_id` is taken.
 ///
 /// # Errors
@@ -76,6 +98,88 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<bool, Error> {
         .await
         .map(|d| d.rows_affected()))?;
     Ok(rows == 1)
+}
+
+/// Writes a client's metadata, and a new revision.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn update(tx: &mut Tx, id: &str, metadata: &Metadata) -> Result<(), Error> {
+    const SQL: &str = "UPDATE clients SET metadata = $2, revision = revision + 1 WHERE id = $1";
+    let metadata = serde_json::to_string(metadata).map_err(|error| Error::Damaged(error.to_string()))?;
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(&metadata).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Switches a client on or off; `false` when it was so already. Off, everything that it was given is dead (G9).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn set_enabled(tx: &mut Tx, id: &str, enabled: bool) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE clients SET enabled = $2, revision = revision + 1, \
+                       epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END WHERE id = $1 AND enabled <> $2";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(enabled).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// Removes a client and everything that is its.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn delete(tx: &mut Tx, id: &str) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM clients WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// A client's secret as stored, without the secret.
+#[derive(Clone, Debug)]
+pub struct StoredSecret {
+    /// UUIDv7: later ones are greater.
+    pub id: String,
+    /// The keyed hash.
+    pub hash: String,
+    /// Since when it works (Unix ms).
+    pub created_at: i64,
+    /// Until when; absent: until it is replaced.
+    pub expires_at: Option<i64>,
+}
+super::from_row!(StoredSecret { id, hash, created_at, expires_at } parsed {});
+
+/// As many secrets of a client are remembered, those that ended included: an ended one never comes back unnoticed.
+const REMEMBERED: i64 = 20;
+
+/// Every secret of a client that is remembered, also those that ended, oldest first.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn secrets(conn: &mut Conn, client: &str) -> Result<Vec<StoredSecret>, Error> {
+    const SQL: &str =
+        "SELECT id, hash, created_at, expires_at FROM client_secrets WHERE client = $1 ORDER BY created_at, id";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client).fetch_all(c).await)?)
+}
+
+/// Adds a secret that works until it is replaced; the oldest beyond [`REMEMBERED`] are forgotten.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn add_secret(tx: &mut Tx, id: &str, client: &str, hash: &str, now: Timestamp) -> Result<(), Error> {
+    const ADD: &str = "INSERT INTO client_secrets (id, client, hash, created_at) VALUES ($1, $2, $3, $4)";
+    const FORGET: &str = "DELETE FROM client_secrets WHERE client = $1 AND id NOT IN \
+                          (SELECT id FROM client_secrets WHERE client = $1 ORDER BY created_at DESC, id DESC LIMIT $2)";
+    on!(tx, |c| sqlx::query(ADD).bind(id).bind(client).bind(hash).bind(now.0).execute(c).await.map(drop))?;
+    on!(tx, |c| sqlx::query(FORGET).bind(client).bind(REMEMBERED).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Lets a client's secrets work no longer than until `at`; how many that ends sooner.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end_secrets(tx: &mut Tx, client: &str, at: Timestamp) -> Result<u64, Error> {
+    const SQL: &str =
+        "UPDATE client_secrets SET expires_at = $2 WHERE client = $1 AND (expires_at IS NULL OR expires_at > $2)";
+    Ok(on!(tx, |c| sqlx::query(SQL).bind(client).bind(at.0).execute(c).await.map(|d| d.rows_affected()))?)
 }
 
 /// The keyed hashes of a client's secrets that still work.

@@ -8,8 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
 use crate::app::App;
-use crate::config::is_loopback;
 use crate::crypto::jws::Unverified;
+use crate::model::address::is_loopback;
 use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, ResponseMode};
 use crate::model::client::{ApplicationType, Client, GrantType};
 use crate::model::scope::{self, Scope};

@@ -11,7 +11,7 @@ use std::io::Write as _;
 pub use answer::Answer;
 pub use browser::{Browser, From, encode};
 pub use idp::{Idp, Outsider, PASSWORD, User, line};
-pub use relying_party::{CHALLENGE, Callback, RelyingParty, VERIFIER, bearer, claims};
+pub use relying_party::{Callback, RelyingParty, VERIFIER, bearer, claims};
 pub use therap_services::{ISSUER, TherapServices, private_jwk, public_jwks};
 
 /// On which engine a test runs.

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use connect_idp::crypto::secret::Secret;
 use connect_idp::model::client::{AuthMethod, Client, GrantType, Metadata};
-use connect_idp::operations::client_auth::secret_hash;
+use connect_idp::operations::clients::hash_secret;
 use connect_idp::store;
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ impl Idp {
         };
         let secret = Secret::random(&self.app.random).reveal();
         assert!(in_tx!(self, [client], |tx| store::clients::insert(tx, &client).await));
-        let hash = secret_hash(&self.app, client_id, &secret);
+        let hash = hash_secret(&self.app, client_id, &secret);
         let sql = format!(
             "INSERT INTO client_secrets (id, client, hash, created_at) VALUES ('{}', '{}', '{hash}', {})",
             self.app.random.id(now),

@@ -48,9 +48,9 @@ both_engines! {
             let tokens = app.tokens(&mut idp.browser(), &amina, &[]).await;
             let jwks = idp.program(Method::GET, "/oauth2/jwks", HeaderMap::new(), String::new()).await;
             let keys = connect_idp::crypto::jws::VerifyingKeys::parse(&jwks.body).unwrap();
-            let jws = connect_idp::crypto::jws::Unverified::parse(tokens["id_token"].as_str().unwrap(), 8192).unwrap();
-            assert_eq!(jws.header["alg"], alg.name());
-            assert!(keys.get(jws.header["kid"].as_str().unwrap()).unwrap().verify(&jws), "{alg:?}");
+            let id_token = connect_idp::crypto::jws::Unverified::parse(tokens["id_token"].as_str().unwrap(), 8192).unwrap();
+            assert_eq!(id_token.header["alg"], alg.name());
+            assert!(keys.get(id_token.header["kid"].as_str().unwrap()).unwrap().verify(&id_token), "{alg:?}");
         }
     }
 
