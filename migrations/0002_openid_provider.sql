@@ -148,17 +148,16 @@ CREATE INDEX access_tokens_family ON access_tokens (family_id) WHERE family_id I
 CREATE INDEX access_tokens_client ON access_tokens (client);
 CREATE INDEX access_tokens_expires_at ON access_tokens (expires_at);
 
--- The outbox of logouts (R4). A note is written in the transaction that ends something: one row, however much it ends.
--- The job expands it into deliveries, one for each client that was signed in under a `sid`.
+-- The outbox of logouts (R4). Whatever ends something leaves one note in its transaction, however much it ends; a job
+-- turns notes into deliveries, one for each client that was signed in under a `sid`. `cursor` is how far it has come.
 CREATE TABLE logout_notes (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('session', 'user', 'provider', 'issuer')),
     subject TEXT NOT NULL,
-    at BIGINT NOT NULL
+    cursor TEXT NOT NULL
 );
 
 CREATE TABLE logout_deliveries (
-    id TEXT PRIMARY KEY,
     client TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
     sid TEXT NOT NULL,
     user_id TEXT NOT NULL,
@@ -168,7 +167,8 @@ CREATE TABLE logout_deliveries (
     created_at BIGINT NOT NULL,
     settled_at BIGINT,
     last_error TEXT,
-    UNIQUE (client, sid)
+    PRIMARY KEY (client, sid),
+    CHECK ((state = 'waiting') = (settled_at IS NULL))
 );
 CREATE INDEX logout_deliveries_waiting ON logout_deliveries (next_at) WHERE state = 'waiting';
 CREATE INDEX logout_deliveries_settled ON logout_deliveries (settled_at) WHERE settled_at IS NOT NULL;

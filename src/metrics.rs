@@ -14,6 +14,7 @@ pub struct Metrics {
     handoff_repeats: Counter,
     throttled: Counter,
     busy: Counter,
+    logouts_told: Family<OutcomeLabels, Counter>,
     unrecorded: Counter,
 }
 
@@ -28,6 +29,11 @@ struct ReasonLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -37,6 +43,7 @@ impl Default for Metrics {
             handoff_repeats: Counter::default(),
             throttled: Counter::default(),
             busy: Counter::default(),
+            logouts_told: Family::default(),
             unrecorded: Counter::default(),
         };
         let r = &mut metrics.registry;
@@ -49,12 +56,18 @@ impl Default for Metrics {
         );
         r.register("throttled", "Requests answered 429", metrics.throttled.clone());
         r.register("busy", "Requests answered 503", metrics.busy.clone());
+        r.register("logouts_told", "Tries to tell a client of a logout, by outcome", metrics.logouts_told.clone());
         r.register("unrecorded", "Timed-out handoffs whose record is still owed", metrics.unrecorded.clone());
         metrics
     }
 }
 
 impl Metrics {
+    /// One try to tell a client of a logout, which ended in `outcome` (`delivered`, `failed`, `given_up`).
+    pub fn logout_told(&self, outcome: &'static str) {
+        self.logouts_told.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
     /// One sign-in by `method` (`password`, `handoff`) that ended in `outcome` (`success`, `refused`, …).
     pub fn sign_in(&self, method: &'static str, outcome: &'static str) {
         self.sign_ins.get_or_create(&SignInLabels { method, outcome }).inc();

@@ -33,6 +33,8 @@ pub fn router(app: &App) -> Router {
         .route("/oauth2/authorize/resume", get(oidc::authorize::resume))
         .route("/oauth2/authorize/cancel", post(oidc::authorize::cancel))
         .route("/consent", get(oidc::consent::get).post(oidc::consent::post))
+        .route("/oauth2/end_session", get(oidc::end_session::get).post(oidc::end_session::post))
+        .route("/oauth2/end_session/confirm", post(oidc::end_session::confirm))
         .route("/oauth2/introspect", post(oidc::introspect::post))
         .route("/assets/{file}", get(assets::get))
         .merge(for_apps_in_browsers());

@@ -2,6 +2,8 @@
 //!
 //! Every step is safe to run on several replicas at once: each row is settled by whoever's statement changes it.
 
+pub mod logout;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -28,6 +30,8 @@ const BATCH: i64 = 500;
 const SINGLE_USE_CAP: i64 = 2_000_000;
 /// A dead access token is kept this long, to say whose it was.
 const KEEP_TOKENS: Duration = Duration::from_hours(1);
+/// How a client was told of a logout is known this long.
+const KEEP_DELIVERIES: Duration = Duration::from_hours(30 * 24);
 /// As many apps' requests may wait for a person; beyond that the oldest are forgotten (G22).
 const INTERACTION_CAP: i64 = 50_000;
 /// Names that are nobody's are remembered up to this many (G5, G22).
@@ -107,11 +111,13 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let pre_auths = store::pre_auths::purge(tx, now, BATCH).await?;
             let handoffs = store::handoffs::purge(tx, now.before(REMEMBER), BATCH).await?;
             let sessions = store::sessions::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
+            let told = store::logouts::purge(tx, now.before(KEEP_DELIVERIES), BATCH).await?;
             let interactions = store::interactions::purge(tx, now, INTERACTION_CAP, BATCH).await?;
             let codes = store::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
             let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
-            let gone = [single_use, strikes, pre_auths, handoffs, sessions, interactions, codes, tokens, families];
+            let gone =
+                [single_use, strikes, pre_auths, handoffs, sessions, told, interactions, codes, tokens, families];
             Ok(gone.into_iter().max().unwrap_or(0))
         })?;
         if i64::try_from(gone).unwrap_or(i64::MAX) < BATCH {

@@ -139,11 +139,12 @@ async fn write(
     attempt: &Attempt,
 ) -> Result<Changed, store::Error> {
     let (db, now) = (&app.db, app.clock.now());
-    let (facts, account, session_id) = (proven.facts(), proven.account.clone(), session.id.clone());
+    let (facts, account) = (proven.facts(), proven.account.clone());
+    let (session_id, sid) = (session.id.clone(), session.sid.clone());
     let event = Event::new(Kind::PasswordChanged, Outcome::Success, "user", &attempt.visitor, now, &app.random)
         .about(&account)
         .of_session(&session_id);
-    in_transaction!(db, attempt.deadline, [facts, account, session_id, hash, event], |tx| {
+    in_transaction!(db, attempt.deadline, [facts, account, session_id, sid, hash, event], |tx| {
         store::users::lock_row(tx, &account.id).await?;
         Ok(match Proven::settle(&facts, tx, now).await? {
             Settled::Locked(_) => Changed::Locked,
@@ -151,6 +152,7 @@ async fn write(
             Settled::Good if !store::users::set_password(tx, &account, &hash).await? => Changed::Busy,
             Settled::Good => {
                 store::sessions::end_all_but(tx, &account.id, &session_id, EndReason::PasswordChanged, now).await?;
+                store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
                 store::activity::record(tx, &event).await?;
                 Changed::Done
             }

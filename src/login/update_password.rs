@@ -15,7 +15,7 @@ use crate::model::event::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::EndReason;
 use crate::model::user::{Account, STRIKES};
-use crate::operations::open_session::open_session;
+use crate::operations::open_session::{self, open_session};
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::cookies::Cookie;
@@ -217,6 +217,9 @@ async fn update(
         }
         let keep = opening.browser.session.as_deref();
         store::sessions::end_others(tx, &account.id, keep, EndReason::PasswordChanged, now).await?;
+        let held = open_session::held(tx, &opening.browser, now).await?.filter(|held| held.user_id == account.id);
+        let sid = held.map(|held| held.sid).unwrap_or_default();
+        store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
         store::activity::record(tx, &updated).await?;
         open_session(tx, &opening, now).await?;
         Ok(Updated::SignedIn)

@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod claims;
 pub mod consent;
 pub mod discovery;
+pub mod end_session;
 mod id_token;
 pub mod introspect;
 pub mod jwks;

@@ -6,6 +6,7 @@ pub mod check_password;
 pub mod client_auth;
 pub mod client_keys;
 pub mod clients;
+pub mod end_sessions;
 pub mod interactions;
 pub mod issuers;
 pub mod open_session;

@@ -73,6 +73,22 @@ impl Outbound {
     }
 }
 
+impl Outbound {
+    /// Sends a form; what comes back does not matter beyond its status.
+    ///
+    /// # Errors
+    /// When the address is not allowed, or does not answer with a 2xx in time.
+    pub async fn post_form(&self, address: &str, fields: &[(&str, &str)]) -> anyhow::Result<()> {
+        let url = Url::parse(address).context("not an address")?;
+        self.rules.check(&url)?;
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
+        let response = request.send().await.context("no answer")?;
+        ensure!(response.status().is_success(), "answered {}", response.status());
+        Ok(())
+    }
+}
+
 impl Rules {
     fn check(&self, url: &Url) -> anyhow::Result<()> {
         match url.scheme() {

@@ -161,6 +161,29 @@ pub async fn revoke_of_client(
         .map(|d| d.rows_affected()))?)
 }
 
+/// Revokes every family of a user that was not born of this session's `sid`; how many (L8).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn revoke_of_others(
+    tx: &mut Tx,
+    user_id: &str,
+    keep_sid: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    const SQL: &str = "UPDATE families SET revoked_at = $3, revoke_reason = $4, sealed_answer = NULL \
+                       WHERE user_id = $1 AND sid <> $2 AND revoked_at IS NULL";
+    Ok(on!(tx, |c| sqlx::query(SQL)
+        .bind(user_id)
+        .bind(keep_sid)
+        .bind(now.0)
+        .bind(reason)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?)
+}
+
 /// Whether an answer is kept that is too old to be given again.
 ///
 /// # Errors

@@ -135,7 +135,7 @@ pub async fn set_enabled(tx: &mut Tx, id: &str, enabled: bool) -> Result<bool, E
 pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE issuers SET epoch = epoch + 1 WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
-    Ok(())
+    super::logouts::note_issuer(tx, id).await
 }
 
 /// A tie as stored.

@@ -14,6 +14,7 @@ pub mod handoffs;
 pub mod interactions;
 pub mod invariants;
 pub mod issuers;
+pub mod logouts;
 mod migrations;
 pub mod pre_auths;
 pub mod providers;

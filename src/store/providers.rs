@@ -115,6 +115,9 @@ pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Err
     const SQL: &str = "UPDATE providers SET active = $2, epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END \
                        WHERE id = $1 AND active <> $2";
     let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(active).execute(c).await.map(|d| d.rows_affected()))?;
+    if rows == 1 && !active {
+        super::logouts::note_provider(tx, id).await?;
+    }
     Ok(rows == 1)
 }
 
@@ -125,7 +128,7 @@ pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Err
 pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE providers SET epoch = epoch + 1 WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
-    Ok(())
+    super::logouts::note_provider(tx, id).await
 }
 
 /// Switches Unified Login; `false` when it stood so already.

@@ -175,12 +175,15 @@ pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp, idle_until: Timestamp)
     Ok(())
 }
 
-/// Ends one session; `false` when it was over already.
+/// Ends one session, and notes it for the clients that were signed in under it unless its `sid` lives on; `false` when
+/// it was over already.
 ///
 /// # Errors
 /// When it cannot be written.
 pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
+    const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor) SELECT 'session ' || s.id, 'session', s.sid, '' \
+                        FROM sessions s WHERE s.id = $1 AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid)";
     let rows = on!(tx, |c| sqlx::query(SQL)
         .bind(id)
         .bind(now.0)
@@ -188,6 +191,9 @@ pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Re
         .execute(c)
         .await
         .map(|d| d.rows_affected()))?;
+    if rows == 1 && reason != EndReason::Renewed {
+        on!(tx, |c| sqlx::query(NOTE).bind(id).execute(c).await.map(drop))?;
+    }
     Ok(rows == 1)
 }
 
@@ -202,18 +208,13 @@ pub async fn end_others(
     reason: EndReason,
     now: Timestamp,
 ) -> Result<u64, Error> {
-    const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND secret_hash <> $4";
-    Ok(on!(tx, |c| sqlx::query(SQL)
-        .bind(user_id)
-        .bind(now.0)
-        .bind(reason.as_str())
-        .bind(keep.unwrap_or(""))
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?)
+    const KEPT: &str = "SELECT id FROM sessions WHERE user_id = $1 AND secret_hash = $2";
+    let kept: Option<(String,)> =
+        on!(tx, |c| sqlx::query_as(KEPT).bind(user_id).bind(keep.unwrap_or("")).fetch_optional(c).await)?;
+    end_all_but(tx, user_id, kept.as_ref().map_or("", |(id,)| id), reason, now).await
 }
 
-/// Ends every session of a user but this row; how many.
+/// Ends every session of a user but this row, and notes each for the clients that were signed in under it; how many.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -226,14 +227,29 @@ pub async fn end_all_but(
 ) -> Result<u64, Error> {
     const SQL: &str =
         "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
-    Ok(on!(tx, |c| sqlx::query(SQL)
+    // Those that this very statement ended; an id is noted once, whoever ended it.
+    const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor) SELECT 'session ' || s.id, 'session', s.sid, '' \
+                        FROM sessions s WHERE s.user_id = $1 AND s.ended_at = $2 AND s.end_reason = $3 AND s.id <> $4 \
+                        AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid) ON CONFLICT DO NOTHING";
+    let rows = on!(tx, |c| sqlx::query(SQL)
         .bind(user_id)
         .bind(now.0)
         .bind(reason.as_str())
         .bind(keep_id)
         .execute(c)
         .await
-        .map(|d| d.rows_affected()))?)
+        .map(|d| d.rows_affected()))?;
+    if rows > 0 {
+        on!(tx, |c| sqlx::query(NOTE)
+            .bind(user_id)
+            .bind(now.0)
+            .bind(reason.as_str())
+            .bind(keep_id)
+            .execute(c)
+            .await
+            .map(drop))?;
+    }
+    Ok(rows)
 }
 
 /// The session of a handoff that nobody has used yet, held: the row id and user id.

@@ -199,6 +199,9 @@ pub async fn set_admin_lock(tx: &mut Tx, id: &str, locked: bool) -> Result<bool,
     const SQL: &str = "UPDATE users SET admin_locked = $2, epoch = epoch + CASE WHEN $2 THEN 1 ELSE 0 END \
                        WHERE id = $1 AND admin_locked <> $2";
     let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(locked).execute(c).await.map(|d| d.rows_affected()))?;
+    if rows == 1 && locked {
+        super::logouts::note_user(tx, id).await?;
+    }
     Ok(rows == 1)
 }
 
@@ -210,6 +213,9 @@ pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Err
     const SQL: &str = "UPDATE users SET active = $2, epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END \
                        WHERE id = $1 AND active <> $2";
     let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(active).execute(c).await.map(|d| d.rows_affected()))?;
+    if rows == 1 && !active {
+        super::logouts::note_user(tx, id).await?;
+    }
     Ok(rows == 1)
 }
 
@@ -221,7 +227,7 @@ pub async fn reset_password(tx: &mut Tx, id: &str, hash: &str, until: Timestamp)
     const SQL: &str = "UPDATE users SET password_hash = $2, password_version = password_version + 1, temporary_until = $3, \
                        epoch = epoch + 1 WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL).bind(id).bind(hash).bind(until.0).execute(c).await.map(drop))?;
-    Ok(())
+    super::logouts::note_user(tx, id).await
 }
 
 /// The user's own new password; `false` when the password or the user's state changed since they were read.
@@ -280,5 +286,5 @@ pub async fn hold(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Acc
 pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
-    Ok(())
+    super::logouts::note_user(tx, id).await
 }

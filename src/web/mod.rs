@@ -14,3 +14,4 @@ pub mod page;
 pub mod params;
 pub mod return_to;
 pub mod session;
+pub mod signed_out;

@@ -100,6 +100,15 @@ impl Extras {
         Self { images: logo_uri.and_then(origin), frames: Vec::new() }
     }
 
+    /// What is framed.
+    #[must_use]
+    pub fn frames(addresses: &[String]) -> Self {
+        let mut frames: Vec<String> = addresses.iter().filter_map(|address| origin(address)).collect();
+        frames.sort();
+        frames.dedup();
+        Self { images: None, frames }
+    }
+
     /// Puts them on an answer.
     #[must_use]
     pub fn on(self, mut response: Response) -> Response {

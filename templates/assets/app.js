@@ -138,3 +138,16 @@ if (profile) {
     profile.querySelector("summary").focus();
   });
 }
+
+// ---- Logout: onwards as soon as every app in a frame has heard of it ----
+
+const signedOut = document.getElementById("signed-out");
+if (signedOut?.dataset.next) {
+  const onwards = () => location.replace(signedOut.dataset.next);
+  const frames = all("#signed-out iframe");
+  Promise.all(frames.map((frame) => new Promise((heard) => frame.addEventListener("load", heard)))).then(onwards);
+}
+
+// ---- An answer on its way back to an app ----
+
+document.getElementById("form-post")?.submit();

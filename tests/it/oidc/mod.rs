@@ -4,6 +4,7 @@ mod authorize;
 mod back_channel;
 mod consent;
 mod library;
+mod logout;
 mod races;
 mod resources;
 mod token;

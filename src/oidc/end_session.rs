@@ -1,0 +1,183 @@
+//! Logout asked for by a relying party (OpenID Connect RP-Initiated Logout §2): with a valid hint for the session at once,
+//! otherwise after a question; back to the client only where a valid hint proves it and the address is registered.
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::RawQuery;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::app::App;
+use crate::crypto::jws::Unverified;
+use crate::model::client::Client;
+use crate::model::session::Session;
+use crate::operations::end_sessions;
+use crate::operations::signing_keys;
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::params::Params;
+use crate::web::session::{browser, current};
+use crate::web::signed_out;
+
+const MAX_HINT: usize = 8192;
+/// What a request may hold; the confirm page carries it along.
+const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
+
+#[derive(Template)]
+#[template(path = "oidc/end_session.html")]
+struct ConfirmPage {
+    page: Page,
+    client_name: Option<String>,
+    login_name: String,
+    provider_name: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+/// A request that was judged.
+struct Asked {
+    client: Option<Client>,
+    hint: Option<Hint>,
+    /// A registered address of a client that a hint proved, with `state`.
+    back_to: Option<String>,
+}
+
+struct Hint {
+    sub: String,
+    sid: Option<String>,
+    aud: String,
+}
+
+/// `GET /oauth2/end_session`
+///
+/// # Errors
+/// Our own page that names what is wrong.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+) -> Result<Response, PageError> {
+    let params = Params::parse(query.unwrap_or_default().as_bytes());
+    let asked = judge(&app, &params, arrival.now).await?;
+    let session = current(&app, &browser(&headers, &app), arrival.now).await?;
+    let Some(session) = session.filter(|session| !asked.is_for(session)) else {
+        return end(&app, &arrival, &headers, asked).await;
+    };
+    let given = |name| params.get(name).map(|value: &str| (name, value.to_owned()));
+    let template = ConfirmPage {
+        page: Page::new(&app, "Log out?"),
+        client_name: asked.client.map(|client| client.name().to_owned()),
+        login_name: session.login_name,
+        provider_name: session.provider_name,
+        fields: PARAMETERS.into_iter().filter_map(given).collect(),
+    };
+    Ok(respond(StatusCode::OK, Shape::Entrance, &template))
+}
+
+/// `POST /oauth2/end_session`: the same. From another site it brings no cookie, so a GET takes it up.
+///
+/// # Errors
+/// As [`get`].
+pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
+    let Some(params) = Params::of_form(&headers, &body) else {
+        return Err(PageError::Authorization("invalid_request", "The request was not sent as a form.".into()));
+    };
+    judge(&app, &params, arrival.now).await?;
+    let pairs = PARAMETERS.into_iter().filter_map(|name| Some((name, params.get(name)?)));
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+    Ok(Redirect::to(&format!("/oauth2/end_session?{query}")).into_response())
+}
+
+/// `POST /oauth2/end_session/confirm`: the person said yes on our own page.
+///
+/// # Errors
+/// As [`get`].
+pub async fn confirm(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
+    let params = Params::of_form(&headers, &body).unwrap_or_default();
+    let asked = judge(&app, &params, arrival.now).await?;
+    end(&app, &arrival, &headers, asked).await
+}
+
+impl Asked {
+    fn is_for(&self, session: &Session) -> bool {
+        self.hint.as_ref().is_some_and(|hint| match &hint.sid {
+            Some(sid) => *sid == session.sid,
+            None => hint.sub == session.user_id,
+        })
+    }
+}
+
+async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, PageError> {
+    let wrong = |why: String| PageError::Authorization("invalid_request", why);
+    if let Some(name) = params.repeated() {
+        return Err(wrong(format!("{name} was sent twice.")));
+    }
+    let hint = match params.get("id_token_hint") {
+        None => None,
+        Some(text) => {
+            Some(read_hint(app, text, now).await?.ok_or_else(|| wrong("id_token_hint is not valid.".into()))?)
+        }
+    };
+    let named = params.get("client_id");
+    if let (Some(hint), Some(named)) = (&hint, named)
+        && hint.aud != named
+    {
+        return Err(wrong("client_id is not the app of id_token_hint.".into()));
+    }
+    let client = match hint.as_ref().map(|hint| hint.aud.as_str()).or(named) {
+        None => None,
+        Some(client_id) => store::clients::by_client_id(&mut app.db.read().await?, client_id).await?,
+    };
+    if client.is_none() && hint.is_some() {
+        return Err(wrong("id_token_hint is not valid: its app is not registered.".into()));
+    }
+    if client.is_none() && named.is_some() {
+        return Err(wrong("client_id is not registered.".into()));
+    }
+    let back_to = match (params.get("post_logout_redirect_uri"), &client) {
+        (None, _) => None,
+        (Some(uri), Some(client)) if client.metadata.post_logout_redirect_uris.iter().any(|one| one == uri) => {
+            // Without a hint nobody has proven that it is this client who asks.
+            hint.as_ref().map(|_| with_state(uri, params.get("state")))
+        }
+        (Some(_), None) => None,
+        (Some(_), Some(_)) => return Err(wrong("post_logout_redirect_uri is not registered.".into())),
+    };
+    Ok(Asked { client, hint, back_to })
+}
+
+/// `state` as it came, and nothing else (§3).
+fn with_state(uri: &str, state: Option<&str>) -> String {
+    let Some(state) = state else {
+        return uri.to_owned();
+    };
+    let joint = if uri.contains('?') { '&' } else { '?' };
+    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish();
+    format!("{uri}{joint}{query}")
+}
+
+/// An ID token of ours, however old.
+async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<Option<Hint>, store::Error> {
+    let Ok(jws) = Unverified::parse(text, MAX_HINT) else {
+        return Ok(None);
+    };
+    let is_id_token = jws.header.get("typ").and_then(|typ| typ.as_str()).is_none_or(|typ| typ == "JWT");
+    if !is_id_token || !signing_keys::verify_own(app, &jws, now).await? {
+        return Ok(None);
+    }
+    let claims = jws.claims().unwrap_or_default();
+    let text = |name: &str| claims.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+    if text("iss").as_ref() != Some(&app.config.issuer) {
+        return Ok(None);
+    }
+    Ok(text("sub").zip(text("aud")).map(|(sub, aud)| Hint { sub, aud, sid: text("sid") }))
+}
+
+async fn end(app: &App, arrival: &Arrival, headers: &HeaderMap, asked: Asked) -> Result<Response, PageError> {
+    let note = asked.client.as_ref().map(|client| format!("asked for by {}", client.name()));
+    let ended = end_sessions::log_out(app, &browser(headers, app), &arrival.visitor, note, arrival.now).await?;
+    Ok(signed_out::page(app, ended, asked.back_to))
+}

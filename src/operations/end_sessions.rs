@@ -1,0 +1,59 @@
+//! A browser's logout: the session is dead on the server, recorded, and noted for the clients that were signed in under it.
+
+use super::open_session::{Browser, held, of_session};
+use crate::app::App;
+use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::session::EndReason;
+use crate::store::{self, in_transaction};
+use crate::time::Timestamp;
+
+/// What is left to do in the browser.
+#[derive(Clone, Debug, Default)]
+pub struct LoggedOut {
+    /// The addresses to frame, one for each client that wants to hear of it in the browser (OpenID Connect Front-Channel
+    /// Logout §2).
+    pub frames: Vec<String>,
+}
+
+/// Ends what a browser holds. Harmless when it holds nothing.
+///
+/// # Errors
+/// When the database fails: then the session lives.
+pub async fn log_out(
+    app: &App,
+    browser: &Browser,
+    visitor: &Visitor,
+    note: Option<String>,
+    now: Timestamp,
+) -> Result<LoggedOut, store::Error> {
+    let event = Event::new(Kind::Logout, Outcome::Success, "user", visitor, now, &app.random);
+    let event = Event { note, ..event };
+    let browser = browser.clone();
+    let ended = in_transaction!(app.db, app.ordinary_deadline(now), [browser, event], |tx| {
+        let mut ended = None;
+        if let Some(session) = held(tx, &browser, now).await?
+            && store::sessions::end(tx, &session.id, EndReason::Logout, now).await?
+        {
+            store::activity::record(tx, &of_session(event, &session)).await?;
+            ended = Some(session.sid);
+        }
+        if let Some(pre_auth) = &browser.pre_auth {
+            store::pre_auths::remove(tx, pre_auth).await?;
+        }
+        Ok(ended)
+    })?;
+    let Some(sid) = ended else {
+        return Ok(LoggedOut::default());
+    };
+    let clients = store::logouts::clients_of(&mut app.db.read().await?, &sid).await?;
+    let frames = clients.iter().filter_map(|client| {
+        let address = client.metadata.frontchannel_logout_uri.as_ref()?;
+        let joint = if address.contains('?') { '&' } else { '?' };
+        let query = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("iss", &app.config.issuer)
+            .append_pair("sid", &sid)
+            .finish();
+        Some(format!("{address}{joint}{query}"))
+    });
+    Ok(LoggedOut { frames: frames.collect() })
+}
