@@ -11,6 +11,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 
 use crate::cache::account_queue::AccountQueue;
+use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::Throttle;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub issuers: IssuerCache,
     /// Our signing keys as last read.
     pub signing_keys: SigningKeyCache,
+    /// The keys of clients, parsed once.
+    pub client_keys: ClientKeyCache,
     /// Our own requests to others.
     pub outbound: Outbound,
     /// What is counted.
@@ -149,6 +152,7 @@ impl App {
             accounts: AccountQueue::default(),
             issuers: IssuerCache::default(),
             signing_keys: SigningKeyCache::default(),
+            client_keys: ClientKeyCache::default(),
             metrics: Metrics::default(),
             config,
             clock,

@@ -3,6 +3,7 @@
 
 mod activity;
 mod apply;
+mod client;
 mod config;
 mod console;
 mod doctor;
@@ -68,6 +69,9 @@ enum Verb {
     /// Users of a provider.
     #[command(subcommand, after_help = "Example: connect-idp user list --provider SUNRISE-IL")]
     User(user::Verb),
+    /// Clients: the relying parties, and programs that act for themselves.
+    #[command(subcommand, after_help = "Example: connect-idp client list")]
+    Client(client::Verb),
     /// Trusted issuers of handoffs.
     #[command(subcommand, after_help = "Example: connect-idp issuer list")]
     Issuer(issuer::Verb),
@@ -154,6 +158,7 @@ impl Cli {
             Verb::Apply(args) => apply::run(&args, config()?, console).await?,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(verb) => user::run(&verb, &open(config()?).await?, console).await?,
+            Verb::Client(verb) => client::run(&verb, &open(config()?).await?, console).await?,
             Verb::Issuer(verb) => issuer::run(&verb, &open(config()?).await?, console).await?,
             Verb::Session(verb) => session::run(&verb, &open(config()?).await?, console).await?,
             Verb::Activity(verb) => activity::run(&verb, &open(config()?).await?, console).await?,

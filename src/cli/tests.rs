@@ -293,9 +293,144 @@ fn clients_that_cannot_be_are_refused_with_the_key() {
     assert_eq!(place.kinds().len(), 2);
 }
 
+const CREATE: &[&str] =
+    &["client", "create", "--client-id", "portal", "--redirect-uri", "https://portal.example.org/callback"];
+
+#[test]
+fn a_client_is_made_with_a_secret_that_is_shown_once() {
+    let place = Place::with_seed("");
+    let made = place.run_with(&[CREATE, &["--output", "json"]].concat(), "").done().json();
+    assert_eq!(made["client_id"], "portal");
+    assert_eq!(made["client_secret"].as_str().unwrap().len(), 43);
+    place.run_with(CREATE, "").refused("there is a client portal already");
+    let shown = place.run("client show --client-id portal --output json").done();
+    assert!(!shown.out.contains(made["client_secret"].as_str().unwrap()));
+    let shown = shown.json();
+    assert_eq!(
+        (&shown["token_endpoint_auth_method"], &shown["enabled"]),
+        (&"client_secret_basic".into(), &true.into())
+    );
+    assert_eq!(shown["secrets"].as_array().unwrap().len(), 1);
+    let rotated = place.run("client rotate-secret --client-id portal --output json").done().json();
+    assert!(rotated["old_secrets_until"].is_string() && rotated["client_secret"] != made["client_secret"]);
+    let shown = place.run("client show --client-id portal --output json").done().json();
+    assert!(
+        shown["secrets"][0].as_str().unwrap().contains(" until ") && shown["secrets"].as_array().unwrap().len() == 2
+    );
+    place.run("client rotate-secret --client-id portal --keep-old 0").done();
+    let shown = place.run("client show --client-id portal --output json").done().json();
+    assert_eq!(shown["secrets"].as_array().unwrap().len(), 1);
+    assert_eq!(place.run("client rotate-secret --client-id portal --keep-old 2161").code, 2);
+    assert!(place.run("client delete --client-id portal").done().out.contains("is deleted"));
+    place.run("client show --client-id portal").refused("there is no client \"portal\"");
+    assert_eq!(place.run("client list --output json").done().json().as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_secret_can_be_given_and_is_not_printed() {
+    let place = Place::with_seed("");
+    place.run_with(&[CREATE, &["--secret-stdin"]].concat(), "short\n").refused("client_secret: must be 8 to 255");
+    let said = place.run_with(&[CREATE, &["--secret-stdin"]].concat(), "a-good-secret\n").done();
+    assert!(!said.out.contains("a-good-secret"));
+    // The same in a seed file is the same secret.
+    let seed = "[[client]]\nclient_id = \"portal\"\nclient_secret = \"a-good-secret\"\n";
+    assert_eq!(place.apply(seed).done().out, "= nothing changed\n");
+    let rotate = ["client", "rotate-secret", "--client-id", "portal", "--secret-stdin"];
+    assert!(!place.run_with(&rotate, "another-secret").done().out.contains("another-secret"));
+    place.run("client set --client-id portal --auth-method none").done();
+    place.run_with(&rotate, "another-secret").refused("without a secret");
+    let back = place.run("client set --client-id portal --auth-method client_secret_post").done().out;
+    assert!(back.contains("has no secret yet"), "{back}");
+}
+
+#[test]
+fn metadata_come_from_flags_and_from_a_file() {
+    let place = Place::with_seed("");
+    let file = |name: &str, text: &str| {
+        let path = place.0.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let metadata = file(
+        "metadata.json",
+        r#"{"client_name": "From the file", "default_max_age": 60,
+        "redirect_uris": ["https://portal.example.org/callback"], "tos_uri": "https://portal.example.org/terms"}"#,
+    );
+    let create = ["client", "create", "--client-id", "portal", "--metadata-file", &metadata, "--name", "From the flag"];
+    place.run_with(&create, "").done();
+    let show = || place.run("client show --client-id portal --output json").done().json();
+    let shown = show();
+    assert_eq!((&shown["client_name"], &shown["default_max_age"]), (&"From the flag".into(), &60.into()));
+    let jwks = file(
+        "jwks.json",
+        r#"{"keys":[{"kty":"EC","crv":"P-256","x":"QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU",
+        "y":"I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]}"#,
+    );
+    let set = [
+        "client",
+        "set",
+        "--client-id",
+        "portal",
+        "--jwks-file",
+        &jwks,
+        "--auth-method",
+        "private_key_jwt",
+        "--tos-uri",
+        "",
+    ];
+    let said = place.run_with(&set, "").done().out;
+    assert_eq!(said, "Client portal has a new token_endpoint_auth_method, jwks, tos_uri.\n");
+    let said = place.run("client set --client-id portal --jwks-uri https://portal.example.org/jwks").done().out;
+    assert_eq!(said, "Client portal has a new jwks, jwks_uri.\n");
+    assert!(show()["jwks"].is_null() && show()["tos_uri"].is_null() && show()["secrets"] == Value::Array(Vec::new()));
+    assert_eq!(
+        place.run("client set --client-id portal --first-party --scope openid").done().out,
+        "Client portal has a new scope, first_party.\n"
+    );
+    let two = "client set --client-id portal --redirect-uri https://a.example/ --redirect-uri https://b.example/";
+    assert_eq!(place.run(two).done().out, "Client portal has a new redirect_uris.\n");
+    assert_eq!(place.run(two).done().out, "Nothing changed.\n");
+    for (line, words) in [
+        (
+            "client set --client-id portal --redirect-uri http://a.example/",
+            "redirect_uris: holds \"http://a.example/\"",
+        ),
+        ("client set --client-id portal --grant-type password", "grant_types: \"password\" is none of"),
+        ("client set --client-id portal --scope nap", "scope: holds \"nap\""),
+        ("client set --client-id nobody --scope openid", "there is no client \"nobody\""),
+        ("client disable --client-id nobody", "there is no client \"nobody\""),
+        ("client delete --client-id nobody", "there is no client \"nobody\""),
+        ("client rotate-secret --client-id nobody", "there is no client \"nobody\""),
+        ("client create --client-id a/b", "client_id: must be 1 to 255"),
+        ("client create --client-id x", "redirect_uris: is empty"),
+    ] {
+        place.run(line).refused(words);
+    }
+    let bad = file("bad.json", r#"{"client_nmae": "x"}"#);
+    place
+        .run_with(&["client", "set", "--client-id", "portal", "--metadata-file", &bad], "")
+        .refused("client_nmae: there is no such key");
+    let list = place.run("client list").done().out;
+    assert!(list.starts_with("CLIENT ID") && list.contains("private_key_jwt"), "{list}");
+}
+
+/// The file to start from, with every comment that is a table taken in.
+#[test]
+fn the_example_of_a_seed_can_be_applied() {
+    let example = include_str!("../../examples/seed.toml");
+    let place = Place::new();
+    place.apply(example).done();
+    let secret = "client_secret = \"…\"";
+    assert!(example.contains(secret));
+    let (_, tables) = example.split_once("# [[client]]").unwrap();
+    let tables: Vec<&str> = tables.lines().map(|line| line.trim_start_matches("# ")).collect();
+    let client = format!("[[client]]{}", tables.join("\n")).replace(secret, "client_secret = \"a-good-secret\"");
+    assert_eq!(place.apply(&client).done().out, "+ client portal\n");
+}
+
 #[test]
 fn each_act_is_one_record_and_nothing_new_is_none() {
-    let place = Place::with_seed(SEED);
+    let place = Place::with_seed(&format!("{SEED}{CLIENT}"));
     for (line, first, then) in [
         ("user lock AMINA", "account_locked", 0),
         ("user unlock AMINA --only admin", "account_unlocked", 0),
@@ -316,6 +451,10 @@ fn each_act_is_one_record_and_nothing_new_is_none() {
         ("issuer disable --issuer https://secure.example.net --end-sessions", "session_ended", 1),
         ("issuer enable --issuer https://secure.example.net", "issuer_enabled", 0),
         ("issuer end-sessions --issuer https://secure.example.net", "session_ended", 1),
+        ("client set --client-id portal --first-party=false", "client_changed", 0),
+        ("client rotate-secret --client-id portal", "client_secret_rotated", 1),
+        ("client disable --client-id portal", "client_disabled", 0),
+        ("client enable --client-id portal", "client_enabled", 0),
     ] {
         let line = line.replace("AMINA", AMINA);
         let before = place.kinds().len();

@@ -147,3 +147,65 @@ impl<'de> Deserializer<'de> for Asking<'_> {
         newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "json!(…) reads better without &")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::client::AuthMethod;
+
+    fn draft(members: Value) -> Draft {
+        Draft::parse(members.as_object().unwrap().clone()).unwrap()
+    }
+
+    fn portal() -> Metadata {
+        let draft = draft(json!({"client_name": "Portal", "redirect_uris": ["https://portal.example.org/cb"]}));
+        draft.new_metadata(Rules::default()).unwrap()
+    }
+
+    #[test]
+    fn every_key_is_known_and_no_other() {
+        assert!(keys().len() > 25 && keys().contains(&"client_name") && keys().contains(&"resources"));
+        let why = Draft::from_json(r#"{"client_nmae": "x"}"#).unwrap_err();
+        assert!(why.starts_with("client_nmae: there is no such key: use client_name, redirect_uris"), "{why}");
+        assert!(Draft::from_json(r#"{"client_name": "x", "client_name": "y"}"#).unwrap_err().contains("repeated"));
+        assert!(Draft::from_json(r#"{"client_id": "x"}"#).is_err());
+        let why = Draft::from_json(r#"{"redirect_uris": ["https://a.example/", 5]}"#).unwrap_err();
+        assert!(why.starts_with("redirect_uris: invalid type"), "{why}");
+    }
+
+    #[test]
+    fn what_is_absent_stays_and_null_takes_away() {
+        let before = portal();
+        let (same, keys) = Draft::default().change(&before, Rules::default()).unwrap();
+        assert_eq!((same, keys.len()), (before.clone(), 0));
+        let set = draft(
+            json!({"client_name": null, "tos_uri": "https://portal.example.org/terms", "scope": "openid profile email"}),
+        );
+        let (after, keys) = set.change(&before, Rules::default()).unwrap();
+        assert_eq!(keys, ["client_name", "tos_uri"]);
+        assert_eq!((after.client_name, after.redirect_uris), (None, before.redirect_uris.clone()));
+        let unfit = draft(json!({"token_endpoint_auth_method": "private_key_jwt"})).change(&before, Rules::default());
+        assert_eq!(unfit.unwrap_err().key, "jwks");
+    }
+
+    #[test]
+    fn the_response_types_follow_the_grants() {
+        let service = draft(json!({"grant_types": ["client_credentials"]})).new_metadata(Rules::default()).unwrap();
+        assert_eq!((service.response_types.len(), service.scope.as_str()), (0, ""));
+        assert_eq!(service.token_endpoint_auth_method, AuthMethod::Basic);
+        let both = draft(json!({"grant_types": ["client_credentials", "authorization_code"]}));
+        assert_eq!(both.change(&portal(), Rules::default()).unwrap().1, ["grant_types"]);
+        let odd = draft(json!({"grant_types": ["client_credentials"], "response_types": ["code"]}));
+        assert_eq!(odd.new_metadata(Rules::default()).unwrap_err().key, "response_types");
+    }
+
+    #[test]
+    fn keys_may_be_a_text_that_holds_them() {
+        let text = draft(json!({"jwks": "{\"keys\":[]}"}));
+        assert_eq!(text, draft(json!({"jwks": {"keys": []}})));
+        assert!(Draft::from_json(r#"{"jwks": "{"}"#).unwrap_err().starts_with("jwks: it is not a JSON object"));
+    }
+}

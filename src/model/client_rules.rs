@@ -73,20 +73,6 @@ impl Metadata {
         self.check_rest()
     }
 
-    /// Whether an answer may go to this address: it is a registered one, byte for byte; a native client's port on a
-    /// loopback address is whatever was free (RFC 8252 §7.3).
-    #[must_use]
-    pub fn allows_redirect(&self, uri: &str) -> bool {
-        let native = self.application_type == ApplicationType::Native;
-        let same = |own: &String| {
-            own == uri
-                || (native
-                    && loopback_without_port(own).is_some()
-                    && loopback_without_port(own) == loopback_without_port(uri))
-        };
-        self.redirect_uris.iter().any(same)
-    }
-
     fn check_redirects(&self, rules: Rules) -> Judged {
         for (key, uris) in
             [("redirect_uris", &self.redirect_uris), ("post_logout_redirect_uris", &self.post_logout_redirect_uris)]
@@ -278,15 +264,204 @@ fn check_redirect(text: &str, kind: ApplicationType, rules: Rules) -> Result<(),
     }
 }
 
-/// Host and what follows the port, of http to a loopback address.
-fn loopback_without_port(uri: &str) -> Option<(&str, &str)> {
-    let rest = uri.strip_prefix("http://")?;
-    let host = ["127.0.0.1", "[::1]"].into_iter().find(|host| rest.starts_with(host))?;
-    let rest = &rest[host.len()..];
-    let Some(port) = rest.strip_prefix(':') else {
-        return (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((host, rest));
-    };
-    let end = port.find(['/', '?']).unwrap_or(port.len());
-    let number = port[..end].parse::<u16>().ok().filter(|_| port.as_bytes()[..end].iter().all(u8::is_ascii_digit));
-    number.map(|_| (host, &port[end..]))
+#[cfg(test)]
+#[expect(clippy::needless_pass_by_value, reason = "json!(…) reads better without &")]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU","y":"I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}"#;
+
+    fn judge(rules: Rules, members: Value) -> Result<(), Unfit> {
+        let mut whole = json!({"redirect_uris": ["https://portal.example.org/callback"]});
+        whole.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        serde_json::from_value::<Metadata>(whole).unwrap().check(rules)
+    }
+
+    fn accepted(members: Value) {
+        assert_eq!(judge(Rules::default(), members.clone()), Ok(()), "{members}");
+    }
+
+    fn refused(members: Value, key: &str) {
+        let unfit = judge(Rules::default(), members.clone()).expect_err(&members.to_string());
+        assert_eq!(unfit.key, key, "{members}: {unfit}");
+        let kind = if key == "redirect_uris" { "invalid_redirect_uri" } else { "invalid_client_metadata" };
+        assert_eq!(error_code(&unfit), kind);
+        assert!(unfit.to_string().len() < 400, "{unfit}");
+    }
+
+    fn keys(count: usize) -> Value {
+        let key: Value = serde_json::from_str(KEY).unwrap();
+        json!({"keys": vec![key; count]})
+    }
+
+    /// OpenID Connect Registration §2, RFC 9700 §4.1: absolute https addresses without fragment and wildcard.
+    #[test]
+    fn redirect_uris_of_web_clients() {
+        accepted(json!({"redirect_uris": ["https://a.example/cb?x=y", "https://b.example:8443/cb"]}));
+        for bad in [
+            "https://a.example/cb#f",
+            "https://a.example/cb#",
+            "/cb",
+            "a.example/cb",
+            "http://a.example/cb",
+            "http://localhost/cb",
+            "http://127.0.0.1:4000/cb",
+            "https://*.example.org/cb",
+            "https://a.example/*",
+            "https://u:p@a.example/cb",
+            "https://u@a.example/cb",
+            "https://a.example\\@b.example/",
+            "https:/a.example/cb",
+            "org.example.app:/cb",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "https://a.example/c b",
+            "",
+        ] {
+            refused(json!({"redirect_uris": ["https://a.example/cb", bad]}), "redirect_uris");
+            refused(json!({"post_logout_redirect_uris": [bad]}), "post_logout_redirect_uris");
+        }
+        let testing = Rules { loopback_http: true, ..Rules::default() };
+        assert!(judge(testing, json!({"redirect_uris": ["http://localhost:4000/cb"]})).is_ok());
+        assert!(judge(testing, json!({"redirect_uris": ["http://a.example/cb"]})).is_err());
+    }
+
+    /// RFC 8252 §7: schemes of the app's own, claimed https, loopback with any port.
+    #[test]
+    fn redirect_uris_of_native_clients() {
+        let native = |uri: &str| json!({"application_type": "native", "redirect_uris": [uri]});
+        for good in [
+            "org.example.app:/cb",
+            "org.example.app://cb",
+            "https://app.example.org/cb",
+            "http://127.0.0.1/cb",
+            "http://127.0.0.1:4000/cb",
+            "http://[::1]:4000/cb",
+            "http://localhost:4000/cb",
+        ] {
+            accepted(native(good));
+        }
+        for bad in [
+            "myapp:/cb",
+            "http://a.example/cb",
+            "http://127.1/cb",
+            "org.example.app:/cb#x",
+            "javascript:alert(1)",
+            "cb",
+        ] {
+            refused(native(bad), "redirect_uris");
+        }
+    }
+
+    /// RFC 7591 §2.1.
+    #[test]
+    fn grants_and_response_types_fit_together() {
+        accepted(json!({"grant_types": ["authorization_code", "refresh_token", "client_credentials"]}));
+        accepted(json!({"grant_types": ["client_credentials"], "response_types": [], "redirect_uris": []}));
+        refused(json!({"grant_types": []}), "grant_types");
+        refused(json!({"grant_types": ["refresh_token"], "response_types": []}), "grant_types");
+        refused(json!({"grant_types": ["authorization_code", "authorization_code"]}), "grant_types");
+        refused(json!({"grant_types": ["client_credentials"]}), "response_types");
+        refused(json!({"response_types": []}), "response_types");
+        refused(json!({"response_types": ["code", "code"]}), "response_types");
+        refused(json!({"response_types": ["code", "id_token"]}), "response_types");
+        refused(json!({"redirect_uris": []}), "redirect_uris");
+    }
+
+    /// Who a client says it is, and what proves it.
+    #[test]
+    fn methods_and_credentials_fit_together() {
+        accepted(json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": keys(1)}));
+        accepted(json!({"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://a.example/jwks"}));
+        accepted(json!({"token_endpoint_auth_method": "none"}));
+        accepted(json!({"jwks": {"keys": [{"kty": "XYZ"}]}}));
+        refused(json!({"token_endpoint_auth_method": "private_key_jwt"}), "jwks");
+        refused(json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": [{"kty": "XYZ"}]}}), "jwks");
+        refused(json!({"jwks": keys(1), "jwks_uri": "https://a.example/jwks"}), "jwks_uri");
+        refused(json!({"jwks_uri": "http://a.example/jwks"}), "jwks_uri");
+        refused(json!({"jwks": {}}), "jwks");
+        refused(json!({"jwks": [1]}), "jwks");
+        refused(json!({"jwks": {"keys": [{"kty": "oct", "k": "AAAA"}]}}), "jwks");
+        refused(json!({"jwks": keys(51)}), "jwks");
+        let both = ["authorization_code", "client_credentials"];
+        refused(json!({"token_endpoint_auth_method": "none", "grant_types": both}), "grant_types");
+        let published = json!({"jwks": {"keys": [{"kid": "TEST-ONLY-a", "kty": "EC", "crv": "P-256",
+            "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU", "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]}});
+        refused(published.clone(), "jwks");
+        assert_eq!(judge(Rules { test_keys: true, ..Rules::default() }, published), Ok(()));
+    }
+
+    #[test]
+    fn scopes_are_known_and_fit_the_grants() {
+        accepted(json!({"scope": "openid profile email address phone provider offline_access"}));
+        accepted(json!({"scope": ""}));
+        let both = ["authorization_code", "client_credentials"];
+        accepted(json!({"scope": "openid unified-login.read", "grant_types": both}));
+        refused(json!({"scope": "openid unified-login.read"}), "scope");
+        refused(json!({"scope": "openid nap"}), "scope");
+        refused(json!({"scope": "open\"id"}), "scope");
+        refused(json!({"scope": "openid ".repeat(200)}), "scope");
+    }
+
+    #[test]
+    fn other_addresses_are_https() {
+        for key in [
+            "logo_uri",
+            "client_uri",
+            "policy_uri",
+            "tos_uri",
+            "initiate_login_uri",
+            "backchannel_logout_uri",
+            "frontchannel_logout_uri",
+        ] {
+            let fragment = matches!(key, "logo_uri" | "client_uri" | "policy_uri" | "tos_uri");
+            accepted(json!({key: "https://portal.example.org/x?y=z"}));
+            refused(json!({key: "http://portal.example.org/x"}), key);
+            refused(json!({key: "http://localhost/x"}), key);
+            refused(json!({key: "javascript:alert(1)"}), key);
+            refused(json!({key: "https://u:p@portal.example.org/x"}), key);
+            refused(json!({key: format!("https://portal.example.org/{}", "x".repeat(2048))}), key);
+            let with_fragment = json!({key: "https://portal.example.org/x#f"});
+            if fragment { accepted(with_fragment) } else { refused(with_fragment, key) }
+        }
+        // OpenID Connect Front-Channel Logout §2.
+        refused(json!({"frontchannel_logout_uri": "https://portal.example.org:8443/x"}), "frontchannel_logout_uri");
+        accepted(json!({"backchannel_logout_uri": "https://other.example/x"}));
+    }
+
+    /// G22: everything has a number.
+    #[test]
+    fn everything_is_bounded() {
+        let many = |count: usize| vec!["https://a.example/cb"; count];
+        accepted(json!({"redirect_uris": many(50)}));
+        refused(json!({"redirect_uris": many(51)}), "redirect_uris");
+        refused(json!({"redirect_uris": [format!("https://a.example/{}", "x".repeat(2048))]}), "redirect_uris");
+        refused(json!({"post_logout_redirect_uris": many(51)}), "post_logout_redirect_uris");
+        refused(json!({"client_name": "x".repeat(201)}), "client_name");
+        refused(json!({"client_name": ""}), "client_name");
+        refused(json!({"client_name": "a\nb"}), "client_name");
+        refused(json!({"contacts": vec!["a@example.org"; 11]}), "contacts");
+        refused(json!({"contacts": ["x".repeat(256)]}), "contacts");
+        refused(json!({"default_acr_values": vec!["a"; 11]}), "default_acr_values");
+        refused(json!({"default_acr_values": ["a b"]}), "default_acr_values");
+        refused(json!({"default_max_age": MOST_AGE + 1}), "default_max_age");
+        accepted(json!({"default_max_age": 0, "resources": ["urn:example:api", "https://api.example.org/"]}));
+        refused(json!({"resources": vec!["urn:a"; 21]}), "resources");
+        refused(json!({"resources": ["https://api.example.org/#x"]}), "resources");
+        refused(json!({"resources": ["api"]}), "resources");
+        refused(json!({"jwks": {"keys": [], "x": "x".repeat(MOST_BYTES)}}), "jwks");
+        for (client_id, good) in [
+            ("portal", true),
+            ("Care.Portal_1~x-y", true),
+            ("", false),
+            ("a:b", false),
+            ("a b", false),
+            ("\u{e9}", false),
+        ] {
+            assert_eq!(check_client_id(client_id).is_ok(), good, "{client_id}");
+        }
+        assert!(check_client_id(&"x".repeat(255)).is_ok() && check_client_id(&"x".repeat(256)).is_err());
+    }
 }

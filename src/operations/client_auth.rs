@@ -198,7 +198,7 @@ async fn prove_by_assertion(
         return Err(refused("the alg of client_assertion is not the registered one"));
     }
     let kid = jws.header.get("kid").and_then(Value::as_str);
-    if !client_keys::verifies(app, client, &jws, kid, alg, now).await? {
+    if !client_keys::verifies(app, client, &jws, kid, alg, now).await {
         return Err(refused("the signature of client_assertion is not by a key of this client"));
     }
     let jti = judge_claims(&claims, client, &app.config.issuer, endpoint, now).map_err(refused)?;

@@ -9,6 +9,7 @@ mod macros;
 mod actors;
 
 mod activity;
+mod clients;
 mod deadlines;
 mod floors;
 mod handoff;

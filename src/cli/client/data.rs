@@ -1,0 +1,136 @@
+//! What can be set on a client by flags and by a file of metadata.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde_json::{Map, Value};
+
+use crate::cli::read_file;
+use crate::model::client_draft::Draft;
+
+/// What can be set on a client. A list replaces the one before; "" takes a value away.
+#[derive(Debug, clap::Args)]
+pub struct Data {
+    /// What people call it.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where answers may go, exactly; may be repeated.
+    #[arg(long = "redirect-uri", value_name = "ADDRESS")]
+    redirect_uris: Vec<String>,
+    /// Where a logout may end, exactly; may be repeated.
+    #[arg(long = "post-logout-redirect-uri", value_name = "ADDRESS")]
+    post_logout_redirect_uris: Vec<String>,
+    /// `authorization_code` (the default), `refresh_token` or `client_credentials`; may be repeated.
+    #[arg(long = "grant-type", value_name = "GRANT")]
+    grant_types: Vec<String>,
+    /// What it may ask for, in quotes with spaces between [default at creation: "openid profile email"].
+    #[arg(long, value_name = "SCOPES")]
+    scope: Option<String>,
+    /// `client_secret_basic` (the default), `client_secret_post`, `private_key_jwt` or `none`.
+    #[arg(long, value_name = "METHOD")]
+    auth_method: Option<String>,
+    /// A file with its public keys as a JWK Set.
+    #[arg(long, value_name = "FILE", conflicts_with = "jwks_uri")]
+    jwks_file: Option<PathBuf>,
+    /// Where its public keys are published.
+    #[arg(long, value_name = "ADDRESS")]
+    jwks_uri: Option<String>,
+    /// `web` (the default) or `native`.
+    #[arg(long, value_name = "TYPE")]
+    application_type: Option<String>,
+    /// It belongs to the house: nobody is asked for consent.
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    first_party: Option<bool>,
+    /// Every code must be bound by PKCE although it has credentials.
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    require_pkce: Option<bool>,
+    /// What its access tokens are: `opaque` (the default) or `jwt`.
+    #[arg(long, value_name = "FORMAT")]
+    access_token_format: Option<String>,
+    /// A resource that it may ask tokens for; may be repeated.
+    #[arg(long = "resource", value_name = "ADDRESS")]
+    resources: Vec<String>,
+    /// Where it is told of logouts, server to server.
+    #[arg(long, value_name = "ADDRESS")]
+    backchannel_logout_uri: Option<String>,
+    /// Where it is told of logouts in the browser.
+    #[arg(long, value_name = "ADDRESS")]
+    frontchannel_logout_uri: Option<String>,
+    /// Where a handoff that names it lands.
+    #[arg(long, value_name = "ADDRESS")]
+    initiate_login_uri: Option<String>,
+    /// The logo at login and consent.
+    #[arg(long, value_name = "ADDRESS")]
+    logo_uri: Option<String>,
+    /// Its home page.
+    #[arg(long, value_name = "ADDRESS")]
+    client_uri: Option<String>,
+    /// How it uses data.
+    #[arg(long, value_name = "ADDRESS")]
+    policy_uri: Option<String>,
+    /// Its terms.
+    #[arg(long, value_name = "ADDRESS")]
+    tos_uri: Option<String>,
+    /// A JSON file with any metadata of RFC 7591; flags win over it.
+    #[arg(long, value_name = "FILE")]
+    metadata_file: Option<PathBuf>,
+}
+
+impl Data {
+    /// What the file and the flags say.
+    pub(super) fn draft(&self) -> anyhow::Result<Draft> {
+        let file = match &self.metadata_file {
+            Some(path) => Draft::from_json(&read_file(path)?)
+                .map_err(anyhow::Error::msg)
+                .with_context(|| path.display().to_string())?,
+            None => Draft::default(),
+        };
+        Ok(file.with(Draft::parse(self.flags()?).map_err(anyhow::Error::msg)?))
+    }
+
+    fn flags(&self) -> anyhow::Result<Map<String, Value>> {
+        let jwks = self.jwks_file.as_deref().map(read_file).transpose()?;
+        // One or the other: whoever gives keys one way takes the other away.
+        let jwks_uri = self.jwks_uri.clone().or_else(|| jwks.as_ref().map(|_| String::new()));
+        let jwks = jwks.or_else(|| self.jwks_uri.as_ref().map(|_| String::new()));
+        let mut members = Map::new();
+        for (key, text) in [
+            ("client_name", &self.name),
+            ("scope", &self.scope),
+            ("token_endpoint_auth_method", &self.auth_method),
+            ("jwks", &jwks),
+            ("jwks_uri", &jwks_uri),
+            ("application_type", &self.application_type),
+            ("access_token_format", &self.access_token_format),
+            ("backchannel_logout_uri", &self.backchannel_logout_uri),
+            ("frontchannel_logout_uri", &self.frontchannel_logout_uri),
+            ("initiate_login_uri", &self.initiate_login_uri),
+            ("logo_uri", &self.logo_uri),
+            ("client_uri", &self.client_uri),
+            ("policy_uri", &self.policy_uri),
+            ("tos_uri", &self.tos_uri),
+        ] {
+            if let Some(text) = text {
+                let value = if text.is_empty() { Value::Null } else { text.as_str().into() };
+                members.insert(key.into(), value);
+            }
+        }
+        for (key, list) in [
+            ("redirect_uris", &self.redirect_uris),
+            ("post_logout_redirect_uris", &self.post_logout_redirect_uris),
+            ("grant_types", &self.grant_types),
+            ("resources", &self.resources),
+        ] {
+            if !list.is_empty() {
+                let given: Vec<&String> = list.iter().filter(|text| !text.is_empty()).collect();
+                members.insert(key.into(), serde_json::to_value(given)?);
+            }
+        }
+        for (key, flag) in [("first_party", self.first_party), ("require_pkce", self.require_pkce)] {
+            if let Some(flag) = flag {
+                members.insert(key.into(), flag.into());
+            }
+        }
+        Ok(members)
+    }
+}

@@ -1,0 +1,350 @@
+//! Clients as operators keep them: metadata, secrets, switching off, removing; and the keys that they publish.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use connect_idp::config::Site;
+use connect_idp::model::client::{Client, Metadata};
+use connect_idp::model::client_draft::Draft;
+use connect_idp::operations::act::Switched;
+use connect_idp::operations::client_keys::{NoKeys, fresher, keys_of};
+use connect_idp::operations::clients::{self, Changed, Rotated};
+use connect_idp::store;
+use serde_json::{Value, json};
+
+use crate::actors::Idp;
+
+const FIRST: &str = "the-first-secret-of-the-portal-1";
+const SECOND: &str = "the-second-secret-of-the-portal-";
+const DAY: Duration = Duration::from_hours(24);
+
+fn draft(members: &Value) -> Draft {
+    Draft::parse(members.as_object().unwrap().clone()).unwrap()
+}
+
+fn portal() -> Value {
+    json!({"redirect_uris": ["https://portal.example.org/callback"]})
+}
+
+async fn create(idp: &Idp, client_id: &str, members: &Value, secret: Option<&str>) -> Client {
+    let metadata = draft(members).new_metadata(idp.app.config.client_rules()).unwrap();
+    let client = clients::draw(&idp.act(), client_id, metadata, true);
+    assert!(clients::create(&idp.act(), &client, secret).await.unwrap());
+    client
+}
+
+async fn read(idp: &Idp, client_id: &str) -> Option<Client> {
+    store::clients::by_client_id(&mut idp.app.db.read().await.unwrap(), client_id).await.unwrap()
+}
+
+/// Whether a secret works now.
+async fn works(idp: &Idp, client: &Client, secret: &str) -> bool {
+    let mut conn = idp.app.db.read().await.unwrap();
+    let hashes = store::clients::secret_hashes(&mut conn, &client.id, idp.now()).await.unwrap();
+    hashes.contains(&clients::hash_secret(&idp.app, &client.client_id, secret))
+}
+
+both_engines! {
+    /// During a rotation two secrets work; then the old one ends.
+    async fn two_secrets_work_during_a_rotation(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        assert!(works(&idp, &client, FIRST).await && !works(&idp, &client, SECOND).await);
+        let rotated = clients::rotate_secret(&idp.act(), "portal", SECOND, DAY).await.unwrap();
+        assert_eq!(rotated, Rotated::Done { before: 1 });
+        assert!(works(&idp, &client, FIRST).await && works(&idp, &client, SECOND).await);
+        idp.advance(DAY.checked_sub(Duration::from_millis(1)).unwrap());
+        assert!(works(&idp, &client, FIRST).await);
+        idp.advance(Duration::from_millis(1));
+        assert!(!works(&idp, &client, FIRST).await && works(&idp, &client, SECOND).await);
+        idp.assert_activity(["client_created success", "client_secret_rotated success"]).await;
+    }
+
+    /// Without an overlap the old secrets end at once, those of an earlier rotation too.
+    async fn a_rotation_without_overlap_ends_every_older_secret(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        clients::rotate_secret(&idp.act(), "portal", SECOND, DAY).await.unwrap();
+        idp.advance(Duration::from_secs(1));
+        let third = clients::make_secret(&idp.app);
+        let rotated = clients::rotate_secret(&idp.act(), "portal", &third, Duration::ZERO).await.unwrap();
+        assert_eq!(rotated, Rotated::Done { before: 2 });
+        assert!(!works(&idp, &client, FIRST).await && !works(&idp, &client, SECOND).await);
+        assert!(works(&idp, &client, &third).await);
+    }
+
+    /// A shorter overlap shortens a longer one, never the other way round.
+    async fn an_overlap_is_never_stretched(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        clients::rotate_secret(&idp.act(), "portal", SECOND, Duration::from_hours(1)).await.unwrap();
+        clients::rotate_secret(&idp.act(), "portal", "the-third-secret", DAY).await.unwrap();
+        idp.advance(Duration::from_hours(1));
+        assert!(!works(&idp, &client, FIRST).await && works(&idp, &client, SECOND).await);
+    }
+
+    /// The table of secrets does not grow with rotations (G22), and the newest always works.
+    async fn twenty_secrets_are_remembered(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        for number in 0..25 {
+            let secret = format!("secret-number-{number}");
+            clients::rotate_secret(&idp.act(), "portal", &secret, DAY).await.unwrap();
+        }
+        assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 20);
+        assert!(works(&idp, &client, "secret-number-24").await && !works(&idp, &client, FIRST).await);
+    }
+
+    /// A secret fits the client that it was made for and no other, and stands nowhere as it was typed.
+    async fn a_secret_is_a_keyed_hash_of_its_client(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        create(&idp, "portal", &portal(), Some(FIRST)).await;
+        let other = create(&idp, "other", &portal(), Some(SECOND)).await;
+        assert!(!works(&idp, &other, FIRST).await);
+        let hash = idp.outsider().await.text("SELECT hash FROM client_secrets ORDER BY id LIMIT 1").await;
+        assert!(hash.len() == 43 && !hash.contains("secret"), "{hash}");
+    }
+
+    /// What a disabled client was given is dead by its epoch (G9), also when it is enabled again.
+    async fn disabling_bumps_the_epoch_once(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        create(&idp, "portal", &portal(), None).await;
+        let states = async |enabled| clients::set_enabled(&idp.act(), "portal", enabled).await.unwrap();
+        assert_eq!(states(true).await, Switched::Already);
+        assert_eq!(states(false).await, Switched::Done);
+        let off = read(&idp, "portal").await.unwrap();
+        assert_eq!((off.enabled, off.epoch, off.revision), (false, 2, 2));
+        assert_eq!(states(false).await, Switched::Already);
+        assert_eq!(states(true).await, Switched::Done);
+        let on = read(&idp, "portal").await.unwrap();
+        assert_eq!((on.enabled, on.epoch, on.revision), (true, 2, 3));
+        assert_eq!(clients::set_enabled(&idp.act(), "nobody", false).await.unwrap(), Switched::NotFound);
+        idp.assert_activity(["client_created success", "client_disabled success", "client_enabled success"]).await;
+    }
+
+    /// A deleted client leaves nothing behind but its records.
+    async fn deleting_takes_everything_along(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        let sql = format!(
+            "INSERT INTO access_tokens (hash, client, client_epoch, scope, audience, created_at, expires_at) \
+             VALUES ('h', '{}', 1, '', '', 1, 2)",
+            client.id
+        );
+        idp.outsider().await.run(&sql).await;
+        assert_eq!(clients::delete(&idp.act(), "portal").await.unwrap(), Switched::Done);
+        assert!(read(&idp, "portal").await.is_none());
+        assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 0);
+        assert_eq!(idp.number("SELECT COUNT(*) FROM access_tokens").await, 0);
+        assert_eq!(clients::delete(&idp.act(), "portal").await.unwrap(), Switched::NotFound);
+        // The name is free again, and is another client.
+        let again = create(&idp, "portal", &portal(), None).await;
+        assert!(!works(&idp, &again, FIRST).await);
+        idp.assert_activity(["client_created success", "client_created success", "client_deleted success"]).await;
+    }
+
+    /// A change is judged with what stands already, is one record, and makes a new revision.
+    async fn a_change_is_judged_as_a_whole(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let before = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        let set = async |members: Value| clients::set(&idp.act(), "portal", &draft(&members)).await.unwrap();
+        let Changed::Unfit(unfit) = set(json!({"redirect_uris": []})).await else { panic!("accepted") };
+        assert_eq!(unfit.key, "redirect_uris");
+        assert_eq!(set(json!({"client_name": null})).await, Changed::Keys(Vec::new()));
+        assert_eq!(read(&idp, "portal").await.unwrap().revision, 1);
+        assert_eq!(set(json!({"client_name": "Portal"})).await, Changed::Keys(vec!["client_name"]));
+        let after = read(&idp, "portal").await.unwrap();
+        assert_eq!((after.revision, after.epoch), (2, 1));
+        assert_eq!(after.metadata, Metadata { client_name: Some("Portal".into()), ..before.metadata });
+        assert_eq!(clients::set(&idp.act(), "nobody", &Draft::default()).await.unwrap(), Changed::NotFound);
+        idp.assert_activity(["client_created success", "client_changed success"]).await;
+    }
+
+    /// Whoever changes to a method without secrets has none that could come back.
+    async fn a_method_without_secrets_ends_them(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        for method in ["none", "client_secret_basic"] {
+            let change = draft(&json!({"token_endpoint_auth_method": method}));
+            assert_eq!(clients::set(&idp.act(), "portal", &change).await.unwrap(), Changed::Keys(vec!["token_endpoint_auth_method"]));
+            assert!(!works(&idp, &client, FIRST).await);
+            let rotated = clients::rotate_secret(&idp.act(), "portal", SECOND, DAY).await.unwrap();
+            assert_eq!(rotated == Rotated::NoSecret, method == "none");
+        }
+        assert!(works(&idp, &client, SECOND).await);
+    }
+
+    /// However many make a client at once, one does.
+    async fn a_client_id_is_taken_once(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let metadata = draft(&portal()).new_metadata(idp.app.config.client_rules()).unwrap();
+        let make = || {
+            let (act, metadata) = (idp.act(), metadata.clone());
+            async move { clients::create(&act, &clients::draw(&act, "portal", metadata, true), Some(FIRST)).await.unwrap() }
+        };
+        let answers = futures_util::future::join_all((0..32).map(|_| make())).await;
+        assert_eq!(answers.into_iter().filter(|made| *made).count(), 1);
+        assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 1);
+        idp.assert_activity(["client_created success"]).await;
+    }
+}
+
+/// A client's own server, which publishes keys.
+struct Publisher {
+    answer: Arc<Mutex<(StatusCode, String)>>,
+    asked: Arc<AtomicUsize>,
+    address: String,
+}
+
+/// A key set with one key of this name.
+fn jwks(kid: &str) -> String {
+    json!({"keys": [{"kid": kid, "kty": "EC", "crv": "P-256", "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU",
+        "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]})
+    .to_string()
+}
+
+impl Publisher {
+    async fn start() -> Self {
+        let answer = Arc::new(Mutex::new((StatusCode::OK, jwks("first"))));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (said, count) = (Arc::clone(&answer), Arc::clone(&asked));
+        let handler = get(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let answer = said.lock().unwrap().clone();
+            async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                answer
+            }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}/jwks", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, Router::new().route("/jwks", handler)).await });
+        Self { answer, asked, address }
+    }
+
+    fn says(&self, status: StatusCode, text: &str) {
+        *self.answer.lock().unwrap() = (status, text.to_owned());
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    async fn client(&self, idp: &Idp) -> Client {
+        let members = json!({"redirect_uris": ["https://portal.example.org/callback"], "jwks_uri": self.address,
+            "token_endpoint_auth_method": "private_key_jwt"});
+        create(idp, "portal", &members, None).await
+    }
+}
+
+async fn beta(engine: crate::actors::Engine) -> Idp {
+    Idp::start_with(engine, |config| config.site = Site::Beta).await
+}
+
+both_engines! {
+    /// Fetched once and kept; however many ask at once, the client's server is asked by one.
+    async fn published_keys_are_fetched_once(engine: Engine) {
+        let idp = beta(engine).await;
+        let publisher = Publisher::start().await;
+        let client = publisher.client(&idp).await;
+        let all = futures_util::future::join_all((0..32).map(|_| keys_of(&idp.app, &client, idp.now()))).await;
+        assert!(all.iter().all(|keys| keys.as_ref().is_ok_and(|keys| keys.knows("first"))));
+        idp.advance(Duration::from_mins(59));
+        keys_of(&idp.app, &client, idp.now()).await.unwrap();
+        assert_eq!(publisher.asked(), 1);
+        publisher.says(StatusCode::OK, &jwks("second"));
+        idp.advance(Duration::from_mins(1));
+        assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("second"));
+        assert_eq!(publisher.asked(), 2);
+    }
+
+    /// A key that nobody knows yet makes us ask again, at most every ten seconds: a rotation one minute later works.
+    async fn a_rotation_a_minute_later_works(engine: Engine) {
+        let idp = beta(engine).await;
+        let publisher = Publisher::start().await;
+        let client = publisher.client(&idp).await;
+        let first = keys_of(&idp.app, &client, idp.now()).await.unwrap();
+        publisher.says(StatusCode::OK, &jwks("second"));
+        assert!(fresher(&idp.app, &client, &first, idp.now()).await.is_none());
+        assert_eq!(publisher.asked(), 1);
+        idp.advance(Duration::from_mins(1));
+        let all = futures_util::future::join_all((0..8).map(|_| fresher(&idp.app, &client, &first, idp.now()))).await;
+        assert!(all.iter().all(|keys| keys.as_ref().is_some_and(|keys| keys.knows("second"))));
+        assert_eq!(publisher.asked(), 2);
+        let second = all[0].clone().unwrap();
+        idp.advance(Duration::from_secs(10));
+        assert!(fresher(&idp.app, &client, &second, idp.now()).await.is_none());
+        assert_eq!(publisher.asked(), 3);
+    }
+
+    /// A broken answer never takes the place of a good set (G20).
+    async fn a_broken_answer_keeps_the_good_set(engine: Engine) {
+        let idp = beta(engine).await;
+        let publisher = Publisher::start().await;
+        let client = publisher.client(&idp).await;
+        let first = keys_of(&idp.app, &client, idp.now()).await.unwrap();
+        for (status, text) in [
+            (StatusCode::OK, "{\"keys\":[]}".to_owned()),
+            (StatusCode::OK, "nonsense".to_owned()),
+            (StatusCode::OK, json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}).to_string()),
+            (StatusCode::OK, jwks("a").replace("\"kid\"", "\"d\"")),
+            (StatusCode::OK, format!("{}{}", jwks("a"), " ".repeat(70_000))),
+            (StatusCode::INTERNAL_SERVER_ERROR, jwks("second")),
+            (StatusCode::FOUND, jwks("second")),
+        ] {
+            publisher.says(status, &text);
+            idp.advance(Duration::from_secs(10));
+            assert!(fresher(&idp.app, &client, &first, idp.now()).await.is_none(), "{text}");
+            idp.advance(Duration::from_hours(1));
+            assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("first"), "{text}");
+        }
+        assert_eq!(publisher.asked(), 15);
+    }
+
+    /// An address that has never answered well is asked seldom, and found when it does.
+    async fn an_address_that_fails_is_asked_seldom(engine: Engine) {
+        let idp = beta(engine).await;
+        let publisher = Publisher::start().await;
+        publisher.says(StatusCode::SERVICE_UNAVAILABLE, "");
+        let client = publisher.client(&idp).await;
+        for _ in 0..5 {
+            assert_eq!(keys_of(&idp.app, &client, idp.now()).await.unwrap_err(), NoKeys::NotFetched);
+        }
+        assert_eq!(publisher.asked(), 1);
+        publisher.says(StatusCode::OK, &jwks("first"));
+        idp.advance(Duration::from_secs(10));
+        assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("first"));
+    }
+
+    /// Whoever hangs up does not keep the keys from coming.
+    async fn a_caller_that_hangs_up_stops_no_fetch(engine: Engine) {
+        let idp = beta(engine).await;
+        let publisher = Publisher::start().await;
+        let client = publisher.client(&idp).await;
+        let hung_up = tokio::time::timeout(Duration::from_millis(20), keys_of(&idp.app, &client, idp.now())).await;
+        assert!(hung_up.is_err());
+        assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("first"));
+        assert_eq!(publisher.asked(), 1);
+    }
+
+    /// Keys in the row are those of the row as it stands.
+    async fn registered_keys_change_with_the_row(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let members = json!({"redirect_uris": ["https://portal.example.org/callback"], "jwks": jwks("first")});
+        let client = create(&idp, "portal", &members, None).await;
+        let keys = keys_of(&idp.app, &client, idp.now()).await.unwrap();
+        assert!(keys.knows("first"));
+        assert!(Arc::ptr_eq(&keys, &keys_of(&idp.app, &client, idp.now()).await.unwrap()));
+        clients::set(&idp.act(), "portal", &draft(&json!({"jwks": jwks("second")}))).await.unwrap();
+        let client = read(&idp, "portal").await.unwrap();
+        let keys = keys_of(&idp.app, &client, idp.now()).await.unwrap();
+        assert!(keys.knows("second") && !keys.knows("first"));
+        assert!(fresher(&idp.app, &client, &keys, idp.now()).await.is_none());
+        let none = create(&idp, "other", &portal(), None).await;
+        assert_eq!(keys_of(&idp.app, &none, idp.now()).await.unwrap_err(), NoKeys::NotRegistered);
+    }
+}
