@@ -83,8 +83,14 @@ pub struct Database {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Keys {
-    /// The folder.
+    /// The folder of the key-encryption keys.
     pub dir: PathBuf,
+    /// A signing key is replaced when it has signed this long.
+    pub rotate_days: u32,
+    /// A new signing key is published this long before it signs.
+    pub announce_minutes: u32,
+    /// The size of RSA signing keys: 2048 or 3072.
+    pub rsa_bits: u32,
 }
 
 /// `[tls]`
@@ -225,7 +231,7 @@ impl Default for Database {
 
 impl Default for Keys {
     fn default() -> Self {
-        Self { dir: "keys".into() }
+        Self { dir: "keys".into(), rotate_days: 90, announce_minutes: 24 * 60, rsa_bits: 2048 }
     }
 }
 
@@ -465,6 +471,17 @@ impl Config {
         range("handoff.timeout_seconds", self.handoff.timeout_seconds.into(), 1, 30)?;
         range("handoff.future_skew_seconds", self.handoff.future_skew_seconds.into(), 0, 60)?;
         range("throttle.address_per_minute", self.throttle.address_per_minute.into(), 1, 1_000_000)?;
+        range("keys.rotate_days", self.keys.rotate_days.into(), 1, 3650)?;
+        range("keys.announce_minutes", self.keys.announce_minutes.into(), if testing { 0 } else { 60 }, 30 * 24 * 60)?;
+        ensure!(
+            u64::from(self.keys.announce_minutes) < u64::from(self.keys.rotate_days) * 24 * 60,
+            "keys.announce_minutes must be less than keys.rotate_days: a key cannot be announced before the last one signs"
+        );
+        ensure!(
+            matches!(self.keys.rsa_bits, 2048 | 3072),
+            "keys.rsa_bits is {}: it must be 2048 or 3072",
+            self.keys.rsa_bits
+        );
         range("tokens.code_seconds", self.tokens.code_seconds.into(), 10, 300)?;
         range("tokens.access_minutes", self.tokens.access_minutes.into(), 1, 24 * 60)?;
         range("tokens.id_token_minutes", self.tokens.id_token_minutes.into(), 1, 24 * 60)?;

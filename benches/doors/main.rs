@@ -11,7 +11,7 @@
     missing_docs
 )]
 
-#[path = "../house.rs"]
+#[path = "../house/mod.rs"]
 mod house;
 mod raw;
 mod server;

@@ -11,7 +11,7 @@
 )]
 
 mod bare;
-#[path = "../house.rs"]
+#[path = "../house/mod.rs"]
 mod house;
 mod relying_party;
 

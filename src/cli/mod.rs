@@ -84,8 +84,8 @@ enum Verb {
     /// Handoffs from Therap Services.
     #[command(subcommand, after_help = "Example: connect-idp handoff explain < assertion.txt")]
     Handoff(handoff::Verb),
-    /// The key-encryption key.
-    #[command(subcommand, after_help = "Example: connect-idp key init")]
+    /// The signing keys, and the key-encryption keys.
+    #[command(subcommand, after_help = "Example: connect-idp key list")]
     Key(key::Verb),
     /// The settings in force.
     #[command(subcommand, after_help = "Example: connect-idp config show")]

@@ -54,7 +54,7 @@ impl KeyRing {
         if let Some(ring) = Self::load(dir)? {
             return Ok(ring);
         }
-        create_first(dir, random).with_context(|| format!("no key could be made in {}", dir.display()))?;
+        create(dir, "kek-0001", random).with_context(|| format!("no key could be made in {}", dir.display()))?;
         Self::load(dir)?.context("the key that was just made is gone")
     }
 
@@ -90,6 +90,23 @@ impl KeyRing {
     }
 }
 
+impl KeyRing {
+    /// Adds a key, which is the current one from the next [`KeyRing::load`] on; its name.
+    ///
+    /// # Errors
+    /// When there is no key yet, or the file cannot be made.
+    pub fn add(dir: &Path, random: &Random) -> anyhow::Result<String> {
+        let ring = Self::load(dir)?.with_context(|| {
+            format!("there is no key-encryption key in {}: run `connect-idp key init`", dir.display())
+        })?;
+        let number = ring.newest().0.strip_prefix("kek-").and_then(|digits| digits.parse::<u32>().ok());
+        let number = number.context("the newest key-encryption key is not called kek-NNNN: rename it")? + 1;
+        let name = format!("kek-{number:04}");
+        create(dir, &name, random).with_context(|| format!("no key could be made in {}", dir.display()))?;
+        Ok(name)
+    }
+}
+
 fn read_key(path: &Path) -> anyhow::Result<Secret> {
     let shown = path.display();
     let mode = fs::metadata(path).with_context(|| format!("{shown} cannot be read"))?.mode();
@@ -101,14 +118,14 @@ fn read_key(path: &Path) -> anyhow::Result<Secret> {
         .with_context(|| format!("{shown} is not a key-encryption key: restore it from its backup"))
 }
 
-fn create_first(dir: &Path, random: &Random) -> io::Result<()> {
+fn create(dir: &Path, name: &str, random: &Random) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let temporary: PathBuf = dir.join(format!(".new-{}", Secret::random(random).digest()));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", Secret::random(random).reveal())?;
     file.sync_all()?;
     // A link fails where the name is taken: whoever comes second uses the first one's key.
-    let linked = fs::hard_link(&temporary, dir.join("kek-0001"));
+    let linked = fs::hard_link(&temporary, dir.join(name));
     fs::remove_file(&temporary)?;
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
@@ -132,6 +149,25 @@ mod tests {
         assert_eq!(first.fingerprints(), again.fingerprints());
         assert_eq!(fs::metadata(keys.join("kek-0001")).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&keys).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_key_is_the_current_one_and_the_first_still_opens() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(KeyRing::add(dir.path(), &Random::System).is_err());
+        let first = KeyRing::load_or_create(dir.path(), &Random::System).unwrap();
+        let sealed = crate::crypto::seal::seal(&first, "test", b"secret").unwrap();
+        assert_eq!(KeyRing::add(dir.path(), &Random::System).unwrap(), "kek-0002");
+        let both = KeyRing::load(dir.path()).unwrap().unwrap();
+        assert_eq!((both.newest().0, both.oldest()), ("kek-0002", first.oldest()));
+        let opened = |ring: &KeyRing, purpose: &str, text: &str| {
+            crate::crypto::seal::open(ring, purpose, text).map(|bytes| bytes.to_vec())
+        };
+        assert_eq!(opened(&both, "test", &sealed), Some(b"secret".to_vec()));
+        assert_eq!(opened(&both, "other", &sealed), None);
+        let anew = crate::crypto::seal::seal(&both, "test", b"secret").unwrap();
+        assert_eq!(opened(&first, "test", &anew), None, "the first ring has no second key");
+        assert_eq!(opened(&both, "test", &format!("{}x", &anew[..anew.len() - 1])), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub fn seal(ring: &KeyRing, purpose: &str, bytes: &[u8]) -> Result<String, NotSe
 /// Opens what any active key sealed for this purpose; `None` for everything else.
 #[must_use]
 pub fn open(ring: &KeyRing, purpose: &str, text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let (name, _) = text.split_once('.').and_then(|(header, _)| kid(header).map(|kid| (kid, ())))?;
+    let name = text.split_once('.').and_then(|(header, _)| kid(header))?;
     let key = ring.named(&name)?.derive(&format!("seal: {purpose}"));
     let decrypter = Dir.decrypter_from_bytes(key.bytes()).ok()?;
     jwe::deserialize_compact(text, &decrypter).ok().map(|(bytes, _)| Zeroizing::new(bytes))

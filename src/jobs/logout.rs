@@ -108,9 +108,9 @@ async fn attempt(app: &App, delivery: Delivery) {
 
 async fn deliver(app: &App, due: Delivery) -> Result<(), store::Error> {
     let (db, now) = (&app.db, app.clock.now());
-    let taken =
+    let held =
         in_transaction!(db, app.patient_deadline(), [due], |tx| logouts::take(tx, &due, now, now.after(LEASE)).await)?;
-    let Some(delivery) = taken else {
+    let Some(delivery) = held else {
         return Ok(());
     };
     let client = store::clients::by_id(&mut db.read().await?, &delivery.client).await?;
@@ -118,8 +118,8 @@ async fn deliver(app: &App, due: Delivery) -> Result<(), store::Error> {
         match client.as_ref().and_then(|client| Some((client, client.metadata.backchannel_logout_uri.as_ref()?))) {
             None => Attempted::GivenUp("the client has no back-channel address any more".into()),
             Some((client, address)) => {
-                let token = logout_token(app, client, &delivery, now).await?;
-                match app.outbound.post_form(address, &[("logout_token", &token)]).await {
+                let proof = logout_token(app, client, &delivery, now).await?;
+                match app.outbound.post_form(address, &[("logout_token", &proof)]).await {
                     Ok(()) => Attempted::Delivered,
                     Err(error) => failed(&delivery, &format!("{error:#}"), app.clock.now()),
                 }

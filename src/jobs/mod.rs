@@ -11,7 +11,10 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::handoff::{settle, trust};
+use crate::model::event::Visitor;
 use crate::oidc::token::GRACE;
+use crate::operations::act::Act;
+use crate::operations::{Actor, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -20,6 +23,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often what is over is forgotten, and keys are fetched again, in sweeps.
 const PURGE_EVERY: u32 = 30;
 const REFETCH_EVERY: u32 = 300;
+const ROTATE_EVERY: u32 = 150;
 /// Single use is remembered this long, so that a replica with a slow clock never finds it gone (G2).
 const REMEMBER: Duration = Duration::from_hours(24);
 /// A session is kept this long after its absolute limit, for the record and the invariants.
@@ -56,6 +60,9 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         if round % PURGE_EVERY == 0 {
             report("purge", purge(&app).await);
             report("count of single use", count_single_use(&app).await);
+        }
+        if round % ROTATE_EVERY == 0 {
+            report("key rotation", rotate(&app).await);
         }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
             report("key refresh", refetch(&app).await);
@@ -135,6 +142,23 @@ async fn count_single_use(app: &App) -> Result<(), store::Error> {
         tracing::error!(issuer_id = %issuer, "an issuer sent {SINGLE_USE_CAP} assertions within a day: further ones are answered 503");
     }
     app.issuers.set_full(full);
+    Ok(())
+}
+
+/// Makes the first signing keys, so that nobody waits for them, and announces new ones when they are due.
+///
+/// # Errors
+/// When the database fails; the next round tries again.
+pub async fn rotate(app: &App) -> Result<(), store::Error> {
+    let now = app.clock.now();
+    signing_keys::jwks(app, now).await?;
+    let visitor = Visitor { reference: app.random.reference(), ..Visitor::default() };
+    let actor = Actor { name: "system".into(), visitor };
+    let made =
+        signing_keys::rotate_due(&Act { app: app.clone(), actor, now, deadline: app.patient_deadline() }).await?;
+    if made > 0 {
+        tracing::info!(made, "{made} new signing keys are announced");
+    }
     Ok(())
 }
 

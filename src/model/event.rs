@@ -65,6 +65,12 @@ pub enum Kind {
     IssuerDisabled,
     /// A trusted issuer was switched on again.
     IssuerEnabled,
+    /// A new signing key was announced, or signs at once.
+    SigningKeyRotated,
+    /// A signing key was retired by hand.
+    SigningKeyRetired,
+    /// The signing keys were sealed under another key-encryption key.
+    SigningKeysResealed,
     /// A user allowed an app what it asked for.
     ConsentGiven,
     /// A user took that back.
@@ -106,6 +112,9 @@ words!(Kind {
     IssuerChanged = "issuer_changed",
     IssuerDisabled = "issuer_disabled",
     IssuerEnabled = "issuer_enabled",
+    SigningKeyRotated = "signing_key_rotated",
+    SigningKeyRetired = "signing_key_retired",
+    SigningKeysResealed = "signing_keys_resealed",
     ConsentGiven = "consent_given",
     ConsentWithdrawn = "consent_withdrawn",
     ClientCreated = "client_created",
@@ -144,6 +153,9 @@ impl Kind {
             Self::IssuerChanged => "Trusted issuer changed",
             Self::IssuerDisabled => "Trusted issuer switched off",
             Self::IssuerEnabled => "Trusted issuer switched on",
+            Self::SigningKeyRotated => "Signing key rotated",
+            Self::SigningKeyRetired => "Signing key retired",
+            Self::SigningKeysResealed => "Signing keys sealed anew",
             Self::ConsentGiven => "Access allowed to an app",
             Self::ConsentWithdrawn => "Access of an app withdrawn",
             Self::ClientCreated => "Client created",

@@ -138,12 +138,11 @@ async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, Page
         return Err(wrong("client_id is not registered.".into()));
     }
     let back_to = match (params.get("post_logout_redirect_uri"), &client) {
-        (None, _) => None,
+        (None, _) | (Some(_), None) => None,
         (Some(uri), Some(client)) if client.metadata.post_logout_redirect_uris.iter().any(|one| one == uri) => {
             // Without a hint nobody has proven that it is this client who asks.
             hint.as_ref().map(|_| with_state(uri, params.get("state")))
         }
-        (Some(_), None) => None,
         (Some(_), Some(_)) => return Err(wrong("post_logout_redirect_uri is not registered.".into())),
     };
     Ok(Asked { client, hint, back_to })

@@ -129,15 +129,12 @@ pub async fn families_of(tx: &mut Tx, note: &Note, limit: i64) -> Result<Option<
 /// # Errors
 /// When it cannot be written.
 pub async fn advance(tx: &mut Tx, note: &Note, cursor: Option<&str>) -> Result<(), Error> {
-    match cursor {
-        Some(cursor) => {
-            const SQL: &str = "UPDATE logout_notes SET cursor = $2 WHERE id = $1";
-            on!(tx, |c| sqlx::query(SQL).bind(&note.id).bind(cursor).execute(c).await.map(drop))?;
-        }
-        None => {
-            const SQL: &str = "DELETE FROM logout_notes WHERE id = $1";
-            on!(tx, |c| sqlx::query(SQL).bind(&note.id).execute(c).await.map(drop))?;
-        }
+    const ADVANCE: &str = "UPDATE logout_notes SET cursor = $2 WHERE id = $1";
+    const DONE: &str = "DELETE FROM logout_notes WHERE id = $1";
+    if let Some(cursor) = cursor {
+        on!(tx, |c| sqlx::query(ADVANCE).bind(&note.id).bind(cursor).execute(c).await.map(drop))?;
+    } else {
+        on!(tx, |c| sqlx::query(DONE).bind(&note.id).execute(c).await.map(drop))?;
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ mod floors;
 mod handoff;
 mod headers;
 mod health;
+mod keys;
 mod login;
 mod oidc;
 mod races;

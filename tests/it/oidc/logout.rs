@@ -13,7 +13,7 @@ use connect_idp::jobs::logout::work_off;
 use connect_idp::operations::signing_keys;
 use serde::Deserialize;
 
-use crate::actors::{Answer, Browser, Engine, From, Idp, RelyingParty, User, claims, encode};
+use crate::actors::{Answer, Browser, From, Idp, RelyingParty, User, claims, encode};
 
 const HOME: &str = "https://portal.example/bye?x=1";
 
