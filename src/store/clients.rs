@@ -159,7 +159,7 @@ pub async fn secrets(conn: &mut Conn, client: &str) -> Result<Vec<StoredSecret>,
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client).fetch_all(c).await)?)
 }
 
-/// Adds a secret that works until it is replaced; the oldest beyond [`REMEMBERED`] are forgotten.
+/// Adds a secret that works until it is replaced; the oldest beyond `REMEMBERED` are forgotten.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -1,17 +1,10 @@
-//! Clients as operators keep them: metadata, secrets, switching off, removing; and the keys that they publish.
+//! Clients as operators keep them: metadata, secrets, switching off, removing.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::StatusCode;
-use axum::routing::get;
-use connect_idp::config::Site;
 use connect_idp::model::client::{Client, Metadata};
 use connect_idp::model::client_draft::Draft;
 use connect_idp::operations::act::Switched;
-use connect_idp::operations::client_keys::{NoKeys, fresher, keys_of};
 use connect_idp::operations::clients::{self, Changed, Rotated};
 use connect_idp::store;
 use serde_json::{Value, json};
@@ -22,22 +15,22 @@ const FIRST: &str = "the-first-secret-of-the-portal-1";
 const SECOND: &str = "the-second-secret-of-the-portal-";
 const DAY: Duration = Duration::from_hours(24);
 
-fn draft(members: &Value) -> Draft {
+pub fn draft(members: &Value) -> Draft {
     Draft::parse(members.as_object().unwrap().clone()).unwrap()
 }
 
-fn portal() -> Value {
+pub fn portal() -> Value {
     json!({"redirect_uris": ["https://portal.example.org/callback"]})
 }
 
-async fn create(idp: &Idp, client_id: &str, members: &Value, secret: Option<&str>) -> Client {
+pub async fn create(idp: &Idp, client_id: &str, members: &Value, secret: Option<&str>) -> Client {
     let metadata = draft(members).new_metadata(idp.app.config.client_rules()).unwrap();
     let client = clients::draw(&idp.act(), client_id, metadata, true);
     assert!(clients::create(&idp.act(), &client, secret).await.unwrap());
     client
 }
 
-async fn read(idp: &Idp, client_id: &str) -> Option<Client> {
+pub async fn read(idp: &Idp, client_id: &str) -> Option<Client> {
     store::clients::by_client_id(&mut idp.app.db.read().await.unwrap(), client_id).await.unwrap()
 }
 
@@ -190,161 +183,5 @@ both_engines! {
         assert_eq!(answers.into_iter().filter(|made| *made).count(), 1);
         assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 1);
         idp.assert_activity(["client_created success"]).await;
-    }
-}
-
-/// A client's own server, which publishes keys.
-struct Publisher {
-    answer: Arc<Mutex<(StatusCode, String)>>,
-    asked: Arc<AtomicUsize>,
-    address: String,
-}
-
-/// A key set with one key of this name.
-fn jwks(kid: &str) -> String {
-    json!({"keys": [{"kid": kid, "kty": "EC", "crv": "P-256", "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU",
-        "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]})
-    .to_string()
-}
-
-impl Publisher {
-    async fn start() -> Self {
-        let answer = Arc::new(Mutex::new((StatusCode::OK, jwks("first"))));
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (said, count) = (Arc::clone(&answer), Arc::clone(&asked));
-        let handler = get(move || {
-            count.fetch_add(1, Ordering::SeqCst);
-            let answer = said.lock().unwrap().clone();
-            async move {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                answer
-            }
-        });
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}/jwks", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/jwks", handler)).await });
-        Self { answer, asked, address }
-    }
-
-    fn says(&self, status: StatusCode, text: &str) {
-        *self.answer.lock().unwrap() = (status, text.to_owned());
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-
-    async fn client(&self, idp: &Idp) -> Client {
-        let members = json!({"redirect_uris": ["https://portal.example.org/callback"], "jwks_uri": self.address,
-            "token_endpoint_auth_method": "private_key_jwt"});
-        create(idp, "portal", &members, None).await
-    }
-}
-
-async fn beta(engine: crate::actors::Engine) -> Idp {
-    Idp::start_with(engine, |config| config.site = Site::Beta).await
-}
-
-both_engines! {
-    /// Fetched once and kept; however many ask at once, the client's server is asked by one.
-    async fn published_keys_are_fetched_once(engine: Engine) {
-        let idp = beta(engine).await;
-        let publisher = Publisher::start().await;
-        let client = publisher.client(&idp).await;
-        let all = futures_util::future::join_all((0..32).map(|_| keys_of(&idp.app, &client, idp.now()))).await;
-        assert!(all.iter().all(|keys| keys.as_ref().is_ok_and(|keys| keys.knows("first"))));
-        idp.advance(Duration::from_mins(59));
-        keys_of(&idp.app, &client, idp.now()).await.unwrap();
-        assert_eq!(publisher.asked(), 1);
-        publisher.says(StatusCode::OK, &jwks("second"));
-        idp.advance(Duration::from_mins(1));
-        assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("second"));
-        assert_eq!(publisher.asked(), 2);
-    }
-
-    /// A key that nobody knows yet makes us ask again, at most every ten seconds: a rotation one minute later works.
-    async fn a_rotation_a_minute_later_works(engine: Engine) {
-        let idp = beta(engine).await;
-        let publisher = Publisher::start().await;
-        let client = publisher.client(&idp).await;
-        let first = keys_of(&idp.app, &client, idp.now()).await.unwrap();
-        publisher.says(StatusCode::OK, &jwks("second"));
-        assert!(fresher(&idp.app, &client, &first, idp.now()).await.is_none());
-        assert_eq!(publisher.asked(), 1);
-        idp.advance(Duration::from_mins(1));
-        let all = futures_util::future::join_all((0..8).map(|_| fresher(&idp.app, &client, &first, idp.now()))).await;
-        assert!(all.iter().all(|keys| keys.as_ref().is_some_and(|keys| keys.knows("second"))));
-        assert_eq!(publisher.asked(), 2);
-        let second = all[0].clone().unwrap();
-        idp.advance(Duration::from_secs(10));
-        assert!(fresher(&idp.app, &client, &second, idp.now()).await.is_none());
-        assert_eq!(publisher.asked(), 3);
-    }
-
-    /// A broken answer never takes the place of a good set (G20).
-    async fn a_broken_answer_keeps_the_good_set(engine: Engine) {
-        let idp = beta(engine).await;
-        let publisher = Publisher::start().await;
-        let client = publisher.client(&idp).await;
-        let first = keys_of(&idp.app, &client, idp.now()).await.unwrap();
-        for (status, text) in [
-            (StatusCode::OK, "{\"keys\":[]}".to_owned()),
-            (StatusCode::OK, "nonsense".to_owned()),
-            (StatusCode::OK, json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}).to_string()),
-            (StatusCode::OK, jwks("a").replace("\"kid\"", "\"d\"")),
-            (StatusCode::OK, format!("{}{}", jwks("a"), " ".repeat(70_000))),
-            (StatusCode::INTERNAL_SERVER_ERROR, jwks("second")),
-            (StatusCode::FOUND, jwks("second")),
-        ] {
-            publisher.says(status, &text);
-            idp.advance(Duration::from_secs(10));
-            assert!(fresher(&idp.app, &client, &first, idp.now()).await.is_none(), "{text}");
-            idp.advance(Duration::from_hours(1));
-            assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("first"), "{text}");
-        }
-        assert_eq!(publisher.asked(), 15);
-    }
-
-    /// An address that has never answered well is asked seldom, and found when it does.
-    async fn an_address_that_fails_is_asked_seldom(engine: Engine) {
-        let idp = beta(engine).await;
-        let publisher = Publisher::start().await;
-        publisher.says(StatusCode::SERVICE_UNAVAILABLE, "");
-        let client = publisher.client(&idp).await;
-        for _ in 0..5 {
-            assert_eq!(keys_of(&idp.app, &client, idp.now()).await.unwrap_err(), NoKeys::NotFetched);
-        }
-        assert_eq!(publisher.asked(), 1);
-        publisher.says(StatusCode::OK, &jwks("first"));
-        idp.advance(Duration::from_secs(10));
-        assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("first"));
-    }
-
-    /// Whoever hangs up does not keep the keys from coming.
-    async fn a_caller_that_hangs_up_stops_no_fetch(engine: Engine) {
-        let idp = beta(engine).await;
-        let publisher = Publisher::start().await;
-        let client = publisher.client(&idp).await;
-        let hung_up = tokio::time::timeout(Duration::from_millis(20), keys_of(&idp.app, &client, idp.now())).await;
-        assert!(hung_up.is_err());
-        assert!(keys_of(&idp.app, &client, idp.now()).await.unwrap().knows("first"));
-        assert_eq!(publisher.asked(), 1);
-    }
-
-    /// Keys in the row are those of the row as it stands.
-    async fn registered_keys_change_with_the_row(engine: Engine) {
-        let idp = Idp::start(engine).await;
-        let members = json!({"redirect_uris": ["https://portal.example.org/callback"], "jwks": jwks("first")});
-        let client = create(&idp, "portal", &members, None).await;
-        let keys = keys_of(&idp.app, &client, idp.now()).await.unwrap();
-        assert!(keys.knows("first"));
-        assert!(Arc::ptr_eq(&keys, &keys_of(&idp.app, &client, idp.now()).await.unwrap()));
-        clients::set(&idp.act(), "portal", &draft(&json!({"jwks": jwks("second")}))).await.unwrap();
-        let client = read(&idp, "portal").await.unwrap();
-        let keys = keys_of(&idp.app, &client, idp.now()).await.unwrap();
-        assert!(keys.knows("second") && !keys.knows("first"));
-        assert!(fresher(&idp.app, &client, &keys, idp.now()).await.is_none());
-        let none = create(&idp, "other", &portal(), None).await;
-        assert_eq!(keys_of(&idp.app, &none, idp.now()).await.unwrap_err(), NoKeys::NotRegistered);
     }
 }

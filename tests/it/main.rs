@@ -9,6 +9,7 @@ mod macros;
 mod actors;
 
 mod activity;
+mod client_keys;
 mod clients;
 mod deadlines;
 mod floors;
