@@ -13,6 +13,7 @@ mod house;
 mod killed;
 mod overload;
 mod proxy;
+mod relying_parties;
 mod replicas;
 mod slow_clients;
 mod stalled;
