@@ -16,6 +16,7 @@ mod keyboard;
 mod logout;
 mod looks;
 mod no_script;
+mod portal;
 mod refusals;
 mod screenshots;
 mod sessions;

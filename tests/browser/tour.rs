@@ -9,6 +9,7 @@ pub async fn every_page(stage: &Stage, look: impl AsyncFn(&str)) {
     entrance(stage, &look).await;
     update(stage, &look).await;
     refused(stage, &look).await;
+    an_app(stage, &look).await;
     inside(stage, &look).await;
 }
 
@@ -50,6 +51,27 @@ async fn refused(Stage { browser, demo }: &Stage, look: &impl AsyncFn(&str)) {
         look(name).await;
         browser.close_tab(&there).await;
     }
+}
+
+/// What an app's users see of us.
+async fn an_app(Stage { browser, demo }: &Stage, look: &impl AsyncFn(&str)) {
+    browser.open(demo.portal()).await;
+    browser.follow("#portal-login").await;
+    look("login-for-an-app").await;
+    browser.enter(AMINA.login_name, AMINA.password, AMINA.provider).await;
+    look("consent").await;
+    browser.follow("#consent-allow").await;
+    browser.open("/sessions").await;
+    look("sessions-apps").await;
+    browser.open(demo.portal()).await;
+    browser.open("/oauth2/authorize?client_id=nobody").await;
+    look("authorization-error").await;
+    browser.open(&format!("{}/start?prompt=login", demo.portal())).await;
+    look("login-again").await;
+    browser.open("/oauth2/end_session").await;
+    look("end-session").await;
+    browser.follow("#logout-confirm").await;
+    look("signed-out").await;
 }
 
 async fn inside(stage: &Stage, look: &impl AsyncFn(&str)) {

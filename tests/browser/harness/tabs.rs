@@ -85,7 +85,16 @@ impl Browser {
     /// Presses the button in Therap Services, and goes to the tab that it opens.
     pub async fn press_the_button(&self, demo: &Demo) -> WindowHandle {
         self.open(&demo.therap("/")).await;
-        self.click_to_new_tab("#therap-connect").await
+        self.click_to_new_tab("#therap-connect, #therap-connect-anyway").await
+    }
+
+    /// Waits until the app says that it was told of the end of its session.
+    pub async fn wait_for_app_to_be_told(&self, demo: &Demo) {
+        let told = eventually(async || {
+            self.open(demo.portal()).await;
+            if self.has("#portal-told").await { Ok(()) } else { Err("the app has not been told") }
+        });
+        told.await.unwrap();
     }
 
     /// Sends any assertion from the right page, in a new tab.
