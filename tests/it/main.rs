@@ -20,6 +20,7 @@ mod keys;
 mod login;
 mod oidc;
 mod races;
+mod relying_party;
 mod seams;
 mod senders;
 mod vectors;

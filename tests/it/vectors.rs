@@ -48,7 +48,7 @@ struct Signing {
     keys: Vec<Value>,
 }
 
-fn text(path: &str) -> String {
+pub fn text(path: &str) -> String {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path);
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
@@ -153,26 +153,31 @@ fn every_reason_is_documented_once() {
 }
 
 /// The first fenced block after a mark.
-fn fence_after<'a>(docs: &'a str, mark: &str) -> &'a str {
-    let after = docs.split_once(mark).unwrap_or_else(|| panic!("docs/handoff.md has no {mark}")).1;
+pub fn fence_after<'a>(docs: &'a str, mark: &str) -> &'a str {
+    let after = docs.split_once(mark).unwrap_or_else(|| panic!("the document has no {mark}")).1;
     let (_, block) = after.split_once("```").unwrap();
     let (_, block) = block.split_once('\n').unwrap();
     block.split_once("\n```").unwrap().0
 }
 
-#[test]
-fn the_document_shows_the_senders_code() {
-    let docs = text("docs/handoff.md");
+/// Each program that a document names is shown in it as it stands between its two marks.
+pub fn assert_shows_programs(document: &str, count: usize) {
+    let docs = text(document);
     let shown: Vec<_> = docs.lines().filter_map(|line| line.strip_prefix("<!-- code of ")).collect();
-    assert_eq!(shown.len(), 2);
+    assert_eq!(shown.len(), count);
     for line in shown {
         let path = line.strip_suffix(" -->").unwrap();
         let source = text(path);
-        let region = source.split_once("--- shown in docs/handoff.md ---\n").unwrap().1;
+        let region = source.split_once(&format!("--- shown in {document} ---\n")).unwrap().1;
         let end = region.find("--- end ---").unwrap();
         let region = region[..end].rsplit_once('\n').unwrap().0;
         assert_eq!(fence_after(&docs, &format!("<!-- code of {path} -->")), region, "{path}");
     }
+}
+
+#[test]
+fn the_document_shows_the_senders_code() {
+    assert_shows_programs("docs/handoff.md", 2);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use serde_json::Value;
 use thirtyfour::prelude::*;
 
 use super::driver::{Driver, Kind, Options, Programs};
+use super::eventually;
 use super::people::Person;
-use super::{Demo, eventually};
 
 /// A browser with a profile of its own.
 pub struct Browser {
@@ -17,9 +17,9 @@ pub struct Browser {
 
 /// What a person does.
 impl Browser {
-    pub async fn start(kind: Kind, programs: &Programs, options: Options, demo: &Demo) -> Self {
+    pub async fn start(kind: Kind, programs: &Programs, options: Options, issuer: &str) -> Self {
         let (running, driver) = Driver::start(kind, programs, options).await;
-        Self { kind, driver, issuer: demo.issuer().to_owned(), _driver: running }
+        Self { kind, driver, issuer: issuer.to_owned(), _driver: running }
     }
 
     /// Opens an address: a path is Therap Connect's.

@@ -23,11 +23,13 @@ pub enum Kind {
 pub struct Options {
     /// Whether pages may run scripts.
     pub scripts: bool,
+    /// Whether it takes certificates that nobody whom it trusts has signed.
+    pub any_certificate: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { scripts: true }
+        Self { scripts: true, any_certificate: false }
     }
 }
 
@@ -171,6 +173,7 @@ fn capabilities(kind: Kind, browser: &Path, options: Options) -> Capabilities {
                 "profile.managed_default_content_settings.javascript": scripts,
             });
             wanted.add_experimental_option("prefs", preferences).unwrap();
+            wanted.accept_insecure_certs(options.any_certificate).unwrap();
             wanted.into()
         }
         Kind::Firefox => {

@@ -40,14 +40,14 @@ impl Stage {
 
     /// In Chromium whose pages may not run scripts.
     pub async fn without_scripts() -> Option<Self> {
-        Self::of(Kind::Chromium, &[], Options { scripts: false }).await
+        Self::of(Kind::Chromium, &[], Options { scripts: false, ..Options::default() }).await
     }
 
     /// With further arguments for the demo.
     pub async fn of(kind: Kind, demo: &[&str], options: Options) -> Option<Self> {
         let (demo_program, driver) = (program("CONNECT_IDP_TEST_DEMO")?, kind.programs()?);
         let demo = Demo::start(&demo_program, demo).await;
-        let browser = Browser::start(kind, &driver, options, &demo).await;
+        let browser = Browser::start(kind, &driver, options, demo.issuer()).await;
         Some(Self { browser, demo })
     }
 
@@ -55,7 +55,7 @@ impl Stage {
     pub async fn another_browser(&self) -> Browser {
         let kind = self.browser.kind;
         let driver = kind.programs().unwrap();
-        Browser::start(kind, &driver, Options::default(), &self.demo).await
+        Browser::start(kind, &driver, Options::default(), self.demo.issuer()).await
     }
 }
 

@@ -1,0 +1,81 @@
+//! The service under test: the real binary over TLS, with SQLite in a temporary folder.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use sqlx::{Connection as _, SqliteConnection};
+use tempfile::TempDir;
+
+use crate::certificates::Certificates;
+use crate::harness::people::AMINA;
+use crate::program::{Program, free_port};
+
+/// Everybody's and everything's, where a client has one.
+pub const SECRET: &str = "a-secret-of-the-tests-0123456789-abcdefghijk";
+
+pub struct Service {
+    pub issuer: String,
+    pub certificates: Certificates,
+    pub folder: TempDir,
+    _program: Program,
+}
+
+impl Service {
+    /// With one user, [`AMINA`], and this client (a table of the seed file).
+    pub async fn start(client: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("clients.").tempdir().unwrap();
+        let certificates = Certificates::make(folder.path());
+        let port = free_port();
+        let issuer = format!("https://localhost:{port}");
+        let (home, pem) = (folder.path().display(), |file: &PathBuf| file.display().to_string());
+        let configuration = format!(
+            "issuer = \"{issuer}\"\nlisten = \"127.0.0.1:{port}\"\ninternal_listen = \"127.0.0.1:{}\"\n\
+             [database]\nurl = \"sqlite://{home}/connect.db\"\n[keys]\ndir = \"{home}/keys\"\n\
+             [tls]\ncertificate = \"{}\"\nkey = \"{}\"\n[outbound]\nca_files = [\"{}\"]\n[password]\nmemory_kib = 8\niterations = 1\n",
+            free_port(),
+            pem(&certificates.certificate),
+            pem(&certificates.key),
+            pem(&certificates.authority),
+        );
+        fs::write(folder.path().join("connect.toml"), configuration).unwrap();
+        let seed = format!(
+            "[[provider]]\ncode = \"{provider}\"\nname = \"Sunrise Homes\"\n\
+             [[user]]\nprovider = \"{provider}\"\nlogin_name = \"{login_name}\"\nname = \"{name}\"\n\
+             password = \"{password}\"\ntemporary = false\nclaims = {{ email = \"amina@sunrise.example\" }}\n\
+             [[client]]\n{client}",
+            provider = AMINA.provider,
+            login_name = AMINA.login_name,
+            name = AMINA.name,
+            password = AMINA.password,
+        );
+        let file = folder.path().join("seed.toml");
+        fs::write(&file, seed).unwrap();
+        run(&folder, &["apply", file.to_str().unwrap()]);
+        let mut serve = command(&folder, &["serve"]);
+        serve.env("RUST_LOG", "info");
+        let program = Program::start("the service", serve, folder.path(), port).await;
+        Self { issuer, certificates, folder, _program: program }
+    }
+
+    /// The `sub` of [`AMINA`], the only user there is.
+    pub async fn sub(&self) -> String {
+        let file = format!("sqlite://{}/connect.db", self.folder.path().display());
+        let mut database = SqliteConnection::connect(&file).await.unwrap();
+        let (id,): (String,) = sqlx::query_as("SELECT id FROM users").fetch_one(&mut database).await.unwrap();
+        id
+    }
+}
+
+fn command(folder: &TempDir, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_connect-idp"));
+    command.arg("--config").arg(folder.path().join("connect.toml")).args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must succeed; what it printed.
+fn run(folder: &TempDir, arguments: &[&str]) -> String {
+    let done = command(folder, arguments).output().unwrap();
+    assert!(done.status.success(), "connect-idp {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8(done.stdout).unwrap()
+}
