@@ -9,7 +9,7 @@ use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
 use crate::web::{assets, layers};
-use crate::{dashboard, handoff, login, oidc};
+use crate::{admin, dashboard, handoff, login, oidc};
 
 /// The public site.
 pub fn router(app: &App) -> Router {
@@ -35,8 +35,25 @@ pub fn router(app: &App) -> Router {
         .route("/consent", get(oidc::consent::get).post(oidc::consent::post))
         .route("/oauth2/introspect", post(oidc::introspect::post))
         .route("/assets/{file}", get(assets::get))
+        .merge(for_provider_admins())
         .merge(for_apps_in_browsers());
     layers::around(routes, app).with_state(app.clone())
+}
+
+/// The Provider Admin's pages.
+fn for_provider_admins() -> Router<App> {
+    Router::new()
+        .route("/admin/users", get(admin::users::get))
+        .route("/admin/users/unlock", post(admin::users::unlock))
+        .route("/admin/users/new", get(admin::new_user::get).post(admin::new_user::post))
+        .route("/admin/users/{id}", get(admin::user::get).post(admin::user::post))
+        .route("/admin/users/{id}/lock", post(admin::acts::lock))
+        .route("/admin/users/{id}/unlock", post(admin::acts::unlock))
+        .route("/admin/users/{id}/deactivate", post(admin::acts::deactivate))
+        .route("/admin/users/{id}/reactivate", post(admin::acts::reactivate))
+        .route("/admin/users/{id}/reset-password", post(admin::acts::reset_password))
+        .route("/admin/users/{id}/end-sessions", post(admin::acts::end_sessions))
+        .route("/admin/users/{id}/untie", post(admin::acts::untie))
 }
 
 /// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing here acts on a cookie.

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::view::{ActivityView, browser};
+use super::view::ActivityView;
 use crate::app::App;
 use crate::model::client::Client;
 use crate::store;
@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
+use crate::web::user_agent::browser;
 
 /// How many records the Dashboard shows.
 const RECENT: i64 = 5;

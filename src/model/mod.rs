@@ -13,6 +13,7 @@ pub mod password_rules;
 pub mod provider;
 pub mod scope;
 pub mod session;
+pub mod tenant;
 pub mod text;
 pub mod unfit;
 pub mod user;

@@ -2,6 +2,7 @@
 
 use super::{Conn, Error, Tx, from_row, on};
 use crate::model::event::Event;
+use crate::model::tenant::ProviderScope;
 use crate::time::Timestamp;
 
 /// Sorts after every id, in every collation.
@@ -174,4 +175,15 @@ pub async fn forward(conn: &mut Conn, filter: &Filter, after: &str, limit: i64) 
         .bind(limit)
         .fetch_all(c)
         .await)?)
+}
+
+/// How many tries on names that are nobody's a provider has seen since.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn count_strangers(conn: &mut Conn, scope: &ProviderScope, since: Timestamp) -> Result<i64, Error> {
+    const SQL: &str = "SELECT COUNT(*) FROM activity WHERE provider_id = $1 AND id >= $2 AND name_hash IS NOT NULL";
+    let (count,): (i64,) =
+        on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(since.first_id()).fetch_one(c).await)?;
+    Ok(count)
 }

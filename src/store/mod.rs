@@ -9,6 +9,7 @@ pub mod activity;
 pub mod clients;
 pub mod codes;
 pub mod consents;
+pub mod directory;
 pub mod families;
 pub mod handoffs;
 pub mod interactions;

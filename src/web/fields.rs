@@ -52,6 +52,14 @@ impl Fields {
         self.0.remove(name)
     }
 
+    /// What follows a prefix in the names of the fields that begin with it: boxes that were ticked, in order.
+    pub fn take_ticked(&mut self, prefix: &str) -> Vec<String> {
+        let mut ticked: Vec<_> =
+            self.0.keys().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned).collect();
+        ticked.sort();
+        ticked
+    }
+
     /// A secret field's value.
     pub fn take_secret(&mut self, name: &str) -> Zeroizing<String> {
         Zeroizing::new(self.take(name))

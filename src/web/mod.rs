@@ -1,11 +1,13 @@
 //! What a browser needs: pages, cookies, proof of a session, and the layers around every request.
 
+pub mod admin;
 pub mod assets;
 pub mod client_ip;
 pub mod cookies;
 pub mod csrf;
 pub mod error;
 pub mod fields;
+pub mod form;
 pub mod headers;
 pub mod health;
 pub mod layers;
@@ -14,3 +16,4 @@ pub mod page;
 pub mod params;
 pub mod return_to;
 pub mod session;
+pub mod user_agent;

@@ -121,8 +121,17 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
 fn form_page(path: &str) -> &str {
     match path {
         "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
+        "/admin/users/unlock" => "/admin/users",
+        "/admin/users/new" | "/admin/users/import" | "/operator/providers/new" => path,
+        other if other.starts_with("/admin/users/") || other.starts_with("/operator/") => segments(other, 3),
+        other if other.starts_with("/admin/") => segments(other, 2),
         other => other,
     }
+}
+
+/// The first segments of a path.
+fn segments(path: &str, count: usize) -> &str {
+    path.match_indices('/').nth(count).map_or(path, |(at, _)| &path[..at])
 }
 
 /// Two tabs signed in at once: this one asked with the secret that the other one just replaced. The browser has the

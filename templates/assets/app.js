@@ -138,3 +138,10 @@ if (profile) {
     profile.querySelector("summary").focus();
   });
 }
+
+// ---- Printing: a button for it, where there is a browser to be asked ----
+
+for (const button of all("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

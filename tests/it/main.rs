@@ -9,6 +9,7 @@ mod macros;
 mod actors;
 
 mod activity;
+mod admin_users;
 mod deadlines;
 mod floors;
 mod handoff;

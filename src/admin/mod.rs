@@ -1,0 +1,7 @@
+//! The Provider Admin's pages: the users of one provider, its User Activity, its settings and Unified Login.
+
+pub mod acts;
+pub mod new_user;
+pub mod user;
+pub mod users;
+mod view;
