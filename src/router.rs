@@ -54,6 +54,11 @@ fn for_provider_admins() -> Router<App> {
         .route("/admin/users/{id}/reset-password", post(admin::acts::reset_password))
         .route("/admin/users/{id}/end-sessions", post(admin::acts::end_sessions))
         .route("/admin/users/{id}/untie", post(admin::acts::untie))
+        .route("/admin/activity", get(admin::activity::get))
+        .route("/admin/activity/export", get(admin::activity::export))
+        .route("/admin/provider", get(admin::provider::get).post(admin::provider::post))
+        .route("/admin/provider/request", post(admin::unified_login::request))
+        .route("/admin/provider/withdraw", post(admin::unified_login::withdraw))
 }
 
 /// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing here acts on a cookie.

@@ -23,6 +23,7 @@ pub mod settings;
 pub mod signing_keys;
 pub mod single_use;
 pub mod strikes;
+pub mod unified_login;
 pub mod users;
 
 use std::ops::{Deref, DerefMut};

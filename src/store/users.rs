@@ -317,3 +317,14 @@ pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
     Ok(())
 }
+
+/// The id of the user of this Login Name in an admin's own provider.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn id_of_name(conn: &mut Conn, provider_id: &str, name: &LoginName) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT id FROM users WHERE provider_id = $1 AND login_name_key = $2";
+    let row: Option<(String,)> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(name.key()).fetch_optional(c).await)?;
+    Ok(row.map(|(id,)| id))
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connect_idp::model::user::UserType;
 
-use crate::actors::{Answer, Browser, Engine, ISSUER, Idp, PASSWORD, User};
+use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User};
 
 /// A Provider Admin, signed in.
 async fn admin(idp: &Idp) -> (User, Browser) {

@@ -9,6 +9,9 @@ mod macros;
 mod actors;
 
 mod activity;
+mod admin_activity;
+mod admin_matrix;
+mod admin_provider;
 mod admin_users;
 mod deadlines;
 mod floors;
