@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, header};
 use axum::routing::{any, get, post};
 use tower_http::cors::{self, CorsLayer};
@@ -46,6 +47,11 @@ fn for_provider_admins() -> Router<App> {
         .route("/admin/users", get(admin::users::get))
         .route("/admin/users/unlock", post(admin::users::unlock))
         .route("/admin/users/new", get(admin::new_user::get).post(admin::new_user::post))
+        .route(
+            "/admin/users/import",
+            get(admin::import::get).post(admin::import::post).layer(DefaultBodyLimit::max(layers::MAX_IMPORT)),
+        )
+        .route("/admin/users/export", get(admin::users::export))
         .route("/admin/users/{id}", get(admin::user::get).post(admin::user::post))
         .route("/admin/users/{id}/lock", post(admin::acts::lock))
         .route("/admin/users/{id}/unlock", post(admin::acts::unlock))

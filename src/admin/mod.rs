@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod acts;
+pub mod import;
 pub mod new_user;
 pub mod provider;
 pub mod unified_login;

@@ -8,11 +8,14 @@ use serde::Deserialize;
 
 use super::view::{Access, parse_user_type};
 use crate::app::App;
+use crate::model::claims::Claims;
+use crate::operations::csv_file;
 use crate::operations::users::{self, Locks, Unlocked};
 use crate::store;
-use crate::store::directory::{self, Listed, Search, Sort, State};
+use crate::store::directory::{self, Listed, Place, Search, Sort, State};
 use crate::time::Timestamp;
 use crate::web::admin::{ProviderAdmin, checked};
+use crate::web::download;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::{Choice, choices};
@@ -38,6 +41,7 @@ struct UsersPage {
     next: Option<String>,
     strangers: i64,
     zone: String,
+    export: String,
     done: Option<String>,
 }
 
@@ -162,6 +166,7 @@ pub async fn get(
         any_locked: rows.iter().any(|row| row.locked),
         rows,
         first: begun.then(|| address(&encoded(&query))),
+        export: address(&encoded(&query)).replacen("/admin/users", "/admin/users/export", 1),
         query: encoded(&query),
         next,
         strangers,
@@ -216,4 +221,56 @@ pub async fn unlock(
 fn read_query(query: &str) -> Asked {
     let uri = format!("/?{query}").parse();
     uri.ok().and_then(|uri| Query::try_from_uri(&uri).ok()).map(|Query(asked)| asked).unwrap_or_default()
+}
+
+/// How many users of a file are in memory at once.
+const FILE_ROWS: i64 = 500;
+const MEMBERS: [&str; 11] = [
+    "login_name",
+    "name",
+    "user_type",
+    "email",
+    "active",
+    "password_locked",
+    "admin_locked",
+    "temporary_until",
+    "created_at",
+    "last_sign_in",
+    "id",
+];
+
+/// `GET /admin/users/export`: everybody whom the filter of the page fits.
+///
+/// # Errors
+/// When the session cannot be asked for.
+pub async fn export(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+    let (search, scope) = (asked.search(), admin.scope);
+    let name = format!("users-{}.csv", admin.session.provider_code);
+    Ok(download::csv(&name, csv_file::line(MEMBERS), Place::default(), move |place: Place| {
+        let (app, scope, search) = (app.clone(), scope.clone(), search.clone());
+        async move {
+            let found = directory::page(&mut app.db.read().await?, &scope, &search, &place, FILE_ROWS).await?;
+            let next = found.last().map(Place::after);
+            Ok(next.map(|next| (found.iter().flat_map(file_line).collect(), next)))
+        }
+    }))
+}
+
+fn file_line(user: &Listed) -> Vec<u8> {
+    let yes = |so: bool| if so { "yes" } else { "no" };
+    let at = |at: Option<i64>| at.map(|at| Timestamp(at).rfc3339()).unwrap_or_default();
+    let claims = Claims::from_json(&user.claims).unwrap_or_default();
+    csv_file::line([
+        user.login_name.as_str(),
+        &user.name,
+        user.user_type.as_str(),
+        claims.email(),
+        yes(user.active),
+        yes(user.password_locked()),
+        yes(user.admin_locked),
+        &at(user.temporary_until),
+        &at(Some(user.created_at)),
+        &at(user.last_sign_in),
+        &user.id,
+    ])
 }

@@ -14,6 +14,7 @@ pub mod open_session;
 pub mod providers;
 pub mod signing_keys;
 pub mod unified_login;
+pub mod user_import;
 pub mod users;
 
 use crate::model::event::Visitor;

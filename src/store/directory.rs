@@ -29,11 +29,13 @@ pub struct Listed {
     pub created_at: i64,
     /// The last sign-in that the record knows of (Unix ms).
     pub last_sign_in: Option<i64>,
+    /// OpenID Connect standard claims as one JSON object.
+    pub claims: String,
     /// What the next page begins after.
     pub sort_key: String,
 }
 from_row!(Listed {
-    id, login_name, name, active, admin_locked, failures, temporary_until, created_at, last_sign_in, sort_key,
+    id, login_name, name, active, admin_locked, failures, temporary_until, created_at, last_sign_in, claims, sort_key,
 } parsed { user_type });
 
 impl Listed {
@@ -119,7 +121,7 @@ macro_rules! select_page {
     ($key:literal) => {
         concat!(
             "SELECT u.id, u.login_name, u.name, u.user_type, u.active, u.admin_locked, s.failures, u.temporary_until, \
-             u.created_at, u.",
+             u.created_at, u.claims, u.",
             $key,
             " AS sort_key, (SELECT MAX(a.at) FROM activity a WHERE a.user_id = u.id AND a.kind = 'sign_in' \
              AND a.outcome = 'success') AS last_sign_in \

@@ -42,6 +42,11 @@ impl Fields {
         Ok(Self(fields))
     }
 
+    /// Puts a field in; `false` when it stands there already.
+    pub(super) fn put(&mut self, name: String, value: String) -> bool {
+        self.0.insert(name, value).is_none()
+    }
+
     /// A field's value, or nothing typed.
     pub fn take(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()

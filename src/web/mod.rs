@@ -20,4 +20,5 @@ pub mod records;
 pub mod return_to;
 pub mod session;
 pub mod steps;
+pub mod upload;
 pub mod user_agent;

@@ -111,13 +111,6 @@ impl Asked {
         if since.zip(until).is_some_and(|(since, until)| since >= until) {
             faults.add("to", "The last day must not be before the first.");
         }
-        fn word<T: std::str::FromStr>(faults: &mut Faults, field: &str, text: &str) -> Option<T> {
-            let parsed = text.parse().ok();
-            if !text.is_empty() && parsed.is_none() {
-                faults.add(field, "Please choose one of the list.");
-            }
-            parsed
-        }
         let method = Method::ALL.iter().copied().find(|method| method.login_type() == self.login_type);
         if !self.login_type.is_empty() && method.is_none() {
             faults.add("login-type", "Please choose one of the list.");
@@ -177,6 +170,15 @@ impl Asked {
         pairs.extend(Kind::ALL.iter().filter(fits).map(|kind| (kind.as_str(), kind.label())));
         choices(&pairs, &self.kind)
     }
+}
+
+/// One of a list of words; anything else is said at its field.
+fn word<T: std::str::FromStr>(faults: &mut Faults, field: &str, text: &str) -> Option<T> {
+    let parsed = text.parse().ok();
+    if !text.is_empty() && parsed.is_none() {
+        faults.add(field, "Please choose one of the list.");
+    }
+    parsed
 }
 
 /// One record as a row, with everything that admins may know.

@@ -278,7 +278,7 @@ both_engines! {
         let (amina, bob) = (idp.user("amina").create().await, idp.user("bob").create().await);
         let (mut one, mut two, mut his) = (idp.browser(), idp.browser(), idp.browser());
         one.sign_in(&amina).await;
-        idp.advance(Duration::from_secs(60));
+        idp.advance(Duration::from_mins(1));
         two.sign_in(&amina).await;
         his.sign_in(&bob).await;
         let page = browser.get(&page_of(&amina)).await;

@@ -10,6 +10,7 @@ mod actors;
 
 mod activity;
 mod admin_activity;
+mod admin_import;
 mod admin_matrix;
 mod admin_provider;
 mod admin_users;
