@@ -28,3 +28,7 @@ CREATE INDEX activity_sign_ins ON activity (user_id, at) WHERE kind = 'sign_in' 
 CREATE INDEX activity_strangers ON activity (provider_id, id) WHERE name_hash IS NOT NULL;
 CREATE INDEX activity_refusals ON activity (provider_id, id) WHERE outcome <> 'success';
 CREATE INDEX activity_changes ON activity (provider_id, kind, id) WHERE kind NOT IN ('sign_in', 'logout');
+
+-- The admins among a provider's users, and who is password locked.
+CREATE INDEX users_admins ON users (provider_id, login_name_key) WHERE user_type = 'Provider Admin';
+CREATE INDEX strikes_locked ON strikes (provider_id) WHERE failures >= 3;

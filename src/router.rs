@@ -10,7 +10,7 @@ use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
 use crate::web::{assets, layers};
-use crate::{admin, dashboard, handoff, login, oidc};
+use crate::{admin, dashboard, handoff, login, oidc, operator};
 
 /// The public site.
 pub fn router(app: &App) -> Router {
@@ -37,6 +37,7 @@ pub fn router(app: &App) -> Router {
         .route("/oauth2/introspect", post(oidc::introspect::post))
         .route("/assets/{file}", get(assets::get))
         .merge(for_provider_admins())
+        .merge(for_therap_admins())
         .merge(for_apps_in_browsers());
     layers::around(routes, app).with_state(app.clone())
 }
@@ -65,6 +66,34 @@ fn for_provider_admins() -> Router<App> {
         .route("/admin/provider", get(admin::provider::get).post(admin::provider::post))
         .route("/admin/provider/request", post(admin::unified_login::request))
         .route("/admin/provider/withdraw", post(admin::unified_login::withdraw))
+}
+
+/// The Therap Admin's pages.
+fn for_therap_admins() -> Router<App> {
+    Router::new()
+        .route("/operator", get(operator::home::get))
+        .route("/operator/confirm", get(operator::confirm::get).post(operator::confirm::post))
+        .route("/operator/requests", get(operator::requests::get))
+        .route("/operator/requests/{id}", post(operator::requests::decide))
+        .route("/operator/providers", get(operator::providers::get))
+        .route("/operator/providers/new", get(operator::providers::blank_form).post(operator::providers::create))
+        .route("/operator/providers/{id}", get(operator::provider::get).post(operator::provider::post))
+        .route("/operator/providers/{id}/activate", post(operator::provider_acts::activate))
+        .route("/operator/providers/{id}/deactivate", post(operator::provider_acts::deactivate))
+        .route("/operator/providers/{id}/end-sessions", post(operator::provider_acts::end_sessions))
+        .route("/operator/providers/{id}/unlock-all", post(operator::provider_acts::unlock_all))
+        .route("/operator/providers/{id}/switch-off", post(operator::provider_acts::switch_off))
+        .route("/operator/providers/{id}/admins", post(operator::provider_acts::new_admin))
+        .route("/operator/providers/{id}/reset-password", post(operator::provider_acts::reset_password))
+        .route("/operator/issuers", get(operator::issuers::get))
+        .route("/operator/issuers/new", get(operator::issuers::blank_form).post(operator::issuers::create))
+        .route("/operator/issuers/{id}", get(operator::issuer::get).post(operator::issuer::post))
+        .route("/operator/issuers/{id}/disable", post(operator::issuer::disable))
+        .route("/operator/issuers/{id}/enable", post(operator::issuer::enable))
+        .route("/operator/issuers/{id}/end-sessions", post(operator::issuer::end_sessions))
+        .route("/operator/issuers/{id}/untie", post(operator::issuer::untie))
+        .route("/operator/activity", get(operator::activity::get))
+        .route("/operator/activity/export", get(operator::activity::export))
 }
 
 /// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing here acts on a cookie.

@@ -3,7 +3,6 @@
 
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::view::{Whose, show_password};
 use crate::app::App;
 use crate::model::user::Account;
 use crate::operations::act::Switched;
@@ -13,6 +12,7 @@ use crate::web::admin::{Id, ProviderAdmin, checked};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
+use crate::web::password_slip::{self, Whose};
 
 /// Back to the user's page.
 fn back(id: &str, done: &str) -> Response {
@@ -113,8 +113,10 @@ pub async fn reset_password(
     let hash = users::hash(&app, &password).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
     match users::reset_password(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, &hash).await? {
         Reset::Yes { until, still_locked, .. } => {
-            let whose = Whose { id: &id, name: &user.name, login_name: &user.login_name, still_locked };
-            Ok(show_password(&app, &admin.session, "The password was reset", &whose, password, until))
+            let (back, code) = (format!("/admin/users/{id}"), &admin.session.provider_code);
+            let (name, login_name) = (&user.name, &user.login_name);
+            let whose = Whose { name, login_name, provider_code: code, still_locked, back: &back };
+            Ok(password_slip::show(&app, &admin.session, "The password was reset", whose, password, until))
         }
         Reset::NotFound => Err(PageError::NotFound),
     }

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use super::view::{Whose, parse_user_type, show_password, user_types};
+use super::view::{parse_user_type, user_types};
 use crate::app::App;
 use crate::operations::users::{self, Created};
 use crate::store::users::NewUser;
@@ -14,6 +14,7 @@ use crate::web::fields::Fields;
 use crate::web::form::{Choice, Faults};
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+use crate::web::password_slip::{self, Whose};
 
 #[derive(Template)]
 #[template(path = "admin/new_user.html")]
@@ -72,8 +73,10 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
     };
     match users::create(&act, admin.scope.provider_id(), &user).await? {
         Created::Yes(id) => {
-            let whose = Whose { id: &id, name: &user.name, login_name: user.login_name.shown(), still_locked: false };
-            Ok(show_password(&app, &admin.session, "The user was created", &whose, password, until))
+            let (back, code) = (format!("/admin/users/{id}"), &admin.session.provider_code);
+            let (name, login_name) = (&user.name, user.login_name.shown());
+            let whose = Whose { name, login_name, provider_code: code, still_locked: false, back: &back };
+            Ok(password_slip::show(&app, &admin.session, "The user was created", whose, password, until))
         }
         Created::NameTaken => {
             page.faults.add("login-name", "Another user has this Login Name already. Please choose another one.");

@@ -12,6 +12,7 @@ pub mod interactions;
 pub mod issuers;
 pub mod open_session;
 pub mod providers;
+pub mod sign_in;
 pub mod signing_keys;
 pub mod unified_login;
 pub mod user_import;

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::model::event::Kind;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, Step, UnifiedLogin};
 use crate::model::text::check_line;
-use crate::store::{Error, Tx, activity, in_transaction, providers, unified_login};
+use crate::store::{Error, Tx, activity, in_transaction, providers, strikes, unified_login};
 use crate::time::zone_exists;
 
 /// What an administrator may set on a provider. What is absent stays as it is, or is the default at creation.
@@ -308,6 +308,26 @@ pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Erro
         let event = act.event_of(Kind::SessionEnded, &provider).noting("every session of the provider");
         activity::record(tx, &event).await?;
         Ok(Switched::Done)
+    })
+}
+
+/// Takes the password lock off every user of a provider, as after somebody's attack on it; how many had one. An admin's
+/// locks stay. `None` when there is no such provider.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn unlock_all(act: &Act, provider_id: &str) -> Result<Option<u64>, Error> {
+    let provider_id = provider_id.to_owned();
+    in_transaction!(act.app.db, act.deadline, [act, provider_id], |tx| {
+        let Some(provider) = providers::hold(tx, &provider_id).await? else {
+            return Ok(None);
+        };
+        let count = strikes::clear_locks(tx, &provider.id).await?;
+        if count > 0 {
+            let note = format!("every password lock of the provider: {count}");
+            activity::record(tx, &act.event_of(Kind::AccountUnlocked, &provider).noting(note)).await?;
+        }
+        Ok(Some(count))
     })
 }
 

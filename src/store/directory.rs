@@ -193,7 +193,7 @@ pub async fn place(conn: &mut Conn, scope: &ProviderScope, sort: Sort, id: &str)
 }
 
 /// What `LIKE` matches: the text anywhere, its own signs taken literally.
-fn pattern(text: &str) -> String {
+pub(super) fn pattern(text: &str) -> String {
     let text: String = name_key(text).chars().filter(|c| !c.is_control()).collect();
     let text = text.trim();
     if text.is_empty() {

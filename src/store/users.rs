@@ -328,3 +328,14 @@ pub async fn id_of_name(conn: &mut Conn, provider_id: &str, name: &LoginName) ->
         on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(name.key()).fetch_optional(c).await)?;
     Ok(row.map(|(id,)| id))
 }
+
+/// The Provider Admins of a provider, by login name.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn admins(conn: &mut Conn, provider_id: &str, limit: i64) -> Result<Vec<Account>, Error> {
+    const SQL: &str = select_account!(
+        "WHERE u.provider_id = $1 AND u.user_type = 'Provider Admin' ORDER BY u.login_name_key LIMIT $2"
+    );
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(limit).fetch_all(c).await)?)
+}

@@ -1,19 +1,22 @@
 //! Proofs that an admin is here: a handler that takes one of these cannot be reached by anybody else (G15). Whoever is
 //! signed in as somebody else is told what everybody is told of a page that is not there.
 
+use std::time::Duration;
+
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use super::error::PageError;
 use super::layers::Arrival;
-use super::session::SignedIn;
+use super::session::{SignedIn, form_page};
 use crate::app::App;
 use crate::model::session::{Method, Session};
 use crate::model::tenant::ProviderScope;
 use crate::model::user::UserType;
 use crate::operations::Actor;
 use crate::operations::act::Act;
+use crate::time::Timestamp;
 
 /// A Provider Admin is signed in, by either door.
 #[derive(Debug)]
@@ -66,6 +69,32 @@ impl FromRequestParts<App> for TherapAdmin {
         let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
         let proven = session.user_type == UserType::TherapAdmin && session.method == Method::Password;
         if proven { Ok(Self { session }) } else { Err(PageError::NotFound.into_response()) }
+    }
+}
+
+/// A Therap Admin who typed the password within the last minutes: before what cannot be undone. Whoever did not is asked
+/// for it first, and comes back to the page that held the button.
+#[derive(Debug)]
+pub struct Reauthenticated {
+    /// The admin.
+    pub admin: TherapAdmin,
+}
+
+/// For so long a typed password counts.
+const FRESH: Duration = Duration::from_mins(5);
+
+impl FromRequestParts<App> for Reauthenticated {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let admin = TherapAdmin::from_request_parts(parts, app).await?;
+        let arrival = Arrival::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        if arrival.now < Timestamp(admin.session.auth_time).after(FRESH) {
+            return Ok(Self { admin });
+        }
+        let page = form_page(parts.uri.path());
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", page).finish();
+        Err(Redirect::to(&format!("/operator/confirm?{query}")).into_response())
     }
 }
 

@@ -15,6 +15,7 @@ pub mod layers;
 pub mod oauth_error;
 pub mod page;
 pub mod params;
+pub mod password_slip;
 pub mod provider_form;
 pub mod records;
 pub mod return_to;

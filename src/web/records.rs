@@ -254,7 +254,8 @@ pub fn actor_for_provider(actor: &str) -> &str {
 }
 
 /// A stored reason in words.
-fn readable(reason: &str) -> String {
+#[must_use]
+pub fn readable(reason: &str) -> String {
     let words = reason.replace('_', " ");
     let mut chars = words.chars();
     chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()

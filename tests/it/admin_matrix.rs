@@ -14,15 +14,17 @@ enum Side {
     ProviderAdmin,
     TherapAdmin,
 }
-use Side::ProviderAdmin as Provider;
+use Side::{ProviderAdmin as Provider, TherapAdmin as Therap};
 
 /// What the `{id}` in a path names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Object {
     Nothing,
     User,
+    Provider,
+    Issuer,
 }
-use Object::{Nothing, User as AUser};
+use Object::{Issuer as AnIssuer, Nothing, Provider as AProvider, User as AUser};
 
 type Row = (&'static str, &'static str, Side, Object, &'static [(&'static str, &'static str)]);
 
@@ -50,7 +52,38 @@ const TABLE: &[Row] = &[
     ("POST", "/admin/provider", Provider, Nothing, &[]),
     ("POST", "/admin/provider/request", Provider, Nothing, &[]),
     ("POST", "/admin/provider/withdraw", Provider, Nothing, &[]),
+    ("GET", "/operator", Therap, Nothing, &[]),
+    ("GET", "/operator/confirm", Therap, Nothing, &[]),
+    ("POST", "/operator/confirm", Therap, Nothing, &[]),
+    ("GET", "/operator/requests", Therap, Nothing, &[]),
+    ("POST", "/operator/requests/{id}", Therap, AProvider, &[("decision", "approve")]),
+    ("GET", "/operator/providers", Therap, Nothing, &[]),
+    ("GET", "/operator/providers/new", Therap, Nothing, &[]),
+    ("POST", "/operator/providers/new", Therap, Nothing, &[]),
+    ("GET", "/operator/providers/{id}", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/activate", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/deactivate", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/end-sessions", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/unlock-all", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/switch-off", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/admins", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/reset-password", Therap, AProvider, &[("user", PIA)]),
+    ("GET", "/operator/issuers", Therap, Nothing, &[]),
+    ("GET", "/operator/issuers/new", Therap, Nothing, &[]),
+    ("POST", "/operator/issuers/new", Therap, Nothing, &[]),
+    ("GET", "/operator/issuers/{id}", Therap, AnIssuer, &[]),
+    ("POST", "/operator/issuers/{id}", Therap, AnIssuer, &[]),
+    ("POST", "/operator/issuers/{id}/disable", Therap, AnIssuer, &[]),
+    ("POST", "/operator/issuers/{id}/enable", Therap, AnIssuer, &[]),
+    ("POST", "/operator/issuers/{id}/end-sessions", Therap, AnIssuer, &[]),
+    ("POST", "/operator/issuers/{id}/untie", Therap, AnIssuer, &[]),
+    ("GET", "/operator/activity", Therap, Nothing, &[]),
+    ("GET", "/operator/activity/export", Therap, Nothing, &[]),
 ];
+
+/// Stands in a field for the id of the Provider Admin elsewhere.
+const PIA: &str = "(pia)";
 
 const UNKNOWN: &str = "01900000-0000-7000-8000-000000000000";
 
@@ -62,10 +95,14 @@ struct Cast {
     therap: Browser,
     own: User,
     foreign: User,
+    pia: User,
+    issuer: String,
 }
 
 async fn cast(idp: &Idp) -> Cast {
     idp.provider("OTHER", |_| {}).await;
+    let pia = idp.user("pia").of("OTHER").user_type(UserType::ProviderAdmin).create().await;
+    let issuer = idp.trust("https://other.example.net", |_| {}).await.id;
     let own = idp.user("amina").create().await;
     let signed_in = async |user: User| {
         let mut browser = idp.browser();
@@ -76,18 +113,21 @@ async fn cast(idp: &Idp) -> Cast {
         nobody: idp.browser(),
         regular: signed_in(idp.user("rita").create().await).await,
         here: signed_in(idp.user("paul").user_type(UserType::ProviderAdmin).create().await).await,
-        elsewhere: signed_in(idp.user("pia").of("OTHER").user_type(UserType::ProviderAdmin).create().await).await,
+        elsewhere: signed_in(pia.clone()).await,
         therap: signed_in(idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await).await,
         foreign: idp.user("carla").of("OTHER").create().await,
         own,
+        pia,
+        issuer,
     }
 }
 
-async fn ask(browser: &mut Browser, row: &Row, id: &str) -> Answer {
+async fn ask(browser: &mut Browser, row: &Row, id: &str, pia: &str) -> Answer {
     let path = row.1.replace("{id}", id);
+    let fields: Vec<_> = row.4.iter().map(|(name, value)| (*name, if *value == PIA { pia } else { value })).collect();
     match row.0 {
         "GET" => browser.get(&path).await,
-        _ => browser.post(&path, row.4).await,
+        _ => browser.post(&path, &fields).await,
     }
 }
 
@@ -107,24 +147,39 @@ both_engines! {
     async fn exactly_what_is_allowed_works(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut cast = cast(&idp).await;
-        let (own, foreign) = (cast.own.id.clone(), cast.foreign.id.clone());
+        let (own, foreign, pia) = (cast.own.id.clone(), cast.foreign.id.clone(), cast.pia.id.clone());
+        let (provider, issuer) = (cast.pia.provider_id.clone(), cast.issuer.clone());
         for row in TABLE {
             let named = format!("{} {}", row.0, row.1);
-            let objects: &[&str] = if row.3 == Nothing { &[""] } else { &[&own, &foreign, UNKNOWN, "nonsense", "%00"] };
+            let objects: &[&str] = match row.3 {
+                Nothing => &[""],
+                AUser => &[&own, &foreign, UNKNOWN, "nonsense", "%00"],
+                AProvider => &[&provider, &issuer, UNKNOWN, "nonsense", "%00"],
+                AnIssuer => &[&issuer, &provider, UNKNOWN, "nonsense", "%00"],
+            };
             for id in objects {
-                let told = ask(&mut cast.nobody, row, id).await;
+                let told = ask(&mut cast.nobody, row, id, &pia).await;
                 assert!(told.status == 303 && told.location().starts_with("/login?return_to="), "nobody: {named}");
-                assert!(is_not_there(&ask(&mut cast.regular, row, id).await), "a Regular User: {named} {id}");
-                let by_provider = row.2 == Side::ProviderAdmin;
-                let therap = ask(&mut cast.therap, row, id).await;
-                assert_eq!(is_not_there(&therap), by_provider || *id == UNKNOWN, "a Therap Admin: {named} {id}");
-                for (who, browser, hers) in [("here", &mut cast.here, &own), ("elsewhere", &mut cast.elsewhere, &foreign)] {
-                    let answer = ask(browser, row, id).await;
-                    if by_provider && (id.is_empty() || id == hers) {
+                assert!(is_not_there(&ask(&mut cast.regular, row, id, &pia).await), "a Regular User: {named} {id}");
+                let provider_admins = [("here", &mut cast.here, &own), ("elsewhere", &mut cast.elsewhere, &foreign)];
+                for (who, browser, theirs) in provider_admins {
+                    let answer = ask(browser, row, id, &pia).await;
+                    if row.2 == Side::ProviderAdmin && (id.is_empty() || id == theirs) {
                         assert!(works(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     } else {
                         assert!(is_not_there(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     }
+                }
+                let answer = ask(&mut cast.therap, row, id, &pia).await;
+                if row.2 == Side::TherapAdmin && *id == objects[0] {
+                    assert!(works(&answer), "a Therap Admin: {named} {id}: {}", answer.status);
+                } else {
+                    assert!(is_not_there(&answer), "a Therap Admin: {named} {id}: {}", answer.status);
+                }
+                if row.2 == Side::TherapAdmin && (row.1.ends_with("/end-sessions") || row.1.ends_with("/deactivate")) {
+                    // Signed out by what was asked for.
+                    idp.set_provider_active(&provider, true).await;
+                    cast.elsewhere.sign_in(&cast.pia).await;
                 }
             }
         }

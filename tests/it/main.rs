@@ -12,6 +12,7 @@ mod activity;
 mod admin_activity;
 mod admin_import;
 mod admin_matrix;
+mod admin_operator;
 mod admin_provider;
 mod admin_users;
 mod deadlines;
