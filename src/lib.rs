@@ -29,7 +29,7 @@
 //! 9. [`app`]: what a request may use
 //! 10. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
 //! 11. [`web`]: what a browser needs
-//! 12. [`login`], [`handoff`], [`dashboard`], [`oidc`]: the features, side by side
+//! 12. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`admin`], [`operator`]: the features, side by side
 //! 13. [`jobs`]: what runs by itself
 //! 14. [`router`]: every route on one screen
 //! 15. [`serve`]: listen, drain, stop
@@ -37,7 +37,7 @@
 //!
 //! # Four walkthroughs
 //!
-//! **A password.** `POST /login` → [`login::form`] reads the form → [`login::sign_in`] asks
+//! **A password.** `POST /login` → [`login::form`] reads the form → [`operations::sign_in`] asks
 //! [`operations::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
 //! settled in the transaction of [`operations::open_session`] together with the session and its record → a cookie and
 //! a 303 to where the user was going.
@@ -85,6 +85,10 @@ pub mod handoff;
 pub mod dashboard;
 
 pub mod oidc;
+
+pub mod admin;
+
+pub mod operator;
 
 pub mod jobs;
 

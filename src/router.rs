@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, header};
 use axum::routing::{any, get, post};
 use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
 use crate::web::{assets, layers};
-use crate::{dashboard, handoff, login, oidc};
+use crate::{admin, dashboard, handoff, login, oidc, operator};
 
 /// The public site.
 pub fn router(app: &App) -> Router {
@@ -37,8 +38,64 @@ pub fn router(app: &App) -> Router {
         .route("/oauth2/end_session/confirm", post(oidc::end_session::confirm))
         .route("/oauth2/introspect", post(oidc::introspect::post))
         .route("/assets/{file}", get(assets::get))
+        .merge(for_provider_admins())
+        .merge(for_therap_admins())
         .merge(for_apps_in_browsers());
     layers::around(routes, app).with_state(app.clone())
+}
+
+/// The Provider Admin's pages.
+fn for_provider_admins() -> Router<App> {
+    Router::new()
+        .route("/admin/users", get(admin::users::get))
+        .route("/admin/users/unlock", post(admin::users::unlock))
+        .route("/admin/users/new", get(admin::new_user::get).post(admin::new_user::post))
+        .route(
+            "/admin/users/import",
+            get(admin::import::get).post(admin::import::post).layer(DefaultBodyLimit::max(layers::MAX_IMPORT)),
+        )
+        .route("/admin/users/export", get(admin::users::export))
+        .route("/admin/users/{id}", get(admin::user::get).post(admin::user::post))
+        .route("/admin/users/{id}/lock", post(admin::acts::lock))
+        .route("/admin/users/{id}/unlock", post(admin::acts::unlock))
+        .route("/admin/users/{id}/deactivate", post(admin::acts::deactivate))
+        .route("/admin/users/{id}/reactivate", post(admin::acts::reactivate))
+        .route("/admin/users/{id}/reset-password", post(admin::acts::reset_password))
+        .route("/admin/users/{id}/end-sessions", post(admin::acts::end_sessions))
+        .route("/admin/users/{id}/untie", post(admin::acts::untie))
+        .route("/admin/activity", get(admin::activity::get))
+        .route("/admin/activity/export", get(admin::activity::export))
+        .route("/admin/provider", get(admin::provider::get).post(admin::provider::post))
+        .route("/admin/provider/request", post(admin::unified_login::request))
+        .route("/admin/provider/withdraw", post(admin::unified_login::withdraw))
+}
+
+/// The Therap Admin's pages.
+fn for_therap_admins() -> Router<App> {
+    Router::new()
+        .route("/operator", get(operator::home::get))
+        .route("/operator/confirm", get(operator::confirm::get).post(operator::confirm::post))
+        .route("/operator/requests", get(operator::requests::get))
+        .route("/operator/requests/{id}", post(operator::requests::decide))
+        .route("/operator/providers", get(operator::providers::get))
+        .route("/operator/providers/new", get(operator::providers::blank_form).post(operator::providers::create))
+        .route("/operator/providers/{id}", get(operator::provider::get).post(operator::provider::post))
+        .route("/operator/providers/{id}/activate", post(operator::provider_acts::activate))
+        .route("/operator/providers/{id}/deactivate", post(operator::provider_acts::deactivate))
+        .route("/operator/providers/{id}/end-sessions", post(operator::provider_acts::end_sessions))
+        .route("/operator/providers/{id}/unlock-all", post(operator::provider_acts::unlock_all))
+        .route("/operator/providers/{id}/switch-off", post(operator::provider_acts::switch_off))
+        .route("/operator/providers/{id}/admins", post(operator::provider_acts::new_admin))
+        .route("/operator/providers/{id}/reset-password", post(operator::provider_acts::reset_password))
+        .route("/operator/issuers", get(operator::issuers::get))
+        .route("/operator/issuers/new", get(operator::issuers::blank_form).post(operator::issuers::create))
+        .route("/operator/issuers/{id}", get(operator::issuer::get).post(operator::issuer::post))
+        .route("/operator/issuers/{id}/disable", post(operator::issuer::disable))
+        .route("/operator/issuers/{id}/enable", post(operator::issuer::enable))
+        .route("/operator/issuers/{id}/end-sessions", post(operator::issuer::end_sessions))
+        .route("/operator/issuers/{id}/untie", post(operator::issuer::untie))
+        .route("/operator/activity", get(operator::activity::get))
+        .route("/operator/activity/export", get(operator::activity::export))
 }
 
 /// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing here acts on a cookie.

@@ -75,6 +75,14 @@ pub fn zone_exists(name: &str) -> bool {
     jiff::tz::TimeZone::get(name).is_ok()
 }
 
+/// When a day such as `2026-01-31`, or one so many days later, begins in a named IANA zone.
+#[must_use]
+pub fn day_begins(day: &str, days_later: i64, zone: &str) -> Option<Timestamp> {
+    let day: jiff::civil::Date = if day.len() == 10 { day.parse().ok()? } else { return None };
+    let day = day.checked_add(jiff::Span::new().try_days(days_later).ok()?).ok()?;
+    Some(Timestamp(day.in_tz(zone).ok()?.timestamp().as_millisecond()))
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
@@ -254,6 +262,17 @@ mod tests {
         let t = Timestamp(1_769_847_300_250);
         assert_eq!(t.rfc3339(), "2026-01-31T08:15:00.250Z");
         assert_eq!(t.in_zone("America/Chicago"), "Jan 31, 2026, 2:15:00 AM CST");
+    }
+
+    #[test]
+    fn a_day_begins_in_its_zone() {
+        let begins = |day, later| day_begins(day, later, "America/Chicago").map(Timestamp::rfc3339);
+        assert_eq!(begins("2026-01-31", 0).as_deref(), Some("2026-01-31T06:00:00.000Z"));
+        assert_eq!(begins("2026-01-31", 1).as_deref(), Some("2026-02-01T06:00:00.000Z"));
+        assert_eq!(begins("2026-03-08", 1).as_deref(), Some("2026-03-09T05:00:00.000Z"), "clocks go forward");
+        for text in ["2026-02-30", "2026-1-1", "yesterday", ""] {
+            assert_eq!(begins(text, 0), None, "{text}");
+        }
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
-use serde::Serialize;
 
 use super::console::{Output, Row};
 use super::{Console, Who, find_provider};
 use crate::app::App;
 use crate::model::event::{Kind, Outcome};
+use crate::operations::activity_file::{Line, MEMBERS};
+use crate::operations::csv_file;
 use crate::store::activity::{self, Filter, Record};
-use crate::time::Timestamp;
 
 /// How many records are in memory at once.
 const PAGE: i64 = 1000;
@@ -120,7 +120,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
 
 async fn export(app: &App, filter: &Filter, format: FileFormat, console: &mut Console) -> anyhow::Result<()> {
     if format == FileFormat::Csv {
-        console.write(&csv_lines(std::iter::once(MEMBERS.map(str::to_owned)))?)?;
+        console.write(&csv_file::line(MEMBERS))?;
     }
     let (mut after, mut count) = (String::new(), 0);
     loop {
@@ -132,106 +132,13 @@ async fn export(app: &App, filter: &Filter, format: FileFormat, console: &mut Co
         count += page.len();
         let lines = match format {
             FileFormat::Json => json_lines(&page)?,
-            FileFormat::Csv => csv_lines(page.iter().map(|record| Line::of(record).cells()))?,
+            FileFormat::Csv => page.iter().flat_map(|record| Line::of(record).csv()).collect(),
         };
         console.write(&lines)?;
         console.progress(format_args!("{count} records"));
     }
     console.progress_done();
     Ok(())
-}
-
-/// The members of a record in a file, in order (A1).
-const MEMBERS: [&str; 16] = [
-    "id",
-    "time",
-    "provider_code",
-    "login_name",
-    "name_hash",
-    "actor",
-    "kind",
-    "login_type",
-    "note",
-    "outcome",
-    "reason",
-    "address",
-    "browser",
-    "reference",
-    "session_id",
-    "handoff_id",
-];
-
-/// A record as it stands in a file.
-#[derive(Serialize)]
-struct Line<'a> {
-    id: &'a str,
-    time: String,
-    provider_code: Option<&'a str>,
-    login_name: Option<&'a str>,
-    name_hash: Option<&'a str>,
-    actor: &'a str,
-    kind: &'static str,
-    login_type: Option<&'a str>,
-    note: Option<&'a str>,
-    outcome: &'static str,
-    reason: Option<&'a str>,
-    address: Option<&'a str>,
-    browser: Option<&'a str>,
-    reference: &'a str,
-    session_id: Option<&'a str>,
-    handoff_id: Option<&'a str>,
-}
-
-impl<'a> Line<'a> {
-    fn of(record: &'a Record) -> Self {
-        let given = |text: &'a Option<String>| text.as_deref().filter(|text| !text.is_empty());
-        Self {
-            id: &record.id,
-            time: Timestamp(record.at).rfc3339(),
-            provider_code: given(&record.provider_code),
-            login_name: given(&record.login_name),
-            name_hash: given(&record.name_hash),
-            actor: &record.actor,
-            kind: record.kind.as_str(),
-            login_type: given(&record.login_type),
-            note: given(&record.note),
-            outcome: record.outcome.as_str(),
-            reason: given(&record.reason),
-            address: given(&record.address),
-            browser: given(&record.browser),
-            reference: &record.reference,
-            session_id: given(&record.session_id),
-            handoff_id: given(&record.handoff_id),
-        }
-    }
-
-    fn cells(&self) -> [String; 16] {
-        let text = |text: Option<&str>| cell(text.unwrap_or_default());
-        [
-            cell(self.id),
-            cell(&self.time),
-            text(self.provider_code),
-            text(self.login_name),
-            text(self.name_hash),
-            cell(self.actor),
-            cell(self.kind),
-            text(self.login_type),
-            text(self.note),
-            cell(self.outcome),
-            text(self.reason),
-            text(self.address),
-            text(self.browser),
-            cell(self.reference),
-            text(self.session_id),
-            text(self.handoff_id),
-        ]
-    }
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    if formula { format!("'{text}") } else { text.to_owned() }
 }
 
 fn json_lines(page: &[Record]) -> anyhow::Result<Vec<u8>> {
@@ -241,14 +148,6 @@ fn json_lines(page: &[Record]) -> anyhow::Result<Vec<u8>> {
         lines.push(b'\n');
     }
     Ok(lines)
-}
-
-fn csv_lines(rows: impl Iterator<Item = [String; 16]>) -> anyhow::Result<Vec<u8>> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    for row in rows {
-        writer.write_record(&row)?;
-    }
-    Ok(writer.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }
 
 fn listed(record: &Record) -> Row {
@@ -270,17 +169,6 @@ fn listed(record: &Record) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_spreadsheet_would_calculate_is_text() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx"] {
-            assert_eq!(cell(text), format!("'{text}"));
-        }
-        assert_eq!(cell("a=1"), "a=1");
-        let row = || std::array::from_fn(|i| if i == 0 { "a,\"b\"\nc".into() } else { String::new() });
-        let text = String::from_utf8(csv_lines(std::iter::once(row())).unwrap()).unwrap();
-        assert_eq!(text, "\"a,\"\"b\"\"\nc\",,,,,,,,,,,,,,,\r\n");
-    }
 
     #[test]
     fn a_date_begins_in_the_providers_zone() {

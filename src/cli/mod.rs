@@ -15,6 +15,7 @@ mod seed;
 mod serve;
 mod session;
 mod user;
+mod user_import;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -568,3 +568,35 @@ fn wrong_usage_is_two_and_every_verb_has_an_example() {
     assert_eq!(place.run("user lock").code, 2);
     assert_eq!(place.run("--help").code, 0);
 }
+
+#[test]
+fn a_file_of_users_is_imported_row_by_row() {
+    let place = Place::with_seed(SEED);
+    let file = place.0.path().join("staff.csv");
+    let path = file.display().to_string();
+    let rows =
+        "login_name,name,user_type,password\nnina,Nina Roy,,\npia,Pia,Provider Admin,Correct-Horse-9\namina,Again,,\n";
+    std::fs::write(&file, rows).unwrap();
+    let before = place.kinds().len();
+    let line = format!("user import {path} --provider SUNRISE-IL --output json");
+    let fates = |said: &Said| -> Vec<String> {
+        let rows = said.json();
+        rows.as_array().unwrap().iter().map(|row| row["fate"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(
+        fates(&place.run(&format!("{line} --dry-run")).done()),
+        ["will be created", "will be created", "exists"]
+    );
+    assert_eq!(place.kinds().len(), before);
+    let said = place.run(&line).done();
+    assert_eq!(fates(&said), ["created", "created", "exists"]);
+    assert!(password_rules::check(said.json()[0]["temporary_password"].as_str().unwrap()).is_ok());
+    assert_eq!(said.json()[1]["temporary_password"], "Correct-Horse-9");
+    assert_eq!(place.added(before), ["user_created", "user_created"]);
+    std::fs::write(&file, "login_name,name,user_type\nroot,Root,Therap Admin\nzoe,Zoe,\n").unwrap();
+    let said = place.run(&line);
+    assert_eq!((said.code, fates(&said)), (1, vec!["refused".to_owned(), "created".to_owned()]));
+    assert!(said.err.contains("1 of 2 rows were refused"), "{}", said.err);
+    std::fs::write(&file, "login_name\nx\n").unwrap();
+    place.run(&line).refused("no column “name”");
+}

@@ -115,6 +115,23 @@ pub(super) enum Verb {
         #[arg(long, value_name = "ISSUER")]
         issuer: Option<String>,
     },
+    /// Make many users out of a CSV file, each row all or nothing, with a report.
+    #[command(after_help = "Example: connect-idp user import staff.csv --provider SUNRISE-IL --dry-run\n\n\
+                            The first line names the columns: login_name and name, and of user_type, email, password, \
+                            handoff_sub, handoff_issuer those that are needed. Where password is empty a temporary one \
+                            is made and printed once; a given one is temporary too. Who exists already is left alone.")]
+    Import {
+        /// The CSV file, in UTF-8.
+        file: std::path::PathBuf,
+        /// The Provider Code.
+        #[arg(long, value_name = "CODE")]
+        provider: String,
+        /// Only say what would become of each row.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        output: Output,
+    },
     /// End every session of a user.
     #[command(after_help = "Example: connect-idp user end-sessions --provider SUNRISE-IL --login-name amina")]
     EndSessions(Who),
@@ -153,6 +170,9 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             reset_password(app, who, *password_stdin, *output, console).await
         }
         Verb::Untie { who, issuer } => untie(app, who, issuer.as_deref(), console).await,
+        Verb::Import { file, provider, dry_run, output } => {
+            super::user_import::run(app, file, provider, *dry_run, *output, console).await
+        }
         Verb::EndSessions(who) => {
             let user = who.find(app).await?;
             users::end_sessions(&act(app), &user.provider_id, &user.id).await?.with_context(|| gone(&user))?;

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::view::{ActivityView, browser};
+use super::view::ActivityView;
 use crate::app::App;
 use crate::model::client::Client;
 use crate::store;
@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
+use crate::web::user_agent::browser;
 
 /// How many records the Dashboard shows.
 const RECENT: i64 = 5;
@@ -25,6 +26,8 @@ struct HomePage {
     last_sign_in: Option<SignInView>,
     activity: Vec<ActivityView>,
     apps: Vec<AppView>,
+    /// Whom the user can ask for help.
+    contact: Option<String>,
 }
 
 /// An app to open: one of the house, or one that the user allowed something.
@@ -61,10 +64,12 @@ pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
     let recent = store::activity::of_user(&mut conn, &session.user_id, None, RECENT).await?;
     let clients = store::clients::enabled(&mut conn, MAX_APPS).await?;
     let consents = store::consents::of_user(&mut conn, &session.user_id).await?;
+    let provider = store::providers::by_id(&mut conn, &session.provider_id).await?;
     drop(conn);
     let zone = &session.time_zone;
     let template = HomePage {
         page: Page::of(&app, "Dashboard", session),
+        contact: provider.and_then(|provider| provider.contact),
         last_sign_in: previous.map(|previous| SignInView {
             when: Timestamp(previous.created_at).in_zone(zone),
             login_type: previous.method.login_type(),

@@ -8,7 +8,6 @@ use axum::http::StatusCode;
 use axum::response::{Redirect, Response};
 use serde::Deserialize;
 
-use super::view::browser;
 use crate::app::App;
 use crate::model::client::Metadata;
 use crate::model::event::{Event, Kind, Outcome};
@@ -23,6 +22,7 @@ use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
+use crate::web::user_agent::browser;
 
 #[derive(Template)]
 #[template(path = "dashboard/sessions.html")]

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use askama::Template;
 use axum::extract::Query;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tokio::sync::oneshot;
@@ -27,6 +28,7 @@ use crate::time::{Deadline, Random, Timestamp};
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
 use crate::web::session::browser;
 
 /// How long the answer to a step that comes late waits for what became of the handoff.
@@ -105,7 +107,7 @@ fn answer(
         }
         Completed::Opened(target) => {
             app.metrics.sign_in(Method::Handoff.as_str(), "success");
-            (Redirect::to(target.as_deref().unwrap_or("/")).into_response(), true)
+            (land(app, target.as_deref()), true)
         }
         Completed::Again => (Redirect::to("/").into_response(), true),
         Completed::Over => (Redirect::to("/").into_response(), false),
@@ -117,6 +119,25 @@ fn answer(
         }
     }
     response
+}
+
+/// Onwards: by a redirect on this site. To an app by a page of ours, since browsers hold every redirect that follows the
+/// sender's form to the `form-action` of the sender's page, which lists us alone.
+fn land(app: &App, target: Option<&str>) -> Response {
+    match target {
+        Some(address) if !address.starts_with('/') => {
+            let template = Onwards { page: Page::new(app, "One moment"), next: address.to_owned() };
+            respond(StatusCode::OK, Shape::Entrance, &template)
+        }
+        path => Redirect::to(path.unwrap_or("/")).into_response(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "handoff/onwards.html")]
+struct Onwards {
+    page: Page,
+    next: String,
 }
 
 #[derive(Clone, Debug)]

@@ -7,13 +7,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::sign_in::{SignIn, sign_in};
 use super::{BUSY, INVALID, LOCKED};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::Kind;
 use crate::operations::check_password::Attempt;
 use crate::operations::interactions::{self, Waiting};
+use crate::operations::sign_in::{SignIn, sign_in};
 use crate::time::Timestamp;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;

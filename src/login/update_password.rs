@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::sign_in::opening;
 use super::{BUSY, LOCKED};
 use crate::app::App;
 use crate::crypto::secret::Secret;
@@ -16,6 +15,7 @@ use crate::model::password_rules;
 use crate::model::session::EndReason;
 use crate::model::user::{Account, STRIKES};
 use crate::operations::open_session::{self, open_session};
+use crate::operations::sign_in::opening;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::cookies::Cookie;

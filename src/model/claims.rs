@@ -36,6 +36,35 @@ impl Claims {
         Self::parse(members)
     }
 
+    /// These claims with another e-mail address, or none; a new address is not verified.
+    ///
+    /// # Errors
+    /// What it must be, as the end of a sentence.
+    pub fn with_email(mut self, email: &str) -> Result<Self, &'static str> {
+        if self.0.get("email").and_then(Value::as_str).unwrap_or_default() == email {
+            return Ok(self);
+        }
+        self.0.remove("email_verified");
+        if email.is_empty() {
+            self.0.remove("email");
+            return Ok(self);
+        }
+        let value = Value::from(email);
+        check_claim("email", &value)?;
+        let plain = email.chars().count() <= 254 && !email.chars().any(|c| c.is_whitespace() || c.is_control());
+        if !plain {
+            return Err("must be an e-mail address");
+        }
+        self.0.insert("email".into(), value);
+        Ok(self)
+    }
+
+    /// The e-mail address, or nothing.
+    #[must_use]
+    pub fn email(&self) -> &str {
+        self.0.get("email").and_then(Value::as_str).unwrap_or_default()
+    }
+
     /// One JSON object, members in alphabetical order: equal claims are equal texts.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -14,6 +14,7 @@ pub mod provider;
 pub mod scope;
 pub mod session;
 pub mod signing_key;
+pub mod tenant;
 pub mod text;
 pub mod unfit;
 pub mod user;

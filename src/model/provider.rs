@@ -49,6 +49,68 @@ pub enum UnifiedLogin {
 }
 words!(UnifiedLogin { Off = "off", Requested = "requested", On = "on" });
 
+/// A step on the way of a provider's Unified Login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A Provider Admin asked for it.
+    Requested,
+    /// A Provider Admin took the request back.
+    Withdrawn,
+    /// A Therap Admin approved it.
+    Approved,
+    /// A Therap Admin declined it.
+    Declined,
+    /// It was switched on without a request.
+    SwitchedOn,
+    /// It was switched off.
+    SwitchedOff,
+}
+words!(Step {
+    Requested = "requested",
+    Withdrawn = "withdrawn",
+    Approved = "approved",
+    Declined = "declined",
+    SwitchedOn = "switched_on",
+    SwitchedOff = "switched_off",
+});
+
+impl Step {
+    /// The step from one state to another, when nothing more is known of it.
+    #[must_use]
+    pub const fn between(from: UnifiedLogin, to: UnifiedLogin) -> Self {
+        match (from, to) {
+            (UnifiedLogin::Requested, UnifiedLogin::On) => Self::Approved,
+            (UnifiedLogin::Requested, UnifiedLogin::Off) => Self::Declined,
+            (UnifiedLogin::Off | UnifiedLogin::On, UnifiedLogin::On) => Self::SwitchedOn,
+            (UnifiedLogin::Off | UnifiedLogin::On, UnifiedLogin::Off) => Self::SwitchedOff,
+            (_, UnifiedLogin::Requested) => Self::Requested,
+        }
+    }
+
+    /// Where it leads.
+    #[must_use]
+    pub const fn leads_to(self) -> UnifiedLogin {
+        match self {
+            Self::Requested => UnifiedLogin::Requested,
+            Self::Approved | Self::SwitchedOn => UnifiedLogin::On,
+            Self::Withdrawn | Self::Declined | Self::SwitchedOff => UnifiedLogin::Off,
+        }
+    }
+
+    /// What a person reads.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Requested => "Requested",
+            Self::Withdrawn => "Withdrawn",
+            Self::Approved => "Approved",
+            Self::Declined => "Declined",
+            Self::SwitchedOn => "Switched on",
+            Self::SwitchedOff => "Switched off",
+        }
+    }
+}
+
 /// A provider as stored.
 #[derive(Clone, Debug)]
 pub struct Provider {

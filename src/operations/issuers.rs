@@ -220,6 +220,32 @@ pub async fn set(act: &Act, issuer: &str, draft: &Draft) -> Result<Changed, Erro
     Ok(changed)
 }
 
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// As [`Changed`].
+    Changed(Changed),
+    /// Somebody else changed the issuer since it was read; nothing was written.
+    Stale,
+}
+
+/// Writes an operator's form over a trusted issuer, unless somebody else wrote since it was read.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+    let issuer = issuer.to_owned();
+    let edited = in_transaction!(act.app.db, act.deadline, [act, issuer, draft], |tx| {
+        match issuers::hold(tx, &issuer).await? {
+            Some(held) if held.revision != revision => Ok(Edited::Stale),
+            Some(held) => Ok(Edited::Changed(Changed::Keys(change(tx, &act, held, &draft).await?))),
+            None => Ok(Edited::Changed(Changed::NotFound)),
+        }
+    })?;
+    act.app.issuers.forget();
+    Ok(edited)
+}
+
 /// Changes a trusted issuer whose row is held; the keys whose values are new.
 ///
 /// # Errors

@@ -2,16 +2,21 @@
 
 pub mod access_token;
 pub mod act;
+pub mod activity_file;
 pub mod check_password;
 pub mod client_auth;
 pub mod client_keys;
 pub mod clients;
+pub mod csv_file;
 pub mod end_sessions;
 pub mod interactions;
 pub mod issuers;
 pub mod open_session;
 pub mod providers;
+pub mod sign_in;
 pub mod signing_keys;
+pub mod unified_login;
+pub mod user_import;
 pub mod users;
 
 use crate::model::event::Visitor;

@@ -4,9 +4,9 @@
 use super::act::{Act, Changed, Switched, Unfit};
 use crate::config::Config;
 use crate::model::event::Kind;
-use crate::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
+use crate::model::provider::{Provider, ProviderCode, ProviderKind, Step, UnifiedLogin};
 use crate::model::text::check_line;
-use crate::store::{Error, Tx, activity, in_transaction, providers};
+use crate::store::{Error, Tx, activity, in_transaction, providers, strikes, unified_login};
 use crate::time::zone_exists;
 
 /// What an administrator may set on a provider. What is absent stays as it is, or is the default at creation.
@@ -232,12 +232,66 @@ pub async fn switch_unified_login(
     if provider.kind == ProviderKind::Operator && state != UnifiedLogin::Off {
         return Ok(Switched::OperatorRealm);
     }
-    if !providers::set_unified_login(tx, &provider.id, state).await? {
+    if provider.unified_login == state {
         return Ok(Switched::Already);
     }
-    let note = format!("from {} to {state}", provider.unified_login);
+    let step = Step::between(provider.unified_login, state);
+    Ok(if take_step(tx, act, provider, step, None).await? { Switched::Done } else { Switched::Already })
+}
+
+/// Takes a step on the way of the Unified Login of a provider whose row is held: the state, the note of the step and
+/// the record; `false` when it stood so already.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) async fn take_step(
+    tx: &mut Tx,
+    act: &Act,
+    provider: &Provider,
+    step: Step,
+    words: Option<&str>,
+) -> Result<bool, Error> {
+    let state = step.leads_to();
+    if !providers::set_unified_login(tx, &provider.id, state).await? {
+        return Ok(false);
+    }
+    let id = act.app.random.id(act.now);
+    unified_login::insert(tx, &id, &provider.id, act.now, step, &act.actor.name, words).await?;
+    let mut note = format!("from {} to {state}", provider.unified_login);
+    if matches!(step, Step::Withdrawn | Step::Declined) {
+        note = format!("{note}; {step}");
+    }
+    if let Some(words) = words {
+        note = format!("{note}; {words}");
+    }
     activity::record(tx, &act.event_of(Kind::UnifiedLoginChanged, provider).noting(note)).await?;
-    Ok(Switched::Done)
+    Ok(true)
+}
+
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// As [`Changed`].
+    Changed(Changed),
+    /// Somebody else changed the data since they were read; nothing was written.
+    Stale,
+}
+
+/// Writes an admin's form over a provider's data, unless somebody else wrote since it was read.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+    let provider_id = provider_id.to_owned();
+    in_transaction!(act.app.db, act.deadline, [act, provider_id, draft], |tx| {
+        let Some(provider) = providers::hold(tx, &provider_id).await? else {
+            return Ok(Edited::Changed(Changed::NotFound));
+        };
+        if providers::revision(tx, &provider.id).await? != Some(revision) {
+            return Ok(Edited::Stale);
+        }
+        change(tx, &act, provider, &draft).await.map(Edited::Changed)
+    })
 }
 
 /// Ends every session of a provider at once, whatever their number; half-done sign-ins and pending handoffs with them.
@@ -254,6 +308,26 @@ pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Erro
         let event = act.event_of(Kind::SessionEnded, &provider).noting("every session of the provider");
         activity::record(tx, &event).await?;
         Ok(Switched::Done)
+    })
+}
+
+/// Takes the password lock off every user of a provider, as after somebody's attack on it; how many had one. An admin's
+/// locks stay. `None` when there is no such provider.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn unlock_all(act: &Act, provider_id: &str) -> Result<Option<u64>, Error> {
+    let provider_id = provider_id.to_owned();
+    in_transaction!(act.app.db, act.deadline, [act, provider_id], |tx| {
+        let Some(provider) = providers::hold(tx, &provider_id).await? else {
+            return Ok(None);
+        };
+        let count = strikes::clear_locks(tx, &provider.id).await?;
+        if count > 0 {
+            let note = format!("every password lock of the provider: {count}");
+            activity::record(tx, &act.event_of(Kind::AccountUnlocked, &provider).noting(note)).await?;
+        }
+        Ok(Some(count))
     })
 }
 

@@ -227,6 +227,57 @@ pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) ->
     Ok(Changed::Keys(keys))
 }
 
+/// A user's data as an admin's form sends them: all of it, and which edition was read.
+#[derive(Clone, Debug)]
+pub struct Edit {
+    /// The person's name.
+    pub name: String,
+    /// E-mail address; empty for none.
+    pub email: String,
+    /// User Type.
+    pub user_type: UserType,
+    /// The edition that the form was filled from.
+    pub revision: i64,
+}
+
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// As [`Changed`].
+    Changed(Changed),
+    /// Somebody else changed the data since they were read; nothing was written.
+    Stale,
+}
+
+/// Writes an admin's form over a user's data, unless somebody else wrote since it was read.
+///
+/// # Errors
+/// When it cannot be written, or the address is none (it was judged before).
+pub async fn edit(act: &Act, provider_id: &str, user_id: &str, edit: &Edit) -> Result<Edited, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, edit], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(Edited::Changed(Changed::NotFound));
+        };
+        if users::revision(tx, &user.id).await? != Some(edit.revision) {
+            return Ok(Edited::Stale);
+        }
+        let stored = users::claims(tx, &user.id).await?.unwrap_or_default();
+        let claims = Claims::from_json(&stored).map_err(Error::Damaged)?;
+        let claims = claims.with_email(&edit.email).map_err(|why| Error::Damaged(format!("email {why}")))?;
+        let draft = Draft { name: Some(edit.name.clone()), user_type: Some(edit.user_type), claims: Some(claims) };
+        change(tx, &act, user, &draft).await.map(Edited::Changed)
+    })
+}
+
+/// Judges an e-mail address; empty is none.
+///
+/// # Errors
+/// What it must be.
+pub fn check_email(email: &str) -> Result<Claims, Unfit> {
+    Claims::default().with_email(email).map_err(|why| Unfit::new("email", why))
+}
+
 /// Puts an admin's lock on a user, which ends every session.
 ///
 /// # Errors

@@ -1,7 +1,11 @@
 //! User Activity: inserted and read, never changed or removed (A3).
 
 use super::{Conn, Error, Tx, from_row, on};
-use crate::model::event::Event;
+use std::time::Duration;
+
+use crate::model::event::{Event, Kind, Outcome};
+use crate::model::session::Method;
+use crate::model::tenant::ProviderScope;
 use crate::time::Timestamp;
 
 /// Sorts after every id, in every collation.
@@ -171,6 +175,146 @@ pub async fn forward(conn: &mut Conn, filter: &Filter, after: &str, limit: i64) 
         .bind(&f.kind)
         .bind(&f.outcome)
         .bind(after)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?)
+}
+
+/// How many tries on names that are nobody's a provider has seen since.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn count_strangers(conn: &mut Conn, scope: &ProviderScope, since: Timestamp) -> Result<i64, Error> {
+    const SQL: &str = "SELECT COUNT(*) FROM activity WHERE provider_id = $1 AND id >= $2 AND name_hash IS NOT NULL";
+    let (count,): (i64,) =
+        on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(since.first_id()).fetch_one(c).await)?;
+    Ok(count)
+}
+
+/// Whose records.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// Everybody's.
+    #[default]
+    Anybody,
+    /// One user's, by id.
+    User(String),
+    /// Refusals that name somebody who is not here.
+    Named(String),
+    /// Tries on names that are nobody's.
+    Strangers,
+}
+
+/// What an admin looks for in the record: all that is set must fit.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Whose.
+    pub whose: Whose,
+    /// At or after.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+    /// Of this kind.
+    pub kind: Option<Kind>,
+    /// With this outcome.
+    pub outcome: Option<Outcome>,
+    /// By this door.
+    pub method: Option<Method>,
+}
+
+macro_rules! select_wanted {
+    ($scope:literal, $extra:literal) => {
+        concat!(
+            "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
+             note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE ",
+            $scope,
+            " AND id < $2 AND id >= $3 AND at >= $4 AND at < $5 AND ($6 = '' OR kind = $6) \
+             AND ($7 = '' OR outcome = $7) AND ($8 = '' OR login_type = $8) AND ($9 = '' OR user_id = $9 OR login_name = $9)",
+            $extra,
+            " ORDER BY id DESC LIMIT $10"
+        )
+    };
+}
+
+/// The statement that finds what is wanted by an index: what is rare among many sign-ins has one of its own, which an
+/// engine uses only where the statement itself says that it is meant.
+macro_rules! statement_for {
+    ($wanted:expr, $scope:literal) => {
+        match $wanted {
+            Wanted { whose: Whose::User(_), .. } => select_wanted!($scope, " AND user_id = $9"),
+            Wanted { whose: Whose::Strangers, .. } => select_wanted!($scope, " AND name_hash IS NOT NULL"),
+            Wanted { whose: Whose::Named(_), .. } => {
+                select_wanted!($scope, " AND outcome <> 'success' AND login_name = $9 AND user_id IS NULL")
+            }
+            Wanted { outcome: Some(Outcome::Refused | Outcome::Unfinished), .. } => {
+                select_wanted!($scope, " AND outcome <> 'success'")
+            }
+            Wanted { kind: Some(kind), .. } if !matches!(kind, Kind::SignIn | Kind::Logout) => {
+                select_wanted!($scope, " AND kind = $6 AND kind NOT IN ('sign_in', 'logout')")
+            }
+            _ => select_wanted!($scope, ""),
+        }
+    };
+}
+
+/// A page of the records of an admin's own provider older than `before`, newest first (A2).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn of_provider(
+    conn: &mut Conn,
+    scope: &ProviderScope,
+    wanted: &Wanted,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Record>, Error> {
+    browse(conn, statement_for!(wanted, "provider_id = $1"), scope.provider_id(), wanted, before, limit).await
+}
+
+/// A page of the records of every provider, or of one, for the operator.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn of_all(
+    conn: &mut Conn,
+    provider_id: Option<&str>,
+    wanted: &Wanted,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Record>, Error> {
+    let sql = match provider_id {
+        Some(_) => statement_for!(wanted, "provider_id = $1"),
+        None => statement_for!(wanted, "$1 = ''"),
+    };
+    browse(conn, sql, provider_id.unwrap_or_default(), wanted, before, limit).await
+}
+
+async fn browse(
+    conn: &mut Conn,
+    sql: &'static str,
+    provider_id: &str,
+    wanted: &Wanted,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Record>, Error> {
+    /// An id is made a little after the moment that the record names.
+    const SLACK: Duration = Duration::from_mins(1);
+    let end = wanted.until.map_or_else(|| AFTER_ALL.to_owned(), |until| until.after(SLACK).first_id());
+    let before = before.map_or_else(|| end.clone(), |before| end.clone().min(before.to_owned()));
+    let whose = match &wanted.whose {
+        Whose::User(text) | Whose::Named(text) => text,
+        Whose::Anybody | Whose::Strangers => "",
+    };
+    Ok(on!(conn, |c| sqlx::query_as(sql)
+        .bind(provider_id)
+        .bind(&before)
+        .bind(wanted.since.map(Timestamp::first_id).unwrap_or_default())
+        .bind(wanted.since.map_or(0, |since| since.0))
+        .bind(wanted.until.map_or(i64::MAX, |until| until.0))
+        .bind(wanted.kind.map_or("", Kind::as_str))
+        .bind(wanted.outcome.map_or("", Outcome::as_str))
+        .bind(wanted.method.map_or("", Method::login_type))
+        .bind(whose)
         .bind(limit)
         .fetch_all(c)
         .await)?)

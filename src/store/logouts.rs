@@ -251,17 +251,6 @@ pub async fn clients_of(conn: &mut Conn, sid: &str) -> Result<Vec<crate::model::
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(sid).fetch_all(c).await)?)
 }
 
-/// How many deliveries wait after a failed attempt, and how many were given up since.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn failing(conn: &mut Conn, since: Timestamp) -> Result<(i64, i64), Error> {
-    const SQL: &str = "SELECT CAST(COALESCE(SUM(CASE WHEN state = 'waiting' AND attempts > 0 AND last_error IS NOT NULL THEN 1 ELSE 0 END), 0) AS BIGINT), \
-                       CAST(COALESCE(SUM(CASE WHEN state = 'given_up' AND settled_at > $1 THEN 1 ELSE 0 END), 0) AS BIGINT) \
-                       FROM logout_deliveries";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_one(c).await)?)
-}
-
 /// Forgets a batch of deliveries that were settled before `before`; how many went.
 ///
 /// # Errors

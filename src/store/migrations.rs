@@ -6,6 +6,7 @@ use sqlx::{SqlSafeStr as _, SqlStr};
 const HISTORY: &[(i64, &str, &str)] = &[
     (1, "foundation", include_str!("../../migrations/0001_foundation.sql")),
     (2, "openid_provider", include_str!("../../migrations/0002_openid_provider.sql")),
+    (3, "admin", include_str!("../../migrations/0003_admin.sql")),
 ];
 
 /// Runs what is missing, under the engine's own lock where it has one.

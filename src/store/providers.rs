@@ -80,7 +80,8 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, folded: &str, now: Timesta
 /// # Errors
 /// When it cannot be written.
 pub async fn update(tx: &mut Tx, provider: &Provider) -> Result<(), Error> {
-    const SQL: &str = "UPDATE providers SET name = $2, time_zone = $3, contact = $4, idle_minutes = $5, absolute_hours = $6 \
+    const SQL: &str = "UPDATE providers SET name = $2, time_zone = $3, contact = $4, idle_minutes = $5, absolute_hours = $6, \
+                       revision = revision + 1 \
                        WHERE id = $1";
     let p = provider;
     on!(tx, |c| sqlx::query(SQL)
@@ -161,4 +162,14 @@ pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
         .bind(id)
         .fetch_optional(c)
         .await)?)
+}
+
+/// Which edition of a provider's data is stored: two admins who read the same may not both write over it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
+    const SQL: &str = "SELECT revision FROM providers WHERE id = $1";
+    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    Ok(row.map(|(revision,)| revision))
 }

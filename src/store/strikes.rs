@@ -149,3 +149,12 @@ pub async fn purge(tx: &mut Tx, now: Timestamp, cap: i64, batch: i64) -> Result<
     let beyond = on!(tx, |c| sqlx::query(BEYOND).bind(cap).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
     Ok(lapsed + beyond)
 }
+
+/// Takes the password lock off every user of a provider; how many had one.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn clear_locks(tx: &mut Tx, provider_id: &str) -> Result<u64, Error> {
+    const SQL: &str = "UPDATE strikes SET failures = 0 WHERE provider_id = $1 AND failures >= 3";
+    Ok(on!(tx, |c| sqlx::query(SQL).bind(provider_id).execute(c).await.map(|d| d.rows_affected()))?)
+}

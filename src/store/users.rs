@@ -3,6 +3,7 @@
 use super::{Conn, Error, Tx, from_row, on};
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
+use crate::model::tenant::ProviderScope;
 use crate::model::user::{Account, UserType};
 use crate::time::Timestamp;
 
@@ -143,8 +144,8 @@ pub struct NewUser {
 /// When it cannot be written.
 pub async fn insert(tx: &mut Tx, provider: &Provider, user: &NewUser, now: Timestamp) -> Result<bool, Error> {
     const USER: &str = "INSERT INTO users (id, provider_id, provider_kind, login_name, login_name_key, name, user_type, active, \
-                        admin_locked, password_hash, password_version, temporary_until, claims, epoch, created_at) \
-                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, 1, $13) \
+                        admin_locked, password_hash, password_version, temporary_until, claims, epoch, created_at, name_key) \
+                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, 1, $13, $14) \
                         ON CONFLICT (provider_id, login_name_key) DO NOTHING";
     const STRIKES: &str = "INSERT INTO strikes (account, user_id, provider_id, failures) VALUES ($1, $1, $2, $3)";
     let rows = on!(tx, |c| sqlx::query(USER)
@@ -161,6 +162,7 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, user: &NewUser, now: Times
         .bind(user.temporary_until.map(|t| t.0))
         .bind(&user.claims)
         .bind(now.0)
+        .bind(name_key(&user.name))
         .execute(c)
         .await
         .map(|d| d.rows_affected()))?;
@@ -186,9 +188,42 @@ pub async fn claims(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> 
 /// # Errors
 /// When it cannot be written.
 pub async fn update(tx: &mut Tx, id: &str, name: &str, user_type: UserType, claims: &str) -> Result<(), Error> {
-    const SQL: &str = "UPDATE users SET name = $2, user_type = $3, claims = $4 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(name).bind(user_type.as_str()).bind(claims).execute(c).await.map(drop))?;
+    const SQL: &str =
+        "UPDATE users SET name = $2, user_type = $3, claims = $4, name_key = $5, revision = revision + 1 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(id)
+        .bind(name)
+        .bind(user_type.as_str())
+        .bind(claims)
+        .bind(name_key(name))
+        .execute(c)
+        .await
+        .map(drop))?;
     Ok(())
+}
+
+/// Under what a person's name is looked up and sorted.
+pub(super) fn name_key(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// The user with this id in an admin's own provider: another provider's user is nobody (G15).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn in_scope(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Result<Option<Account>, Error> {
+    const SQL: &str = select_account!("WHERE u.provider_id = $1 AND u.id = $2");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(id).fetch_optional(c).await)?)
+}
+
+/// Which edition of a user's data is stored: two admins who read the same may not both write over it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
+    const SQL: &str = "SELECT revision FROM users WHERE id = $1";
+    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    Ok(row.map(|(revision,)| revision))
 }
 
 /// Puts an admin's lock on or takes it off; `false` when it was so already. Locking ends every session (G9).
@@ -287,4 +322,26 @@ pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
     super::logouts::note_user(tx, id).await
+}
+
+/// The id of the user of this Login Name in an admin's own provider.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn id_of_name(conn: &mut Conn, provider_id: &str, name: &LoginName) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT id FROM users WHERE provider_id = $1 AND login_name_key = $2";
+    let row: Option<(String,)> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(name.key()).fetch_optional(c).await)?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// The Provider Admins of a provider, by login name.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn admins(conn: &mut Conn, provider_id: &str, limit: i64) -> Result<Vec<Account>, Error> {
+    const SQL: &str = select_account!(
+        "WHERE u.provider_id = $1 AND u.user_type = 'Provider Admin' ORDER BY u.login_name_key LIMIT $2"
+    );
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(limit).fetch_all(c).await)?)
 }

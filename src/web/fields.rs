@@ -42,6 +42,11 @@ impl Fields {
         Ok(Self(fields))
     }
 
+    /// Puts a field in; `false` when it stands there already.
+    pub(super) fn put(&mut self, name: String, value: String) -> bool {
+        self.0.insert(name, value).is_none()
+    }
+
     /// A field's value, or nothing typed.
     pub fn take(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()
@@ -50,6 +55,14 @@ impl Fields {
     /// A field's value, or `None` when it is not there at all.
     pub fn take_if_present(&mut self, name: &str) -> Option<String> {
         self.0.remove(name)
+    }
+
+    /// What follows a prefix in the names of the fields that begin with it: boxes that were ticked, in order.
+    pub fn take_ticked(&mut self, prefix: &str) -> Vec<String> {
+        let mut ticked: Vec<_> =
+            self.0.keys().filter_map(|name| name.strip_prefix(prefix)).map(str::to_owned).collect();
+        ticked.sort();
+        ticked
     }
 
     /// A secret field's value.

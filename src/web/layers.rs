@@ -32,6 +32,12 @@ const LOGGED_PATH: usize = 100;
 /// How long any request may take. A handoff has its own, shorter one (U7).
 const TIME_LIMIT: Duration = Duration::from_secs(15);
 const HANDOFF_TIME_LIMIT: Duration = Duration::from_secs(35);
+/// A file of users is hashed one by one.
+const IMPORT_TIME_LIMIT: Duration = Duration::from_mins(1);
+/// Where a file of users is sent, and how large the form with it may be.
+pub const IMPORT_PATH: &str = "/admin/users/import";
+/// See [`IMPORT_PATH`].
+pub const MAX_IMPORT: usize = 512 * 1024;
 
 /// What is known of a request before any handler runs.
 #[derive(Clone, Debug)]
@@ -76,7 +82,11 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     let span = tracing::info_span!("request", reference = %visitor.reference, method = %request.method(), path = %path);
     let for_programs = oauth_error::is_for_programs(request.uri().path());
     let on_handoff = request.uri().path().starts_with("/unified-login") && !for_programs;
-    let limit = if on_handoff { HANDOFF_TIME_LIMIT } else { TIME_LIMIT };
+    let limit = match request.uri().path() {
+        _ if on_handoff => HANDOFF_TIME_LIMIT,
+        IMPORT_PATH => IMPORT_TIME_LIMIT,
+        _ => TIME_LIMIT,
+    };
     let unavailable = |why: &str| {
         let error = if on_handoff { PageError::HandoffUnavailable } else { PageError::Unavailable };
         error(why.to_owned()).into_response()

@@ -38,6 +38,10 @@ pub struct Who {
     pub provider_code: String,
     /// For admins only.
     pub user_type: Option<String>,
+    /// Sees the pages of a Provider Admin.
+    pub provider_admin: bool,
+    /// Sees the pages of a Therap Admin.
+    pub therap_admin: bool,
 }
 
 impl Page {
@@ -62,6 +66,8 @@ impl Page {
             provider_name: session.provider_name.clone(),
             provider_code: session.provider_code.clone(),
             user_type: (session.user_type != UserType::Regular).then(|| session.user_type.to_string()),
+            provider_admin: session.user_type == UserType::ProviderAdmin,
+            therap_admin: session.user_type == UserType::TherapAdmin,
         };
         Self { who: Some(who), ..Self::new(app, title) }
     }

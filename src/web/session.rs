@@ -118,11 +118,22 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
     Ok(Redirect::to(&format!("/login{query}")).into_response())
 }
 
-fn form_page(path: &str) -> &str {
+/// The page that holds the form which is sent to a path.
+pub(super) fn form_page(path: &str) -> &str {
     match path {
         "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
+        "/admin/users/unlock" => "/admin/users",
+        "/admin/users/new" | "/admin/users/import" | "/operator/providers/new" | "/operator/issuers/new" => path,
+        other if other.starts_with("/operator/requests/") => segments(other, 2),
+        other if other.starts_with("/admin/users/") || other.starts_with("/operator/") => segments(other, 3),
+        other if other.starts_with("/admin/") => segments(other, 2),
         other => other,
     }
+}
+
+/// The first segments of a path.
+fn segments(path: &str, count: usize) -> &str {
+    path.match_indices('/').nth(count).map_or(path, |(at, _)| &path[..at])
 }
 
 /// Two tabs signed in at once: this one asked with the secret that the other one just replaced. The browser has the

@@ -151,3 +151,9 @@ if (signedOut?.dataset.next) {
 // ---- An answer on its way back to an app ----
 
 document.getElementById("form-post")?.submit();
+// ---- Printing: a button for it, where there is a browser to be asked ----
+
+for (const button of all("button[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}

@@ -8,6 +8,8 @@
 mod harness;
 
 mod accounts;
+mod admin_tour;
+mod admins;
 mod at_will;
 mod firefox;
 mod front_door;

@@ -1,5 +1,6 @@
 //! Every page in every state, one after the other: for what must hold wherever one looks.
 
+use crate::admin_tour::admin_pages;
 use crate::harness::people::{AMINA, BRUNO, PAUL, TINA};
 use crate::harness::{Demo, Stage};
 use crate::update::choose;
@@ -100,6 +101,9 @@ async fn inside(stage: &Stage, look: &impl AsyncFn(&str)) {
     browser.sign_in(&PAUL).await;
     browser.click("#profile-initials").await;
     look("profile-panel").await;
+    browser.open("/").await;
+    browser.log_out().await;
+    admin_pages(stage, look).await;
 }
 
 /// The button, in this tab's window.

@@ -31,7 +31,7 @@ async fn signs(idp: &Idp) -> String {
 }
 
 both_engines! {
-    /// Replicas that start at once make one key each algorithm; EdDSA's is made when it is needed.
+    /// Replicas that start at once make one key each algorithm; `EdDSA`'s is made when it is needed.
     async fn replicas_that_start_at_once_make_one_key(engine: Engine) {
         let idp = Idp::start_live(engine, |_| {}).await;
         let other = idp.replica(|_| {}).await;
@@ -53,7 +53,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         jobs::rotate(&idp.app).await.unwrap();
         let first = signs(&idp).await;
-        idp.advance(HOUR * 24 * 89 - Duration::from_millis(1));
+        idp.advance(Duration::from_millis(24 * 89 * 3_600_000 - 1));
         jobs::rotate(&idp.app).await.unwrap();
         assert_eq!(states(&idp, "ES256").await, ["signing"]);
         idp.advance(Duration::from_millis(1));

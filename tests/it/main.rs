@@ -9,6 +9,12 @@ mod macros;
 mod actors;
 
 mod activity;
+mod admin_activity;
+mod admin_import;
+mod admin_matrix;
+mod admin_operator;
+mod admin_provider;
+mod admin_users;
 mod client_keys;
 mod clients;
 mod deadlines;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use connect_idp::login::sign_in::{SignIn, sign_in};
 use connect_idp::model::event::{Kind, Visitor};
 use connect_idp::operations::check_password::Attempt;
 use connect_idp::operations::open_session::Browser;
+use connect_idp::operations::sign_in::{SignIn, sign_in};
 use connect_idp::time::Deadline;
 use zeroize::Zeroizing;
 

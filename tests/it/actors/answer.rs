@@ -102,7 +102,19 @@ impl Answer {
             let value = |name| input.value().attr(name).unwrap_or_default().to_owned();
             (value("name"), value("value"))
         });
-        Form { action: form.value().attr("action").unwrap().to_owned(), fields: fields.collect() }
+        let (one_of, chosen) = (selector("select[name]"), selector("option[selected]"));
+        let chosen = form.select(&one_of).map(|select| {
+            let value = select.select(&chosen).next().and_then(|option| option.value().attr("value"));
+            (select.value().attr("name").unwrap().to_owned(), value.unwrap_or_default().to_owned())
+        });
+        let texts = selector("textarea[name]");
+        let texts = form
+            .select(&texts)
+            .map(|text| (text.value().attr("name").unwrap().to_owned(), text.text().collect::<String>()));
+        Form {
+            action: form.value().attr("action").unwrap().to_owned(),
+            fields: fields.chain(chosen).chain(texts).collect(),
+        }
     }
 
     /// Every cookie that it sets: name and value; an empty value clears it.

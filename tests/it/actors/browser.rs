@@ -88,7 +88,7 @@ impl Browser {
         for _ in 0..8 {
             match answer.header("location").filter(|_| answer.status == 303) {
                 Some(next) if next.starts_with('/') => {
-                    answer = self.go(Method::GET, &next.to_owned(), &From::Ours, None).await;
+                    answer = self.go(Method::GET, next, &From::Ours, None).await;
                 }
                 _ => return answer,
             }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use super::check_password::{Attempt, Checked, Proven, Settled, check_password};
+use super::open_session::{self, Browser, Opening, limits, open_session};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{ACR_PASSWORD, Method};
 use crate::model::user::{Account, Lock};
-use crate::operations::check_password::{Attempt, Checked, Proven, Settled, check_password};
-use crate::operations::open_session::{self, Browser, Opening, limits, open_session};
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 

@@ -1,0 +1,229 @@
+//! `/admin/users/{id}`: one user: data, locks, password, sessions, ties.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::view::{Access, parse_user_type, user_types};
+use crate::app::App;
+use crate::model::claims::Claims;
+use crate::model::user::{Account, STRIKES};
+use crate::operations::users::{self, Changed, Edit, Edited};
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::admin::{Id, ProviderAdmin};
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::{Choice, Faults};
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::user_agent::browser;
+
+#[derive(Template)]
+#[template(path = "admin/user.html")]
+struct UserPage {
+    page: Page,
+    faults: Faults,
+    /// Somebody else wrote since the form was filled: what stands there now, beside what was typed.
+    stale: Option<Stored>,
+    id: String,
+    login_name: String,
+    name: String,
+    email: String,
+    user_types: Vec<Choice>,
+    revision: i64,
+    stored: Stored,
+    own: bool,
+    access: Access,
+    password_version: i64,
+    states: Vec<&'static str>,
+    temporary_until: Option<String>,
+    sessions: Vec<SessionView>,
+    ties: Vec<store::issuers::Tie>,
+    zone: String,
+    done: Option<&'static str>,
+    refused: Option<&'static str>,
+}
+
+/// What is stored of the data that the form shows.
+#[derive(Clone)]
+struct Stored {
+    name: String,
+    email: String,
+    user_type: &'static str,
+}
+
+struct SessionView {
+    id: String,
+    started: String,
+    last_seen: String,
+    login_type: &'static str,
+    note: Option<&'static str>,
+    address: String,
+    browser: String,
+}
+
+/// The query: what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+/// `GET /admin/users/{id}`
+///
+/// # Errors
+/// When there is no such user here, or the database cannot be asked.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: ProviderAdmin,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, &arrival, &admin, &id).await?;
+    match asked.done.as_deref() {
+        Some("self") => page.refused = Some("You cannot do this to your own account. Ask another Provider Admin."),
+        Some("reset-before") => {
+            page.refused = Some("The password was changed meanwhile, so nothing was reset. Reset it again if need be.");
+        }
+        done => page.done = done.and_then(message),
+    }
+    Ok(respond(StatusCode::OK, Shape::Inside, &page))
+}
+
+fn message(done: &str) -> Option<&'static str> {
+    Some(match done {
+        "saved" => "The changes were saved.",
+        "same" => "Nothing was different, so nothing was saved.",
+        "locked" => "The user is locked by an admin. Every session was ended.",
+        "unlocked" => "The lock is off.",
+        "deactivated" => "The user is deactivated. Every session was ended.",
+        "reactivated" => "The user is active again.",
+        "session" => "The session was ended.",
+        "sessions" => "Every session was ended.",
+        "untied" => "The account is untied. The next sign-in from Therap Services ties it anew.",
+        _ => return None,
+    })
+}
+
+/// `POST /admin/users/{id}`: the data.
+///
+/// # Errors
+/// When there is no such user here, or the database fails.
+pub async fn post(
+    app: App,
+    arrival: Arrival,
+    admin: ProviderAdmin,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, &arrival, &admin, &id).await?;
+    (page.name, page.email) = (fields.take("name"), fields.take("email"));
+    let typed = fields.take("user_type");
+    // On one's own page there is nothing to choose.
+    let user_type = if page.own { page.stored.user_type.parse().ok() } else { parse_user_type(&typed) };
+    page.user_types = user_types(user_type.map_or("", |user_type| user_type.as_str()));
+    page.faults.judge("The name", users::check_name(&page.name));
+    // An address that stands there already, by whichever way, may stay.
+    if page.email != page.stored.email {
+        page.faults.judge("The e-mail address", users::check_email(&page.email));
+    }
+    let (Some(user_type), true) = (user_type, page.faults.is_empty()) else {
+        if user_type.is_none() {
+            page.faults.add("user-type", "Please choose a User Type.");
+        }
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let revision = fields.take("revision").parse().unwrap_or(0);
+    let edit = Edit { name: page.name.clone(), email: page.email.clone(), user_type, revision };
+    let act = admin.act(&app, &arrival);
+    match users::edit(&act, admin.scope.provider_id(), &id, &edit).await? {
+        Edited::Changed(Changed::Keys(keys)) => {
+            let done = if keys.is_empty() { "same" } else { "saved" };
+            Ok(Redirect::to(&format!("/admin/users/{id}?done={done}")).into_response())
+        }
+        Edited::Changed(Changed::NotFound | Changed::WrongType) => Err(PageError::NotFound),
+        Edited::Stale => {
+            let now = self::page(&app, &arrival, &admin, &id).await?;
+            page.revision = now.revision;
+            page.stale = Some(now.stored);
+            Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
+        }
+    }
+}
+
+/// The page of a user as it stands.
+async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> Result<UserPage, PageError> {
+    let mut conn = app.db.read().await?;
+    // Before the data: an edition that is older than they are only asks once more.
+    let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
+    let user = store::users::in_scope(&mut conn, &admin.scope, id).await?.ok_or(PageError::NotFound)?;
+    let claims = store::users::claims(&mut conn, id).await?.unwrap_or_default();
+    let sessions = store::sessions::of_user(&mut conn, id, arrival.now).await?;
+    let origins = store::sessions::origins(&mut conn, id).await?;
+    let ties = store::issuers::ties_of_user(&mut conn, id).await?;
+    drop(conn);
+    let zone = &admin.session.time_zone;
+    let stored = Stored {
+        name: user.name.clone(),
+        email: Claims::from_json(&claims).map(|claims| claims.email().to_owned()).unwrap_or_default(),
+        user_type: user.user_type.as_str(),
+    };
+    Ok(UserPage {
+        page: Page::of(app, "User", &admin.session),
+        faults: Faults::default(),
+        stale: None,
+        id: user.id.clone(),
+        login_name: user.login_name.clone(),
+        name: stored.name.clone(),
+        email: stored.email.clone(),
+        user_types: user_types(stored.user_type),
+        revision,
+        stored,
+        own: user.id == admin.session.user_id,
+        access: access_of(&user),
+        password_version: user.password_version,
+        states: access_of(&user).words(),
+        temporary_until: user.temporary_until.map(|until| Timestamp(until).in_zone(zone)),
+        sessions: session_views(sessions, origins, zone),
+        ties,
+        zone: zone.clone(),
+        done: None,
+        refused: None,
+    })
+}
+
+const fn access_of(user: &Account) -> Access {
+    Access {
+        active: user.active,
+        password_locked: user.failures >= STRIKES,
+        admin_locked: user.admin_locked,
+        temporary_until: user.temporary_until,
+    }
+}
+
+fn session_views(
+    sessions: Vec<crate::model::session::Session>,
+    origins: Vec<(String, String, String)>,
+    zone: &str,
+) -> Vec<SessionView> {
+    let mut origins: HashMap<String, (String, String)> =
+        origins.into_iter().map(|(id, address, browser)| (id, (address, browser))).collect();
+    let view = |session: crate::model::session::Session| {
+        let (address, user_agent) = origins.remove(&session.id).unwrap_or_default();
+        SessionView {
+            started: Timestamp(session.created_at).in_zone(zone),
+            last_seen: Timestamp(session.used_at.unwrap_or(session.created_at)).in_zone(zone),
+            login_type: session.method.login_type(),
+            note: session.method.note(),
+            address,
+            browser: browser(&user_agent),
+            id: session.id,
+        }
+    };
+    sessions.into_iter().map(view).collect()
+}

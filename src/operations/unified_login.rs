@@ -1,0 +1,130 @@
+//! The way to Unified Login (U1): a Provider Admin asks and may withdraw, a Therap Admin approves, declines and may
+//! switch off later. Each step is noted, and is one record.
+
+use super::act::{Act, Unfit};
+use super::providers::take_step;
+use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
+use crate::store::{Error, Tx, in_transaction, providers, unified_login};
+
+/// What became of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// It is taken, and recorded.
+    Yes,
+    /// The state is no longer the one that the step begins at; nothing is recorded.
+    Stale,
+    /// There is no such provider.
+    NotFound,
+}
+
+/// Judges what somebody wrote to a step; empty is nothing.
+///
+/// # Errors
+/// What it must be.
+pub fn check_words(key: &'static str, words: &str) -> Result<Option<String>, Unfit> {
+    let words = words.replace("\r\n", "\n");
+    let words = words.trim();
+    let good = words.chars().count() <= 500 && !words.chars().any(|c| c.is_control() && c != '\n');
+    if !good {
+        return Err(Unfit::new(key, "must be at most 500 characters"));
+    }
+    Ok((!words.is_empty()).then(|| words.to_owned()))
+}
+
+/// A Provider Admin asks for Unified Login.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn request(act: &Act, provider_id: &str, words: Option<String>) -> Result<Taken, Error> {
+    take(act, provider_id, Step::Requested, words, |provider| provider.unified_login == UnifiedLogin::Off).await
+}
+
+/// A Provider Admin takes the request back.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn withdraw(act: &Act, provider_id: &str) -> Result<Taken, Error> {
+    take(act, provider_id, Step::Withdrawn, None, |provider| provider.unified_login == UnifiedLogin::Requested).await
+}
+
+/// A Therap Admin's answer to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Unified Login is on.
+    Approve,
+    /// It stays off.
+    Decline,
+}
+
+/// A Therap Admin decides the request that was read: the one of this step, none when a seed asked.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn decide(
+    act: &Act,
+    provider_id: &str,
+    read: Option<String>,
+    decision: Decision,
+    words: Option<String>,
+) -> Result<Taken, Error> {
+    let provider_id = provider_id.to_owned();
+    let step = if decision == Decision::Approve { Step::Approved } else { Step::Declined };
+    in_transaction!(act.app.db, act.deadline, [act, provider_id, read, words], |tx| {
+        let Some(provider) = agency(tx, &provider_id).await? else {
+            return Ok(Taken::NotFound);
+        };
+        let newest = unified_login::of_provider(tx, &provider.id, 1).await?.pop();
+        if provider.unified_login != UnifiedLogin::Requested || newest.map(|step| step.id) != read {
+            return Ok(Taken::Stale);
+        }
+        take_step(tx, &act, &provider, step, words.as_deref()).await?;
+        Ok(Taken::Yes)
+    })
+}
+
+/// A Therap Admin switches Unified Login off.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn switch_off(act: &Act, provider_id: &str, words: Option<String>) -> Result<Taken, Error> {
+    take(act, provider_id, Step::SwitchedOff, words, |provider| provider.unified_login == UnifiedLogin::On).await
+}
+
+async fn take(
+    act: &Act,
+    provider_id: &str,
+    step: Step,
+    words: Option<String>,
+    may: impl Fn(&Provider) -> bool + Copy + Send + Sync + 'static,
+) -> Result<Taken, Error> {
+    let provider_id = provider_id.to_owned();
+    in_transaction!(act.app.db, act.deadline, [act, provider_id, words], |tx| {
+        let Some(provider) = agency(tx, &provider_id).await? else {
+            return Ok(Taken::NotFound);
+        };
+        if !may(&provider) {
+            return Ok(Taken::Stale);
+        }
+        take_step(tx, &act, &provider, step, words.as_deref()).await?;
+        Ok(Taken::Yes)
+    })
+}
+
+/// The agency with this id, held. The operator realm has no Unified Login.
+async fn agency(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
+    Ok(providers::hold(tx, id).await?.filter(|provider| provider.kind == ProviderKind::Agency))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_short_and_may_have_lines() {
+        assert_eq!(check_words("note", " a\r\nb "), Ok(Some("a\nb".into())));
+        assert_eq!(check_words("note", " \n "), Ok(None));
+        for text in ["a\0b", "a\tb", &"x".repeat(501)] {
+            assert!(check_words("note", text).is_err());
+        }
+    }
+}

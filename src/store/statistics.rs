@@ -1,0 +1,61 @@
+//! What an operator wants to see first: numbers out of the record and the outbox.
+
+use super::{Conn, Error, from_row, on};
+use crate::time::Timestamp;
+
+/// Sign-in tries of one hour, by one door, with one outcome.
+#[derive(Clone, Debug)]
+pub struct Hour {
+    /// Hours since 1970.
+    pub hour: i64,
+    /// `Direct Login` or `Unified Login`.
+    pub login_type: String,
+    /// Success, refused or unfinished.
+    pub outcome: String,
+    /// How many.
+    pub count: i64,
+}
+from_row!(Hour { hour, login_type, outcome, count } parsed {});
+
+/// Sign-in tries by hour, door and outcome since.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hours(conn: &mut Conn, since: Timestamp) -> Result<Vec<Hour>, Error> {
+    const SQL: &str = "SELECT at / 3600000 AS hour, login_type, outcome, COUNT(*) AS count FROM activity \
+                       WHERE id >= $1 AND at >= $2 AND kind = 'sign_in' GROUP BY 1, login_type, outcome";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.first_id()).bind(since.0).fetch_all(c).await)?)
+}
+
+/// Refused tries of one door for one reason.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// `Direct Login` or `Unified Login`.
+    pub login_type: String,
+    /// The true reason.
+    pub reason: String,
+    /// How many.
+    pub count: i64,
+}
+from_row!(Refused { login_type, reason, count } parsed {});
+
+/// Why sign-ins were refused since, the most frequent first.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn refusals(conn: &mut Conn, since: Timestamp) -> Result<Vec<Refused>, Error> {
+    const SQL: &str = "SELECT login_type, COALESCE(reason, '') AS reason, COUNT(*) AS count FROM activity \
+                       WHERE id >= $1 AND at >= $2 AND kind = 'sign_in' AND outcome = 'refused' \
+                       GROUP BY login_type, 2 ORDER BY count DESC, reason LIMIT 20";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.first_id()).bind(since.0).fetch_all(c).await)?)
+}
+
+/// Logouts that relying parties have not taken yet although they were told at least once, and those given up since.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn failing_deliveries(conn: &mut Conn, since: Timestamp) -> Result<(i64, i64), Error> {
+    const SQL: &str = "SELECT (SELECT COUNT(*) FROM logout_deliveries WHERE state = 'waiting' AND attempts > 0), \
+                       (SELECT COUNT(*) FROM logout_deliveries WHERE state = 'given_up' AND settled_at >= $1)";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_one(c).await)?)
+}

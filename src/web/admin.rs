@@ -1,0 +1,124 @@
+//! Proofs that an admin is here: a handler that takes one of these cannot be reached by anybody else (G15). Whoever is
+//! signed in as somebody else is told what everybody is told of a page that is not there.
+
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::error::PageError;
+use super::layers::Arrival;
+use super::session::{SignedIn, form_page};
+use crate::app::App;
+use crate::model::session::{Method, Session};
+use crate::model::tenant::ProviderScope;
+use crate::model::user::UserType;
+use crate::operations::Actor;
+use crate::operations::act::Act;
+use crate::time::Timestamp;
+
+/// A Provider Admin is signed in, by either door.
+#[derive(Debug)]
+pub struct ProviderAdmin {
+    /// The session.
+    pub session: Session,
+    /// The one provider that it may look into.
+    pub scope: ProviderScope,
+}
+
+impl ProviderAdmin {
+    /// An act of this admin.
+    #[must_use]
+    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+        act(app, arrival, format!("admin {}", self.session.login_name))
+    }
+}
+
+impl FromRequestParts<App> for ProviderAdmin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
+        match ProviderScope::of(&session) {
+            Some(scope) => Ok(Self { session, scope }),
+            None => Err(PageError::NotFound.into_response()),
+        }
+    }
+}
+
+/// A Therap Admin is signed in, by password: no handoff ever leads here.
+#[derive(Debug)]
+pub struct TherapAdmin {
+    /// The session.
+    pub session: Session,
+}
+
+impl TherapAdmin {
+    /// An act of this admin.
+    #[must_use]
+    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+        act(app, arrival, format!("therap admin {}", self.session.login_name))
+    }
+}
+
+impl FromRequestParts<App> for TherapAdmin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
+        let proven = session.user_type == UserType::TherapAdmin && session.method == Method::Password;
+        if proven { Ok(Self { session }) } else { Err(PageError::NotFound.into_response()) }
+    }
+}
+
+/// A Therap Admin who typed the password within the last minutes: before what cannot be undone. Whoever did not is asked
+/// for it first, and comes back to the page that held the button.
+#[derive(Debug)]
+pub struct Reauthenticated {
+    /// The admin.
+    pub admin: TherapAdmin,
+}
+
+/// For so long a typed password counts.
+const FRESH: Duration = Duration::from_mins(5);
+
+impl FromRequestParts<App> for Reauthenticated {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let admin = TherapAdmin::from_request_parts(parts, app).await?;
+        let arrival = Arrival::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        if arrival.now < Timestamp(admin.session.auth_time).after(FRESH) {
+            return Ok(Self { admin });
+        }
+        let page = form_page(parts.uri.path());
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", page).finish();
+        Err(Redirect::to(&format!("/operator/confirm?{query}")).into_response())
+    }
+}
+
+fn act(app: &App, arrival: &Arrival, name: String) -> Act {
+    let actor = Actor { name, visitor: arrival.visitor.clone() };
+    Act { app: app.clone(), actor, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
+}
+
+/// The id in a path. What cannot be one is as unknown as one that is nobody's.
+#[derive(Clone, Debug)]
+pub struct Id(pub String);
+
+impl FromRequestParts<App> for Id {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, PageError> {
+        let Path(text) = Path::<String>::from_request_parts(parts, app).await.map_err(|_| PageError::NotFound)?;
+        checked(&text).map(Self).ok_or(PageError::NotFound)
+    }
+}
+
+/// An id as it is stored, or nothing.
+#[must_use]
+pub fn checked(text: &str) -> Option<String> {
+    let id = uuid::Uuid::try_parse(text).ok()?.to_string();
+    (id == text).then_some(id)
+}

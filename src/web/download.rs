@@ -1,0 +1,41 @@
+//! A file that is written while it is sent: a page of rows is in memory at a time, however many there are.
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+
+use crate::store;
+
+/// A CSV file: its first line, and then whatever `more` gives for a state and the next one, until it gives nothing. A
+/// fault breaks the file off, so that no reader takes it for whole.
+pub fn csv<S, F>(name: &str, header_line: Vec<u8>, state: S, more: impl Fn(S) -> F + Clone + Send + 'static) -> Response
+where
+    S: Send + 'static,
+    F: Future<Output = Result<Option<(Vec<u8>, S)>, store::Error>> + Send + 'static,
+{
+    let rows = stream::unfold(Some(state), move |state| {
+        let more = more.clone();
+        async move {
+            let state = state?;
+            match more(state).await {
+                Ok(Some((bytes, next))) => Some((Ok(Bytes::from(bytes)), Some(next))),
+                Ok(None) => None,
+                Err(error) => {
+                    tracing::error!(%error, "a file broke off: {error}");
+                    Some((Err(error), None))
+                }
+            }
+        }
+    });
+    let first = stream::iter([Ok(Bytes::from(header_line))]);
+    let body = Body::from_stream(stream::StreamExt::chain(first, rows));
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}

@@ -1,0 +1,97 @@
+//! A form that is shown again: what is wrong stands at the field and in a summary, and what was typed stays.
+
+use crate::operations::act::Unfit;
+
+/// One thing that is wrong.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// The id of the field.
+    pub field: String,
+    /// A sentence.
+    pub message: String,
+}
+
+/// All that is wrong with a form, in the order of its fields.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Says what is wrong at a field.
+    pub fn add(&mut self, field: &str, message: impl Into<String>) {
+        self.0.push(Fault { field: field.to_owned(), message: message.into() });
+    }
+
+    /// Takes a rule's judgement of the value that a field of this label holds; what is good goes on.
+    pub fn judge<T>(&mut self, label: &str, judged: Result<T, Unfit>) -> Option<T> {
+        match judged {
+            Ok(value) => Some(value),
+            Err(unfit) => {
+                self.add(&unfit.key.replace('_', "-"), sentence(label, &unfit.why));
+                None
+            }
+        }
+    }
+
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Everything that is wrong.
+    #[must_use]
+    pub fn list(&self) -> &[Fault] {
+        &self.0
+    }
+
+    /// What is wrong at a field.
+    #[must_use]
+    pub fn of(&self, field: &str) -> Option<&str> {
+        self.0.iter().find(|fault| fault.field == field).map(|fault| fault.message.as_str())
+    }
+
+    /// Whether a field is the first at which something is wrong: there the cursor goes.
+    #[must_use]
+    pub fn begin_at(&self, field: &str) -> bool {
+        self.0.first().is_some_and(|fault| fault.field == field)
+    }
+}
+
+/// A judgement as a sentence that a person reads beside the field.
+fn sentence(label: &str, why: &str) -> String {
+    let whole = if why.starts_with("must") { format!("{label} {why}") } else { why.to_owned() };
+    if whole.ends_with('.') { whole } else { format!("{whole}.") }
+}
+
+/// One of the values that a field may have.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// What is sent.
+    pub value: &'static str,
+    /// What is read.
+    pub label: &'static str,
+    /// It is the one in force.
+    pub chosen: bool,
+}
+
+/// Choices out of pairs of value and label.
+#[must_use]
+pub fn choices(pairs: &[(&'static str, &'static str)], chosen: &str) -> Vec<Choice> {
+    pairs.iter().map(|(value, label)| Choice { value, label, chosen: *value == chosen }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_a_sentence_at_its_field() {
+        let mut faults = Faults::default();
+        assert_eq!(faults.judge("The name", Ok(1)), Some(1));
+        faults.judge::<()>("The Login Name", Err(Unfit::new("login_name", "\"a b\" cannot be one")));
+        faults.judge::<()>("The name", Err(Unfit::new("name", "must be short")));
+        assert_eq!(faults.of("name"), Some("The name must be short."));
+        assert_eq!(faults.of("login-name"), Some("\"a b\" cannot be one."));
+        assert!(faults.begin_at("login-name") && !faults.begin_at("name"));
+    }
+}

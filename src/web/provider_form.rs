@@ -1,0 +1,99 @@
+//! The form of a provider's data, as a Provider Admin and a Therap Admin fill it in.
+
+use super::fields::Fields;
+use super::form::Faults;
+use crate::config::Config;
+use crate::model::provider::Provider;
+use crate::operations::act::Unfit;
+use crate::operations::providers::Draft;
+
+/// What stands in the fields.
+#[derive(Clone, Debug, Default)]
+pub struct ProviderForm {
+    /// Name.
+    pub name: String,
+    /// IANA time zone.
+    pub time_zone: String,
+    /// Whom users ask for help.
+    pub contact: String,
+    /// Its own idle limit; empty for the operator's.
+    pub idle_minutes: String,
+    /// Its own absolute limit; empty for the operator's.
+    pub absolute_hours: String,
+}
+
+/// What is said beside the limits of sessions.
+#[derive(Clone, Debug)]
+pub struct LimitHints {
+    /// Beside the idle limit.
+    pub idle: String,
+    /// Beside the absolute limit.
+    pub absolute: String,
+}
+
+impl LimitHints {
+    /// The operator's bounds.
+    #[must_use]
+    pub fn of(config: &Config) -> Self {
+        let hint = |count, unit| format!("Empty for the usual {count} {unit}, which is also the most.");
+        Self {
+            idle: hint(config.session.idle_minutes, "minutes"),
+            absolute: hint(config.session.absolute_hours, "hours"),
+        }
+    }
+}
+
+impl ProviderForm {
+    /// A provider's data as they stand.
+    #[must_use]
+    pub fn of(provider: &Provider) -> Self {
+        let number = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
+        Self {
+            name: provider.name.clone(),
+            time_zone: provider.time_zone.clone(),
+            contact: provider.contact.clone().unwrap_or_default(),
+            idle_minutes: number(provider.idle_minutes),
+            absolute_hours: number(provider.absolute_hours),
+        }
+    }
+
+    /// What was typed.
+    #[must_use]
+    pub fn typed(fields: &mut Fields) -> Self {
+        Self {
+            name: fields.take("name"),
+            time_zone: fields.take("time_zone"),
+            contact: fields.take("contact"),
+            idle_minutes: fields.take("idle_minutes"),
+            absolute_hours: fields.take("absolute_hours"),
+        }
+    }
+
+    /// All of it as a draft, or what is wrong at each field.
+    pub fn judge(&self, config: &Config, faults: &mut Faults) -> Option<Draft> {
+        let mut number = |key: &'static str, label: &str, text: &str| {
+            let parsed = if text.is_empty() { Ok(0) } else { text.parse::<u32>() };
+            let parsed = parsed.map_err(|_| Unfit::new(key, "must be a whole number, or empty for the usual limit"));
+            faults.judge(label, parsed)
+        };
+        let draft = Draft {
+            name: Some(self.name.clone()),
+            time_zone: Some(self.time_zone.clone()),
+            contact: Some(self.contact.clone()),
+            idle_minutes: number("idle_minutes", "The number of minutes", &self.idle_minutes),
+            absolute_hours: number("absolute_hours", "The number of hours", &self.absolute_hours),
+        };
+        // Field by field, so that all that is wrong is said at once.
+        let only = Draft::default;
+        for (label, part) in [
+            ("The name", Draft { name: draft.name.clone(), ..only() }),
+            ("The time zone", Draft { time_zone: draft.time_zone.clone(), ..only() }),
+            ("The contact", Draft { contact: draft.contact.clone(), ..only() }),
+            ("The number of minutes", Draft { idle_minutes: draft.idle_minutes, ..only() }),
+            ("The number of hours", Draft { absolute_hours: draft.absolute_hours, ..only() }),
+        ] {
+            faults.judge(label, part.check(config));
+        }
+        faults.is_empty().then_some(draft)
+    }
+}

@@ -1,0 +1,95 @@
+//! Every page of the admins in every state, one after the other.
+
+use crate::harness::people::{PAUL, ROOT};
+use crate::harness::{Browser, Stage};
+
+/// Shows every page of a Provider Admin, then of a Therap Admin; `look` is told its name.
+pub async fn admin_pages(Stage { browser, .. }: &Stage, look: &impl AsyncFn(&str)) {
+    browser.sign_in(&PAUL).await;
+    users(browser, look).await;
+    import(browser, look).await;
+    provider(browser, look).await;
+    browser.open("/").await;
+    browser.log_out().await;
+    browser.sign_in(&ROOT).await;
+    operator(browser, look).await;
+}
+
+async fn users(browser: &Browser, look: &impl AsyncFn(&str)) {
+    browser.open("/admin/users").await;
+    look("admin-users").await;
+    browser.open("/admin/users?q=nobody-at-all").await;
+    look("admin-users-none").await;
+    browser.open("/admin/users/new").await;
+    look("admin-new-user").await;
+    browser.fill("#login-name", "a b").await;
+    browser.follow("#create-submit").await;
+    look("admin-new-user-errors").await;
+    browser.fill("#login-name", "tour").await;
+    browser.fill("#name", "Tour Guide").await;
+    browser.follow("#create-submit").await;
+    browser.see("#temporary-password").await;
+    look("admin-password").await;
+    browser.follow("#go-on").await;
+    browser.follow("#lock").await;
+    look("admin-user").await;
+    browser.fill("#name", " ").await;
+    browser.follow("#save-submit").await;
+    look("admin-user-errors").await;
+    browser.open("/admin/users?q=paul").await;
+    browser.follow("#users-table a").await;
+    look("admin-user-own").await;
+    browser.open("/admin/activity").await;
+    look("admin-activity").await;
+    browser.open("/admin/activity?from=never&user=nobody-at-all").await;
+    look("admin-activity-errors").await;
+}
+
+async fn import(browser: &Browser, look: &impl AsyncFn(&str)) {
+    browser.open("/admin/users/import").await;
+    look("admin-import").await;
+    browser.follow("#import-submit").await;
+    look("admin-import-errors").await;
+    browser.fill("#text", "login_name,name\nimported,Imported User\namina,Amina\nnot good,\n").await;
+    browser.follow("#import-submit").await;
+    browser.see("#import-preview").await;
+    look("admin-import-preview").await;
+    browser.follow("#import-create").await;
+    browser.see("#import-done").await;
+    look("admin-import-done").await;
+}
+
+async fn provider(browser: &Browser, look: &impl AsyncFn(&str)) {
+    browser.open("/admin/provider").await;
+    look("admin-provider").await;
+    browser.fill("#idle-minutes", "many").await;
+    browser.follow("#save-submit").await;
+    look("admin-provider-errors").await;
+}
+
+async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
+    for (path, name) in [
+        ("/operator", "operator"),
+        ("/operator/requests", "operator-requests"),
+        ("/operator/providers", "operator-providers"),
+        ("/operator/providers/new", "operator-new-provider"),
+        ("/operator/issuers", "operator-issuers"),
+        ("/operator/issuers/new", "operator-new-issuer"),
+        ("/operator/activity", "operator-activity"),
+        ("/operator/confirm", "operator-confirm"),
+    ] {
+        browser.open(path).await;
+        look(name).await;
+    }
+    browser.open("/operator/providers?q=sunrise").await;
+    browser.follow("#providers-table a").await;
+    look("operator-provider").await;
+    browser.follow("#create-admin").await;
+    look("operator-provider-errors").await;
+    browser.open("/operator/issuers").await;
+    browser.follow("#issuers-table a").await;
+    look("operator-issuer").await;
+    browser.open("/operator/issuers/new").await;
+    browser.follow("#create-submit").await;
+    look("operator-new-issuer-errors").await;
+}

@@ -1,0 +1,162 @@
+//! Users in and out of files: the preview, the making of each row, and what a spreadsheet is given.
+
+use axum::http::{HeaderMap, Method};
+use connect_idp::model::user::UserType;
+
+use crate::actors::{Answer, Browser, Idp, PASSWORD, User};
+
+const PATH: &str = "/admin/users/import";
+
+async fn admin(idp: &Idp) -> Browser {
+    let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+    let mut browser = idp.browser();
+    browser.sign_in(&paul).await;
+    browser
+}
+
+fn fates(page: &Answer) -> Vec<String> {
+    page.texts("#import-table .pill")
+}
+
+/// Sends a file as browsers do.
+async fn upload(browser: &mut Browser, file: &[u8]) -> Answer {
+    let mut body = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"staff.csv\"\r\ncontent-type: text/csv\r\n\r\n".to_vec();
+    body.extend(file);
+    body.extend(b"\r\n--b\r\ncontent-disposition: form-data; name=\"text\"\r\n\r\n\r\n--b--\r\n");
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", "multipart/form-data; boundary=b".parse().unwrap());
+    headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
+    let cookies: Vec<_> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    headers.insert("cookie", cookies.join("; ").parse().unwrap());
+    browser.send(Method::POST, PATH, headers, body).await
+}
+
+both_engines! {
+    /// Every row's fate is seen before anything is written; then each is made whole, with a password shown once.
+    async fn a_file_is_previewed_and_then_made(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        let amina = idp.user("amina").create().await;
+        idp.browser().hand_off(&idp.therap_services().sign(&amina)).await;
+        let file = format!(
+            "login_name,name,user_type,email,password,handoff_sub\n\
+             nina,Nina Roy,,nina@example.org,,\n\
+             pia,\"Pia, the Admin\",Provider Admin,,Temporary-Horse-9,person-1\n\
+             AMINA,Somebody Else,,,,\n\
+             tied,Tied Already,,,,{}\n\
+             bad,,Therap Admin,,,\n", amina.sub());
+        let before = idp.activity().await.len();
+        let page = upload(&mut browser, file.as_bytes()).await;
+        assert_eq!(page.status, 200, "{:?}", page.texts("#form-errors"));
+        assert_eq!(fates(&page), ["Will be created", "Will be created", "Exists already", "Cannot be created", "Cannot be created"]);
+        assert!(page.text("#import-preview").starts_with("2 will be created, 1 exist already, 2 cannot be created."));
+        assert_eq!(idp.activity().await.len(), before, "nothing is written yet");
+        let done = browser.submit(&page, "#create-form", &[]).await;
+        assert!(done.text("#import-done").starts_with("2 created, 1 existed already, 2 could not be created."));
+        let passwords = done.texts("#import-table code");
+        assert_eq!(passwords.len(), 2);
+        assert_eq!(passwords[1], "Temporary-Horse-9");
+        for (name, password) in [("nina", passwords[0].as_str()), ("pia", "Temporary-Horse-9")] {
+            assert_eq!(idp.browser().try_login(name, password, "SUNRISE-IL").await.location(), "/password/update");
+        }
+        let made: Vec<_> = idp.activity().await.into_iter().skip(before).filter(|r| r.actor == "admin paul").collect();
+        assert_eq!(made.iter().map(|r| r.kind.as_str()).collect::<Vec<_>>(), ["user_created", "user_created", "handoff_tied"]);
+        let again = browser.submit(&page, "#create-form", &[]).await;
+        assert!(again.text("#import-done").starts_with("0 created, 3 existed already"));
+        idp.assert_invariants().await;
+    }
+
+    /// What is made is what was shown: a text that was changed on the way is previewed anew.
+    async fn nothing_is_made_that_was_not_shown(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        let shown = browser.post(PATH, &[("text", "login_name,name\r\nnina,Nina\r\n")]).await;
+        assert_eq!(fates(&shown), ["Will be created"]);
+        let other = browser.submit(&shown, "#create-form", &[("text", "login_name,name\nzoe,Zoe\n")]).await;
+        assert!(other.has("#import-preview") && !other.has("#import-done"));
+        let none = browser.post(PATH, &[("text", "login_name,name\nzoe,Zoe\n"), ("go", "create")]).await;
+        assert!(none.has("#import-preview"));
+        assert_eq!(idp.number("SELECT COUNT(*) FROM users WHERE login_name IN ('zoe', 'nina')").await, 0);
+    }
+
+    /// A file that is none says why, and its text stays.
+    async fn a_file_that_is_none_says_why(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        for (file, why) in [
+            (&b"login_name\nx\n"[..], "The first line names no column “name”."),
+            (b"login_name,name\n", "The file has no rows below its first line."),
+            (b"login_name,name\nx,\xff\xfe\n", "The file is not UTF-8 text. In a spreadsheet, save it as “CSV UTF-8”."),
+        ] {
+            let page = upload(&mut browser, file).await;
+            assert_eq!((page.status.as_u16(), page.text("#file-error").as_str()), (422, why));
+        }
+        let page = browser.post(PATH, &[("text", "login_name,shoe\n")]).await;
+        assert_eq!(page.text("#text"), "login_name,shoe");
+        let many = format!("login_name,name\n{}", "u,U\n".repeat(501));
+        let page = upload(&mut browser, many.as_bytes()).await;
+        assert_eq!(page.text("#file-error"), "The file has more than 500 rows. Please divide it.");
+        let large = "x".repeat(600 * 1024);
+        assert_eq!(upload(&mut browser, large.as_bytes()).await.status, 400);
+        assert_eq!(browser.post(PATH, &[("text", &large)]).await.status, 400);
+        let nul = browser.post(PATH, &[("text", "login_name,name\nx\0,a\0b\ny,Y\n")]).await;
+        assert_eq!(fates(&nul), ["Cannot be created", "Will be created"]);
+    }
+
+    /// Two admins import the same file at once: each user is made once.
+    async fn two_imports_at_once_make_each_user_once(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        let rows: Vec<_> = (0..10).map(|n| format!("u{n},User {n}")).collect();
+        let shown = browser.post(PATH, &[("text", &format!("login_name,name\n{}", rows.join("\n")))]).await;
+        let tasks: Vec<_> = (0..3).map(|_| {
+            let (mut browser, shown) = (browser.clone(), shown.clone());
+            tokio::spawn(async move { browser.submit(&shown, "#create-form", &[]).await.texts("#import-table code").len() })
+        }).collect();
+        let mut made = 0;
+        for task in tasks {
+            made += task.await.unwrap();
+        }
+        assert_eq!(made, 10);
+        idp.assert_invariants().await;
+    }
+
+    /// The list as a file: those whom the filter fits, and no formula.
+    async fn the_users_are_downloaded(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        idp.provider("OTHER", |_| {}).await;
+        idp.user("carla").of("OTHER").create().await;
+        idp.user("-evil").failures(3).create().await;
+        let amina = idp.user("amina").create().await;
+        let fields = [("name", "=1+1"), ("email", "a@example.org"), ("user_type", "Regular User"), ("revision", "1")];
+        browser.post(&format!("/admin/users/{}", amina.id), &fields).await.location();
+        let list = browser.get("/admin/users?sort=login_name").await;
+        let file = browser.get(&list.attribute("#export", "href").unwrap()).await;
+        assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"users-SUNRISE-IL.csv\""));
+        let mut reader = csv::Reader::from_reader(file.body.as_bytes());
+        let rows: Vec<Vec<String>> = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
+        assert_eq!(rows.len(), 3);
+        let of = |name: &str| rows.iter().find(|row| row[0] == name).unwrap();
+        assert_eq!(of("amina")[1..6], ["'=1+1", "Regular User", "a@example.org", "yes", "no"]);
+        assert_eq!(of("'-evil")[5], "yes");
+        assert_eq!(of("paul")[9], "2027-01-15T08:00:00.000Z");
+        let locked = browser.get("/admin/users/export?state=locked").await;
+        assert_eq!(locked.body.lines().count(), 2);
+    }
+
+    /// An import is no way around the lock, the types or the provider.
+    async fn an_imported_user_is_an_ordinary_one(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        let shown = browser.post(PATH, &[("text", "login_name,name,password\nnew,New,Correct-Horse-9\n")]).await;
+        browser.submit(&shown, "#create-form", &[]).await;
+        let new = User { name: "New".into(), ..User::nobody("new", "SUNRISE-IL") };
+        let mut hers = idp.browser();
+        for _ in 0..3 {
+            hers.log_in(&new, "Wrong-Horse-9").await;
+        }
+        assert_eq!(hers.log_in(&new, PASSWORD).await.status, 403);
+        idp.assert_invariants().await;
+    }
+}
