@@ -28,6 +28,8 @@ const PURPOSE: &str = "signing key";
 const FRESH: Duration = Duration::from_secs(3);
 /// A public set is cached no longer, however far ahead keys are announced.
 const LONGEST_CACHE: Duration = Duration::from_hours(1);
+/// What signs at once signs by the clock of every replica (they are no more than 2 s apart).
+const CLOCKS: Duration = Duration::from_secs(10);
 /// Beyond the life of what is signed, for clocks that differ.
 const SKEW: Duration = Duration::from_mins(5);
 /// The algorithms whose keys are always published. `EdDSA` follows once something was signed with it: common libraries
@@ -73,7 +75,7 @@ pub async fn signer(app: &App, alg: Algorithm, now: Timestamp) -> Result<Arc<Sig
         return Ok(Arc::clone(key));
     }
     let generation = newest(&store::signing_keys::list(&mut app.db.read().await?).await?, alg) + 1;
-    let key = make(app, alg, generation, now, now).await?;
+    let key = make(app, alg, generation, now.before(CLOCKS), now).await?;
     in_transaction!(app.db, app.patient_deadline(), [key], |tx| store::signing_keys::insert(tx, &key).await)?;
     let key = read(app, now).await?.signing.get(&alg).cloned();
     key.ok_or_else(|| Error::Damaged(format!("no key signs with {}: see `connect-idp key list`", alg.name())))
@@ -252,7 +254,7 @@ pub async fn rotate(act: &Act, alg: Algorithm, at_once: bool) -> Result<Rotated,
             let (kid, event) = (key.kid.clone(), act.event(Kind::SigningKeyRotated));
             let event = event.noting(format!("{} {kid} signs at once", alg.name()));
             let done = in_transaction!(act.app.db, act.deadline, [kid, event, act], |tx| {
-                let done = store::signing_keys::sign_from(tx, &kid, act.now).await?;
+                let done = store::signing_keys::sign_from(tx, &kid, act.now.before(CLOCKS)).await?;
                 if done {
                     store::activity::record(tx, &event).await?;
                 }
@@ -271,7 +273,7 @@ pub async fn rotate(act: &Act, alg: Algorithm, at_once: bool) -> Result<Rotated,
 
 /// Adds the next generation; `None` when another replica did.
 async fn add(act: &Act, keys: &[StoredKey], alg: Algorithm, ahead: Duration) -> Result<Option<String>, Error> {
-    let signs_from = act.now.after(ahead);
+    let signs_from = if ahead.is_zero() { act.now.before(CLOCKS) } else { act.now.after(ahead) };
     let key = make(&act.app, alg, newest(keys, alg) + 1, signs_from, act.now).await?;
     let note = format!("{} {} signs from {}", alg.name(), key.kid, signs_from.rfc3339());
     let event = act.event(Kind::SigningKeyRotated).noting(note);

@@ -53,7 +53,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         jobs::rotate(&idp.app).await.unwrap();
         let first = signs(&idp).await;
-        idp.advance(Duration::from_millis(24 * 89 * 3_600_000 - 1));
+        idp.advance(Duration::from_millis(24 * 89 * 3_600_000 - 10_001));
         jobs::rotate(&idp.app).await.unwrap();
         assert_eq!(states(&idp, "ES256").await, ["signing"]);
         idp.advance(Duration::from_millis(1));
