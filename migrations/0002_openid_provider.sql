@@ -1,7 +1,8 @@
 -- The third door: the OpenID Provider. Signing keys, clients, and what clients were given. Same dialect as 0001.
 
--- A key's state is read off the dates of its algorithm's keys (model::signing_key). `retired_at` is of those that were
--- retired by hand; their private half is gone.
+-- A key's state is read off its dates and those of its algorithm's other keys (model::signing_key): announced until
+-- signs_from, signing while it is the newest that may, verifying until verifies_until, which is open while it has no
+-- successor, retired from then on, or from retired_at, when somebody took it back. Of no use, a private half is emptied.
 CREATE TABLE signing_keys (
     kid TEXT PRIMARY KEY,
     alg TEXT NOT NULL CHECK (alg IN ('RS256', 'PS256', 'ES256', 'EdDSA')),
@@ -10,6 +11,7 @@ CREATE TABLE signing_keys (
     sealed_jwk TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     signs_from BIGINT NOT NULL,
+    verifies_until BIGINT,
     retired_at BIGINT,
     UNIQUE (alg, generation)
 );

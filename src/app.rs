@@ -199,19 +199,35 @@ impl MigrationLock {
     }
 }
 
-/// A key that does not belong to the database would make everything sealed under the right one look lost.
+/// A key that does not belong to the database would make everything sealed under the right one look lost. Other secrets
+/// are derived from the oldest key, so that one is the database's; of the later ones each name means one key.
 async fn check_keys_belong(db: &Database, keys: &KeyRing, now: Timestamp) -> anyhow::Result<()> {
     const FACT: &str = store::settings::KEY_FINGERPRINT;
     let fingerprints = keys.fingerprints();
-    let first = fingerprints[0].clone();
-    let deadline = Deadline::after(Duration::from_secs(30), now);
-    in_transaction!(db, deadline, [first], |tx| store::settings::insert(tx, FACT, &first).await)?;
-    let stored =
-        store::settings::get(&mut db.read().await?, FACT).await?.context("the database lost its key's fingerprint")?;
-    ensure!(
-        fingerprints.contains(&stored),
-        "the keys folder does not belong to this database: restore the key-encryption key that the database was made with"
+    let mut facts = vec![(FACT.to_owned(), fingerprints[0].1.clone())];
+    facts.extend(
+        fingerprints.iter().skip(1).map(|(name, print)| (store::settings::fingerprint_of(name), print.clone())),
     );
+    let deadline = Deadline::after(Duration::from_secs(30), now);
+    in_transaction!(db, deadline, [facts], |tx| {
+        for (name, print) in &facts {
+            store::settings::insert(tx, name, print).await?;
+        }
+        Ok(())
+    })?;
+    let mut conn = db.read().await?;
+    for ((fact, print), (file, _)) in facts.iter().zip(&fingerprints) {
+        let stored = store::settings::get(&mut conn, fact).await?.context("the database lost a key's fingerprint")?;
+        ensure!(
+            stored == *print || fact != FACT,
+            "the keys folder does not belong to this database: restore the key-encryption key that the database was made \
+             with, the lowest number of all"
+        );
+        ensure!(
+            stored == *print,
+            "{file} in the keys folder is not the {file} that this database knows: copy it from the replica that made it"
+        );
+    }
     Ok(())
 }
 

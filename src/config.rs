@@ -39,7 +39,7 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Where the truth is kept.
     pub database: Database,
-    /// Where the key-encryption key lies.
+    /// Where the key-encryption key lies, and how long signing keys last.
     pub keys: Keys,
     /// Our own certificate; without it a proxy in front speaks TLS.
     pub tls: Option<Tls>,
@@ -436,6 +436,20 @@ fn hide_password(value: &Value) -> String {
     Value::String(shown).to_string()
 }
 
+impl Keys {
+    /// How long a signing key signs.
+    #[must_use]
+    pub const fn lasts(&self) -> Duration {
+        Duration::from_secs(self.rotate_days as u64 * 24 * 60 * 60)
+    }
+
+    /// How long a signing key is published before it signs.
+    #[must_use]
+    pub const fn announce(&self) -> Duration {
+        Duration::from_secs(self.announce_minutes as u64 * 60)
+    }
+}
+
 impl Config {
     /// Refuses what is unsafe or absurd.
     ///
@@ -612,6 +626,9 @@ mod tests {
         refused("issuer = \"https://connect.example.org\"\n[throttle]\nenabled = false", "throttle.enabled");
         refused("issuer = \"https://connect.example.org\"\n[password]\nmemory_kib = 64", "password.memory_kib");
         refused("[handoff]\ntimeout_seconds = 31", "handoff.timeout_seconds");
+        refused("[keys]\nrsa_bits = 1024", "keys.rsa_bits");
+        refused("[keys]\nrotate_days = 1\nannounce_minutes = 1441", "keys.announce_minutes");
+        refused("issuer = \"https://connect.example.org\"\n[keys]\nannounce_minutes = 59", "keys.announce_minutes");
         refused("[log]\nlevel = \"a=b=c\"", "log.level");
         refused("[log]\nlevel = \"loud\"", "log.level");
         refused("issuer =", "not TOML");

@@ -12,6 +12,7 @@
 //! - **client**: a relying party (an *app*, to people), or a program that acts for itself.
 //! - **interaction**: an app's request that waits for a person.
 //! - **family**: everything that came of one authorization: access tokens, and at most one live refresh token.
+//! - **key-encryption key**: a file in `keys/` that seals our *signing keys* in the database.
 //! - **tie**: an issuer's stable `sub` bound to one of our users.
 //!
 //! # Floors

@@ -1,20 +1,27 @@
 //! `doctor`: what is wrong and how to mend it, one line a check.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::time::Duration;
 
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::{App, Opening};
 use crate::config::Config;
+use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::tls;
 use crate::model::issuer::TrustedIssuer;
+use crate::model::signing_key::{State, successor_due};
 use crate::operations::issuers::read_keys;
+use crate::operations::signing_keys::{self, Listed};
 use crate::store::{self, Database, invariants};
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// A replica whose clock is further off than this is wrong about deadlines (security.md, *Faults*).
 const CLOCK_TOLERANCE_MS: u64 = 2000;
+
+/// `serve` announces a successor within a minute of its date; after an hour something is wrong.
+const OVERDUE: Duration = Duration::from_hours(1);
 
 /// What `doctor` may be told.
 #[derive(Debug, clap::Args)]
@@ -114,6 +121,10 @@ async fn database(config: &Config) -> Result<String, String> {
 
 async fn examine_contents(app: &App, findings: &mut Vec<Finding>) {
     findings.push(("clock".into(), clock(app).await));
+    match our_keys(app).await {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(("signing keys".into(), Err(error.to_string()))),
+    }
     match trusted_issuers(app).await {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(("trusted issuers".into(), Err(error.to_string()))),
@@ -135,6 +146,42 @@ async fn clock(app: &App) -> Result<String, String> {
         return Err(format!("it is {off} ms off the database's: set both by NTP, 30-second deadlines depend on it"));
     }
     Ok(format!("{off} ms off the database's"))
+}
+
+async fn our_keys(app: &App) -> Result<Vec<Finding>, store::Error> {
+    let now = app.clock.now();
+    let keys = signing_keys::list(app, now).await?;
+    if keys.is_empty() {
+        return Ok(vec![("signing keys".into(), Ok("none yet: `serve` makes the first".into()))]);
+    }
+    let one = |keys: &[Listed]| (format!("{} signing key", keys[0].key.alg), our_key(app, keys, now));
+    Ok(keys.chunk_by(|a, b| a.key.alg == b.key.alg).map(one).collect())
+}
+
+/// What is to be said of one algorithm's keys, oldest first.
+fn our_key(app: &App, keys: &[Listed], now: Timestamp) -> Result<String, String> {
+    let name = &keys[0].key.alg;
+    let alg: Algorithm = name.parse().map_err(|()| format!("{name} is no algorithm of ours"))?;
+    let in_state = |state| keys.iter().find(|listed| listed.state == state);
+    let Some(signing) = in_state(State::Signing) else {
+        return Err(format!("none may sign: run `connect-idp key rotate --alg {name} --at-once`"));
+    };
+    for listed in keys.iter().filter(|listed| listed.state.may_sign()) {
+        signing_keys::open(app, alg, &listed.key)?;
+    }
+    let kid = &signing.key.kid;
+    if let Some(next) = in_state(State::Announced) {
+        return Ok(format!("{kid} signs until {}, then {}", Timestamp(next.key.signs_from).rfc3339(), next.key.kid));
+    }
+    let settings = &app.config.keys;
+    let due = successor_due(&signing.key.dates(), settings.lasts(), settings.announce());
+    if due.after(OVERDUE) <= now {
+        return Err(format!(
+            "the successor of {kid} was due on {}: see that `serve` runs, or run `connect-idp key rotate --alg {name}`",
+            due.rfc3339()
+        ));
+    }
+    Ok(format!("{kid} signs, its successor is announced on {}", due.rfc3339()))
 }
 
 async fn trusted_issuers(app: &App) -> Result<Vec<Finding>, store::Error> {

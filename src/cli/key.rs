@@ -1,16 +1,17 @@
-//! `key`: the signing keys, and the key-encryption keys that they are sealed under.
+//! `key`: the signing keys, and the key-encryption key that seals them.
 
-use anyhow::ensure;
+use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
 
-use super::Console;
 use super::console::{Output, Row};
-use super::{act, open};
+use super::{Console, act, open};
 use crate::app::App;
 use crate::config::Config;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
-use crate::operations::signing_keys::{self, Listed, Retired, Rotated};
+use crate::operations::key_rotation::{self, Retired, Rotated, When};
+use crate::operations::sealing_keys;
+use crate::operations::signing_keys::{self, Listed};
 use crate::store::{Database, settings};
 use crate::time::{Clock, Random, Timestamp};
 
@@ -22,127 +23,75 @@ pub(super) enum Verb {
                             On PostgreSQL do this once and give every replica a copy of the folder. Keep a backup of it apart \
                             from the database's.")]
     Init,
-    /// Add a key-encryption key: it seals from the next start on, and those before it still open.
-    #[command(after_help = "Example: connect-idp key renew\n\n\
-                            Give every replica a copy of the folder, restart each, then run `connect-idp key reseal`.")]
-    Renew,
-    /// Seal every signing key anew under the newest key-encryption key.
-    #[command(after_help = "Example: connect-idp key reseal")]
-    Reseal,
-    /// List the signing keys, with their states and dates.
+    /// List every signing key: its state and dates.
     #[command(after_help = "Example: connect-idp key list --output json")]
     List(Output),
-    /// Announce new signing keys, which sign once every client can know them.
-    #[command(after_help = "Example: connect-idp key rotate --alg RS256")]
+    /// Give each algorithm a new signing key. It is published now, and signs once everybody knows it.
+    #[command(after_help = "Example: connect-idp key rotate --alg RS256\n\n\
+                            `serve` does this by itself every keys.rotate_days.")]
     Rotate {
-        /// Of this algorithm alone: RS256, PS256, ES256 or `EdDSA`.
-        #[arg(long, value_name = "ALG", value_parser = algorithm)]
-        alg: Option<Algorithm>,
-        /// Sign with them at once. Clients that cached the key set may refuse what is signed until they read it again.
+        /// This algorithm alone, such as RS256; may be repeated.
+        #[arg(long = "alg", value_name = "ALG", value_parser = algorithm)]
+        algorithms: Vec<Algorithm>,
+        /// Let the new key sign at once. Apps that keep our key set fail until they fetch it again.
         #[arg(long)]
         at_once: bool,
         #[command(flatten)]
         output: Output,
     },
-    /// Retire a signing key at once: nothing it signed is good any more.
-    #[command(after_help = "Example: connect-idp key retire 2Zr1…\n\n\
-                            For a key whose private half may be known. If it signs, another takes its place at once.")]
+    /// Take a signing key back at once: what it signed is worth nothing any more. For a key that was stolen.
+    #[command(after_help = "Example: connect-idp key retire NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")]
     Retire {
-        /// The key's id, as `key list` shows it.
+        /// The key's `kid`, as `key list` shows it.
+        #[arg(value_name = "KID", allow_hyphen_values = true)]
         kid: String,
     },
+    /// Add a new key-encryption key.
+    #[command(after_help = "Example: connect-idp key renew\n\n\
+                            On SQLite everything is sealed anew under it at once. On PostgreSQL first give every replica \
+                            the new file, then run `connect-idp key reseal`. Keep the old files: see keys/README.md.")]
+    Renew,
+    /// Seal every private signing key anew under the current key-encryption key.
+    #[command(after_help = "Example: connect-idp key reseal\n\n\
+                            On PostgreSQL first give every replica the same files.")]
+    Reseal,
 }
 
 fn algorithm(name: &str) -> Result<Algorithm, String> {
-    name.parse().map_err(|()| "use RS256, PS256, ES256 or EdDSA".to_owned())
+    name.parse().map_err(|()| "it must be RS256, PS256, ES256 or EdDSA".into())
 }
 
-pub(super) async fn run(verb: &Verb, config: &Config, console: &mut Console) -> anyhow::Result<()> {
-    let dir = &config.keys.dir;
+pub(super) async fn run(verb: &Verb, config: Config, console: &mut Console) -> anyhow::Result<()> {
     match verb {
-        Verb::Renew => {
-            let name = KeyRing::add(dir, &Random::System)?;
-            console.say(format_args!(
-                "{name} was made in {}. Give every replica a copy, restart each, then run `connect-idp key reseal`.",
-                dir.display()
-            ))
-        }
-        Verb::Reseal => {
-            let count = signing_keys::reseal(&act(&open(config.clone()).await?)).await?;
-            console.say(format_args!("{count} signing keys are sealed under the newest key-encryption key."))
-        }
+        Verb::Init => init(&config, console).await,
         Verb::List(output) => {
-            let app = open(config.clone()).await?;
-            let listed = signing_keys::list(&app, app.clock.now()).await?;
-            console.rows(output.format, &listed.iter().map(row).collect::<Vec<_>>())
+            let app = open(config).await?;
+            let keys = signing_keys::list(&app, app.clock.now()).await?;
+            console.rows(output.format, &keys.iter().map(listed).collect::<Vec<_>>())
         }
-        Verb::Rotate { alg, at_once, output } => {
-            rotate(&open(config.clone()).await?, *alg, *at_once, *output, console).await
+        Verb::Rotate { algorithms, at_once, output } => {
+            let when = if *at_once { When::AtOnce } else { When::Announced };
+            rotate(&open(config).await?, algorithms, when, *output, console).await
         }
-        Verb::Retire { kid } => retire(&open(config.clone()).await?, kid, console).await,
-        Verb::Init => {
-            if KeyRing::load(dir)?.is_some() {
-                return console
-                    .say(format_args!("There is a key-encryption key in {} already; nothing changed.", dir.display()));
-            }
-            ensure!(
-                !has_its_key(config).await,
-                "the database has a key-encryption key already, and it is not in {}: restore that folder from its backup",
-                dir.display()
-            );
-            KeyRing::load_or_create(dir, &Random::System)?;
-            console.say(format_args!("A key-encryption key was made in {}. Keep a backup of it.", dir.display()))
-        }
+        Verb::Retire { kid } => retire(&open(config).await?, kid, console).await,
+        Verb::Renew => renew(&open(config).await?, console).await,
+        Verb::Reseal => reseal(&open(config).await?, console).await,
     }
 }
 
-fn row(listed: &Listed) -> Row {
-    let key = &listed.key;
-    Row::default()
-        .with("alg", key.alg.as_str())
-        .with("kid", key.kid.as_str())
-        .with("state", listed.state.as_str())
-        .with("created_at", Timestamp(key.created_at).rfc3339())
-        .with("signs_from", Timestamp(key.signs_from).rfc3339())
-        .with("retired_at", key.retired_at.map(|at| Timestamp(at).rfc3339()))
-}
-
-async fn rotate(
-    app: &App,
-    alg: Option<Algorithm>,
-    at_once: bool,
-    output: Output,
-    console: &mut Console,
-) -> anyhow::Result<()> {
-    let act = act(app);
-    // The keys that are there, or the ones that are always there.
-    signing_keys::jwks(app, act.now).await?;
-    let listed = signing_keys::list(app, act.now).await?;
-    let there = |alg: &Algorithm| listed.iter().any(|listed| listed.key.alg == alg.name());
-    let wanted: Vec<Algorithm> =
-        alg.map_or_else(|| Algorithm::ALL.into_iter().filter(there).collect(), |alg| vec![alg]);
-    let mut rows = Vec::new();
-    for alg in wanted {
-        let (kid, signs_from, done) = match signing_keys::rotate(&act, alg, at_once).await? {
-            Rotated::Yes(kid, at) => (Some(kid), Some(at), "rotated"),
-            Rotated::Already(kid, at) => (Some(kid), Some(at), "announced before"),
-            Rotated::Elsewhere => (None, None, "rotated by another process just now"),
-        };
-        let row = Row::default().with("alg", alg.name()).with("kid", kid);
-        rows.push(row.with("signs_from", signs_from.map(Timestamp::rfc3339)).with("done", done));
+async fn init(config: &Config, console: &mut Console) -> anyhow::Result<()> {
+    let dir = &config.keys.dir;
+    if KeyRing::load(dir)?.is_some() {
+        return console
+            .say(format_args!("There is a key-encryption key in {} already; nothing changed.", dir.display()));
     }
-    console.rows(output.format, &rows)
-}
-
-async fn retire(app: &App, kid: &str, console: &mut Console) -> anyhow::Result<()> {
-    match signing_keys::retire(&act(app), kid).await? {
-        Retired::Yes(Some(next)) => {
-            console.say(format_args!("{kid} is retired; {next} signs in its place. Replicas follow within seconds."))
-        }
-        Retired::Yes(None) => console.say(format_args!("{kid} is retired. Replicas follow within seconds.")),
-        Retired::Already => console.say(format_args!("{kid} is retired already; nothing changed.")),
-        Retired::NotFound => anyhow::bail!("there is no signing key {kid:?}: see `connect-idp key list`"),
-    }
+    ensure!(
+        !has_its_key(config).await,
+        "the database has a key-encryption key already, and it is not in {}: restore that folder from its backup",
+        dir.display()
+    );
+    KeyRing::load_or_create(dir, &Random::System)?;
+    console.say(format_args!("A key-encryption key was made in {}. Keep a backup of it.", dir.display()))
 }
 
 /// Whether the database belongs to a key. One that cannot be asked, or that is empty, does not.
@@ -154,4 +103,77 @@ async fn has_its_key(config: &Config) -> bool {
     let Ok(db) = Database::open(&config.database.url, 1, Clock::System).await else { return false };
     let Ok(mut conn) = db.read().await else { return false };
     settings::get(&mut conn, settings::KEY_FINGERPRINT).await.is_ok_and(|found| found.is_some())
+}
+
+fn listed(listed: &Listed) -> Row {
+    let key = &listed.key;
+    let date = |at: Option<i64>| at.map(|at| Timestamp(at).rfc3339());
+    Row::default()
+        .with("kid", key.kid.as_str())
+        .with("alg", key.alg.as_str())
+        .with("state", listed.state.as_str())
+        .with("signs_from", date(Some(key.signs_from)))
+        .with("verifies_until", date(key.verifies_until))
+        .with("retired_at", date(key.retired_at))
+        .with("created_at", date(Some(key.created_at)))
+        .with("sealed_under", listed.sealed_under.clone())
+}
+
+async fn rotate(
+    app: &App,
+    algorithms: &[Algorithm],
+    when: When,
+    output: Output,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let mut wanted = algorithms.to_vec();
+    if wanted.is_empty() {
+        let known = signing_keys::list(app, app.clock.now()).await?;
+        let known = |alg: &Algorithm| known.iter().any(|listed| listed.key.alg == alg.name());
+        wanted.extend(Algorithm::ALL.into_iter().filter(|alg| known(alg) || signing_keys::ALWAYS.contains(alg)));
+    }
+    let mut rows = Vec::with_capacity(wanted.len());
+    for alg in wanted {
+        console.progress(format_args!("making a key for {}", alg.name()));
+        let rotated = key_rotation::rotate(&act(app), alg, when).await?;
+        console.progress_done();
+        let (kid, signs_from, new) = match rotated {
+            Rotated::Done { kid, signs_from } => (kid, signs_from, true),
+            Rotated::Already { kid, signs_from } => (kid, signs_from, false),
+            Rotated::TooMany => bail!(
+                "so many {} keys are published already that no more may be: wait until some are retired, or retire one",
+                alg.name()
+            ),
+        };
+        let row = Row::default().with("alg", alg.name()).with("kid", kid).with("signs_from", signs_from.rfc3339());
+        rows.push(row.with("changed", new));
+    }
+    console.rows(output.format, &rows)
+}
+
+async fn retire(app: &App, kid: &str, console: &mut Console) -> anyhow::Result<()> {
+    match key_rotation::retire(&act(app), kid).await? {
+        Retired::Done { successor: None } => console.say(format_args!("Key {kid} is retired.")),
+        Retired::Done { successor: Some(successor) } => {
+            console.say(format_args!("Key {kid} is retired; key {successor} takes its place."))
+        }
+        Retired::Already => console.say(format_args!("Key {kid} is retired already; nothing changed.")),
+        Retired::NotFound => bail!("there is no signing key {kid:?}: see `connect-idp key list`"),
+    }
+}
+
+async fn renew(app: &App, console: &mut Console) -> anyhow::Result<()> {
+    let name = sealing_keys::renew(&act(app)).await?;
+    let dir = app.config.keys.dir.display();
+    console.say(format_args!("{name} was made in {dir}. Keep a backup of it, and keep the keys before it."))?;
+    if app.config.on_sqlite() {
+        return reseal(app, console).await;
+    }
+    console.say("Now give every replica that file, then run `connect-idp key reseal`.")
+}
+
+async fn reseal(app: &App, console: &mut Console) -> anyhow::Result<()> {
+    let count = sealing_keys::reseal(&act(app)).await.context("nothing was sealed anew")?;
+    let (name, _) = app.keys.newest();
+    console.say(format_args!("{count} signing key(s) sealed anew; all are under {name}."))
 }

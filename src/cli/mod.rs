@@ -148,7 +148,7 @@ impl Cli {
         let config = || loaded().map(|loaded| loaded.config);
         match self.verb {
             Verb::Config(verb) => return config::run(&verb, &loaded()?, console),
-            Verb::Key(verb) => key::run(&verb, &config()?, console).await?,
+            Verb::Key(verb) => key::run(&verb, config()?, console).await?,
             Verb::Doctor(args) => return doctor::run(&args, config()?, console).await,
             Verb::Serve => serve::run(config()?).await?,
             Verb::Migrate => {

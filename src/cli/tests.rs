@@ -455,6 +455,8 @@ fn each_act_is_one_record_and_nothing_new_is_none() {
         ("client rotate-secret --client-id portal", "client_secret_rotated", 1),
         ("client disable --client-id portal", "client_disabled", 0),
         ("client enable --client-id portal", "client_enabled", 0),
+        ("key rotate --alg ES256", "signing_key_rotated", 0),
+        ("key rotate --alg ES256 --at-once", "signing_key_rotated", 1),
     ] {
         let line = line.replace("AMINA", AMINA);
         let before = place.kinds().len();
@@ -551,6 +553,57 @@ fn doctor_finds_a_healthy_house_healthy_and_names_what_is_missing() {
     assert!(place.run("key init").done().out.contains("already"));
     let healthy = place.run("doctor --output json").done().json();
     assert!(healthy.as_array().unwrap().iter().all(|finding| finding["ok"] == Value::Bool(true)));
+}
+
+#[test]
+fn signing_keys_are_listed_rotated_and_taken_back() {
+    let place = Place::with_seed("");
+    assert_eq!(place.run("key list").done().out, "none\n");
+    let column = |name: &str| -> Vec<String> {
+        let rows = place.run("key list --output json").done().json();
+        rows.as_array().unwrap().iter().map(|row| row[name].as_str().unwrap_or("-").to_owned()).collect()
+    };
+    let rotated = place.run("key rotate --alg ES256 --output json").done().json();
+    assert_eq!((column("alg"), column("state")), (vec!["ES256".into(); 2], vec!["signing".into(), "announced".into()]));
+    assert_eq!((&rotated[0]["changed"], rotated[0]["kid"].as_str()), (&Value::Bool(true), Some(&*column("kid")[1])));
+    let again = place.run("key rotate --alg ES256 --output json").done().json();
+    assert_eq!((&again[0]["changed"], &again[0]["kid"]), (&Value::Bool(false), &rotated[0]["kid"]));
+    let first = column("kid").remove(0);
+    let said = place.run(&format!("key retire {first}")).done().out;
+    assert!(said.contains("takes its place") && said.contains(rotated[0]["kid"].as_str().unwrap()), "{said}");
+    assert_eq!(column("state"), ["retired", "signing"]);
+    assert!(place.run(&format!("key retire {first}")).done().out.contains("nothing changed"));
+    place.run("key retire -nobody").refused("there is no signing key \"-nobody\"");
+    assert_eq!(place.run("key rotate --alg HS256").code, 2);
+    place.run("key rotate --at-once").done();
+    let mut algorithms = column("alg");
+    algorithms.dedup();
+    assert_eq!(algorithms, ["ES256", "PS256", "RS256"]);
+}
+
+#[test]
+fn a_key_encryption_key_is_renewed_and_doctor_says_when_one_is_missing() {
+    let place = Place::with_seed("");
+    place.run("key rotate --alg ES256 --at-once").done();
+    let said = place.run("key renew").done().out;
+    assert!(said.contains("kek-0002") && said.contains("2 signing key(s) sealed anew"), "{said}");
+    assert!(place.run("key reseal").done().out.starts_with("0 signing key(s)"));
+    let records = ["signing_key_rotated", "sealing_key_renewed", "signing_keys_resealed"];
+    assert_eq!(place.added(place.kinds().len() - 3), records);
+    let said = place.run("doctor").done().out;
+    assert!(said.contains("ES256 signing key: ") && said.contains("its successor is announced on"), "{said}");
+    let file = place.0.path().join("keys/kek-0002");
+    let key = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let said = place.run("doctor");
+    assert!(said.code == 1 && said.out.contains("kek-0002, which is not in the keys folder"), "{}", said.out);
+    place.run("key rotate --alg ES256 --at-once").done();
+    let said = place.run("key renew").refused("nothing was sealed anew");
+    assert!(said.out.contains("kek-0003") && said.err.contains("kek-0002"), "{} {}", said.out, said.err);
+    std::fs::write(&file, key).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    assert!(place.run("key reseal").done().out.contains("all are under kek-0003"));
+    place.run("doctor").done();
 }
 
 #[test]

@@ -149,6 +149,15 @@ impl VerifyingKey {
         self.algorithm
     }
 
+    /// Reads one public JWK of ours.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the end of a sentence.
+    pub fn parse(jwk: &str) -> Result<Self, String> {
+        let members = strict_json::parse_object(jwk.as_bytes()).map_err(|fault| format!("is not usable: {fault}"))?;
+        verifying_key(&members)
+    }
+
     /// Whether the signature is this key's.
     #[must_use]
     pub fn verify(&self, jws: &Unverified<'_>) -> bool {

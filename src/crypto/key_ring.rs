@@ -1,22 +1,29 @@
 //! The key-encryption keys in `keys/`, from which the server's other secrets are derived (G13).
 //!
 //! Each key is one file `kek-NNNN`: 32 bytes as base64url and a line feed, mode 0600. The highest number is the
-//! current one; the others still open what they sealed.
+//! current one and seals; the others still open what they sealed. Other secrets are derived from the lowest number, so
+//! that one stays as long as the installation.
 
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, bail};
 
 use super::secret::Secret;
 use crate::time::Random;
 
-/// The keys of one installation, oldest first, never empty.
+/// The name of an installation's first key.
+const FIRST: &str = "kek-0001";
+
+/// The keys of one installation, oldest first, never empty. A key that is added while we run is found when something
+/// turns up that it sealed.
 #[derive(Debug)]
 pub struct KeyRing {
-    keys: Vec<(String, Secret)>,
+    dir: PathBuf,
+    keys: RwLock<Arc<Vec<(String, Secret)>>>,
 }
 
 impl KeyRing {
@@ -25,24 +32,8 @@ impl KeyRing {
     /// # Errors
     /// A file that others may read, or that is no key, named with its cure.
     pub fn load(dir: &Path) -> anyhow::Result<Option<Self>> {
-        let entries = match fs::read_dir(dir) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                return Err(error).with_context(|| format!("the keys folder {} cannot be read", dir.display()));
-            }
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.starts_with("kek-") {
-                names.push(name);
-            }
-        }
-        names.sort();
-        let keys = names.into_iter().map(|name| Ok((name.clone(), read_key(&dir.join(name))?)));
-        let keys = keys.collect::<anyhow::Result<Vec<_>>>()?;
-        Ok((!keys.is_empty()).then_some(Self { keys }))
+        let keys = read_folder(dir)?;
+        Ok((!keys.is_empty()).then(|| Self { dir: dir.to_owned(), keys: RwLock::new(Arc::new(keys)) }))
     }
 
     /// Reads the folder, and makes it with a first key where there is none. Two processes that start at once agree
@@ -54,57 +45,96 @@ impl KeyRing {
         if let Some(ring) = Self::load(dir)? {
             return Ok(ring);
         }
-        create(dir, "kek-0001", random).with_context(|| format!("no key could be made in {}", dir.display()))?;
+        // Where another process was quicker, its key is the one.
+        create(dir, FIRST, random).with_context(|| format!("no key could be made in {}", dir.display()))?;
         Self::load(dir)?.context("the key that was just made is gone")
     }
 
-    /// The current key.
-    #[must_use]
-    pub fn current(&self) -> &Secret {
-        &self.keys[self.keys.len() - 1].1
+    /// Adds a key of a name that comes after all others: it is the current one from now on.
+    ///
+    /// # Errors
+    /// When the file cannot be made, or another process adds one at this moment.
+    pub fn add(&self, name: &str, random: &Random) -> anyhow::Result<()> {
+        let made = create(&self.dir, name, random);
+        if !made.with_context(|| format!("{name} cannot be made in {}", self.dir.display()))? {
+            bail!("another process made {name} at the same moment: look into {} and try again", self.dir.display());
+        }
+        self.reload()
+    }
+
+    /// Reads the folder again. What was there before is kept when that fails.
+    ///
+    /// # Errors
+    /// As [`KeyRing::load`].
+    pub fn reload(&self) -> anyhow::Result<()> {
+        let keys = read_folder(&self.dir)?;
+        if keys.is_empty() {
+            bail!("the keys folder {} is empty", self.dir.display());
+        }
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    fn keys(&self) -> Arc<Vec<(String, Secret)>> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The current key and its name.
     #[must_use]
-    pub fn newest(&self) -> (&str, &Secret) {
-        let (name, key) = &self.keys[self.keys.len() - 1];
-        (name, key)
+    pub fn newest(&self) -> (String, Secret) {
+        let keys = self.keys();
+        keys[keys.len() - 1].clone()
     }
 
-    /// The key of a name.
+    /// The key of a name, looked for in the folder if need be.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<&Secret> {
-        self.keys.iter().find(|(known, _)| known == name).map(|(_, key)| key)
+    pub fn named(&self, name: &str) -> Option<Secret> {
+        let find = || self.keys().iter().find(|(known, _)| known == name).map(|(_, key)| key.clone());
+        find().or_else(|| {
+            let there = is_key_name(name) && self.dir.join(name).exists();
+            (there && self.reload().is_ok()).then(find).flatten()
+        })
     }
 
     /// The oldest key: what must stay the same while keys come and go is derived from it.
     #[must_use]
-    pub fn oldest(&self) -> &Secret {
-        &self.keys[0].1
+    pub fn oldest(&self) -> Secret {
+        self.keys()[0].1.clone()
     }
 
-    /// A public fingerprint of each key, oldest first: tells two keys apart and says nothing of them.
+    /// Each key's name and public fingerprint, oldest first: tells two keys apart and says nothing of them.
     #[must_use]
-    pub fn fingerprints(&self) -> Vec<String> {
-        self.keys.iter().map(|(_, key)| key.derive("fingerprint").digest()).collect()
+    pub fn fingerprints(&self) -> Vec<(String, String)> {
+        self.keys().iter().map(|(name, key)| (name.clone(), key.derive("fingerprint").digest())).collect()
     }
 }
 
-impl KeyRing {
-    /// Adds a key, which is the current one from the next [`KeyRing::load`] on; its name.
-    ///
-    /// # Errors
-    /// When there is no key yet, or the file cannot be made.
-    pub fn add(dir: &Path, random: &Random) -> anyhow::Result<String> {
-        let ring = Self::load(dir)?.with_context(|| {
-            format!("there is no key-encryption key in {}: run `connect-idp key init`", dir.display())
-        })?;
-        let number = ring.newest().0.strip_prefix("kek-").and_then(|digits| digits.parse::<u32>().ok());
-        let number = number.context("the newest key-encryption key is not called kek-NNNN: rename it")? + 1;
-        let name = format!("kek-{number:04}");
-        create(dir, &name, random).with_context(|| format!("no key could be made in {}", dir.display()))?;
-        Ok(name)
+/// The name that comes after another.
+#[must_use]
+pub fn name_after(name: &str) -> Option<String> {
+    let number = name.strip_prefix("kek-")?.parse::<u16>().ok()?.checked_add(1)?;
+    (number < 10_000).then(|| format!("kek-{number:04}"))
+}
+
+fn is_key_name(name: &str) -> bool {
+    name.strip_prefix("kek-").is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn read_folder(dir: &Path) -> anyhow::Result<Vec<(String, Secret)>> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("the keys folder {} cannot be read", dir.display())),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with("kek-") {
+            names.push(name);
+        }
     }
+    names.sort();
+    names.into_iter().map(|name| Ok((name.clone(), read_key(&dir.join(name))?))).collect()
 }
 
 fn read_key(path: &Path) -> anyhow::Result<Secret> {
@@ -118,18 +148,20 @@ fn read_key(path: &Path) -> anyhow::Result<Secret> {
         .with_context(|| format!("{shown} is not a key-encryption key: restore it from its backup"))
 }
 
-fn create(dir: &Path, name: &str, random: &Random) -> io::Result<()> {
+/// Makes a key's file, whole or not at all; `false` when there is one of that name.
+fn create(dir: &Path, name: &str, random: &Random) -> io::Result<bool> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let temporary: PathBuf = dir.join(format!(".new-{}", Secret::random(random).digest()));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", Secret::random(random).reveal())?;
     file.sync_all()?;
-    // A link fails where the name is taken: whoever comes second uses the first one's key.
+    // A link fails where the name is taken.
     let linked = fs::hard_link(&temporary, dir.join(name));
     fs::remove_file(&temporary)?;
     match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => fs::File::open(dir)?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => fs::File::open(dir)?.sync_all().map(|()| true),
     }
 }
 
@@ -152,25 +184,6 @@ mod tests {
     }
 
     #[test]
-    fn a_second_key_is_the_current_one_and_the_first_still_opens() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(KeyRing::add(dir.path(), &Random::System).is_err());
-        let first = KeyRing::load_or_create(dir.path(), &Random::System).unwrap();
-        let sealed = crate::crypto::seal::seal(&first, "test", b"secret").unwrap();
-        assert_eq!(KeyRing::add(dir.path(), &Random::System).unwrap(), "kek-0002");
-        let both = KeyRing::load(dir.path()).unwrap().unwrap();
-        assert_eq!((both.newest().0, both.oldest()), ("kek-0002", first.oldest()));
-        let opened = |ring: &KeyRing, purpose: &str, text: &str| {
-            crate::crypto::seal::open(ring, purpose, text).map(|bytes| bytes.to_vec())
-        };
-        assert_eq!(opened(&both, "test", &sealed), Some(b"secret".to_vec()));
-        assert_eq!(opened(&both, "other", &sealed), None);
-        let anew = crate::crypto::seal::seal(&both, "test", b"secret").unwrap();
-        assert_eq!(opened(&first, "test", &anew), None, "the first ring has no second key");
-        assert_eq!(opened(&both, "test", &format!("{}x", &anew[..anew.len() - 1])), None);
-    }
-
-    #[test]
     fn a_key_that_others_can_read_or_that_is_none_stops_the_start() {
         let dir = tempfile::tempdir().unwrap();
         KeyRing::load_or_create(dir.path(), &Random::System).unwrap();
@@ -180,5 +193,25 @@ mod tests {
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "nonsense").unwrap();
         assert!(KeyRing::load(dir.path()).unwrap_err().to_string().contains("not a key-encryption key"));
+    }
+
+    #[test]
+    fn a_key_that_was_added_seals_from_now_on_and_a_ring_that_runs_finds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let running = KeyRing::load_or_create(dir.path(), &Random::System).unwrap();
+        let command = KeyRing::load(dir.path()).unwrap().unwrap();
+        let name = name_after(&command.newest().0).unwrap();
+        command.add(&name, &Random::System).unwrap();
+        assert!(command.add(&name, &Random::System).is_err());
+        assert_eq!((name.as_str(), name_after("kek-9999")), ("kek-0002", None));
+        assert_eq!(command.newest().0, "kek-0002");
+        assert_eq!(command.oldest(), running.oldest());
+        assert_eq!(running.newest().0, "kek-0001");
+        assert_eq!(running.named("kek-0002"), command.named("kek-0002"));
+        assert_eq!(running.newest().0, "kek-0002");
+        assert_eq!(running.named("kek-0003"), None);
+        assert_eq!(running.named("kek-../kek-0001"), None);
+        fs::remove_dir_all(dir.path()).unwrap();
+        assert!(running.reload().is_err() && running.named("kek-0001").is_some());
     }
 }

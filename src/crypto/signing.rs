@@ -126,3 +126,61 @@ pub fn half_hash(algorithm: Algorithm, text: &str) -> String {
         Algorithm::EdDsa => URL_SAFE_NO_PAD.encode(&Sha512::digest(text)[..32]),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::jws::{Unverified, VerifyingKey};
+
+    #[test]
+    fn a_new_key_of_each_algorithm_signs_what_its_public_half_verifies() {
+        for algorithm in Algorithm::ALL {
+            let made = generate(algorithm, 2048).unwrap();
+            let key = SigningKey::parse(&made.kid, algorithm, made.private_jwk.as_bytes()).unwrap();
+            let text = key.sign("JWT", &json!({ "sub": "amina" })).unwrap();
+            let jws = Unverified::parse(&text, 8192).unwrap();
+            let header = Value::Object(jws.header.clone());
+            assert_eq!(header, json!({ "typ": "JWT", "alg": algorithm.name(), "kid": made.kid }));
+            let public = VerifyingKey::parse(&made.public_jwk).unwrap();
+            assert!(public.algorithm() == algorithm && public.verify(&jws));
+        }
+    }
+
+    /// A JWK Set tells public members alone, and what each key is for (RFC 7517 §4).
+    #[test]
+    fn the_public_half_says_kid_alg_and_use_and_nothing_private() {
+        for (algorithm, wanted) in [
+            (Algorithm::Rs256, vec!["alg", "e", "kid", "kty", "n", "use"]),
+            (Algorithm::Es256, vec!["alg", "crv", "kid", "kty", "use", "x", "y"]),
+            (Algorithm::EdDsa, vec!["alg", "crv", "kid", "kty", "use", "x"]),
+        ] {
+            let made = generate(algorithm, 2048).unwrap();
+            let public: serde_json::Map<String, Value> = serde_json::from_str(&made.public_jwk).unwrap();
+            let mut names: Vec<_> = public.keys().map(String::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, wanted);
+            assert_eq!(public["use"], "sig");
+        }
+    }
+
+    /// The example of RFC 7638 §3.1.
+    #[test]
+    fn a_kid_is_the_thumbprint_of_its_key() {
+        let n = "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCi\
+                 FV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9\
+                 c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1j\
+                 F44-csFCur-kEgU8awapJzKnqDKgw";
+        let members = json!({ "kty": "RSA", "n": n, "e": "AQAB", "alg": "RS256", "kid": "2011-04-29" });
+        let Value::Object(members) = members else { panic!("an object") };
+        let key = Jwk::from_map(members).unwrap();
+        assert_eq!(thumbprint(&key).unwrap(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+    }
+
+    /// The example of OpenID Connect Core Appendix A.3.
+    #[test]
+    fn a_half_hash_is_half_of_the_algorithms_own_hash() {
+        let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
+        assert_eq!(half_hash(Algorithm::Rs256, token), "77QmUPtjPfzWtF2AnpK9RQ");
+        assert_eq!(half_hash(Algorithm::EdDsa, token).len(), 43);
+    }
+}

@@ -10,11 +10,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
-use crate::model::event::Visitor;
 use crate::oidc::token::GRACE;
-use crate::operations::act::Act;
-use crate::operations::{Actor, signing_keys};
+use crate::operations::{key_rotation, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -23,7 +22,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often what is over is forgotten, and keys are fetched again, in sweeps.
 const PURGE_EVERY: u32 = 30;
 const REFETCH_EVERY: u32 = 300;
-const ROTATE_EVERY: u32 = 150;
 /// Single use is remembered this long, so that a replica with a slow clock never finds it gone (G2).
 const REMEMBER: Duration = Duration::from_hours(24);
 /// A session is kept this long after its absolute limit, for the record and the invariants.
@@ -58,11 +56,9 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         report("sweep", sweep(&app).await);
         report("forgetting of answers", forget_answers(&app).await);
         if round % PURGE_EVERY == 0 {
+            report("care of the signing keys", look_after_keys(&app).await);
             report("purge", purge(&app).await);
             report("count of single use", count_single_use(&app).await);
-        }
-        if round % ROTATE_EVERY == 0 {
-            report("key rotation", rotate(&app).await);
         }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
             report("key refresh", refetch(&app).await);
@@ -105,6 +101,19 @@ pub async fn forget_answers(app: &App) -> Result<(), store::Error> {
     Ok(())
 }
 
+/// Makes the signing keys that are missing, and announces the successors of those that are old (G20).
+///
+/// # Errors
+/// When the database fails; the next round tries again.
+pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
+    let now = app.clock.now();
+    let mut wanted = signing_keys::ALWAYS.to_vec();
+    if store::clients::wants_signed_with(&mut app.db.read().await?, Algorithm::EdDsa.name()).await? {
+        wanted.push(Algorithm::EdDsa);
+    }
+    key_rotation::look_after(app, &wanted, now).await
+}
+
 /// Forgets what is over, in small batches.
 ///
 /// # Errors
@@ -142,23 +151,6 @@ async fn count_single_use(app: &App) -> Result<(), store::Error> {
         tracing::error!(issuer_id = %issuer, "an issuer sent {SINGLE_USE_CAP} assertions within a day: further ones are answered 503");
     }
     app.issuers.set_full(full);
-    Ok(())
-}
-
-/// Makes the first signing keys, so that nobody waits for them, and announces new ones when they are due.
-///
-/// # Errors
-/// When the database fails; the next round tries again.
-pub async fn rotate(app: &App) -> Result<(), store::Error> {
-    let now = app.clock.now();
-    signing_keys::jwks(app, now).await?;
-    let visitor = Visitor { reference: app.random.reference(), ..Visitor::default() };
-    let actor = Actor { name: "system".into(), visitor };
-    let made =
-        signing_keys::rotate_due(&Act { app: app.clone(), actor, now, deadline: app.patient_deadline() }).await?;
-    if made > 0 {
-        tracing::info!(made, "{made} new signing keys are announced");
-    }
     Ok(())
 }
 

@@ -71,6 +71,8 @@ pub enum Kind {
     SigningKeyRetired,
     /// The signing keys were sealed under another key-encryption key.
     SigningKeysResealed,
+    /// There is a new key-encryption key.
+    SealingKeyRenewed,
     /// A user allowed an app what it asked for.
     ConsentGiven,
     /// A user took that back.
@@ -115,6 +117,7 @@ words!(Kind {
     SigningKeyRotated = "signing_key_rotated",
     SigningKeyRetired = "signing_key_retired",
     SigningKeysResealed = "signing_keys_resealed",
+    SealingKeyRenewed = "sealing_key_renewed",
     ConsentGiven = "consent_given",
     ConsentWithdrawn = "consent_withdrawn",
     ClientCreated = "client_created",
@@ -156,6 +159,7 @@ impl Kind {
             Self::SigningKeyRotated => "Signing key rotated",
             Self::SigningKeyRetired => "Signing key retired",
             Self::SigningKeysResealed => "Signing keys sealed anew",
+            Self::SealingKeyRenewed => "Key-encryption key renewed",
             Self::ConsentGiven => "Access allowed to an app",
             Self::ConsentWithdrawn => "Access of an app withdrawn",
             Self::ClientCreated => "Client created",

@@ -1,103 +1,156 @@
-//! The life of our signing keys (G20): announced → signing → verifying → retired. A state is never stored: it is read off
-//! the dates of all keys of one algorithm.
+//! The life of a signing key (G20): announced → signing → verifying → retired, read off its dates.
 
 use std::time::Duration;
 
 use super::words;
 use crate::time::Timestamp;
 
-/// Where a key is in its life.
+/// Nobody is told to keep our JWK Set for longer.
+const LONGEST_CACHED: Duration = Duration::from_hours(1);
+
+/// Where in its life a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Published ahead of its use.
+    /// Published, so that whoever keeps our JWK Set knows it before it signs.
     Announced,
     /// Signs.
     Signing,
-    /// Replaced; what it signed may still be good.
+    /// Signs no more; what it signed may still be good.
     Verifying,
-    /// Nothing it signed is good any more.
+    /// Everything it signed is over, or somebody took it back.
     Retired,
 }
 words!(State { Announced = "announced", Signing = "signing", Verifying = "verifying", Retired = "retired" });
 
+impl State {
+    /// Whether the JWK Set holds such a key.
+    #[must_use]
+    pub const fn is_published(self) -> bool {
+        match self {
+            Self::Announced | Self::Signing | Self::Verifying => true,
+            Self::Retired => false,
+        }
+    }
+
+    /// Whether the private half is of any more use.
+    #[must_use]
+    pub const fn may_sign(self) -> bool {
+        match self {
+            Self::Announced | Self::Signing => true,
+            Self::Verifying | Self::Retired => false,
+        }
+    }
+}
+
 /// The dates of one key.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dates {
-    /// From when it may sign.
+    /// It signs from then on, while no newer key does.
     pub signs_from: Timestamp,
-    /// When it was retired by hand.
+    /// Until then something that it signed may be good; open while it has no successor.
+    pub verifies_until: Option<Timestamp>,
+    /// When somebody took it back: it is worth nothing from then on.
     pub retired_at: Option<Timestamp>,
 }
 
-/// The states at `now` of one algorithm's keys, which are given by generation, oldest first. `longest` is the longest life
-/// of anything that is signed.
+impl Dates {
+    fn is_retired(&self, now: Timestamp) -> bool {
+        self.retired_at.is_some() || self.verifies_until.is_some_and(|until| until <= now)
+    }
+}
+
+/// The states of all keys of one algorithm, oldest first.
 #[must_use]
-pub fn states(keys: &[Dates], longest: Duration, now: Timestamp) -> Vec<State> {
-    let may_sign = |key: &Dates| key.retired_at.is_none() && key.signs_from <= now;
-    let signing = keys.iter().rposition(may_sign);
-    let state = |(index, key): (usize, &Dates)| {
-        if key.retired_at.is_some() {
+pub fn states(keys: &[Dates], now: Timestamp) -> Vec<State> {
+    let signing = signing(keys, now);
+    let state = |(at, key): (usize, &Dates)| {
+        if key.is_retired(now) {
             State::Retired
-        } else if key.signs_from > now {
-            State::Announced
-        } else if Some(index) == signing {
-            State::Signing
-        } else if replaced_at(keys, index).is_some_and(|at| at.after(longest) <= now) {
-            State::Retired
-        } else {
+        } else if signing.is_some_and(|signing| at < signing) {
             State::Verifying
+        } else if signing == Some(at) {
+            State::Signing
+        } else {
+            State::Announced
         }
     };
     keys.iter().enumerate().map(state).collect()
 }
 
-/// When the next generation took over.
-fn replaced_at(keys: &[Dates], index: usize) -> Option<Timestamp> {
-    keys.get(index + 1).map(|next| next.signs_from)
+/// Which of an algorithm's keys, oldest first, signs: the newest whose time has come. Where a clock was put back, and no
+/// key's time has come, the oldest.
+#[must_use]
+pub fn signing(keys: &[Dates], now: Timestamp) -> Option<usize> {
+    let alive = |key: &Dates| !key.is_retired(now);
+    let come = keys.iter().rposition(|key| alive(key) && key.signs_from <= now);
+    come.or_else(|| keys.iter().position(alive))
 }
 
-/// Whether an algorithm is due for a new key, so that the one that signs is replaced `every` so long.
+/// When the successor of an algorithm's newest key is to be announced.
 #[must_use]
-pub fn is_due(keys: &[Dates], every: Duration, announce: Duration, now: Timestamp) -> bool {
-    let waiting = keys.iter().any(|key| key.retired_at.is_none() && key.signs_from > now);
-    let newest = keys.iter().rfind(|key| key.retired_at.is_none());
-    !waiting && newest.is_some_and(|key| key.signs_from.after(every).before(announce) <= now)
+pub fn successor_due(newest: &Dates, lasts: Duration, announce: Duration) -> Timestamp {
+    newest.signs_from.after(lasts).before(announce)
+}
+
+/// How long the JWK Set may be kept: whoever keeps it twice that long still knows a key before it signs.
+#[must_use]
+pub fn max_age(announce: Duration) -> Duration {
+    LONGEST_CACHED.min(announce / 2)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HOUR: Duration = Duration::from_hours(1);
-
-    fn key(signs_from: i64) -> Dates {
-        Dates { signs_from: Timestamp(signs_from * 3_600_000), retired_at: None }
-    }
-
-    fn at(keys: &[Dates], hour: i64) -> Vec<State> {
-        states(keys, 2 * HOUR, Timestamp(hour * 3_600_000))
+    const fn key(signs_from: i64, verifies_until: Option<i64>) -> Dates {
+        let verifies_until = match verifies_until {
+            Some(until) => Some(Timestamp(until)),
+            None => None,
+        };
+        Dates { signs_from: Timestamp(signs_from), verifies_until, retired_at: None }
     }
 
     #[test]
-    fn a_key_goes_through_its_states_by_its_dates() {
+    fn a_key_is_announced_signs_verifies_and_retires_on_its_dates() {
         use State::{Announced, Retired, Signing, Verifying};
-        let keys = [key(0), key(10)];
-        assert_eq!(at(&keys[..1], 5), [Signing]);
-        assert_eq!(at(&keys, 9), [Signing, Announced]);
-        assert_eq!(at(&keys, 10), [Verifying, Signing]);
-        assert_eq!(at(&keys, 11), [Verifying, Signing]);
-        assert_eq!(at(&keys, 12), [Retired, Signing]);
-        let compromised = [key(0), Dates { retired_at: Some(Timestamp(0)), ..key(10) }, key(11)];
-        assert_eq!(at(&compromised, 11), [Verifying, Retired, Signing]);
-        assert_eq!(at(&[], 1), []);
+        let keys = [key(0, Some(150)), key(100, Some(250)), key(200, None)];
+        for (now, wanted) in [
+            (0, [Signing, Announced, Announced]),
+            (99, [Signing, Announced, Announced]),
+            (100, [Verifying, Signing, Announced]),
+            (149, [Verifying, Signing, Announced]),
+            (150, [Retired, Signing, Announced]),
+            (200, [Retired, Verifying, Signing]),
+            (250, [Retired, Retired, Signing]),
+            (i64::MAX, [Retired, Retired, Signing]),
+        ] {
+            assert_eq!(states(&keys, Timestamp(now)), wanted, "at {now}");
+        }
     }
 
     #[test]
-    fn a_new_key_is_due_once_and_ahead_of_time() {
-        let due = |keys: &[Dates], hour: i64| is_due(keys, 10 * HOUR, 3 * HOUR, Timestamp(hour * 3_600_000));
-        assert!(!due(&[key(0)], 6));
-        assert!(due(&[key(0)], 7));
-        assert!(!due(&[key(0), key(10)], 8), "one is announced already");
-        assert!(!due(&[], 100), "the first key is made on first need");
+    fn a_key_that_was_taken_back_is_retired_whatever_its_dates_say() {
+        let mut keys = [key(0, Some(150)), key(100, None)];
+        keys[0].retired_at = Some(Timestamp(120));
+        assert_eq!(states(&keys, Timestamp(120)), [State::Retired, State::Signing]);
+        keys[0].retired_at = None;
+        keys[1].retired_at = Some(Timestamp(50));
+        assert_eq!(states(&keys, Timestamp(60)), [State::Signing, State::Retired]);
+    }
+
+    #[test]
+    fn where_a_clock_was_put_back_the_oldest_key_signs() {
+        assert_eq!(states(&[key(100, None)], Timestamp(40)), [State::Signing]);
+        assert_eq!(signing(&[key(100, Some(900)), key(200, None)], Timestamp(40)), Some(0));
+        assert_eq!(signing(&[], Timestamp(40)), None);
+    }
+
+    #[test]
+    fn a_successor_is_announced_ahead_and_the_set_is_kept_half_as_long_at_most() {
+        let (day, days) = (Duration::from_hours(24), |n: u64| Duration::from_hours(24 * n));
+        assert_eq!(successor_due(&key(0, None), days(90), day), Timestamp(0).after(days(89)));
+        assert_eq!(max_age(day), Duration::from_hours(1));
+        assert_eq!(max_age(Duration::from_hours(1)), Duration::from_mins(30));
+        assert_eq!(max_age(Duration::ZERO), Duration::ZERO);
     }
 }

@@ -164,7 +164,7 @@ async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<Option<Hint>
         return Ok(None);
     };
     let is_id_token = jws.header.get("typ").and_then(|typ| typ.as_str()).is_none_or(|typ| typ == "JWT");
-    if !is_id_token || !signing_keys::verify_own(app, &jws, now).await? {
+    if !is_id_token || !signing_keys::verify_hint(app, &jws, now).await? {
         return Ok(None);
     }
     let claims = jws.claims().unwrap_or_default();

@@ -37,6 +37,18 @@ pub async fn by_client_id(conn: &mut Conn, client_id: &str) -> Result<Option<Cli
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client_id).fetch_optional(c).await)?)
 }
 
+/// Whether any client registered an algorithm for what we sign for it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn wants_signed_with(conn: &mut Conn, alg: &str) -> Result<bool, Error> {
+    // Metadata are written by us, in one spelling.
+    const SQL: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM clients WHERE metadata LIKE $1";
+    let pattern = format!("%_signed_response_alg\":\"{alg}\"%");
+    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(&pattern).fetch_one(c).await)?;
+    Ok(count > 0)
+}
+
 /// The client of this row id, switched on or off.
 ///
 /// # Errors

@@ -69,6 +69,15 @@ const ALWAYS: &[Invariant] = &[
         "SELECT COUNT(*) FROM access_tokens a JOIN families f ON f.id = a.family_id WHERE a.client <> f.client",
     ),
     (
+        "each algorithm has exactly one signing key without a successor",
+        "SELECT COUNT(*) FROM (SELECT alg FROM signing_keys GROUP BY alg \
+         HAVING SUM(CASE WHEN verifies_until IS NULL AND retired_at IS NULL THEN 1 ELSE 0 END) <> 1) broken",
+    ),
+    (
+        "no signing key that was taken back has its private half",
+        "SELECT COUNT(*) FROM signing_keys WHERE retired_at IS NOT NULL AND sealed_jwk <> ''",
+    ),
+    (
         "no handoff opened a session of the operator realm",
         "SELECT COUNT(*) FROM sessions s JOIN providers p ON p.id = s.provider_id \
          WHERE s.method = 'handoff' AND p.kind = 'operator'",

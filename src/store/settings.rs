@@ -5,6 +5,12 @@ use super::{Conn, Error, Tx, on};
 /// The fact that tells which key-encryption key the database belongs to.
 pub const KEY_FINGERPRINT: &str = "key-encryption key";
 
+/// The fact that tells which of the later key-encryption keys has a name.
+#[must_use]
+pub fn fingerprint_of(name: &str) -> String {
+    format!("{KEY_FINGERPRINT} {name}")
+}
+
 /// The value of a fact.
 ///
 /// # Errors

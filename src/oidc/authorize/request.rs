@@ -270,7 +270,7 @@ async fn hinted_sub(app: &App, hint: &str, now: Timestamp) -> Result<Option<Stri
         return Ok(None);
     };
     let is_id_token = jws.header.get("typ").and_then(|typ| typ.as_str()).is_none_or(|typ| typ == "JWT");
-    if !is_id_token || !signing_keys::verify_own(app, &jws, now).await? {
+    if !is_id_token || !signing_keys::verify_hint(app, &jws, now).await? {
         return Ok(None);
     }
     let claims = jws.claims().unwrap_or_default();

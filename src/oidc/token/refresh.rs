@@ -26,8 +26,6 @@ use crate::web::params::Params;
 
 /// How long a replaced token gets the same answer again.
 pub const GRACE: Duration = Duration::from_secs(10);
-/// What the kept answer is sealed for.
-const PURPOSE: &str = "refresh answer";
 
 /// Which token of its family was presented.
 enum Place {
@@ -168,7 +166,7 @@ async fn give(
     let next = Secret::random(&app.random);
     answer.tokens.refresh_token = Some(format!("{id}.{}", next.reveal()));
     let text = serde_json::to_string(&answer.tokens).unwrap_or_default();
-    let sealed = seal::seal(&app.keys, PURPOSE, text.as_bytes()).map_err(|error| {
+    let sealed = seal::seal(&app.keys, &purpose(&id), text.as_bytes()).map_err(|error| {
         OAuthError::temporarily_unavailable("the answer could not be kept; try again").because(error)
     })?;
     let new_hash = next.digest();
@@ -182,10 +180,15 @@ async fn give(
     Ok(rotated.then(|| answer.tokens.respond()))
 }
 
+/// What a kept answer is sealed for: this one family.
+fn purpose(family: &str) -> String {
+    format!("refresh answer {family}")
+}
+
 /// The same answer again: a retry of the same client whose first answer was lost on the way.
 fn answer_again(app: &App, family: &Family) -> Result<Response, OAuthError> {
     let sealed = family.sealed_answer.as_deref().ok_or_else(not_valid)?;
-    let text = seal::open(&app.keys, PURPOSE, sealed).ok_or_else(|| {
+    let text = seal::open(&app.keys, &purpose(&family.id), sealed).ok_or_else(|| {
         OAuthError::temporarily_unavailable("the answer cannot be given again; sign in anew")
             .because("it cannot be unsealed")
     })?;
