@@ -32,3 +32,8 @@ CREATE INDEX activity_changes ON activity (provider_id, kind, id) WHERE kind NOT
 -- The admins among a provider's users, and who is password locked.
 CREATE INDEX users_admins ON users (provider_id, login_name_key) WHERE user_type = 'Provider Admin';
 CREATE INDEX strikes_locked ON strikes (provider_id) WHERE failures >= 3;
+
+-- The same for the operator, who looks across providers.
+CREATE INDEX activity_all_strangers ON activity (id) WHERE name_hash IS NOT NULL;
+CREATE INDEX activity_all_refusals ON activity (id) WHERE outcome <> 'success';
+CREATE INDEX activity_all_changes ON activity (kind, id) WHERE kind NOT IN ('sign_in', 'logout');

@@ -38,6 +38,8 @@ const IMPORT_TIME_LIMIT: Duration = Duration::from_mins(1);
 pub const IMPORT_PATH: &str = "/admin/users/import";
 /// See [`IMPORT_PATH`].
 pub const MAX_IMPORT: usize = 512 * 1024;
+/// A trusted issuer's form holds its keys.
+pub const MAX_ISSUER_FORM: usize = 256 * 1024;
 
 /// What is known of a request before any handler runs.
 #[derive(Clone, Debug)]
