@@ -25,6 +25,7 @@ pub fn router(app: &App) -> Router {
         .route("/logout", post(login::logout::post))
         .route("/forgot-password", get(login::forgot_password::get))
         .route("/password/update", get(login::update_password::get).post(login::update_password::post))
+        .route("/password/reset/{token}", get(login::reset::get).post(login::reset::post))
         .route("/password/change", get(login::change_password::get).post(login::change_password::post))
         .route("/.well-known/change-password", get(login::change_password::well_known))
         .route("/unified-login", any(handoff::receive::any))

@@ -12,6 +12,7 @@ pub mod end_sessions;
 pub mod interactions;
 pub mod issuers;
 pub mod open_session;
+pub mod password_link;
 pub mod providers;
 pub mod sign_in;
 pub mod signing_keys;
