@@ -101,3 +101,25 @@ async fn an_admin_helps_a_user_back_in() {
     dora.enter("dora", &password, "SUNRISE-IL").await;
     dora.see("#update-form").await;
 }
+
+/// L1: plain forms; what a script adds is convenience.
+#[tokio::test]
+async fn without_scripts_an_admin_works_as_well() {
+    let Some(stage) = Stage::without_scripts().await else { return };
+    let Stage { browser, .. } = &stage;
+    browser.try_login(&PAUL, PAUL.password).await;
+    browser.open("/admin/users/import").await;
+    browser.fill("#text", "login_name,name\nimported,Imported User\n").await;
+    browser.follow("#import-submit").await;
+    browser.follow("#import-create").await;
+    browser.see("#import-done").await;
+    browser.open("/admin/users?q=imported").await;
+    browser.follow("#users-table a").await;
+    browser.follow("#lock").await;
+    browser.reads("p.message", "The user is locked by an admin. Every session was ended.").await;
+    browser.open("/admin/activity?user=imported").await;
+    assert_eq!(
+        column(browser, "What").await,
+        ["Account locked\nlocked by an administrator", "Account created\nRegular User"]
+    );
+}
