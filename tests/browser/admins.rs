@@ -55,12 +55,17 @@ async fn quick_a_provider_comes_to_unified_login() {
     user.log_in_to_therap(demo, &CARLA).await;
     assert!(!user.has("#therap-connect").await, "no button without Unified Login");
     nora.follow("nav a[href='/admin/provider']").await;
+    assert_eq!(nora.axe().await.unwrap_or_default(), [""; 0], "the request");
     nora.fill("#note", "We are ready.").await;
     nora.follow("#request-unified-login").await;
     nora.see("#withdraw-unified-login").await;
 
     root.follow("nav a[href='/operator/requests']").await;
     assert!(root.text("#waiting").await.contains("We are ready."));
+    assert_eq!(root.axe().await.unwrap_or_default(), [""; 0], "the queue");
+    root.set_width(360).await;
+    root.fits(360, "the queue").await;
+    root.set_width(1280).await;
     root.follow("button[value=approve]").await;
     root.reads("p.message", "The request was approved: Unified Login is on.").await;
 
