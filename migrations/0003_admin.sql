@@ -32,3 +32,21 @@ CREATE INDEX activity_changes ON activity (provider_id, kind, id) WHERE kind NOT
 -- The admins among a provider's users, and who is password locked.
 CREATE INDEX users_admins ON users (provider_id, login_name_key) WHERE user_type = 'Provider Admin';
 CREATE INDEX strikes_locked ON strikes (provider_id) WHERE failures >= 3;
+
+-- The same for the operator, who looks across providers.
+CREATE INDEX activity_all_strangers ON activity (id) WHERE name_hash IS NOT NULL;
+CREATE INDEX activity_all_refusals ON activity (id) WHERE outcome <> 'success';
+CREATE INDEX activity_all_changes ON activity (kind, id) WHERE kind NOT IN ('sign_in', 'logout');
+
+-- One-time links by which a person sets a password without having one: the secret's digest, and what it rests on.
+CREATE TABLE password_links (
+    id TEXT PRIMARY KEY,
+    secret_hash TEXT NOT NULL UNIQUE,
+    provider_id TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    user_epoch BIGINT NOT NULL,
+    password_version BIGINT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    FOREIGN KEY (user_id, provider_id) REFERENCES users (id, provider_id)
+);
+CREATE INDEX password_links_expires_at ON password_links (expires_at);

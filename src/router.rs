@@ -25,6 +25,7 @@ pub fn router(app: &App) -> Router {
         .route("/logout", post(login::logout::post))
         .route("/forgot-password", get(login::forgot_password::get))
         .route("/password/update", get(login::update_password::get).post(login::update_password::post))
+        .route("/password/reset/{token}", get(login::reset::get).post(login::reset::post))
         .route("/password/change", get(login::change_password::get).post(login::change_password::post))
         .route("/.well-known/change-password", get(login::change_password::well_known))
         .route("/unified-login", any(handoff::receive::any))
@@ -72,6 +73,15 @@ fn for_provider_admins() -> Router<App> {
 
 /// The Therap Admin's pages.
 fn for_therap_admins() -> Router<App> {
+    let issuers = Router::new()
+        .route("/operator/issuers", get(operator::issuers::get))
+        .route("/operator/issuers/new", get(operator::issuers::blank_form).post(operator::issuers::create))
+        .route("/operator/issuers/{id}", get(operator::issuer::get).post(operator::issuer::post))
+        .route("/operator/issuers/{id}/disable", post(operator::issuer::disable))
+        .route("/operator/issuers/{id}/enable", post(operator::issuer::enable))
+        .route("/operator/issuers/{id}/end-sessions", post(operator::issuer::end_sessions))
+        .route("/operator/issuers/{id}/untie", post(operator::issuer::untie))
+        .layer(DefaultBodyLimit::max(layers::MAX_ISSUER_FORM));
     Router::new()
         .route("/operator", get(operator::home::get))
         .route("/operator/confirm", get(operator::confirm::get).post(operator::confirm::post))
@@ -87,15 +97,9 @@ fn for_therap_admins() -> Router<App> {
         .route("/operator/providers/{id}/switch-off", post(operator::provider_acts::switch_off))
         .route("/operator/providers/{id}/admins", post(operator::provider_acts::new_admin))
         .route("/operator/providers/{id}/reset-password", post(operator::provider_acts::reset_password))
-        .route("/operator/issuers", get(operator::issuers::get))
-        .route("/operator/issuers/new", get(operator::issuers::blank_form).post(operator::issuers::create))
-        .route("/operator/issuers/{id}", get(operator::issuer::get).post(operator::issuer::post))
-        .route("/operator/issuers/{id}/disable", post(operator::issuer::disable))
-        .route("/operator/issuers/{id}/enable", post(operator::issuer::enable))
-        .route("/operator/issuers/{id}/end-sessions", post(operator::issuer::end_sessions))
-        .route("/operator/issuers/{id}/untie", post(operator::issuer::untie))
         .route("/operator/activity", get(operator::activity::get))
         .route("/operator/activity/export", get(operator::activity::export))
+        .merge(issuers)
 }
 
 /// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing here acts on a cookie.

@@ -177,7 +177,7 @@ fn blank(app: &App, admin: &ProviderAdmin) -> ImportPage {
         exist: 0,
         refused: 0,
         most_rows: MOST_ROWS,
-        columns: user_import::COLUMNS.join(","),
+        columns: user_import::COLUMNS.join(", "),
         done: false,
         provider_code: admin.session.provider_code.clone(),
         until: String::new(),

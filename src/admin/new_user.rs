@@ -42,8 +42,13 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
     let mut page = page(&app, &admin, &mut fields);
     page.user_types = user_types(&user_type);
     let faults = &mut page.faults;
-    let login_name = faults.judge("The Login Name", users::parse_login_name(&page.login_name));
-    faults.judge("The name", users::check_name(&page.name));
+    let login_name = faults
+        .need("login-name", &page.login_name, "Please enter a Login Name.")
+        .then(|| faults.judge("The Login Name", users::parse_login_name(&page.login_name)))
+        .flatten();
+    if faults.need("name", &page.name, "Please enter the name.") {
+        faults.judge("The name", users::check_name(&page.name));
+    }
     let claims = faults.judge("The e-mail address", users::check_email(&page.email));
     let user_type = parse_user_type(&user_type);
     if user_type.is_none() {

@@ -127,7 +127,9 @@ pub async fn post(
     // On one's own page there is nothing to choose.
     let user_type = if page.own { page.stored.user_type.parse().ok() } else { parse_user_type(&typed) };
     page.user_types = user_types(user_type.map_or("", |user_type| user_type.as_str()));
-    page.faults.judge("The name", users::check_name(&page.name));
+    if page.faults.need("name", &page.name, "Please enter the name.") {
+        page.faults.judge("The name", users::check_name(&page.name));
+    }
     // An address that stands there already, by whichever way, may stay.
     if page.email != page.stored.email {
         page.faults.judge("The e-mail address", users::check_email(&page.email));

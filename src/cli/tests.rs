@@ -653,3 +653,32 @@ fn a_file_of_users_is_imported_row_by_row() {
     std::fs::write(&file, "login_name\nx\n").unwrap();
     place.run(&line).refused("no column “name”");
 }
+
+#[test]
+fn a_therap_admin_begins_with_a_link() {
+    let place = Place::with_seed(SEED);
+    let made = place.run_with(
+        &[
+            "user",
+            "create",
+            "--provider",
+            "THERAP",
+            "--login-name",
+            "rosa",
+            "--name",
+            "Rosa",
+            "--user-type",
+            "Therap Admin",
+            "--output",
+            "json",
+        ],
+        "",
+    );
+    let made = made.done().json();
+    assert!(made["set_up_link"].as_str().unwrap().starts_with("http://localhost:8080/password/reset/"), "{made}");
+    assert_eq!(made["temporary_password"], Value::Null);
+    let before = place.kinds().len();
+    let again = place.run("user set-up-link --provider THERAP --login-name rosa --output json").done().json();
+    assert_ne!(again["set_up_link"], made["set_up_link"]);
+    assert_eq!(place.added(before), ["password_reset"]);
+}

@@ -8,9 +8,11 @@ use zeroize::Zeroizing;
 use super::console::{Output, Row};
 use super::{Console, Who, act, find_provider, say_switched};
 use crate::app::App;
+use crate::crypto::secret::Secret;
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::operations::act::Act;
+use crate::operations::password_link;
 use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied};
 use crate::store;
 use crate::store::users::NewUser;
@@ -39,7 +41,8 @@ pub(super) enum Verb {
     /// Make a user with a temporary password.
     #[command(
         after_help = "Example: connect-idp user create --provider SUNRISE-IL --login-name amina --name \"Amina Diallo\"\n\n\
-                            Without --password-stdin a temporary password is made and printed once."
+                            Without --password-stdin a temporary password is made and printed once; for a Therap Admin, \
+                            a link by which that person sets a password, once and within 24 hours."
     )]
     Create {
         #[command(flatten)]
@@ -115,6 +118,14 @@ pub(super) enum Verb {
         #[arg(long, value_name = "ISSUER")]
         issuer: Option<String>,
     },
+    /// Print a link by which the user sets a password, once and within 24 hours.
+    #[command(after_help = "Example: connect-idp user set-up-link --provider THERAP --login-name root")]
+    SetUpLink {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Make many users out of a CSV file, each row all or nothing, with a report.
     #[command(after_help = "Example: connect-idp user import staff.csv --provider SUNRISE-IL --dry-run\n\n\
                             The first line names the columns: login_name and name, and of user_type, email, password, \
@@ -170,6 +181,13 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             reset_password(app, who, *password_stdin, *output, console).await
         }
         Verb::Untie { who, issuer } => untie(app, who, issuer.as_deref(), console).await,
+        Verb::SetUpLink { who, output } => {
+            let user = who.find(app).await?;
+            let row = Row::default()
+                .with("provider_code", user.provider_code.as_str())
+                .with("login_name", user.login_name.as_str());
+            print_link(&act(app), &user.provider_id, &user.id, false, row, *output, console).await
+        }
         Verb::Import { file, provider, dry_run, output } => {
             super::user_import::run(app, file, provider, *dry_run, *output, console).await
         }
@@ -224,7 +242,13 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
     users::check_name(new.name)?;
     let user_type = new.user_type.unwrap_or(UserType::Regular);
     ensure!(user_type.belongs_in(provider.kind), wrong_type(&provider.code));
-    let password = temporary_password(app, new.password_stdin, console)?;
+    // There is no default account, and nobody but the person learns a Therap Admin's password.
+    let by_link = user_type == UserType::TherapAdmin && !new.password_stdin;
+    let password = if by_link {
+        Secret::random(&app.random).reveal().into()
+    } else {
+        temporary_password(app, new.password_stdin, console)?
+    };
     let password_hash = hash(app, &password).await?;
     let act = act(app);
     let until = users::temporary_until(app, act.now);
@@ -252,6 +276,9 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
         .with("provider_code", provider.code.as_str())
         .with("login_name", user.login_name.shown())
         .with("user_type", user_type.as_str());
+    if by_link {
+        return print_link(&act, &provider.id, &user.id, true, row, output, console).await;
+    }
     print_once(row, (!new.password_stdin).then_some(&password), until, output, console)
 }
 
@@ -357,6 +384,21 @@ fn print_once(
         None => row,
     };
     console.row(output.format, &row.with("temporary_until", until.rfc3339()))
+}
+
+/// Makes a one-time link and prints it, this once.
+async fn print_link(
+    act: &Act,
+    provider_id: &str,
+    user_id: &str,
+    new: bool,
+    row: Row,
+    output: Output,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let link = password_link::make(act, provider_id, user_id, new).await?.context("the user is not there any more")?;
+    let row = row.with("set_up_link", link.address).with("works_until", link.until.rfc3339());
+    console.row(output.format, &row)
 }
 
 fn listed(user: &Account) -> Row {

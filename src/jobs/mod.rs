@@ -125,6 +125,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let single_use = store::single_use::purge(tx, now.before(REMEMBER), BATCH).await?;
             let strikes = store::strikes::purge(tx, now, PHANTOM_CAP, BATCH).await?;
             let pre_auths = store::pre_auths::purge(tx, now, BATCH).await?;
+            let links = store::password_links::purge(tx, now, BATCH).await?;
             let handoffs = store::handoffs::purge(tx, now.before(REMEMBER), BATCH).await?;
             let sessions = store::sessions::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let told = store::logouts::purge(tx, now.before(KEEP_DELIVERIES), BATCH).await?;
@@ -132,8 +133,19 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let codes = store::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
             let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
-            let gone =
-                [single_use, strikes, pre_auths, handoffs, sessions, told, interactions, codes, tokens, families];
+            let gone = [
+                single_use,
+                strikes,
+                pre_auths,
+                links,
+                handoffs,
+                sessions,
+                told,
+                interactions,
+                codes,
+                tokens,
+                families,
+            ];
             Ok(gone.into_iter().max().unwrap_or(0))
         })?;
         if i64::try_from(gone).unwrap_or(i64::MAX) < BATCH {

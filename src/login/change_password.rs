@@ -74,6 +74,7 @@ fn blank(app: &App, session: &Session) -> UpdatePage {
         intro: "Your other sessions end when the password changes. This one stays.",
         login_name: session.login_name.clone(),
         ask_current: true,
+        by_link: false,
         current_errors: Vec::new(),
         new_errors: Vec::new(),
         confirm_errors: Vec::new(),

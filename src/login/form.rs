@@ -56,6 +56,7 @@ struct ClientView {
 pub struct Asked {
     return_to: Option<String>,
     logged_out: Option<String>,
+    password_set: Option<String>,
 }
 
 /// `GET /login`: the page, or onwards for whoever is signed in already.
@@ -87,7 +88,11 @@ pub async fn get(
         page.login_name = waiting.interaction.request.login_hint.clone().unwrap_or_default();
         page.client = Some(ClientView::of(&waiting, &handle));
     }
-    page.notice = asked.logged_out.map(|_| "You have logged out. Please close this tab.".to_owned());
+    page.notice = match (asked.logged_out, asked.password_set) {
+        (Some(_), _) => Some("You have logged out. Please close this tab.".to_owned()),
+        (None, Some(_)) => Some("Your password is set. Please sign in with it.".to_owned()),
+        (None, None) => None,
+    };
     Ok(page.with_logo(respond(StatusCode::OK, Shape::Entrance, &page)))
 }
 

@@ -4,6 +4,7 @@ pub mod change_password;
 pub mod forgot_password;
 pub mod form;
 pub mod logout;
+pub mod reset;
 pub mod update_password;
 
 /// What a locked account reads, whichever lock it is (L5).

@@ -36,6 +36,8 @@ pub(super) struct UpdatePage {
     pub(super) intro: &'static str,
     pub(super) login_name: String,
     pub(super) ask_current: bool,
+    /// By a one-time link: nobody is half signed in.
+    pub(super) by_link: bool,
     pub(super) current_errors: Vec<String>,
     pub(super) new_errors: Vec<String>,
     pub(super) confirm_errors: Vec<String>,
@@ -133,6 +135,7 @@ fn blank(app: &App, account: &Account, uri: &Uri) -> UpdatePage {
         intro: "Your password is temporary. Choose a new one of your own to continue.",
         login_name: account.login_name.clone(),
         ask_current: false,
+        by_link: false,
         current_errors: Vec::new(),
         new_errors: Vec::new(),
         confirm_errors: Vec::new(),

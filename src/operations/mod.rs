@@ -13,6 +13,7 @@ pub mod interactions;
 pub mod issuers;
 pub mod key_rotation;
 pub mod open_session;
+pub mod password_link;
 pub mod providers;
 pub mod sealing_keys;
 pub mod sign_in;
@@ -26,7 +27,7 @@ use crate::model::event::Visitor;
 /// Who does something on behalf of the house, and from where, as the record will say.
 #[derive(Clone, Debug)]
 pub struct Actor {
-    /// `operator NAME` for a command, later an admin's name.
+    /// `operator NAME` for a command, `admin NAME` or `therap admin NAME` for a page.
     pub name: String,
     /// From where, with the reference number.
     pub visitor: Visitor,

@@ -127,12 +127,17 @@ pub async fn new_admin(
     (new.login_name, new.name, new.email) =
         (fields.take("login_name"), fields.take("admin_name"), fields.take("email"));
     let faults = &mut page.faults;
-    let login_name = faults.judge("The Login Name", users::parse_login_name(&new.login_name));
+    let login_name = faults
+        .need("login-name", &new.login_name, "Please enter a Login Name.")
+        .then(|| faults.judge("The Login Name", users::parse_login_name(&new.login_name)))
+        .flatten();
     let name = users::check_name(&new.name).map_err(|mut unfit| {
         unfit.key = "admin_name";
         unfit
     });
-    faults.judge("The admin’s name", name);
+    if faults.need("admin-name", &new.name, "Please enter the name.") {
+        faults.judge("The admin’s name", name);
+    }
     let claims = faults.judge("The e-mail address", users::check_email(&new.email));
     let (Some(login_name), Some(claims), true) = (login_name, claims, faults.is_empty()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));

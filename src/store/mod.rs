@@ -17,6 +17,7 @@ pub mod invariants;
 pub mod issuers;
 pub mod logouts;
 mod migrations;
+pub mod password_links;
 pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;

@@ -21,6 +21,14 @@ impl Faults {
         self.0.push(Fault { field: field.to_owned(), message: message.into() });
     }
 
+    /// Says that a field is empty, if it is; then no rule need judge it.
+    pub fn need(&mut self, field: &str, value: &str, message: &str) -> bool {
+        if value.is_empty() {
+            self.add(field, message);
+        }
+        !value.is_empty()
+    }
+
     /// Takes a rule's judgement of the value that a field of this label holds; what is good goes on.
     pub fn judge<T>(&mut self, label: &str, judged: Result<T, Unfit>) -> Option<T> {
         match judged {

@@ -38,6 +38,8 @@ const IMPORT_TIME_LIMIT: Duration = Duration::from_mins(1);
 pub const IMPORT_PATH: &str = "/admin/users/import";
 /// See [`IMPORT_PATH`].
 pub const MAX_IMPORT: usize = 512 * 1024;
+/// A trusted issuer's form holds its keys.
+pub const MAX_ISSUER_FORM: usize = 256 * 1024;
 
 /// What is known of a request before any handler runs.
 #[derive(Clone, Debug)]
@@ -78,7 +80,7 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
 async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut request: Request, next: Next) -> Response {
     let arrival = arrival(&app, &request);
     let visitor = arrival.visitor.clone();
-    let path: String = request.uri().path().chars().take(LOGGED_PATH).collect();
+    let path = logged(request.uri().path());
     let span = tracing::info_span!("request", reference = %visitor.reference, method = %request.method(), path = %path);
     let for_programs = oauth_error::is_for_programs(request.uri().path());
     let on_handoff = request.uri().path().starts_with("/unified-login") && !for_programs;
@@ -111,6 +113,15 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
     headers::secure(&mut response, &app.config);
     response
+}
+
+/// As much of a path as is logged: never what opens a door.
+fn logged(path: &str) -> String {
+    const LINK: &str = "/password/reset/";
+    if path.starts_with(LINK) {
+        return format!("{LINK}…");
+    }
+    path.chars().take(LOGGED_PATH).collect()
 }
 
 fn arrival(app: &App, request: &Request) -> Arrival {

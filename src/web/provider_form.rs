@@ -71,6 +71,7 @@ impl ProviderForm {
 
     /// All of it as a draft, or what is wrong at each field.
     pub fn judge(&self, config: &Config, faults: &mut Faults) -> Option<Draft> {
+        let named = faults.need("name", &self.name, "Please enter the name.");
         let mut number = |key: &'static str, label: &str, text: &str| {
             let parsed = if text.is_empty() { Ok(0) } else { text.parse::<u32>() };
             let parsed = parsed.map_err(|_| Unfit::new(key, "must be a whole number, or empty for the usual limit"));
@@ -86,7 +87,7 @@ impl ProviderForm {
         // Field by field, so that all that is wrong is said at once.
         let only = Draft::default;
         for (label, part) in [
-            ("The name", Draft { name: draft.name.clone(), ..only() }),
+            ("The name", Draft { name: draft.name.clone().filter(|_| named), ..only() }),
             ("The time zone", Draft { time_zone: draft.time_zone.clone(), ..only() }),
             ("The contact", Draft { contact: draft.contact.clone(), ..only() }),
             ("The number of minutes", Draft { idle_minutes: draft.idle_minutes, ..only() }),

@@ -55,12 +55,17 @@ async fn quick_a_provider_comes_to_unified_login() {
     user.log_in_to_therap(demo, &CARLA).await;
     assert!(!user.has("#therap-connect").await, "no button without Unified Login");
     nora.follow("nav a[href='/admin/provider']").await;
+    assert_eq!(nora.axe().await.unwrap_or_default(), [""; 0], "the request");
     nora.fill("#note", "We are ready.").await;
     nora.follow("#request-unified-login").await;
     nora.see("#withdraw-unified-login").await;
 
     root.follow("nav a[href='/operator/requests']").await;
     assert!(root.text("#waiting").await.contains("We are ready."));
+    assert_eq!(root.axe().await.unwrap_or_default(), [""; 0], "the queue");
+    root.set_width(360).await;
+    root.fits(360, "the queue").await;
+    root.set_width(1280).await;
     root.follow("button[value=approve]").await;
     root.reads("p.message", "The request was approved: Unified Login is on.").await;
 
@@ -100,4 +105,26 @@ async fn an_admin_helps_a_user_back_in() {
     dora.open("/login").await;
     dora.enter("dora", &password, "SUNRISE-IL").await;
     dora.see("#update-form").await;
+}
+
+/// L1: plain forms; what a script adds is convenience.
+#[tokio::test]
+async fn without_scripts_an_admin_works_as_well() {
+    let Some(stage) = Stage::without_scripts().await else { return };
+    let Stage { browser, .. } = &stage;
+    browser.try_login(&PAUL, PAUL.password).await;
+    browser.open("/admin/users/import").await;
+    browser.fill("#text", "login_name,name\nimported,Imported User\n").await;
+    browser.follow("#import-submit").await;
+    browser.follow("#import-create").await;
+    browser.see("#import-done").await;
+    browser.open("/admin/users?q=imported").await;
+    browser.follow("#users-table a").await;
+    browser.follow("#lock").await;
+    browser.reads("p.message", "The user is locked by an admin. Every session was ended.").await;
+    browser.open("/admin/activity?user=imported").await;
+    assert_eq!(
+        column(browser, "What").await,
+        ["Account locked\nlocked by an administrator", "Account created\nRegular User"]
+    );
 }

@@ -284,6 +284,51 @@ both_engines! {
         hers.assert_signed_out().await;
     }
 
+    /// A session made by handoff never reaches these pages, even if one of a Therap Admin came to be.
+    async fn no_handoff_reaches_these_pages(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (_, mut root) = therap_admin(&idp, "root").await;
+        assert_eq!(root.get("/operator").await.status, 200);
+        let forged = "UPDATE sessions SET method = 'handoff', handoff_id = 'forged', used_at = created_at, \
+                      issuer_id = (SELECT MIN(id) FROM issuers), issuer_epoch = 1";
+        idp.outsider().await.run(forged).await;
+        assert_eq!(root.get("/").await.status, 200, "the session itself lives");
+        for path in ["/operator", "/operator/providers", "/operator/confirm", "/operator/activity/export"] {
+            assert_eq!(root.get(path).await.status, 404, "{path}");
+        }
+        // A Provider Admin may come by either door.
+        let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+        let mut browser = idp.browser();
+        browser.hand_off(&idp.therap_services().sign(&paul)).await;
+        assert_eq!(browser.get("/admin/users").await.status, 200);
+    }
+
+    /// Every agency once, page by page, found by a part of its name or code; the operator realm is none.
+    async fn providers_are_paged_and_found(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (_, mut root) = therap_admin(&idp, "root").await;
+        for n in 0..60 {
+            idp.provider(&format!("Agency-{n:02}"), |p| p.active = n % 2 == 0).await;
+        }
+        let mut seen = Vec::new();
+        let mut next = Some("/operator/providers".to_owned());
+        while let Some(path) = next {
+            let list = root.get(&path).await;
+            seen.extend(list.texts("#providers-table td[data-label=Code]"));
+            next = list.has(".pages-older").then(|| list.attribute(".pages-older", "href").unwrap());
+        }
+        let mut wanted: Vec<_> = (0..60).map(|n| format!("Agency-{n:02}")).collect();
+        wanted.push("SUNRISE-IL".into());
+        assert_eq!(seen, wanted);
+        for (query, count) in [
+            ("q=agency-1", 10), ("q=SUNRISE", 1), ("q=THERAP", 0), ("q=%25", 0), ("q=homes&state=inactive", 30),
+            ("state=requested", 0), ("after=zzz", 0), ("after=%00", 50), ("state=nonsense", 50),
+        ] {
+            let list = root.get(&format!("/operator/providers?{query}")).await;
+            assert_eq!(list.texts("#providers-table tbody tr").len(), count, "{query}");
+        }
+    }
+
     /// Across providers, with the actors' names; a Login Name needs its provider.
     async fn the_record_of_all_is_filtered(engine: Engine) {
         let idp = Idp::start(engine).await;

@@ -25,6 +25,7 @@ mod health;
 mod keys;
 mod login;
 mod oidc;
+mod password_link;
 mod races;
 mod relying_party;
 mod seams;

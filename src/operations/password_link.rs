@@ -1,0 +1,95 @@
+//! A one-time link by which a person sets a password without having one: the first Therap Admin's way in.
+
+use std::time::Duration;
+
+use super::act::Act;
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::session::EndReason;
+use crate::model::user::Account;
+use crate::store::{Error, activity, in_transaction, password_links, sessions, strikes, users};
+use crate::time::Timestamp;
+
+/// How long a link works that an operator hands over.
+const LIFE: Duration = Duration::from_hours(24);
+
+/// A link, this once.
+#[derive(Debug)]
+pub struct Link {
+    /// The address to open.
+    pub address: String,
+    /// Until when it works.
+    pub until: Timestamp,
+}
+
+/// Makes a link for a user; `None` when there is no such user here. A new user's is part of the creation and has no
+/// record of its own; `new` says so.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Result<Option<Link>, Error> {
+    let secret = Secret::random(&act.app.random);
+    let (provider_id, user_id, hash) = (provider_id.to_owned(), user_id.to_owned(), secret.digest());
+    let until = act.now.after(LIFE);
+    let made = in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, hash], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(false);
+        };
+        let id = act.app.random.id(act.now);
+        password_links::insert(tx, &id, &hash, &user, until).await?;
+        if !new {
+            let event = act.event(Kind::PasswordReset).about(&user).noting("a one-time link was made");
+            activity::record(tx, &event).await?;
+        }
+        Ok(true)
+    })?;
+    let address = format!("{}/password/reset/{}", act.app.config.issuer, secret.reveal());
+    Ok(made.then_some(Link { address, until }))
+}
+
+/// The user whose password a live link sets.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(app: &App, secret: &Secret, now: Timestamp) -> Result<Option<Account>, Error> {
+    let mut conn = app.db.read().await?;
+    match password_links::user_of(&mut conn, &secret.digest(), now).await? {
+        Some(id) => users::by_id(&mut conn, &id).await,
+        None => Ok(None),
+    }
+}
+
+/// Sets the password by a link, which is used up by it: the user's own from now on. Every session ends, a password lock
+/// is lifted, an admin's stays. `false` when the link is no longer good; then nothing was written.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn redeem(
+    app: &App,
+    secret: &Secret,
+    account: &Account,
+    hash: String,
+    visitor: &Visitor,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let (db, secret_hash, account) = (&app.db, secret.digest(), account.clone());
+    let event = Event::new(Kind::PasswordUpdated, Outcome::Success, "user", visitor, now, &app.random)
+        .about(&account)
+        .noting("by a one-time link");
+    in_transaction!(db, app.ordinary_deadline(now), [secret_hash, account, hash, event], |tx| {
+        users::lock_row(tx, &account.id).await?;
+        let live = password_links::user_of(tx, &secret_hash, now).await?.as_ref() == Some(&account.id);
+        if !live
+            || !password_links::remove(tx, &secret_hash).await?
+            || !users::set_password(tx, &account, &hash).await?
+        {
+            return Ok(false);
+        }
+        strikes::clear(tx, &account.id).await?;
+        users::bump_epoch(tx, &account.id).await?;
+        sessions::end_others(tx, &account.id, None, EndReason::PasswordChanged, now).await?;
+        activity::record(tx, &event).await?;
+        Ok(true)
+    })
+}
