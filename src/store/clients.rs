@@ -34,6 +34,9 @@ client_row!(sqlx::postgres::PgRow);
 pub async fn by_client_id(conn: &mut Conn, client_id: &str) -> Result<Option<Client>, Error> {
     const SQL: &str =
         "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients WHERE client_id = $1";
+    if !super::can_be_stored(client_id) {
+        return Ok(None);
+    }
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client_id).fetch_optional(c).await)?)
 }
 

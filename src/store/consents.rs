@@ -71,6 +71,9 @@ pub async fn of_user(conn: &mut Conn, user_id: &str) -> Result<Vec<Given>, Error
 /// When it cannot be written.
 pub async fn remove(tx: &mut Tx, user_id: &str, client: &str) -> Result<bool, Error> {
     const SQL: &str = "DELETE FROM consents WHERE user_id = $1 AND client = $2";
+    if !super::can_be_stored(client) {
+        return Ok(false);
+    }
     let rows = on!(tx, |c| sqlx::query(SQL).bind(user_id).bind(client).execute(c).await.map(|d| d.rows_affected()))?;
     Ok(rows == 1)
 }

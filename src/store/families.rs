@@ -96,6 +96,9 @@ pub async fn live(conn: &mut Conn, id: &str, now: Timestamp) -> Result<Option<Fa
          AND u.active AND u.epoch = f.user_epoch AND p.active AND p.epoch = f.provider_epoch \
          AND (f.issuer_id IS NULL OR i.epoch = f.issuer_epoch) AND (f.offline OR EXISTS \
          (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))";
+    if !super::can_be_stored(id) {
+        return Ok(None);
+    }
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(id).fetch_optional(c).await)?)
 }
 

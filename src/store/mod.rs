@@ -189,6 +189,11 @@ macro_rules! from_row {
 }
 pub(crate) use from_row;
 
+/// Whether PostgreSQL takes a text at all. What cannot be stored is not there, on either engine.
+fn can_be_stored(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 fn parsed<T: std::str::FromStr<Err = String>>(word: &str) -> Result<T, sqlx::Error> {
     word.parse().map_err(|error: String| sqlx::Error::Decode(error.into()))
 }

@@ -13,6 +13,9 @@ from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, a
 pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
          contact, idle_minutes, absolute_hours, epoch FROM providers WHERE code = $1";
+    if !super::can_be_stored(code) {
+        return Ok(None);
+    }
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code).fetch_optional(c).await)?)
 }
 

@@ -158,6 +158,9 @@ fn judge(
         }
     }
     judge_response_type(params, client)?;
+    if params.get("nonce").is_some_and(|nonce| nonce.contains('\0')) {
+        return Err(wrong("nonce holds a NUL"));
+    }
     for name in ["state", "nonce"] {
         if params.get(name).is_some_and(|text| text.len() > MAX_TEXT) {
             return Err(("invalid_request", format!("{name} is longer than {MAX_TEXT} bytes").into()));

@@ -30,3 +30,29 @@ both_engines! {
         assert_eq!((answer.status.as_u16(), answer.has("#error-page")), (413, true));
     }
 }
+
+both_engines! {
+    /// PostgreSQL takes no NUL in a text: what holds one is simply not there.
+    async fn a_nul_is_nowhere_a_fault_of_ours(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
+        let mut browser = idp.browser();
+        browser.sign_in(&amina).await;
+        assert_eq!(browser.get(&app.path(&[("client_id", "a\0b")])).await.status, 400);
+        assert_eq!(browser.get("/oauth2/end_session?client_id=a%00b").await.status, 400);
+        assert_eq!(browser.get("/oauth2/authorize/resume?i=%00").await.status, 400);
+        assert_eq!(browser.post("/sessions/withdraw", &[("client", "a\0b")]).await.status, 303);
+        for field in ["state", "nonce", "login_hint", "acr_values", "scope", "claims", "ui_locales", "redirect_uri", "resource", "prompt"] {
+            assert!(!browser.get(&app.path(&[(field, "a\0b")])).await.status.is_server_error(), "{field}");
+        }
+        for token in ["a\0b", "a\0b.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "a.b\0.c"] {
+            app.refresh(token).await.assert_oauth_error(400, "invalid_grant");
+            assert!(!app.is_active(token).await);
+            assert_eq!(app.post("/oauth2/revoke", &[("token", token)]).await.status, 200);
+        }
+        app.exchange("a\0b").await.assert_oauth_error(400, "invalid_grant");
+        let body = "grant_type=client_credentials&client_id=a%00b&client_secret=%00".to_owned();
+        let form = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
+        idp.program(Method::POST, "/oauth2/token", form, body).await.assert_oauth_error(401, "invalid_client");
+    }
+}
