@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::timeout;
 
 pub use crate::cache::signing_keys::PublicSet;
 
@@ -24,6 +25,8 @@ use crate::time::Timestamp;
 pub const LONGEST_LIFE: Duration = Duration::from_hours(25);
 /// How long a snapshot is used before the database is asked again: so soon does every replica follow another's act.
 const FRESH: Duration = Duration::from_secs(1);
+/// How long a database that does not answer is waited for, where there are keys to go on with.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// A hint may have been signed by a key that is retired for this long (OpenID Connect RP-Initiated Logout §2: however old).
 const HINTS: Duration = Duration::from_hours(400 * 24);
 /// What every JWK Set of ours holds. A key of a type that some libraries do not know comes in when a client asks for it.
@@ -127,7 +130,12 @@ async fn read_unless_newer(app: &App, known: Option<&Arc<Snapshot>>, now: Timest
 /// Reads the keys. An empty or broken set never replaces a good one.
 async fn read(app: &App, now: Timestamp) -> Result<Arc<Snapshot>, Error> {
     let before = app.signing_keys.get();
-    let snapshot = match (try_read(app, before.as_deref(), now).await, before) {
+    let reading = try_read(app, before.as_deref(), now);
+    let read = match &before {
+        Some(before) if !before.is_empty() => timeout(PATIENCE, reading).await.unwrap_or(Err(Error::Silent)),
+        Some(_) | None => reading.await,
+    };
+    let snapshot = match (read, before) {
         (Ok(snapshot), Some(before)) if snapshot.is_empty() && !before.is_empty() => {
             tracing::error!("the database holds no signing key any more: those read before stay in use");
             before.again(now)

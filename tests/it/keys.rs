@@ -317,7 +317,11 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let (published, token) = (idp.published().await, idp.signed(ES256).await.unwrap());
         let mut outsider = idp.outsider().await;
-        for damage in ["UPDATE signing_keys SET public_jwk = '{}' WHERE alg = 'ES256'", "DELETE FROM signing_keys"] {
+        for damage in [
+            "ALTER TABLE signing_keys RENAME TO away",
+            "ALTER TABLE away RENAME TO signing_keys; UPDATE signing_keys SET public_jwk = '{}' WHERE alg = 'ES256'",
+            "DELETE FROM signing_keys",
+        ] {
             outsider.run(damage).await;
             idp.advance(Duration::from_secs(2));
             assert_eq!(idp.published().await, published, "{damage}");
