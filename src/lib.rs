@@ -54,8 +54,9 @@
 //! ([`operations::client_auth`]), the code is spent and its token family remembered in one transaction.
 //!
 //! **An ending.** Logout ends one row of [`store::sessions`]. A lock, a deactivation or a reset
-//! ([`operations::users`]) bumps an epoch, and every session, pending handoff and half-done sign-in born before it is
-//! dead at its next use, on every replica. What nobody finished is settled by [`jobs`].
+//! ([`operations::users`]) bumps an epoch, and every session, pending handoff, half-done sign-in, code and token born
+//! before it is dead at its next use, on every replica. The same transaction leaves a note ([`store::logouts`]), from which
+//! [`jobs::logout`] tells the apps. What nobody finished is settled by [`jobs`].
 
 pub mod time;
 
