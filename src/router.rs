@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{Method, header};
+use axum::http::{Method, StatusCode, header};
 use axum::routing::{any, get, post};
 use tower_http::cors::{self, CorsLayer};
 
@@ -41,8 +41,9 @@ pub fn router(app: &App) -> Router {
         .route("/assets/{file}", get(assets::get))
         .merge(for_provider_admins())
         .merge(for_therap_admins())
-        .merge(for_apps_in_browsers());
-    layers::around(routes, app).with_state(app.clone())
+        .merge(for_apps_in_browsers())
+        .fallback(async || StatusCode::NOT_FOUND);
+    layers::around(routes, app).merge(oidc::published::routes(app)).with_state(app.clone())
 }
 
 /// The Provider Admin's pages.
@@ -111,9 +112,6 @@ fn for_apps_in_browsers() -> Router<App> {
         .expose_headers([header::WWW_AUTHENTICATE])
         .max_age(Duration::from_hours(1));
     Router::new()
-        .route("/.well-known/openid-configuration", get(oidc::discovery::get))
-        .route("/.well-known/oauth-authorization-server", get(oidc::discovery::get))
-        .route("/oauth2/jwks", get(oidc::jwks::get))
         .route("/oauth2/token", post(oidc::token::post))
         .route("/oauth2/userinfo", get(oidc::userinfo::any).post(oidc::userinfo::any))
         .route("/oauth2/revoke", post(oidc::revoke::post))

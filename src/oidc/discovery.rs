@@ -1,23 +1,13 @@
 //! The discovery documents (OpenID Connect Discovery §3, RFC 8414 §2). What stands here works.
 
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::claims;
-use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::model::authorization::ResponseMode;
 use crate::model::client::{AuthMethod, GrantType};
 use crate::model::scope::{CLIENT_SCOPES, USER_SCOPES};
 use crate::model::session::{ACR_HANDOFF, ACR_PASSWORD};
-use crate::web::oauth_error::data;
-
-/// `GET /.well-known/openid-configuration` and `/.well-known/oauth-authorization-server`
-pub async fn get(app: App) -> Response {
-    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=3600")];
-    data((headers, document(&app.config.issuer).to_string()).into_response())
-}
 
 /// The provider metadata.
 #[must_use]

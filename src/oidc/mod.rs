@@ -7,7 +7,7 @@ pub mod discovery;
 pub mod end_session;
 mod id_token;
 pub mod introspect;
-pub mod jwks;
+pub mod published;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

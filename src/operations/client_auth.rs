@@ -96,22 +96,19 @@ pub async fn authenticate(
     let offer = offer(headers, fields)?;
     let tried_basic = matches!(offer.proof, Proof::Basic(_));
     let refused = |why| NotProven::Refused(why, tried_basic);
-    let mut conn = app.db.read().await?;
-    let found = store::clients::by_client_id(&mut conn, &offer.client_id).await?;
-    let Some(client) = found.filter(|client| client.enabled) else {
+    let found = store::clients::with_secrets(&mut app.db.read().await?, &offer.client_id, now).await?;
+    let Some((client, hashes)) = found.filter(|(client, _)| client.enabled) else {
         return Err(refused("client_id is not registered, or switched off"));
     };
     let wanted = client.metadata.token_endpoint_auth_method;
     match (&offer.proof, wanted) {
         (Proof::Basic(secret), AuthMethod::Basic) | (Proof::Post(secret), AuthMethod::Post) => {
-            let hashes = store::clients::secret_hashes(&mut conn, &client.id, now).await?;
             let given = hash_secret(app, &client.client_id, secret);
             let right =
                 hashes.iter().fold(false, |right, hash| right | bool::from(hash.as_bytes().ct_eq(given.as_bytes())));
             right.then_some(client).ok_or_else(|| refused("client_secret is not right"))
         }
         (Proof::Assertion(text), AuthMethod::PrivateKeyJwt) => {
-            drop(conn);
             prove_by_assertion(app, &client, text, endpoint, now).await?;
             Ok(client)
         }

@@ -197,6 +197,47 @@ pub async fn end_secrets(tx: &mut Tx, client: &str, at: Timestamp) -> Result<u64
     Ok(on!(tx, |c| sqlx::query(SQL).bind(client).bind(at.0).execute(c).await.map(|d| d.rows_affected()))?)
 }
 
+/// The client of exactly this `client_id`, switched on or off, with the keyed hashes of its secrets that still work.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn with_secrets(
+    conn: &mut Conn,
+    client_id: &str,
+    now: Timestamp,
+) -> Result<Option<(Client, Vec<String>)>, Error> {
+    const SQL: &str = "SELECT c.id, c.client_id, c.metadata, c.enabled, c.epoch, c.revision, c.created_at, s.hash FROM clients c \
+                       LEFT JOIN client_secrets s ON s.client = c.id AND (s.expires_at IS NULL OR s.expires_at > $2) \
+                       WHERE c.client_id = $1";
+    if !super::can_be_stored(client_id) {
+        return Ok(None);
+    }
+    let rows: Vec<WithSecret> = on!(conn, |c| sqlx::query_as(SQL).bind(client_id).bind(now.0).fetch_all(c).await)?;
+    let mut rows = rows.into_iter();
+    let Some(first) = rows.next() else {
+        return Ok(None);
+    };
+    let hashes = first.hash.into_iter().chain(rows.filter_map(|row| row.hash)).collect();
+    Ok(Some((first.client, hashes)))
+}
+
+struct WithSecret {
+    client: Client,
+    hash: Option<String>,
+}
+
+macro_rules! with_secret_row {
+    ($row:ty) => {
+        impl<'r> sqlx::FromRow<'r, $row> for WithSecret {
+            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
+                Ok(Self { client: Client::from_row(row)?, hash: row.try_get("hash")? })
+            }
+        }
+    };
+}
+with_secret_row!(sqlx::sqlite::SqliteRow);
+with_secret_row!(sqlx::postgres::PgRow);
+
 /// The keyed hashes of a client's secrets that still work.
 ///
 /// # Errors
