@@ -113,6 +113,11 @@ impl App {
             );
         }
         let keys = if sqlite && opening != Opening::Existing {
+            ensure!(
+                KeyRing::load(&config.keys.dir)?.is_some() || !has_its_key(&config).await,
+                "the database has a key-encryption key already, and it is not in {}: restore that folder from its backup",
+                config.keys.dir.display()
+            );
             KeyRing::load_or_create(&config.keys.dir, &random)?
         } else {
             KeyRing::load(&config.keys.dir)?.with_context(|| {
@@ -181,6 +186,20 @@ impl App {
     pub fn patient_deadline(&self) -> Deadline {
         Deadline::after(Duration::from_mins(1), self.clock.now())
     }
+}
+
+/// Whether the database belongs to a key. One that cannot be asked, or that is empty, does not.
+pub async fn has_its_key(config: &Config) -> bool {
+    let exists = !config.on_sqlite() || Database::sqlite_file(&config.database.url).is_some_and(|file| file.exists());
+    if !exists {
+        return false;
+    }
+    let Ok(db) = Database::open(&config.database.url, 1, Clock::System).await else { return false };
+    let Ok(mut conn) = db.read().await else { return false };
+    let found = store::settings::get(&mut conn, store::settings::KEY_FINGERPRINT).await;
+    drop(conn);
+    db.close().await;
+    found.is_ok_and(|found| found.is_some())
 }
 
 async fn is_ready(db: &Database) -> anyhow::Result<bool> {

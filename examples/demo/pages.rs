@@ -79,7 +79,7 @@ pub struct PortalPage<'a> {
     pub id_claims: String,
     pub userinfo: String,
     pub can_refresh: bool,
-    pub told: Option<&'static str>,
+    pub told: Option<String>,
 }
 
 /// What a page may do besides being shown.

@@ -71,7 +71,7 @@ enum Visit {
     /// Signed in.
     Here(Box<Known>),
     /// It was signed in, and Therap Connect told us that it is over.
-    Told(&'static str),
+    Told(String),
 }
 
 /// What the site was told about its user.
@@ -136,10 +136,10 @@ impl Site {
     }
 
     /// Ends every visit under a session of Therap Connect.
-    fn end(&self, sid: &str, told: &'static str) {
+    fn end(&self, sid: &str, told: &str) {
         for visit in self.visits().values_mut() {
             if matches!(visit, Visit::Here(known) if known.sid == sid) {
-                *visit = Visit::Told(told);
+                *visit = Visit::Told(told.to_owned());
             }
         }
     }
@@ -231,10 +231,11 @@ async fn callback(
     }
     ensure_issuer(&site, answer.iss.as_deref())?;
     let Some(code) = answer.code else {
-        site.visits().remove(&id);
         let error = answer.error.unwrap_or_default();
         let why = answer.error_description.unwrap_or_default();
-        return Ok((StatusCode::OK, format!("Therap Connect answered {error}: {why}\n")).into_response());
+        site.visits()
+            .insert(id, Visit::Told(format!("You are not signed in. Therap Connect answered {error}: {why}.")));
+        return Ok(Redirect::to("/").into_response());
     };
     let client = site.client().await?;
     let tokens = client
@@ -280,7 +281,7 @@ async fn refresh(State(site): State<Site>, headers: HeaderMap) -> Result<Respons
     let client = site.client().await?;
     let token = known.refresh_token.clone().context("there is no refresh token")?;
     let Ok(tokens) = client.exchange_refresh_token(&token)?.request_async(&fetch).await else {
-        site.visits().insert(id, Visit::Told("Therap Connect refused to refresh: the sign-in is over."));
+        site.visits().insert(id, Visit::Told("Therap Connect refused to refresh: the sign-in is over.".into()));
         return Ok(Redirect::to("/").into_response());
     };
     if let Some(id_token) = tokens.id_token() {

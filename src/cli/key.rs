@@ -5,15 +5,14 @@ use clap::Subcommand;
 
 use super::console::{Output, Row};
 use super::{Console, act, open};
-use crate::app::App;
+use crate::app::{App, has_its_key};
 use crate::config::Config;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
 use crate::operations::key_rotation::{self, Retired, Rotated, When};
 use crate::operations::sealing_keys;
 use crate::operations::signing_keys::{self, Listed};
-use crate::store::{Database, settings};
-use crate::time::{Clock, Random, Timestamp};
+use crate::time::{Random, Timestamp};
 
 /// What can be done with keys.
 #[derive(Debug, Subcommand)]
@@ -92,17 +91,6 @@ async fn init(config: &Config, console: &mut Console) -> anyhow::Result<()> {
     );
     KeyRing::load_or_create(dir, &Random::System)?;
     console.say(format_args!("A key-encryption key was made in {}. Keep a backup of it.", dir.display()))
-}
-
-/// Whether the database belongs to a key. One that cannot be asked, or that is empty, does not.
-async fn has_its_key(config: &Config) -> bool {
-    let exists = !config.on_sqlite() || Database::sqlite_file(&config.database.url).is_some_and(|file| file.exists());
-    if !exists {
-        return false;
-    }
-    let Ok(db) = Database::open(&config.database.url, 1, Clock::System).await else { return false };
-    let Ok(mut conn) = db.read().await else { return false };
-    settings::get(&mut conn, settings::KEY_FINGERPRINT).await.is_ok_and(|found| found.is_some())
 }
 
 fn listed(listed: &Listed) -> Row {

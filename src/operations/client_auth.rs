@@ -94,6 +94,7 @@ pub async fn authenticate(
     now: Timestamp,
 ) -> Result<Client, NotProven> {
     let offer = offer(headers, fields)?;
+    super::name_client(&offer.client_id);
     let tried_basic = matches!(offer.proof, Proof::Basic(_));
     let refused = |why| NotProven::Refused(why, tried_basic);
     let found = store::clients::with_secrets(&mut app.db.read().await?, &offer.client_id, now).await?;
@@ -103,6 +104,9 @@ pub async fn authenticate(
     let wanted = client.metadata.token_endpoint_auth_method;
     match (&offer.proof, wanted) {
         (Proof::Basic(secret), AuthMethod::Basic) | (Proof::Post(secret), AuthMethod::Post) => {
+            if hashes.is_empty() {
+                return Err(refused("this client has no secret yet: whoever runs the service makes one"));
+            }
             let given = hash_secret(app, &client.client_id, secret);
             let right =
                 hashes.iter().fold(false, |right, hash| right | bool::from(hash.as_bytes().ct_eq(given.as_bytes())));
@@ -137,7 +141,10 @@ fn offer(headers: &HeaderMap, fields: Fields<'_>) -> Result<Offer, NotProven> {
     }
     match (fields.assertion_type, fields.assertion, fields.client_secret) {
         (None, None, None) => {
-            let named = fields.client_id.ok_or(NotProven::Refused("no client authentication", false))?;
+            let named = fields.client_id.ok_or(NotProven::Refused(
+                "no client authentication: send HTTP Basic, a client assertion, or client_id",
+                false,
+            ))?;
             Ok(Offer { client_id: named.to_owned(), proof: Proof::None })
         }
         (None, None, Some(secret)) => {

@@ -81,7 +81,13 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     let arrival = arrival(&app, &request);
     let visitor = arrival.visitor.clone();
     let path = logged(request.uri().path());
-    let span = tracing::info_span!("request", reference = %visitor.reference, method = %request.method(), path = %path);
+    let span = tracing::info_span!(
+        "request",
+        reference = %visitor.reference,
+        method = %request.method(),
+        path = %path,
+        client.id = tracing::field::Empty
+    );
     let for_programs = oauth_error::is_for_programs(request.uri().path());
     let on_handoff = request.uri().path().starts_with("/unified-login") && !for_programs;
     let limit = match request.uri().path() {

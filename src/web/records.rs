@@ -160,8 +160,8 @@ impl Asked {
     /// The kinds to choose from: those that a provider's record can hold, or all.
     #[must_use]
     pub fn kinds(&self, all: bool) -> Vec<Choice> {
-        const OF_A_PROVIDER: [&str; 8] =
-            ["sign_in", "logout", "session_", "password_", "account_", "user_", "handoff_", "provider_"];
+        const OF_A_PROVIDER: [&str; 9] =
+            ["sign_in", "logout", "session_", "password_", "account_", "user_", "handoff_", "provider_", "consent_"];
         let fits = |kind: &&Kind| {
             let word = kind.as_str();
             all || word == "unified_login_changed" || OF_A_PROVIDER.iter().any(|begin| word.starts_with(begin))

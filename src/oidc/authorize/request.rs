@@ -13,7 +13,7 @@ use crate::model::address::is_loopback;
 use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, ResponseMode};
 use crate::model::client::{ApplicationType, Client, GrantType};
 use crate::model::scope::{self, Scope};
-use crate::operations::signing_keys;
+use crate::operations::{self, signing_keys};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::params::Params;
@@ -103,6 +103,7 @@ async fn prove_redirect(app: &App, params: &Params) -> Result<(Client, String), 
         return Err(AuthorizeError::Page("invalid_request", format!("{name} was sent twice.").into()));
     }
     let client_id = params.get("client_id").ok_or_else(|| page("invalid_request", "client_id is missing."))?;
+    operations::name_client(client_id);
     let client = store::clients::by_client_id(&mut app.db.read().await?, client_id).await?;
     let client = client.ok_or_else(|| page("invalid_client", "client_id is not registered."))?;
     if !client.enabled {
@@ -110,6 +111,8 @@ async fn prove_redirect(app: &App, params: &Params) -> Result<(Client, String), 
     }
     let redirect_uri = params.get("redirect_uri").ok_or_else(|| page("invalid_request", "redirect_uri is missing."))?;
     if !is_registered(&client, redirect_uri) {
+        let shown: String = redirect_uri.chars().take(200).collect();
+        tracing::info!(redirect_uri = shown, "this redirect_uri is not registered");
         return Err(page("invalid_request", "redirect_uri is not registered for this app."));
     }
     Ok((client, redirect_uri.to_owned()))

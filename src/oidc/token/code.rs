@@ -95,7 +95,9 @@ async fn spend(
         Redeemed::Unknown => Some(OAuthError::invalid_grant("the code is not valid")),
         Redeemed::Reused(_) => {
             tracing::warn!(client.id = %client.client_id, "a code was used twice, by client {}", client.client_id);
-            Some(OAuthError::invalid_grant("the code was used before"))
+            Some(OAuthError::invalid_grant(
+                "the code was spent before, by an exchange or by a try that failed; what it bought is revoked",
+            ))
         }
     })
 }
