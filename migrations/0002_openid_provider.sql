@@ -96,8 +96,10 @@ CREATE TABLE families (
     CHECK ((revoked_at IS NULL) = (revoke_reason IS NULL))
 );
 CREATE INDEX families_client ON families (client);
-CREATE INDEX families_user ON families (user_id);
-CREATE INDEX families_sid ON families (sid);
+CREATE INDEX families_user ON families (user_id, id);
+CREATE INDEX families_provider ON families (provider_id, id);
+CREATE INDEX families_issuer ON families (issuer_id, id) WHERE issuer_id IS NOT NULL;
+CREATE INDEX families_sid ON families (sid, id);
 CREATE INDEX families_expires_at ON families (expires_at);
 CREATE INDEX families_answers ON families (rotated_at) WHERE sealed_answer IS NOT NULL;
 
@@ -150,13 +152,17 @@ CREATE INDEX access_tokens_client ON access_tokens (client);
 CREATE INDEX access_tokens_expires_at ON access_tokens (expires_at);
 
 -- The outbox of logouts (R4). Whatever ends something leaves one note in its transaction, however much it ends; a job
--- turns notes into deliveries, one for each client that was signed in under a `sid`. `cursor` is how far it has come.
+-- turns notes into deliveries, one for each client that was signed in under a `sid`. `cursor` is how far it has come,
+-- `passes` how often it has yet to go through, `due_at` when.
 CREATE TABLE logout_notes (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('session', 'user', 'provider', 'issuer')),
     subject TEXT NOT NULL,
-    cursor TEXT NOT NULL
+    cursor TEXT NOT NULL,
+    passes BIGINT NOT NULL CHECK (passes > 0),
+    due_at BIGINT NOT NULL
 );
+CREATE INDEX logout_notes_due_at ON logout_notes (due_at);
 
 CREATE TABLE logout_deliveries (
     client TEXT NOT NULL REFERENCES clients (id) ON DELETE CASCADE,
@@ -172,6 +178,7 @@ CREATE TABLE logout_deliveries (
     CHECK ((state = 'waiting') = (settled_at IS NULL))
 );
 CREATE INDEX logout_deliveries_waiting ON logout_deliveries (next_at) WHERE state = 'waiting';
+CREATE INDEX logout_deliveries_of_client ON logout_deliveries (client, next_at) WHERE state = 'waiting';
 CREATE INDEX logout_deliveries_settled ON logout_deliveries (settled_at) WHERE settled_at IS NOT NULL;
 
 CREATE INDEX sessions_sid ON sessions (sid);

@@ -1,13 +1,13 @@
 //! Tells relying parties of logouts (OpenID Connect Back-Channel Logout §2.5; R4): notes become deliveries, deliveries are
-//! tried until they arrive. Several replicas share the work: a note is held while it is worked off, a delivery is taken
-//! for as long as one try may last.
+//! tried until they arrive. Several replicas share the work: a note is held while a page of it is worked off, a delivery is
+//! taken for longer than one try may last. A client that does not answer holds up nobody but itself.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
-use futures_util::stream;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::{self, JoinError, JoinSet};
 
 use crate::app::App;
 use crate::model::client::Client;
@@ -15,6 +15,7 @@ use crate::operations::signing_keys;
 use crate::store::logouts::{self, Attempted, Delivery, Note};
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
+use crate::web::health;
 
 /// How often it looks for work: a relying party knows within a second.
 const EVERY: Duration = Duration::from_millis(400);
@@ -33,104 +34,207 @@ const PAUSES: [Duration; 6] = [
 ];
 /// After this long it is given up: the relying party's own session is over by then.
 const GIVE_UP: Duration = Duration::from_hours(24);
-/// Families that one step of a note takes; deliveries that are under way at once, and looked for at a time.
-const FAMILIES: i64 = 200;
-const AT_ONCE: usize = 16;
-const BATCH: i64 = 64;
+/// Tries under way at once: in all, and at one client. One that failed last is only felt for.
+const AT_ONCE: usize = 128;
+const AT_ONE_CLIENT: usize = 8;
+/// Notes that are looked at together, and families that one step of a note takes.
+const NOTES: i64 = 64;
+const FAMILIES: i64 = 1000;
+/// The next pass of a note: whatever was being written while it was left is written by then, or never will be.
+const NEXT_PASS: Duration = Duration::from_mins(1);
 
-/// Runs until `stop` says so.
+/// Runs until `stop` says so. Tries that are under way are finished.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
+    let (mut desk, mut clock_is_right) = (Desk::new(&app), false);
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stop.changed() => return,
+            _ = ticks.tick() => clock_is_right = health::clock_is_right(&app).await.is_ok(),
+            Some(ended) = desk.tries.join_next_with_id(), if !desk.tries.is_empty() => desk.ended(ended),
+            _ = stop.changed() => break,
         }
-        if let Err(error) = work_off(&app).await {
-            tracing::warn!("logouts could not be told and will be tried again: {error}");
+        // By a clock that is wrong, no relying party would believe the token. `jobs` says in the log that it is wrong.
+        if !clock_is_right {
+            continue;
+        }
+        match desk.look().await {
+            Ok(true) => ticks.reset_immediately(),
+            Ok(false) => {}
+            Err(error) => tracing::warn!("logouts could not be told and will be tried again: {error}"),
         }
     }
+    desk.finish().await;
 }
 
-/// Turns every note into deliveries, and tries every delivery that is due.
+/// Turns every note that is due into deliveries, and tries every delivery that is due.
 ///
 /// # Errors
 /// When the database fails; the next round tries again.
 pub async fn work_off(app: &App) -> Result<(), store::Error> {
+    let mut desk = Desk::new(app);
     loop {
-        let notes = logouts::notes(&mut app.db.read().await?, BATCH).await?;
-        for note in &notes {
-            expand(app, note).await?;
+        let more = desk.look().await?;
+        if !more && desk.tries.is_empty() {
+            return Ok(());
         }
-        if i64::try_from(notes.len()).unwrap_or(0) < BATCH {
-            break;
-        }
+        desk.finish().await;
     }
-    let now = app.clock.now();
-    let due = logouts::due(&mut app.db.read().await?, now, BATCH).await?;
-    stream::iter(due).for_each_concurrent(AT_ONCE, |delivery| attempt(app, delivery)).await;
-    Ok(())
 }
 
-/// Works a note off, step by step; each step is one transaction.
-async fn expand(app: &App, note: &Note) -> Result<(), store::Error> {
-    let (db, mut note) = (&app.db, note.clone());
-    loop {
+/// What one replica has in hand.
+struct Desk {
+    app: App,
+    tries: JoinSet<Heard>,
+    /// The clients, by row, of the tries under way.
+    clients: HashMap<task::Id, String>,
+    /// The clients, by row, whose last try failed.
+    failing: HashSet<String>,
+}
+
+/// Whether the client answered as it should; `None` when nobody asked it.
+type Heard = Option<bool>;
+
+impl Desk {
+    fn new(app: &App) -> Self {
+        Self { app: app.clone(), tries: JoinSet::new(), clients: HashMap::new(), failing: HashSet::new() }
+    }
+
+    /// Works one page off each note that is due, and starts as many tries as there is room for; whether notes have more
+    /// pages.
+    async fn look(&mut self) -> Result<bool, store::Error> {
+        while let Some(ended) = self.tries.try_join_next_with_id() {
+            self.ended(ended);
+        }
+        let (app, now) = (self.app.clone(), self.app.clock.now());
+        if !logouts::has_work(&mut app.db.read().await?, now).await? {
+            return Ok(false);
+        }
+        let more = expand(&app, now).await?;
         let now = app.clock.now();
-        let next = in_transaction!(db, app.patient_deadline(), [note], |tx| {
-            let Some(found) = logouts::families_of(tx, &note, FAMILIES).await? else {
-                return Ok(None);
-            };
-            for told in &found {
-                let client = store::clients::by_id(tx, &told.client).await?;
-                if client.is_some_and(|client| client.metadata.backchannel_logout_uri.is_some()) {
-                    logouts::insert(tx, told, now).await?;
-                }
+        for client in logouts::due_clients(&mut app.db.read().await?, now).await? {
+            let room = self.room(&client);
+            if room == 0 {
+                continue;
             }
-            let whole = i64::try_from(found.len()).unwrap_or(0) == FAMILIES;
-            let next = found.last().map(|told| told.id.clone()).filter(|_| whole);
-            logouts::advance(tx, &note, next.as_deref()).await?;
-            Ok(next)
-        })?;
-        match next {
-            Some(cursor) => note.cursor = cursor,
-            None => return Ok(()),
+            let limit = i64::try_from(room).unwrap_or(1);
+            let taken = in_transaction!(app.db, app.patient_deadline(), [client], |tx| {
+                logouts::take(tx, &client, now, now.after(LEASE), limit).await
+            })?;
+            for delivery in taken {
+                let app = app.clone();
+                let id = self.tries.spawn(async move { attempt(&app, &delivery).await }).id();
+                self.clients.insert(id, client.clone());
+            }
         }
+        Ok(more)
     }
-}
 
-async fn attempt(app: &App, delivery: Delivery) {
-    if let Err(error) = deliver(app, delivery).await {
-        tracing::warn!("a logout could not be told and will be tried again: {error}");
+    fn room(&self, client: &str) -> usize {
+        let most = if self.failing.contains(client) { 1 } else { AT_ONE_CLIENT };
+        let under_way = self.clients.values().filter(|one| *one == client).count();
+        most.saturating_sub(under_way).min(AT_ONCE.saturating_sub(self.tries.len()))
     }
-}
 
-async fn deliver(app: &App, due: Delivery) -> Result<(), store::Error> {
-    let (db, now) = (&app.db, app.clock.now());
-    let held =
-        in_transaction!(db, app.patient_deadline(), [due], |tx| logouts::take(tx, &due, now, now.after(LEASE)).await)?;
-    let Some(delivery) = held else {
-        return Ok(());
-    };
-    let client = store::clients::by_id(&mut db.read().await?, &delivery.client).await?;
-    let attempted =
-        match client.as_ref().and_then(|client| Some((client, client.metadata.backchannel_logout_uri.as_ref()?))) {
-            None => Attempted::GivenUp("the client has no back-channel address any more".into()),
-            Some((client, address)) => {
-                let proof = logout_token(app, client, &delivery, now).await?;
-                match app.outbound.post_form(address, &[("logout_token", &proof)]).await {
-                    Ok(()) => Attempted::Delivered,
-                    Err(error) => failed(&delivery, &format!("{error:#}"), app.clock.now()),
-                }
+    fn ended(&mut self, ended: Result<(task::Id, Heard), JoinError>) {
+        let (id, heard) = match ended {
+            Ok((id, heard)) => (id, heard),
+            Err(died) => {
+                tracing::error!("a try to tell a client of a logout died: {died}");
+                (died.id(), None)
             }
         };
+        match (self.clients.remove(&id), heard) {
+            (Some(client), Some(false)) => drop(self.failing.insert(client)),
+            (Some(client), Some(true)) => drop(self.failing.remove(&client)),
+            (_, None) | (None, _) => {}
+        }
+    }
+
+    async fn finish(&mut self) {
+        while let Some(ended) = self.tries.join_next_with_id().await {
+            self.ended(ended);
+        }
+    }
+}
+
+/// Works one page off each note that is due; whether there are more.
+async fn expand(app: &App, now: Timestamp) -> Result<bool, store::Error> {
+    let notes = logouts::notes(&mut app.db.read().await?, now, NOTES).await?;
+    let mut more = i64::try_from(notes.len()).unwrap_or(0) == NOTES;
+    for note in &notes {
+        match step(app, note).await {
+            Ok(has_more) => more |= has_more,
+            // The others need not wait for this one; without haste, for it may fail again.
+            Err(error) => {
+                tracing::warn!(%note.id, "a logout's note could not be worked off and will be tried again: {error}");
+                more = false;
+            }
+        }
+    }
+    Ok(more)
+}
+
+/// Turns the next families of a note into deliveries, in one transaction; whether it has more.
+async fn step(app: &App, note: &Note) -> Result<bool, store::Error> {
+    let (note, now) = (note.clone(), app.clock.now());
+    in_transaction!(app.db, app.patient_deadline(), [note], |tx| {
+        if !logouts::hold(tx, &note).await? {
+            return Ok(false);
+        }
+        let page = logouts::page(tx, &note, FAMILIES).await?;
+        let whole = i64::try_from(page.len()).unwrap_or(0) == FAMILIES;
+        let Some((last, _)) = page.last() else {
+            logouts::went_through(tx, &note, now.after(NEXT_PASS)).await?;
+            return Ok(false);
+        };
+        let clients: HashSet<&str> = page.iter().map(|(_, client)| client.as_str()).collect();
+        for client in clients {
+            let listens = store::clients::by_id(tx, client).await?;
+            if listens.is_some_and(|client| client.metadata.backchannel_logout_uri.is_some()) {
+                logouts::tell(tx, &note, client, last, now).await?;
+            }
+        }
+        if whole {
+            logouts::advance(tx, &note, last).await?;
+        } else {
+            logouts::went_through(tx, &note, now.after(NEXT_PASS)).await?;
+        }
+        Ok(whole)
+    })
+}
+
+async fn attempt(app: &App, delivery: &Delivery) -> Heard {
+    match deliver(app, delivery).await {
+        Ok(heard) => heard,
+        Err(error) => {
+            tracing::warn!("a logout could not be told and will be tried again: {error}");
+            None
+        }
+    }
+}
+
+async fn deliver(app: &App, delivery: &Delivery) -> Result<Heard, store::Error> {
+    let (db, now) = (&app.db, app.clock.now());
+    let client = store::clients::by_id(&mut db.read().await?, &delivery.client).await?;
+    let listening = client.as_ref().and_then(|client| Some((client, client.metadata.backchannel_logout_uri.as_ref()?)));
+    let (attempted, heard) = match listening {
+        None => (Attempted::GivenUp("the client has no back-channel address any more".into()), None),
+        Some((client, address)) => {
+            let proof = logout_token(app, client, delivery, now).await?;
+            match app.outbound.post_form(address, &[("logout_token", &proof)]).await {
+                Ok(()) => (Attempted::Delivered, Some(true)),
+                Err(error) => (failed(delivery, &format!("{error:#}"), app.clock.now()), Some(false)),
+            }
+        }
+    };
     let name = client.as_ref().map_or(delivery.client.as_str(), |client| client.client_id.as_str());
-    report(app, name, &delivery, &attempted);
-    let now = app.clock.now();
+    report(app, name, delivery, &attempted);
+    let (delivery, now) = (delivery.clone(), app.clock.now());
     in_transaction!(db, app.patient_deadline(), [delivery, attempted], |tx| {
         logouts::settle(tx, &delivery, &attempted, now).await
-    })
+    })?;
+    Ok(heard)
 }
 
 fn failed(delivery: &Delivery, why: &str, now: Timestamp) -> Attempted {

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::operations::end_sessions::log_out;
+use crate::operations::end_sessions::{Wanted, log_out};
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::session::browser;
@@ -15,6 +15,6 @@ use crate::web::signed_out;
 /// # Errors
 /// When the database fails: then the session lives, and the cookies stay.
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap) -> Result<Response, PageError> {
-    let ended = log_out(&app, &browser(&headers, &app), &arrival.visitor, None, arrival.now).await?;
+    let ended = log_out(&app, &browser(&headers, &app), &Wanted::Any, &arrival.visitor, None, arrival.now).await?;
     Ok(signed_out::page(&app, ended, Some("/login?logged_out=1".into())))
 }

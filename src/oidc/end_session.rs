@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::crypto::jws::Unverified;
 use crate::model::client::Client;
 use crate::model::session::Session;
-use crate::operations::end_sessions;
+use crate::operations::end_sessions::{Wanted, log_out};
 use crate::operations::signing_keys;
 use crate::store;
 use crate::time::Timestamp;
@@ -62,9 +62,14 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     let asked = judge(&app, &params, arrival.now).await?;
-    let session = current(&app, &browser(&headers, &app), arrival.now).await?;
-    let Some(session) = session.filter(|session| !asked.is_for(session)) else {
-        return end(&app, &arrival, &headers, asked).await;
+    let session = match current(&app, &browser(&headers, &app), arrival.now).await? {
+        Some(session) if asked.is_for(&session) => return end(&app, &arrival, &headers, &Wanted::Any, asked).await,
+        Some(session) => session,
+        // A session that is idle is over for its user, who is not asked; what was born of it ends by its own hint alone.
+        None => {
+            let wanted = asked.hint.as_ref().and_then(|hint| hint.sid.clone()).map_or(Wanted::None, Wanted::Under);
+            return end(&app, &arrival, &headers, &wanted, asked).await;
+        }
     };
     let given = |name| params.get(name).map(|value: &str| (name, value.to_owned()));
     let template = ConfirmPage {
@@ -98,7 +103,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
 pub async fn confirm(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
     let params = Params::of_form(&headers, &body).unwrap_or_default();
     let asked = judge(&app, &params, arrival.now).await?;
-    end(&app, &arrival, &headers, asked).await
+    end(&app, &arrival, &headers, &Wanted::Any, asked).await
 }
 
 impl Asked {
@@ -140,8 +145,9 @@ async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, Page
     let back_to = match (params.get("post_logout_redirect_uri"), &client) {
         (None, _) | (Some(_), None) => None,
         (Some(uri), Some(client)) if client.metadata.post_logout_redirect_uris.iter().any(|one| one == uri) => {
-            // Without a hint nobody has proven that it is this client who asks.
-            hint.as_ref().map(|_| with_state(uri, params.get("state")))
+            // Without a hint nobody has proven that it is this client who asks; and to one that is switched off, perhaps
+            // because its address is somebody else's by now, nobody is sent.
+            hint.as_ref().filter(|_| client.enabled).map(|_| with_state(uri, params.get("state")))
         }
         (Some(_), Some(_)) => return Err(wrong("post_logout_redirect_uri is not registered.".into())),
     };
@@ -175,8 +181,16 @@ async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<Option<Hint>
     Ok(text("sub").zip(text("aud")).map(|(sub, aud)| Hint { sub, aud, sid: text("sid") }))
 }
 
-async fn end(app: &App, arrival: &Arrival, headers: &HeaderMap, asked: Asked) -> Result<Response, PageError> {
-    let note = asked.client.as_ref().map(|client| format!("asked for by {}", client.name()));
-    let ended = end_sessions::log_out(app, &browser(headers, app), &arrival.visitor, note, arrival.now).await?;
+async fn end(
+    app: &App,
+    arrival: &Arrival,
+    headers: &HeaderMap,
+    wanted: &Wanted,
+    asked: Asked,
+) -> Result<Response, PageError> {
+    // Only a hint proves whose request it is; anybody may name a client.
+    let proven = asked.client.as_ref().filter(|_| asked.hint.is_some());
+    let note = proven.map(|client| format!("asked for by {}", client.name()));
+    let ended = log_out(app, &browser(headers, app), wanted, &arrival.visitor, note, arrival.now).await?;
     Ok(signed_out::page(app, ended, asked.back_to))
 }

@@ -1,9 +1,9 @@
 //! A browser's logout: the session is dead on the server, recorded, and noted for the clients that were signed in under it.
 
-use super::open_session::{Browser, held, of_session};
+use super::open_session::{Browser, RENEWAL, of_session};
 use crate::app::App;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
-use crate::model::session::EndReason;
+use crate::model::session::{EndReason, Session};
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
@@ -15,23 +15,49 @@ pub struct LoggedOut {
     pub frames: Vec<String>,
 }
 
-/// Ends what a browser holds. Harmless when it holds nothing.
+/// What is to end.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// Whatever session the browser holds.
+    Any,
+    /// The session that the browser holds if it is under this `sid`.
+    Under(String),
+    /// No session.
+    None,
+}
+
+impl Wanted {
+    fn is(&self, session: &Session) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Under(sid) => *sid == session.sid,
+            Self::None => false,
+        }
+    }
+}
+
+/// Ends what a browser holds, also where it is idle: what was born of it would live on. Harmless when it holds nothing.
 ///
 /// # Errors
 /// When the database fails: then the session lives.
 pub async fn log_out(
     app: &App,
     browser: &Browser,
+    wanted: &Wanted,
     visitor: &Visitor,
     note: Option<String>,
     now: Timestamp,
 ) -> Result<LoggedOut, store::Error> {
     let event = Event::new(Kind::Logout, Outcome::Success, "user", visitor, now, &app.random);
     let event = Event { note, ..event };
-    let browser = browser.clone();
-    let ended = in_transaction!(app.db, app.ordinary_deadline(now), [browser, event], |tx| {
+    let (browser, wanted) = (browser.clone(), wanted.clone());
+    let ended = in_transaction!(app.db, app.ordinary_deadline(now), [browser, wanted, event], |tx| {
         let mut ended = None;
-        if let Some(session) = held(tx, &browser, now).await?
+        let held = match &browser.session {
+            Some(secret_hash) => store::sessions::to_log_out(tx, secret_hash, now.before(RENEWAL), now).await?,
+            None => None,
+        };
+        if let Some(session) = held.filter(|session| wanted.is(session))
             && store::sessions::end(tx, &session.id, EndReason::Logout, now).await?
         {
             store::activity::record(tx, &of_session(event, &session)).await?;

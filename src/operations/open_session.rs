@@ -11,6 +11,9 @@ use crate::store::sessions::NewSession;
 use crate::store::{self, Tx};
 use crate::time::{Random, Timestamp};
 
+/// How long a browser may still ask, or log out, with the secret of a session that another tab just renewed.
+pub const RENEWAL: Duration = Duration::from_secs(10);
+
 /// What a browser brought along besides what it signs in with: digests of its cookies' secrets.
 #[derive(Clone, Debug, Default)]
 pub struct Browser {

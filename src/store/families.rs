@@ -20,19 +20,29 @@ pub struct NewFamily {
 
 /// Makes the family of a spent code; `false` when what the code was born under no longer stands.
 ///
+/// The session's row is held until the transaction ends: whoever ends the session waits for the family, and then sees it
+/// among those to be told and revoked; or was first, and there is none.
+///
 /// # Errors
 /// When it cannot be written.
 pub async fn insert(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "INSERT INTO families (id, client, client_epoch, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
+    if born(tx, family, now).await? {
+        return Ok(true);
+    }
+    // A renewal that was waited for has put another row in its session's place: looked for once more, that one is there.
+    born(tx, family, now).await
+}
+
+async fn born(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<bool, Error> {
+    let rows = on!(tx, "INSERT INTO families (id, client, client_epoch, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
          issuer_epoch, sid, offline, scope, resources, claims, acr, amr, auth_time, generation, refresh_hash, created_at, expires_at) \
          SELECT k.family_id, k.client, k.client_epoch, k.provider_id, k.user_id, k.user_epoch, k.provider_epoch, k.issuer_id, \
          k.issuer_epoch, k.sid, $3, k.scope, k.resources, k.claims, k.acr, k.amr, k.auth_time, 1, $4, $1, $5 \
-         FROM codes k JOIN clients c ON c.id = k.client JOIN users u ON u.id = k.user_id JOIN providers p ON p.id = k.provider_id \
-         LEFT JOIN issuers i ON i.id = k.issuer_id \
+         FROM codes k JOIN sessions s ON s.sid = k.sid JOIN clients c ON c.id = k.client JOIN users u ON u.id = k.user_id \
+         JOIN providers p ON p.id = k.provider_id LEFT JOIN issuers i ON i.id = k.issuer_id \
          WHERE k.hash = $2 AND c.enabled AND c.epoch = k.client_epoch AND u.active AND u.epoch = k.user_epoch AND p.active \
          AND p.epoch = k.provider_epoch AND (k.issuer_id IS NULL OR i.epoch = k.issuer_epoch) \
-         AND EXISTS (SELECT 1 FROM sessions s WHERE s.sid = k.sid AND s.ended_at IS NULL AND s.expires_at > $1)";
-    let rows = on!(tx, |c| sqlx::query(SQL)
+         AND s.ended_at IS NULL AND s.expires_at > $1" locking "FOR SHARE OF s", |sql, c| sqlx::query(sql)
         .bind(now.0)
         .bind(&family.code_hash)
         .bind(family.offline)

@@ -21,6 +21,10 @@ pub enum Ended {
 }
 words!(Ended { Session = "session", User = "user", Provider = "provider", Issuer = "issuer" });
 
+/// How often a note of an epoch goes through. Who was signed in while the epoch went up may have become so a moment later,
+/// under the old one: dead on arrival (G9), but to be told.
+const PASSES: i64 = 2;
+
 /// A note.
 #[derive(Clone, Debug)]
 pub struct Note {
@@ -32,19 +36,34 @@ pub struct Note {
     pub subject: String,
     /// The family up to which it was worked off.
     pub cursor: String,
+    /// How often it has yet to go through.
+    pub passes: i64,
 }
-from_row!(Note { id, subject, cursor } parsed { kind });
+from_row!(Note { id, subject, cursor, passes } parsed { kind });
+
+/// Notes that an epoch of `$table` went up.
+macro_rules! note_epoch {
+    ($tx:expr, $kind:literal, $table:literal, $id:expr) => {{
+        const SQL: &str = concat!(
+            "INSERT INTO logout_notes (id, kind, subject, cursor, passes, due_at) SELECT '",
+            $kind,
+            " ' || id || ' ' || CAST(epoch AS TEXT), '",
+            $kind,
+            "', id, '', $2, 0 FROM ",
+            $table,
+            " WHERE id = $1 ON CONFLICT DO NOTHING"
+        );
+        on!($tx, |c| sqlx::query(SQL).bind($id).bind(PASSES).execute(c).await.map(drop))?;
+        Ok(())
+    }};
+}
 
 /// Notes that a user's epoch went up, in the transaction in which it did.
 ///
 /// # Errors
 /// When it cannot be written.
 pub(super) async fn note_user(tx: &mut Tx, user_id: &str) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO logout_notes (id, kind, subject, cursor) \
-                       SELECT 'user ' || id || ' ' || CAST(epoch AS TEXT), 'user', id, '' FROM users WHERE id = $1 \
-                       ON CONFLICT DO NOTHING";
-    on!(tx, |c| sqlx::query(SQL).bind(user_id).execute(c).await.map(drop))?;
-    Ok(())
+    note_epoch!(tx, "user", "users", user_id)
 }
 
 /// Notes that a provider's epoch went up, in the transaction in which it did.
@@ -52,11 +71,7 @@ pub(super) async fn note_user(tx: &mut Tx, user_id: &str) -> Result<(), Error> {
 /// # Errors
 /// When it cannot be written.
 pub(super) async fn note_provider(tx: &mut Tx, provider_id: &str) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO logout_notes (id, kind, subject, cursor) \
-                       SELECT 'provider ' || id || ' ' || CAST(epoch AS TEXT), 'provider', id, '' FROM providers WHERE id = $1 \
-                       ON CONFLICT DO NOTHING";
-    on!(tx, |c| sqlx::query(SQL).bind(provider_id).execute(c).await.map(drop))?;
-    Ok(())
+    note_epoch!(tx, "provider", "providers", provider_id)
 }
 
 /// Notes that an issuer's epoch went up, in the transaction in which it did.
@@ -64,96 +79,121 @@ pub(super) async fn note_provider(tx: &mut Tx, provider_id: &str) -> Result<(), 
 /// # Errors
 /// When it cannot be written.
 pub(super) async fn note_issuer(tx: &mut Tx, issuer_id: &str) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO logout_notes (id, kind, subject, cursor) \
-                       SELECT 'issuer ' || id || ' ' || CAST(epoch AS TEXT), 'issuer', id, '' FROM issuers WHERE id = $1 \
-                       ON CONFLICT DO NOTHING";
-    on!(tx, |c| sqlx::query(SQL).bind(issuer_id).execute(c).await.map(drop))?;
-    Ok(())
+    note_epoch!(tx, "issuer", "issuers", issuer_id)
 }
 
-/// The oldest notes.
+/// Whether a note or a delivery is due.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn notes(conn: &mut Conn, limit: i64) -> Result<Vec<Note>, Error> {
-    const SQL: &str = "SELECT id, kind, subject, cursor FROM logout_notes ORDER BY id LIMIT $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(limit).fetch_all(c).await)?)
+pub async fn has_work(conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "SELECT CAST(1 AS BIGINT) WHERE EXISTS (SELECT 1 FROM logout_notes WHERE due_at <= $1) \
+                       OR EXISTS (SELECT 1 FROM logout_deliveries WHERE state = 'waiting' AND next_at <= $1)";
+    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(now.0).fetch_optional(c).await)?;
+    Ok(row.is_some())
 }
 
-/// A client that was signed in under a `sid`.
-#[derive(Clone, Debug)]
-pub struct Told {
-    /// The family that says so.
-    pub id: String,
-    /// The client's row.
-    pub client: String,
-    /// The session as clients know it.
-    pub sid: String,
-    /// The user.
-    pub user_id: String,
-}
-from_row!(Told { id, client, sid, user_id } parsed {});
-
-/// The families that a note is about, from where it was worked off, in order. Holds the note: only one replica works it
-/// off at a time; `None` when another has done with it.
+/// The notes that are due, oldest first.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn families_of(tx: &mut Tx, note: &Note, limit: i64) -> Result<Option<Vec<Told>>, Error> {
-    const OF_SESSION: &str =
-        "SELECT id, client, sid, user_id FROM families WHERE sid = $1 AND id > $2 ORDER BY id LIMIT $3";
-    const OF_USER: &str = "SELECT f.id, f.client, f.sid, f.user_id FROM families f JOIN users u ON u.id = f.user_id \
-                           WHERE f.user_id = $1 AND f.user_epoch < u.epoch AND f.id > $2 ORDER BY f.id LIMIT $3";
-    const OF_PROVIDER: &str = "SELECT f.id, f.client, f.sid, f.user_id FROM families f JOIN providers p ON p.id = f.provider_id \
-                               WHERE f.provider_id = $1 AND f.provider_epoch < p.epoch AND f.id > $2 ORDER BY f.id LIMIT $3";
-    const OF_ISSUER: &str = "SELECT f.id, f.client, f.sid, f.user_id FROM families f JOIN issuers i ON i.id = f.issuer_id \
-                             WHERE f.issuer_id = $1 AND f.issuer_epoch < i.epoch AND f.id > $2 ORDER BY f.id LIMIT $3";
-    let held: Option<(String,)> = on!(tx, "SELECT cursor FROM logout_notes WHERE id = $1" locking "FOR UPDATE", |sql, c| {
-        sqlx::query_as(sql).bind(&note.id).fetch_optional(c).await
-    })?;
-    if held.is_none_or(|(cursor,)| cursor != note.cursor) {
-        return Ok(None);
-    }
-    let sql = match note.kind {
-        Ended::Session => OF_SESSION,
-        Ended::User => OF_USER,
-        Ended::Provider => OF_PROVIDER,
-        Ended::Issuer => OF_ISSUER,
+pub async fn notes(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Note>, Error> {
+    const SQL: &str =
+        "SELECT id, kind, subject, cursor, passes FROM logout_notes WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(limit).fetch_all(c).await)?)
+}
+
+/// Takes a note until the transaction ends; `false` when another replica has it, or has worked on it since it was read.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hold(tx: &mut Tx, note: &Note) -> Result<bool, Error> {
+    let held: Option<(String, i64)> = on!(tx, "SELECT cursor, passes FROM logout_notes WHERE id = $1" locking "FOR UPDATE SKIP LOCKED",
+        |sql, c| sqlx::query_as(sql).bind(&note.id).fetch_optional(c).await)?;
+    Ok(held.is_some_and(|(cursor, passes)| cursor == note.cursor && passes == note.passes))
+}
+
+/// A statement over the families that a note of a kind is about; `$1` is the note's subject, `$2` its cursor.
+macro_rules! over_families {
+    ($kind:expr, $before:literal, $after:literal) => {
+        match $kind {
+            Ended::Session => concat!($before, " FROM families f WHERE f.sid = $1 AND f.id > $2 ", $after),
+            Ended::User => concat!(
+                $before,
+                " FROM families f JOIN users x ON x.id = f.user_id \
+                 WHERE f.user_id = $1 AND f.user_epoch < x.epoch AND f.id > $2 ",
+                $after
+            ),
+            Ended::Provider => concat!(
+                $before,
+                " FROM families f JOIN providers x ON x.id = f.provider_id \
+                 WHERE f.provider_id = $1 AND f.provider_epoch < x.epoch AND f.id > $2 ",
+                $after
+            ),
+            Ended::Issuer => concat!(
+                $before,
+                " FROM families f JOIN issuers x ON x.id = f.issuer_id \
+                 WHERE f.issuer_id = $1 AND f.issuer_epoch < x.epoch AND f.id > $2 ",
+                $after
+            ),
+        }
     };
-    let found = on!(tx, |c| sqlx::query_as(sql).bind(&note.subject).bind(&note.cursor).bind(limit).fetch_all(c).await)?;
-    Ok(Some(found))
 }
 
-/// Remembers how far a note was worked off; at its end (`None`) it goes.
+/// The next families that a note is about, in order: each with its client's row.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn page(conn: &mut Conn, note: &Note, limit: i64) -> Result<Vec<(String, String)>, Error> {
+    let sql: &'static str = over_families!(note.kind, "SELECT f.id, f.client", "ORDER BY f.id LIMIT $3");
+    Ok(on!(conn, |c| sqlx::query_as(sql).bind(&note.subject).bind(&note.cursor).bind(limit).fetch_all(c).await)?)
+}
+
+/// A client is to be told of a note, once for each `sid` of its families up to `last`.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn advance(tx: &mut Tx, note: &Note, cursor: Option<&str>) -> Result<(), Error> {
-    const ADVANCE: &str = "UPDATE logout_notes SET cursor = $2 WHERE id = $1";
-    const DONE: &str = "DELETE FROM logout_notes WHERE id = $1";
-    if let Some(cursor) = cursor {
-        on!(tx, |c| sqlx::query(ADVANCE).bind(&note.id).bind(cursor).execute(c).await.map(drop))?;
-    } else {
-        on!(tx, |c| sqlx::query(DONE).bind(&note.id).execute(c).await.map(drop))?;
-    }
-    Ok(())
-}
-
-/// A client is to be told; once for each `sid`.
-///
-/// # Errors
-/// When it cannot be written.
-pub async fn insert(tx: &mut Tx, told: &Told, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO logout_deliveries (client, sid, user_id, state, attempts, next_at, created_at) \
-                       VALUES ($1, $2, $3, 'waiting', 0, $4, $4) ON CONFLICT (client, sid) DO NOTHING";
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(&told.client)
-        .bind(&told.sid)
-        .bind(&told.user_id)
+pub async fn tell(tx: &mut Tx, note: &Note, client: &str, last: &str, now: Timestamp) -> Result<(), Error> {
+    let sql: &'static str = over_families!(
+        note.kind,
+        "INSERT INTO logout_deliveries (client, sid, user_id, state, attempts, next_at, created_at) \
+         SELECT DISTINCT f.client, f.sid, f.user_id, 'waiting', 0, $5, $5",
+        "AND f.id <= $4 AND f.client = $3 ON CONFLICT (client, sid) DO NOTHING"
+    );
+    on!(tx, |c| sqlx::query(sql)
+        .bind(&note.subject)
+        .bind(&note.cursor)
+        .bind(client)
+        .bind(last)
         .bind(now.0)
         .execute(c)
         .await
         .map(drop))?;
+    Ok(())
+}
+
+/// Remembers up to which family a note was worked off.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn advance(tx: &mut Tx, note: &Note, cursor: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE logout_notes SET cursor = $2 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(&note.id).bind(cursor).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// A note went through: it goes, or waits for its next pass at `again_at`.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn went_through(tx: &mut Tx, note: &Note, again_at: Timestamp) -> Result<(), Error> {
+    const AGAIN: &str = "UPDATE logout_notes SET cursor = '', passes = passes - 1, due_at = $2 WHERE id = $1";
+    const DONE: &str = "DELETE FROM logout_notes WHERE id = $1";
+    if note.passes > 1 {
+        on!(tx, |c| sqlx::query(AGAIN).bind(&note.id).bind(again_at.0).execute(c).await.map(drop))?;
+    } else {
+        on!(tx, |c| sqlx::query(DONE).bind(&note.id).execute(c).await.map(drop))?;
+    }
     Ok(())
 }
 
@@ -173,36 +213,33 @@ pub struct Delivery {
 }
 from_row!(Delivery { client, sid, user_id, attempts, created_at } parsed {});
 
-/// Deliveries that are due.
+/// The clients, by row, that have a delivery due.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Delivery>, Error> {
-    const SQL: &str = "SELECT client, sid, user_id, attempts, created_at FROM logout_deliveries \
-                       WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $2";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(limit).fetch_all(c).await)?)
+pub async fn due_clients(conn: &mut Conn, now: Timestamp) -> Result<Vec<String>, Error> {
+    const SQL: &str = "SELECT c.id FROM clients c WHERE EXISTS (SELECT 1 FROM logout_deliveries d \
+                       WHERE d.client = c.id AND d.state = 'waiting' AND d.next_at <= $1)";
+    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(now.0).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
-/// Takes a due delivery until `lease`; `None` when another replica has it.
+/// Takes some due deliveries of a client until `lease`: nobody else has them meanwhile.
 ///
 /// # Errors
 /// When it cannot be written.
 pub async fn take(
     tx: &mut Tx,
-    delivery: &Delivery,
+    client: &str,
     now: Timestamp,
     lease: Timestamp,
-) -> Result<Option<Delivery>, Error> {
-    const SQL: &str = "UPDATE logout_deliveries SET attempts = attempts + 1, next_at = $4 \
-                       WHERE client = $1 AND sid = $2 AND state = 'waiting' AND next_at <= $3 \
+    limit: i64,
+) -> Result<Vec<Delivery>, Error> {
+    const SQL: &str = "UPDATE logout_deliveries SET attempts = attempts + 1, next_at = $3 \
+                       WHERE client = $1 AND state = 'waiting' AND next_at <= $2 AND sid IN (SELECT sid FROM logout_deliveries \
+                       WHERE client = $1 AND state = 'waiting' AND next_at <= $2 ORDER BY next_at LIMIT $4) \
                        RETURNING client, sid, user_id, attempts, created_at";
-    Ok(on!(tx, |c| sqlx::query_as(SQL)
-        .bind(&delivery.client)
-        .bind(&delivery.sid)
-        .bind(now.0)
-        .bind(lease.0)
-        .fetch_optional(c)
-        .await)?)
+    Ok(on!(tx, |c| sqlx::query_as(SQL).bind(client).bind(now.0).bind(lease.0).bind(limit).fetch_all(c).await)?)
 }
 
 /// How an attempt ended.
@@ -216,13 +253,13 @@ pub enum Attempted {
     GivenUp(String),
 }
 
-/// Writes down how an attempt ended.
+/// Writes down how an attempt ended, unless it took so long that another was made meanwhile.
 ///
 /// # Errors
 /// When it cannot be written.
 pub async fn settle(tx: &mut Tx, delivery: &Delivery, attempted: &Attempted, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE logout_deliveries SET state = $3, settled_at = $4, last_error = $5, next_at = $6 \
-                       WHERE client = $1 AND sid = $2 AND state = 'waiting'";
+                       WHERE client = $1 AND sid = $2 AND state = 'waiting' AND attempts = $7";
     let (state, settled_at, error, next_at) = match attempted {
         Attempted::Delivered => ("delivered", Some(now.0), None, now),
         Attempted::Again(why, next) => ("waiting", None, Some(why), *next),
@@ -235,18 +272,19 @@ pub async fn settle(tx: &mut Tx, delivery: &Delivery, attempted: &Attempted, now
         .bind(settled_at)
         .bind(error)
         .bind(next_at.0)
+        .bind(delivery.attempts)
         .execute(c)
         .await
         .map(drop))?;
     Ok(())
 }
 
-/// The clients that were signed in under a `sid`, as rows of `clients`.
+/// The clients that were signed in under a `sid` and are not switched off.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn clients_of(conn: &mut Conn, sid: &str) -> Result<Vec<crate::model::client::Client>, Error> {
-    const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients c WHERE EXISTS \
+    const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients c WHERE c.enabled AND EXISTS \
                        (SELECT 1 FROM families f WHERE f.client = c.id AND f.sid = $1) ORDER BY client_id LIMIT 50";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(sid).fetch_all(c).await)?)
 }

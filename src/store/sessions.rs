@@ -13,19 +13,27 @@ from_row!(Session {
 /// A handoff's session that was never used within this time was never given to a browser (U8).
 pub const UNUSED_LIMIT_MS: i64 = 5 * 60 * 1000;
 
-/// The columns of a [`Session`] and the conditions of a usable one; `$1` is now, 300000 is [`UNUSED_LIMIT_MS`].
-macro_rules! usable {
-    ($rest:literal) => {
+/// The columns of a [`Session`] and the conditions of one that is usable or merely idle; `$1` is now, 300000 is
+/// [`UNUSED_LIMIT_MS`].
+macro_rules! standing {
+    ($($rest:literal),+) => {
         concat!(
             "SELECT s.id, s.sid, s.user_id, s.provider_id, p.code AS provider_code, p.name AS provider_name, p.time_zone, \
              p.idle_minutes, u.login_name, u.name, u.user_type, s.method, s.acr, s.auth_time, s.created_at, s.used_at, s.idle_until, \
              s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
              LEFT JOIN issuers i ON i.id = s.issuer_id \
-             WHERE s.ended_at IS NULL AND s.idle_until > $1 AND s.expires_at > $1 AND u.epoch = s.user_epoch AND u.active \
+             WHERE s.ended_at IS NULL AND s.expires_at > $1 AND u.epoch = s.user_epoch AND u.active \
              AND p.epoch = s.provider_epoch AND p.active AND (s.issuer_id IS NULL OR i.epoch = s.issuer_epoch) \
              AND (s.method <> 'handoff' OR s.used_at IS NOT NULL OR s.created_at > $1 - 300000) ",
-            $rest
+            $($rest),+
         )
+    };
+}
+
+/// The same of a usable one.
+macro_rules! usable {
+    ($rest:literal) => {
+        standing!("AND s.idle_until > $1 ", $rest)
     };
 }
 
@@ -36,6 +44,24 @@ macro_rules! usable {
 pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<Session>, Error> {
     const SQL: &str = usable!("AND s.secret_hash = $2");
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).fetch_optional(c).await)?)
+}
+
+/// What a logout ends: the session behind a secret, idle or not, or what another tab renewed it into after `since`. What
+/// was born of it lives on through idleness (R4), so a logout must reach it there too.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn to_log_out(
+    conn: &mut Conn,
+    secret_hash: &str,
+    since: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Session>, Error> {
+    const SQL: &str = standing!(
+        "AND s.sid = (SELECT o.sid FROM sessions o WHERE o.secret_hash = $2 \
+         AND (o.ended_at IS NULL OR (o.end_reason = 'renewed' AND o.ended_at > $3)))"
+    );
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).bind(since.0).fetch_optional(c).await)?)
 }
 
 /// Every usable session of a user, newest first, with from where it was made.
@@ -182,8 +208,8 @@ pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp, idle_until: Timestamp)
 /// When it cannot be written.
 pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
-    const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor) SELECT 'session ' || s.id, 'session', s.sid, '' \
-                        FROM sessions s WHERE s.id = $1 AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid)";
+    const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor, passes, due_at) \
+                        SELECT 'session ' || s.id, 'session', s.sid, '', 1, 0 FROM sessions s WHERE s.id = $1 AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid)";
     let rows = on!(tx, |c| sqlx::query(SQL)
         .bind(id)
         .bind(now.0)
@@ -228,8 +254,8 @@ pub async fn end_all_but(
     const SQL: &str =
         "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE user_id = $1 AND ended_at IS NULL AND id <> $4";
     // Those that this very statement ended; an id is noted once, whoever ended it.
-    const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor) SELECT 'session ' || s.id, 'session', s.sid, '' \
-                        FROM sessions s WHERE s.user_id = $1 AND s.ended_at = $2 AND s.end_reason = $3 AND s.id <> $4 \
+    const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor, passes, due_at) \
+                        SELECT 'session ' || s.id, 'session', s.sid, '', 1, 0 FROM sessions s WHERE s.user_id = $1 AND s.ended_at = $2 AND s.end_reason = $3 AND s.id <> $4 \
                         AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid) ON CONFLICT DO NOTHING";
     let rows = on!(tx, |c| sqlx::query(SQL)
         .bind(user_id)

@@ -15,15 +15,13 @@ use super::page::{Page, Shape, respond};
 use super::return_to::ReturnTo;
 use crate::app::App;
 use crate::model::session::Session;
-use crate::operations::open_session::{Browser, limits};
+use crate::operations::open_session::{Browser, RENEWAL, limits};
 use crate::store::pre_auths::PreAuth;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
 /// A session's use is noted once a minute at most, and four times within its idle limit at least.
 const TOUCH_EVERY: Duration = Duration::from_mins(1);
-/// How long a browser may still ask with the secret of a session that another tab just renewed.
-const RENEWAL: Duration = Duration::from_secs(10);
 
 /// Somebody is signed in, and owes no password update.
 #[derive(Debug)]

@@ -139,13 +139,16 @@ if (profile) {
   });
 }
 
-// ---- Logout: onwards as soon as every app in a frame has heard of it ----
+// ---- Logout: onwards as soon as every app in a frame has heard of it, or in three seconds ----
+
+const PATIENCE_MS = 3000;
 
 const signedOut = document.getElementById("signed-out");
 if (signedOut?.dataset.next) {
   const onwards = () => location.replace(signedOut.dataset.next);
   const frames = all("#signed-out iframe");
   Promise.all(frames.map((frame) => new Promise((heard) => frame.addEventListener("load", heard)))).then(onwards);
+  setTimeout(onwards, PATIENCE_MS);
 }
 
 // ---- An answer on its way back to an app ----

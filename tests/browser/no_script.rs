@@ -2,6 +2,7 @@
 
 use crate::harness::Stage;
 use crate::harness::people::{AMINA, TINA};
+use crate::portal::sign_in;
 use crate::update::{DIGIT, LENGTH, MISMATCH, SPECIAL, UPPERCASE, choose, is_told};
 
 /// L1, L10. Not the Back button: Chromium may bring a page back from memory in spite of `no-store`, and only a script
@@ -46,4 +47,17 @@ async fn the_button_works_without_scripts() {
     browser.press_the_button(demo).await;
     browser.follow("noscript button").await;
     browser.is_in_as(&AMINA).await;
+}
+
+/// Front-Channel Logout §3: the app is framed, and the browser goes on by itself three seconds later.
+#[tokio::test]
+async fn a_logout_that_is_told_in_a_frame_goes_on_without_scripts() {
+    let Some(stage) = Stage::without_scripts().await else { return };
+    let Stage { browser, demo } = &stage;
+    sign_in(browser, demo).await;
+    browser.open("/").await;
+    browser.log_out().await;
+    assert!(browser.has("#signed-out iframe").await);
+    browser.reads("#login-notice", "You have logged out. Please close this tab.").await;
+    browser.is_out().await;
 }

@@ -1,6 +1,7 @@
-//! Whom requests are sent as: a [`Browser`], [`TherapServices`], a [`RelyingParty`]; and the [`Idp`] they are sent to.
+//! Whom requests are sent as: a [`Browser`], [`TherapServices`], a [`RelyingParty`] with its [`BackChannel`]; and the [`Idp`] they are sent to.
 
 mod answer;
+mod back_channel;
 mod browser;
 mod idp;
 mod relying_party;
@@ -9,6 +10,7 @@ mod therap_services;
 use std::io::Write as _;
 
 pub use answer::Answer;
+pub use back_channel::{BackChannel, on_loopback};
 pub use browser::{Browser, From, encode};
 pub use idp::{Idp, Outsider, PASSWORD, User, line};
 pub use relying_party::{Callback, RelyingParty, VERIFIER, bearer, claims};

@@ -8,3 +8,4 @@ mod logout;
 mod races;
 mod resources;
 mod token;
+mod told;
