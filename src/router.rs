@@ -83,6 +83,15 @@ fn for_therap_admins() -> Router<App> {
         .route("/operator/issuers/{id}/end-sessions", post(operator::issuer::end_sessions))
         .route("/operator/issuers/{id}/untie", post(operator::issuer::untie))
         .layer(DefaultBodyLimit::max(layers::MAX_ISSUER_FORM));
+    let clients = Router::new()
+        .route("/operator/clients", get(operator::clients::get))
+        .route("/operator/clients/new", get(operator::clients::blank_form).post(operator::clients::create))
+        .route("/operator/clients/{id}", get(operator::client::get).post(operator::client::post))
+        .route("/operator/clients/{id}/rotate-secret", post(operator::client::rotate_secret))
+        .route("/operator/clients/{id}/disable", post(operator::client::disable))
+        .route("/operator/clients/{id}/enable", post(operator::client::enable))
+        .route("/operator/clients/{id}/delete", post(operator::client::delete))
+        .layer(DefaultBodyLimit::max(layers::MAX_CLIENT_FORM));
     Router::new()
         .route("/operator", get(operator::home::get))
         .route("/operator/confirm", get(operator::confirm::get).post(operator::confirm::post))
@@ -100,6 +109,12 @@ fn for_therap_admins() -> Router<App> {
         .route("/operator/providers/{id}/reset-password", post(operator::provider_acts::reset_password))
         .route("/operator/activity", get(operator::activity::get))
         .route("/operator/activity/export", get(operator::activity::export))
+        .route("/operator/deliveries", get(operator::deliveries::get))
+        .route("/operator/keys", get(operator::keys::get))
+        .route("/operator/keys/rotate", post(operator::keys::rotate))
+        .route("/operator/keys/rotate-at-once", post(operator::keys::rotate_at_once))
+        .route("/operator/keys/retire", post(operator::keys::retire))
+        .merge(clients)
         .merge(issuers)
 }
 

@@ -62,6 +62,16 @@ impl Draft {
         Ok(metadata)
     }
 
+    /// What [`Self::new_metadata`], or [`Self::change`] of `before`, would not accept: all of it, as a form shows it.
+    #[must_use]
+    pub fn all_unfit(&self, before: Option<&Metadata>, rules: Rules) -> Vec<Unfit> {
+        match self.over(before.unwrap_or(&Metadata::default())) {
+            Ok((_, keys)) if keys.is_empty() && before.is_some() => Vec::new(),
+            Ok((metadata, _)) => metadata.all_unfit(rules),
+            Err(unfit) => vec![unfit],
+        }
+    }
+
     /// A client's metadata with these members set, and the keys whose values are new.
     ///
     /// # Errors

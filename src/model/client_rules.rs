@@ -65,12 +65,21 @@ impl Metadata {
     /// # Errors
     /// The first member that is not accepted; [`error_code`] names its kind.
     pub fn check(&self, rules: Rules) -> Judged {
-        self.check_redirects(rules)?;
-        self.check_grants()?;
-        self.check_credentials(rules)?;
-        self.check_scope()?;
-        self.check_addresses(rules)?;
-        self.check_rest()
+        self.all_unfit(rules).into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// What of the whole is not accepted, one member of each kind at most.
+    #[must_use]
+    pub fn all_unfit(&self, rules: Rules) -> Vec<Unfit> {
+        let judged = [
+            self.check_redirects(rules),
+            self.check_grants(),
+            self.check_credentials(rules),
+            self.check_scope(),
+            self.check_addresses(rules),
+            self.check_rest(),
+        ];
+        judged.into_iter().filter_map(Result::err).collect()
     }
 
     fn check_redirects(&self, rules: Rules) -> Judged {

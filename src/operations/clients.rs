@@ -127,6 +127,30 @@ pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, E
     })
 }
 
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// As [`Changed`].
+    Changed(Changed),
+    /// Somebody else changed the client since it was read; nothing was written.
+    Stale,
+}
+
+/// Writes an operator's form over a client's metadata, unless somebody else wrote since it was read.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+    let client_id = client_id.to_owned();
+    in_transaction!(act.app.db, act.deadline, [act, client_id, draft], |tx| {
+        match clients::hold(tx, &client_id).await? {
+            Some(held) if held.revision != revision => Ok(Edited::Stale),
+            Some(held) => Ok(Edited::Changed(change(tx, &act, &held, &draft).await?)),
+            None => Ok(Edited::Changed(Changed::NotFound)),
+        }
+    })
+}
+
 /// Changes the metadata of a client whose row is held. Where the client needs a secret no longer, it has none any more.
 ///
 /// # Errors

@@ -248,3 +248,23 @@ pub async fn secret_hashes(conn: &mut Conn, client: &str, now: Timestamp) -> Res
     let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(client).bind(now.0).fetch_all(c).await)?;
     Ok(rows.into_iter().map(|(hash,)| hash).collect())
 }
+
+/// What a client was given and would lose.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Holdings {
+    /// Users who consented to it.
+    pub consents: i64,
+    /// Sign-ins at it whose tokens may still be good.
+    pub families: i64,
+}
+super::from_row!(Holdings { consents, families } parsed {});
+
+/// What ends with a client.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn holdings(conn: &mut Conn, client: &str, now: Timestamp) -> Result<Holdings, Error> {
+    const SQL: &str = "SELECT (SELECT COUNT(*) FROM consents WHERE client = $1) AS consents, \
+                       (SELECT COUNT(*) FROM families WHERE client = $1 AND revoked_at IS NULL AND expires_at > $2) AS families";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client).bind(now.0).fetch_one(c).await)?)
+}

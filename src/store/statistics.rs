@@ -59,3 +59,38 @@ pub async fn failing_deliveries(conn: &mut Conn, since: Timestamp) -> Result<(i6
                        (SELECT COUNT(*) FROM logout_deliveries WHERE state = 'given_up' AND settled_at >= $1)";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_one(c).await)?)
 }
+
+/// The logouts that one client has not taken.
+#[derive(Clone, Debug)]
+pub struct Failing {
+    /// The client's row.
+    pub id: String,
+    /// The client as it is known.
+    pub client_id: String,
+    /// Tried at least once, and to be tried again.
+    pub waiting: i64,
+    /// Not tried any more, and still remembered.
+    pub given_up: i64,
+    /// What went wrong last, with the newest of them.
+    pub last_error: String,
+}
+from_row!(Failing { id, client_id, waiting, given_up, last_error } parsed {});
+
+/// As many clients are listed.
+pub const MOST_FAILING: i64 = 100;
+
+/// Logouts that clients have not taken, those with the most first; of one client, or of all.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn failing_by_client(conn: &mut Conn, client: Option<&str>) -> Result<Vec<Failing>, Error> {
+    const SQL: &str = "SELECT c.id, c.client_id, f.waiting, f.given_up, COALESCE((SELECT d.last_error FROM logout_deliveries d \
+                       WHERE d.client = c.id AND d.state <> 'delivered' AND d.last_error IS NOT NULL \
+                       ORDER BY d.next_at DESC, d.sid LIMIT 1), '') AS last_error \
+                       FROM (SELECT client, CAST(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END) AS BIGINT) AS waiting, \
+                       CAST(SUM(CASE WHEN state = 'given_up' THEN 1 ELSE 0 END) AS BIGINT) AS given_up FROM logout_deliveries \
+                       WHERE (state = 'given_up' OR state = 'waiting' AND attempts > 0) AND ($1 IS NULL OR client = $1) \
+                       GROUP BY client) f JOIN clients c ON c.id = f.client \
+                       ORDER BY f.waiting + f.given_up DESC, c.client_id LIMIT $2";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client).bind(MOST_FAILING).fetch_all(c).await)?)
+}

@@ -21,6 +21,11 @@ impl Faults {
         self.0.push(Fault { field: field.to_owned(), message: message.into() });
     }
 
+    /// Adds what is wrong with the fields that follow.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Says that a field is empty, if it is; then no rule need judge it.
     pub fn need(&mut self, field: &str, value: &str, message: &str) -> bool {
         if value.is_empty() {

@@ -40,6 +40,8 @@ pub const IMPORT_PATH: &str = "/admin/users/import";
 pub const MAX_IMPORT: usize = 512 * 1024;
 /// A trusted issuer's form holds its keys.
 pub const MAX_ISSUER_FORM: usize = 256 * 1024;
+/// A client's form holds its keys and up to a hundred addresses of 2 KiB, each byte percent-encoded at worst.
+pub const MAX_CLIENT_FORM: usize = 512 * 1024;
 
 /// What is known of a request before any handler runs.
 #[derive(Clone, Debug)]

@@ -121,8 +121,12 @@ pub(super) fn form_page(path: &str) -> &str {
     match path {
         "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
         "/admin/users/unlock" => "/admin/users",
-        "/admin/users/new" | "/admin/users/import" | "/operator/providers/new" | "/operator/issuers/new" => path,
-        other if other.starts_with("/operator/requests/") => segments(other, 2),
+        "/admin/users/new"
+        | "/admin/users/import"
+        | "/operator/providers/new"
+        | "/operator/issuers/new"
+        | "/operator/clients/new" => path,
+        other if other.starts_with("/operator/requests/") || other.starts_with("/operator/keys/") => segments(other, 2),
         other if other.starts_with("/admin/users/") || other.starts_with("/operator/") => segments(other, 3),
         other if other.starts_with("/admin/") => segments(other, 2),
         other => other,

@@ -73,6 +73,10 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
         ("/operator/requests", "operator-requests"),
         ("/operator/providers", "operator-providers"),
         ("/operator/providers/new", "operator-new-provider"),
+        ("/operator/clients", "operator-clients"),
+        ("/operator/clients/new", "operator-new-client"),
+        ("/operator/deliveries", "operator-deliveries"),
+        ("/operator/keys", "operator-keys"),
         ("/operator/issuers", "operator-issuers"),
         ("/operator/issuers/new", "operator-new-issuer"),
         ("/operator/activity", "operator-activity"),
@@ -86,10 +90,30 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
     look("operator-provider").await;
     browser.follow("#create-admin").await;
     look("operator-provider-errors").await;
+    clients(browser, look).await;
     browser.open("/operator/issuers").await;
     browser.follow("#issuers-table a").await;
     look("operator-issuer").await;
     browser.open("/operator/issuers/new").await;
     browser.follow("#create-submit").await;
     look("operator-new-issuer-errors").await;
+}
+
+async fn clients(browser: &Browser, look: &impl AsyncFn(&str)) {
+    browser.open("/operator/clients/new").await;
+    browser.fill("#client-id", "tour app").await;
+    browser.fill("#scope", "nothing").await;
+    browser.follow("#create-submit").await;
+    look("operator-new-client-errors").await;
+    browser.fill("#client-id", "tour").await;
+    browser.fill("#scope", "openid").await;
+    browser.fill("#redirect-uris", "https://tour.example.org/callback").await;
+    browser.follow("#create-submit").await;
+    browser.see("#client-secret").await;
+    look("operator-client-secret").await;
+    browser.follow("#go-on").await;
+    look("operator-client").await;
+    browser.fill("#scope", "nothing").await;
+    browser.follow("#save-submit").await;
+    look("operator-client-errors").await;
 }

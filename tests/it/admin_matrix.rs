@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use axum::http::Method;
+use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::user::UserType;
+use connect_idp::operations::signing_keys;
 
 use crate::actors::{Answer, Browser, Idp, User};
 
@@ -23,8 +25,9 @@ enum Object {
     User,
     Provider,
     Issuer,
+    Client,
 }
-use Object::{Issuer as AnIssuer, Nothing, Provider as AProvider, User as AUser};
+use Object::{Client as AClient, Issuer as AnIssuer, Nothing, Provider as AProvider, User as AUser};
 
 type Row = (&'static str, &'static str, Side, Object, &'static [(&'static str, &'static str)]);
 
@@ -69,6 +72,20 @@ const TABLE: &[Row] = &[
     ("POST", "/operator/providers/{id}/switch-off", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/admins", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/reset-password", Therap, AProvider, &[("user", PIA)]),
+    ("GET", "/operator/clients", Therap, Nothing, &[]),
+    ("GET", "/operator/clients/new", Therap, Nothing, &[]),
+    ("POST", "/operator/clients/new", Therap, Nothing, &[]),
+    ("GET", "/operator/clients/{id}", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}/rotate-secret", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}/disable", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}/enable", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}/delete", Therap, AClient, &[("revision", "3")]),
+    ("GET", "/operator/deliveries", Therap, Nothing, &[]),
+    ("GET", "/operator/keys", Therap, Nothing, &[]),
+    ("POST", "/operator/keys/rotate", Therap, Nothing, &[("alg", "ES256")]),
+    ("POST", "/operator/keys/rotate-at-once", Therap, Nothing, &[("alg", "ES256")]),
+    ("POST", "/operator/keys/retire", Therap, Nothing, &[("kid", KID)]),
     ("GET", "/operator/issuers", Therap, Nothing, &[]),
     ("GET", "/operator/issuers/new", Therap, Nothing, &[]),
     ("POST", "/operator/issuers/new", Therap, Nothing, &[]),
@@ -84,6 +101,8 @@ const TABLE: &[Row] = &[
 
 /// Stands in a field for the id of the Provider Admin elsewhere.
 const PIA: &str = "(pia)";
+/// Stands in a field for one of our signing keys.
+const KID: &str = "(kid)";
 
 const UNKNOWN: &str = "01900000-0000-7000-8000-000000000000";
 
@@ -97,12 +116,15 @@ struct Cast {
     foreign: User,
     pia: User,
     issuer: String,
+    client: String,
+    kid: String,
 }
 
 async fn cast(idp: &Idp) -> Cast {
     idp.provider("OTHER", |_| {}).await;
     let pia = idp.user("pia").of("OTHER").user_type(UserType::ProviderAdmin).create().await;
     let issuer = idp.trust("https://other.example.net", |_| {}).await.id;
+    let client = idp.app("portal", |_| {}).await.client.id;
     let own = idp.user("amina").create().await;
     let signed_in = async |user: User| {
         let mut browser = idp.browser();
@@ -119,12 +141,15 @@ async fn cast(idp: &Idp) -> Cast {
         own,
         pia,
         issuer,
+        client,
+        kid: signing_keys::signer(&idp.app, Algorithm::Es256, idp.now()).await.unwrap().kid.clone(),
     }
 }
 
-async fn ask(browser: &mut Browser, row: &Row, id: &str, pia: &str) -> Answer {
+async fn ask(browser: &mut Browser, row: &Row, id: &str, names: &[(&str, &str)]) -> Answer {
     let path = row.1.replace("{id}", id);
-    let fields: Vec<_> = row.4.iter().map(|(name, value)| (*name, if *value == PIA { pia } else { value })).collect();
+    let meant = |value| names.iter().find(|(name, _)| *name == value).map_or(value, |(_, meant)| *meant);
+    let fields: Vec<_> = row.4.iter().map(|(name, value)| (*name, meant(*value))).collect();
     match row.0 {
         "GET" => browser.get(&path).await,
         _ => browser.post(&path, &fields).await,
@@ -148,29 +173,32 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let mut cast = cast(&idp).await;
         let (own, foreign, pia) = (cast.own.id.clone(), cast.foreign.id.clone(), cast.pia.id.clone());
-        let (provider, issuer) = (cast.pia.provider_id.clone(), cast.issuer.clone());
+        let (provider, issuer, client) = (cast.pia.provider_id.clone(), cast.issuer.clone(), cast.client.clone());
+        let kid = cast.kid.clone();
+        let names = [(PIA, pia.as_str()), (KID, kid.as_str())];
         for row in TABLE {
             let named = format!("{} {}", row.0, row.1);
             let objects: &[&str] = match row.3 {
                 Nothing => &[""],
                 AUser => &[&own, &foreign, UNKNOWN, "nonsense", "%00"],
                 AProvider => &[&provider, &issuer, UNKNOWN, "nonsense", "%00"],
+                AClient => &[&client, &issuer, UNKNOWN, "nonsense", "%00"],
                 AnIssuer => &[&issuer, &provider, UNKNOWN, "nonsense", "%00"],
             };
             for id in objects {
-                let told = ask(&mut cast.nobody, row, id, &pia).await;
+                let told = ask(&mut cast.nobody, row, id, &names).await;
                 assert!(told.status == 303 && told.location().starts_with("/login?return_to="), "nobody: {named}");
-                assert!(is_not_there(&ask(&mut cast.regular, row, id, &pia).await), "a Regular User: {named} {id}");
+                assert!(is_not_there(&ask(&mut cast.regular, row, id, &names).await), "a Regular User: {named} {id}");
                 let provider_admins = [("here", &mut cast.here, &own), ("elsewhere", &mut cast.elsewhere, &foreign)];
                 for (who, browser, theirs) in provider_admins {
-                    let answer = ask(browser, row, id, &pia).await;
+                    let answer = ask(browser, row, id, &names).await;
                     if row.2 == Side::ProviderAdmin && (id.is_empty() || id == theirs) {
                         assert!(works(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     } else {
                         assert!(is_not_there(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     }
                 }
-                let answer = ask(&mut cast.therap, row, id, &pia).await;
+                let answer = ask(&mut cast.therap, row, id, &names).await;
                 if row.2 == Side::TherapAdmin && *id == objects[0] {
                     assert!(works(&answer), "a Therap Admin: {named} {id}: {}", answer.status);
                 } else {

@@ -10,7 +10,9 @@ mod actors;
 
 mod activity;
 mod admin_activity;
+mod admin_clients;
 mod admin_import;
+mod admin_keys;
 mod admin_matrix;
 mod admin_operator;
 mod admin_provider;

@@ -97,7 +97,9 @@ impl Answer {
         let page = Html::parse_document(&self.body);
         let form = page.select(&selector(select)).next();
         let form = form.unwrap_or_else(|| panic!("no form {select} on {} ({})", self.path, self.status));
-        let named = form.select(&selector("input[name]")).collect::<Vec<_>>().into_iter();
+        // A box that is not ticked is not sent.
+        let inputs = selector("input[name]:not([type=checkbox]), input[name][checked]");
+        let named = form.select(&inputs).collect::<Vec<_>>().into_iter();
         let fields = named.map(|input| {
             let value = |name| input.value().attr(name).unwrap_or_default().to_owned();
             (value("name"), value("value"))

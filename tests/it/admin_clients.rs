@@ -1,0 +1,218 @@
+//! The Therap Admin's pages of clients: made, changed, given a new secret, switched off, deleted.
+
+use std::time::Duration;
+
+use connect_idp::model::client::{AuthMethod, GrantType, Metadata};
+use connect_idp::model::user::UserType;
+
+use crate::actors::{Browser, Idp, PASSWORD};
+
+async fn therap_admin(idp: &Idp, login_name: &str) -> Browser {
+    let root = idp.user(login_name).of("THERAP").user_type(UserType::TherapAdmin).create().await;
+    let mut browser = idp.browser();
+    browser.sign_in(&root).await;
+    browser
+}
+
+async fn stored(idp: &Idp, client_id: &str) -> Option<Metadata> {
+    let mut conn = idp.app.db.read().await.unwrap();
+    let found = connect_idp::store::clients::by_client_id(&mut conn, client_id).await.unwrap();
+    found.map(|client| client.metadata)
+}
+
+both_engines! {
+    /// Made with its secret shown once; what is wrong is said all at once; it signs people in.
+    async fn a_client_is_made_and_its_secret_shown_once(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut root = therap_admin(&idp, "root").await;
+        assert_eq!(root.get("/operator/clients").await.text("p.empty"), "None yet.");
+        let page = root.get("/operator/clients/new").await;
+        let bad = root.submit(&page, "#new-client-form", &[
+            ("client_id", "not good"), ("client_name", "Kept"), ("scope", "openid nothing"), ("jwks_uri", "ftp://x"), ("default_max_age", ""),
+        ]).await;
+        assert_eq!(bad.status, 422);
+        let wrong = bad.texts("#form-errors li");
+        assert_eq!(wrong.len(), 4, "{wrong:?}");
+        let bad = root.submit(&page, "#new-client-form", &[("client_id", "portal"), ("scope", "openid nothing"), ("jwks_uri", "ftp://x"), ("client_name", "Kept")]).await;
+        assert_eq!(bad.texts("#form-errors li").len(), 3, "{:?}", bad.texts("#form-errors li"));
+        assert!(bad.has("#redirect-uris-error") && bad.has("#jwks-uri-error") && bad.has("#scope-error"));
+        assert_eq!(bad.attribute("#client-name", "value").as_deref(), Some("Kept"));
+        let unread = root.submit(&page, "#new-client-form", &[("client_id", "portal"), ("default_max_age", "soon"), ("jwks", "{"), ("redirect_uris", "https://a.example/")]).await;
+        assert!(unread.has("#default-max-age-error") && unread.has("#jwks-error") && !unread.has("#redirect-uris-error"));
+        let good = [
+            ("client_id", "portal"), ("client_name", "Care Portal"), ("redirect_uris", "https://portal.example/callback\r\nhttps://portal.example/b\r\n"),
+        ];
+        let slip = root.submit(&page, "#new-client-form", &good).await;
+        assert_eq!((slip.status.as_u16(), slip.text("#slip-client-id").as_str()), (200, "portal"), "{:?}", slip.texts("#form-errors li"));
+        let secret = slip.text("#client-secret");
+        let taken = root.submit(&page, "#new-client-form", &good).await;
+        assert_eq!(taken.text("#client-id-error"), "There is a client of this id already.");
+        let page = root.get(&slip.attribute("#go-on", "href").unwrap()).await;
+        assert!(!page.body.contains(&secret));
+        assert_eq!(page.text("#client-state"), "portal On");
+        let metadata = stored(&idp, "portal").await.unwrap();
+        assert_eq!(metadata.redirect_uris, ["https://portal.example/callback", "https://portal.example/b"]);
+        assert_eq!(metadata.scope, "openid profile email");
+        let hashes = idp.number("SELECT COUNT(*) FROM client_secrets").await;
+        assert_eq!(hashes, 1);
+        assert_eq!(root.get("/operator/clients").await.texts("#clients-table td[data-label=client_id]"), ["portal"]);
+        let record = idp.activity().await.pop().unwrap();
+        assert_eq!((record.kind.as_str(), record.actor.as_str(), record.note.as_deref()), ("client_created", "therap admin root", Some("portal")));
+    }
+
+    /// Every member goes through the form and back; two admins at one client, nothing lost.
+    async fn a_client_is_changed_by_one_admin_at_a_time(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let portal = idp.app("portal", |m| {
+            m.grant_types = vec![GrantType::RefreshToken, GrantType::AuthorizationCode];
+            m.default_max_age = Some(60);
+        }).await;
+        let before = portal.client.metadata.clone();
+        let (mut one, mut two) = (therap_admin(&idp, "root").await, therap_admin(&idp, "rosa").await);
+        let path = format!("/operator/clients/{}", portal.client.id);
+        let page = one.get(&path).await;
+        let same = one.submit(&page, "#client-form", &[]).await;
+        assert!(same.location().ends_with("done=same"), "{}", same.location());
+        assert_eq!(stored(&idp, "portal").await.unwrap(), before);
+        let saved = one.submit(&page, "#client-form", &[
+            ("client_name", ""), ("default_max_age", ""), ("backchannel_logout_uri", "https://portal.example/logout"), ("contacts", "a@example.org\nb@example.org"),
+        ]).await;
+        assert!(saved.location().ends_with("done=saved"));
+        let stale = two.submit(&page, "#client-form", &[("client_name", "Theirs")]).await;
+        assert_eq!((stale.status.as_u16(), stale.has("#stale")), (409, true));
+        assert_eq!(stale.attribute("#client-name", "value").as_deref(), Some("Theirs"));
+        let after = stored(&idp, "portal").await.unwrap();
+        let wanted = Metadata {
+            client_name: None, default_max_age: None, backchannel_logout_uri: Some("https://portal.example/logout".into()),
+            contacts: vec!["a@example.org".into(), "b@example.org".into()], ..before.clone()
+        };
+        assert_eq!(after, wanted);
+        let over = two.submit(&stale, "#client-form", &[]).await;
+        assert!(over.location().ends_with("done=saved"));
+        assert_eq!(stored(&idp, "portal").await.unwrap(), Metadata { client_name: Some("Theirs".into()), ..before });
+        let page = one.get(&path).await;
+        let bad = one.submit(&page, "#client-form", &[("redirect_uris", ""), ("client_name", "Kept")]).await;
+        assert_eq!((bad.status.as_u16(), bad.has("#redirect-uris-error")), (422, true));
+        assert_eq!(bad.attribute("#client-name", "value").as_deref(), Some("Kept"));
+        let public = one.submit(&page, "#client-form", &[("token_endpoint_auth_method", "none")]).await;
+        assert!(public.location().ends_with("done=saved"));
+        assert_eq!(stored(&idp, "portal").await.unwrap().token_endpoint_auth_method, AuthMethod::None);
+        let page = one.get(&path).await;
+        assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
+    }
+
+    /// A new secret at once or with an overlap; not twice from one page; the password first.
+    async fn a_secret_is_replaced_with_an_overlap(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut portal = idp.app("portal", |_| {}).await;
+        let amina = idp.user("amina").create().await;
+        let mut hers = idp.browser();
+        let token = portal.tokens(&mut hers, &amina, &[]).await["access_token"].as_str().unwrap().to_owned();
+        let me = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        let mut root = idp.browser();
+        root.sign_in(&me).await;
+        let path = format!("/operator/clients/{}", portal.client.id);
+        let page = root.get(&path).await;
+        let slip = root.submit(&page, "#rotate-form", &[("keep_old", "1")]).await;
+        assert_eq!(slip.text("#old-until"), "The secrets before it work until Jan 15, 2027, 4:00:00 AM EST.");
+        let again = root.submit(&page, "#rotate-form", &[]).await;
+        assert!(again.location().ends_with("rotated-before"));
+        assert_eq!(root.get(&path).await.texts("#secrets-list li").len(), 2);
+        let old = portal.clone();
+        portal.secret = slip.text("#client-secret");
+        assert!(portal.is_active(&token).await && old.is_active(&token).await);
+        idp.advance(Duration::from_hours(1));
+        assert_eq!(old.post("/oauth2/introspect", &[("token", &token)]).await.status, 401);
+        root.sign_in(&me).await;
+        idp.advance(Duration::from_mins(5));
+        let page = root.get(&path).await;
+        let sent = root.submit(&page, "#rotate-form", &[("keep_old", "0")]).await;
+        assert!(sent.location().starts_with("/operator/confirm?return_to="));
+        let confirm = root.follow(sent).await;
+        let back = root.submit(&confirm, "#confirm-form", &[("password", PASSWORD)]).await;
+        let page = root.follow(back).await;
+        let nonsense = root.submit(&page, "#rotate-form", &[("keep_old", "9999")]).await;
+        assert_eq!(nonsense.status, 400);
+        let slip = root.submit(&page, "#rotate-form", &[("keep_old", "0")]).await;
+        assert_eq!(portal.post("/oauth2/introspect", &[("token", &token)]).await.status, 401);
+        portal.secret = slip.text("#client-secret");
+        assert_eq!(portal.post("/oauth2/introspect", &[("token", &token)]).await.status, 200);
+    }
+
+    /// Off: what it was given is dead for good; deleted: everything that was its is gone, of the client that was read.
+    async fn a_client_is_switched_off_and_deleted(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let portal = idp.app("portal", |_| {}).await;
+        let amina = idp.user("amina").create().await;
+        let mut hers = idp.browser();
+        let token = portal.tokens(&mut hers, &amina, &[]).await["access_token"].as_str().unwrap().to_owned();
+        let mut root = therap_admin(&idp, "root").await;
+        let path = format!("/operator/clients/{}", portal.client.id);
+        let read = root.get(&path).await;
+        assert!(read.body.contains("the tokens of 1 sign-ins"));
+        let done = root.submit(&read, "form[action$=disable]", &[]).await;
+        assert_eq!(root.follow(done).await.text("#client-state"), "portal Off");
+        assert_eq!(portal.post("/oauth2/introspect", &[("token", &token)]).await.status, 401);
+        let page = root.get(&path).await;
+        root.submit(&page, "form[action$=enable]", &[]).await.location();
+        assert!(!portal.is_active(&token).await);
+        let older = root.submit(&read, "form[action$=delete]", &[]).await;
+        assert!(older.location().ends_with("changed-before"));
+        let page = root.follow(older).await;
+        let gone = root.submit(&page, "form[action$=delete]", &[]).await;
+        let list = root.follow(gone).await;
+        assert_eq!(list.text("p.message"), "The client was deleted, with everything that was its.");
+        assert_eq!(root.get(&path).await.status, 404);
+        assert_eq!(idp.number("SELECT COUNT(*) FROM families").await, 0);
+        let kinds: Vec<_> = idp.activity().await.into_iter().map(|record| record.kind.to_string()).filter(|kind| kind.starts_with("client_")).collect();
+        assert_eq!(kinds, ["client_disabled", "client_enabled", "client_deleted"]);
+        idp.assert_invariants().await;
+    }
+
+    /// Every client once, page by page.
+    async fn clients_are_paged(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut root = therap_admin(&idp, "root").await;
+        let mut wanted = Vec::new();
+        for n in 0..60 {
+            wanted.push(format!("app-{n:02}"));
+            idp.app(&wanted[n], |_| {}).await;
+        }
+        let first = root.get("/operator/clients").await;
+        let second = root.get(&first.attribute(".pages-older", "href").unwrap()).await;
+        let mut seen = first.texts("#clients-table td[data-label=client_id]");
+        seen.extend(second.texts("#clients-table td[data-label=client_id]"));
+        assert_eq!(seen, wanted);
+        assert!(!second.has(".pages-older"));
+        assert_eq!(root.get("/operator/clients?after=%00").await.texts("#clients-table tbody tr").len(), 50);
+    }
+
+    /// By client, with what went wrong last; linked from the front page and from the client's own.
+    async fn logouts_not_taken_are_listed_by_client(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (portal, quiet) = (idp.app("portal", |_| {}).await, idp.app("quiet", |_| {}).await);
+        let mut root = therap_admin(&idp, "root").await;
+        assert_eq!(root.get("/operator/deliveries").await.text("p.empty"), "Every app has taken every logout.");
+        for (client, sid, state, attempts, next_at, settled_at, error) in [
+            (&portal, "a", "waiting", 1, 10, "NULL", "'it answered 500'"),
+            (&portal, "b", "waiting", 4, 30, "NULL", "'it did not answer'"),
+            (&portal, "c", "given_up", 9, 20, "20", "'it answered 404'"),
+            (&portal, "d", "delivered", 1, 40, "40", "NULL"),
+            (&quiet, "e", "waiting", 0, 50, "NULL", "NULL"),
+            (&quiet, "f", "delivered", 2, 50, "50", "NULL"),
+        ] {
+            let sql = format!(
+                "INSERT INTO logout_deliveries (client, sid, user_id, state, attempts, next_at, created_at, settled_at, last_error) \
+                 VALUES ('{}', '{sid}', 'u', '{state}', {attempts}, {next_at}, 1, {settled_at}, {error})",
+                client.client.id
+            );
+            idp.outsider().await.run(&sql).await;
+        }
+        let page = root.get("/operator/deliveries").await;
+        assert_eq!(page.texts("#deliveries-table tbody td"), ["portal", "2", "1", "it did not answer"]);
+        assert!(root.get("/operator").await.has("a[href='/operator/deliveries']"));
+        let path = |client: &str| format!("/operator/clients/{client}");
+        assert_eq!(root.get(&path(&portal.client.id)).await.text("#deliveries"), "2 to be tried again, 1 given up.");
+        assert_eq!(root.get(&path(&quiet.client.id)).await.text("#deliveries"), "0 to be tried again, 0 given up.");
+    }
+}
