@@ -1,6 +1,6 @@
 //! The form of a client's metadata: a field for each member of RFC 7591, with its rule's judgement beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -171,11 +171,13 @@ impl ClientForm {
 
     /// What was typed.
     pub(super) fn typed(fields: &mut Fields) -> Self {
-        let typed = |member: &Member| match member.kind {
-            Kind::Any(_) => fields.take_ticked(&format!("{}.", member.key)).join(" "),
-            _ => fields.take(member.key),
+        let mut typed = |member: &Member| {
+            if let Kind::Any(_) = member.kind {
+                return fields.take_ticked(&format!("{}.", member.key)).join(" ");
+            }
+            fields.take(member.key)
         };
-        Self(MEMBERS.iter().map(typed_with_key(typed)).collect())
+        Self(MEMBERS.iter().map(|member| (member.key, typed(member))).collect())
     }
 
     /// The fields in their order.
@@ -246,27 +248,18 @@ impl ClientForm {
     }
 }
 
-fn typed_with_key(mut typed: impl FnMut(&Member) -> String) -> impl FnMut(&Member) -> (&'static str, String) {
-    move |member| (member.key, typed(member))
-}
-
 /// The label without what stands in brackets.
 fn name_of(member: &Member) -> &'static str {
     member.label.trim_end_matches(" (optional)")
 }
 
+/// Whether two texts mean the same value; boxes have no order.
 fn same(kind: Kind, stored: &str, typed: &str) -> bool {
-    match kind {
-        Kind::Any(_) => {
-            let sorted = |text: &str| {
-                let mut words: Vec<_> = text.split(' ').map(str::to_owned).collect();
-                words.sort();
-                words
-            };
-            sorted(stored) == sorted(typed)
-        }
-        _ => value(kind, stored) == value(kind, typed),
+    if let Kind::Any(_) = kind {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+        return words(stored) == words(typed);
     }
+    value(kind, stored) == value(kind, typed)
 }
 
 fn words(list: &Value) -> Vec<String> {
@@ -278,12 +271,11 @@ fn value(kind: Kind, typed: &str) -> Value {
     let text = typed.trim();
     match kind {
         Kind::Tick => (typed == "yes").into(),
-        Kind::Words => text.into(),
         Kind::Any(_) => text.split_whitespace().collect(),
         Kind::Lines => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
         Kind::Line | Kind::Number | Kind::Json | Kind::One(_) if text.is_empty() => Value::Null,
         Kind::Number => text.parse::<u64>().map_or_else(|_| text.into(), Value::from),
-        Kind::Line | Kind::Json | Kind::One(_) => text.into(),
+        Kind::Words | Kind::Line | Kind::Json | Kind::One(_) => text.into(),
     }
 }
 

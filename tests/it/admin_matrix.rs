@@ -146,9 +146,9 @@ async fn cast(idp: &Idp) -> Cast {
     }
 }
 
-async fn ask(browser: &mut Browser, row: &Row, id: &str, names: &[(&str, &str)]) -> Answer {
+async fn ask(browser: &mut Browser, row: &Row, id: &str, meanings: &[(&str, &str)]) -> Answer {
     let path = row.1.replace("{id}", id);
-    let meant = |value| names.iter().find(|(name, _)| *name == value).map_or(value, |(_, meant)| *meant);
+    let meant = |value| meanings.iter().find(|(name, _)| *name == value).map_or(value, |(_, meant)| *meant);
     let fields: Vec<_> = row.4.iter().map(|(name, value)| (*name, meant(*value))).collect();
     match row.0 {
         "GET" => browser.get(&path).await,
@@ -175,7 +175,7 @@ both_engines! {
         let (own, foreign, pia) = (cast.own.id.clone(), cast.foreign.id.clone(), cast.pia.id.clone());
         let (provider, issuer, client) = (cast.pia.provider_id.clone(), cast.issuer.clone(), cast.client.clone());
         let kid = cast.kid.clone();
-        let names = [(PIA, pia.as_str()), (KID, kid.as_str())];
+        let meanings = [(PIA, pia.as_str()), (KID, kid.as_str())];
         for row in TABLE {
             let named = format!("{} {}", row.0, row.1);
             let objects: &[&str] = match row.3 {
@@ -186,19 +186,19 @@ both_engines! {
                 AnIssuer => &[&issuer, &provider, UNKNOWN, "nonsense", "%00"],
             };
             for id in objects {
-                let told = ask(&mut cast.nobody, row, id, &names).await;
+                let told = ask(&mut cast.nobody, row, id, &meanings).await;
                 assert!(told.status == 303 && told.location().starts_with("/login?return_to="), "nobody: {named}");
-                assert!(is_not_there(&ask(&mut cast.regular, row, id, &names).await), "a Regular User: {named} {id}");
+                assert!(is_not_there(&ask(&mut cast.regular, row, id, &meanings).await), "a Regular User: {named} {id}");
                 let provider_admins = [("here", &mut cast.here, &own), ("elsewhere", &mut cast.elsewhere, &foreign)];
                 for (who, browser, theirs) in provider_admins {
-                    let answer = ask(browser, row, id, &names).await;
+                    let answer = ask(browser, row, id, &meanings).await;
                     if row.2 == Side::ProviderAdmin && (id.is_empty() || id == theirs) {
                         assert!(works(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     } else {
                         assert!(is_not_there(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     }
                 }
-                let answer = ask(&mut cast.therap, row, id, &names).await;
+                let answer = ask(&mut cast.therap, row, id, &meanings).await;
                 if row.2 == Side::TherapAdmin && *id == objects[0] {
                     assert!(works(&answer), "a Therap Admin: {named} {id}: {}", answer.status);
                 } else {
