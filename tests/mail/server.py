@@ -51,7 +51,7 @@ async def main():
 
     def knows(server, session, envelope, mechanism, data):
         given = b":".join([data.login, data.password]).decode()
-        return AuthResult(success=given == args.sign_in)
+        return AuthResult(success=given == args.sign_in, handled=False)
 
     def smtp():
         return SMTP(
