@@ -22,6 +22,7 @@ use crate::crypto::secret::Secret;
 use crate::metrics::Metrics;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use crate::outbound::Outbound;
+use crate::outbound::mail::Mailer;
 use crate::store::{self, Database, in_transaction};
 use crate::time::{Clock, Deadline, Random, Timestamp};
 
@@ -58,6 +59,8 @@ pub struct Parts {
     pub client_keys: ClientKeyCache,
     /// Our own requests to others.
     pub outbound: Outbound,
+    /// The way mail goes out, where there is one.
+    pub mailer: Option<Mailer>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -153,6 +156,7 @@ impl App {
         let throttle = Throttle::new(config.throttle.enabled.then_some(config.throttle.address_per_minute));
         Ok(Self(Arc::new(Parts {
             outbound: Outbound::new(&config)?,
+            mailer: Mailer::new(&config)?,
             name_key: keys.oldest().derive("names that are nobody's"),
             accounts: AccountQueue::default(),
             issuers: IssuerCache::default(),

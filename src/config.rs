@@ -1,6 +1,8 @@
 //! What the operator sets: a TOML file, then `CONNECT_IDP__SECTION__KEY` variables over it. Parsed and floored once,
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
+mod mail;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 use url::Url;
 
+pub use self::mail::{Mail, MailTls};
 use crate::crypto::password::{Cost, PoolLimits};
 use crate::model::address::is_loopback;
 use crate::model::client_rules::Rules;
@@ -55,6 +58,8 @@ pub struct Config {
     pub tokens: Tokens,
     /// What our own requests may reach.
     pub outbound: Outbound,
+    /// Through which server mail is sent; without it none is.
+    pub mail: Option<Mail>,
     /// What is written to standard error.
     pub log: Log,
 }
@@ -218,6 +223,7 @@ impl Default for Config {
             throttle: Throttle::default(),
             tokens: Tokens::default(),
             outbound: Outbound::default(),
+            mail: None,
             log: Log::default(),
         }
     }
@@ -310,7 +316,7 @@ pub struct Loaded {
 }
 
 /// The keys whose values are never shown, and which can be read from a file named by `…_FILE`.
-const SECRETS: [&str; 1] = ["database.url"];
+const SECRETS: [&str; 2] = ["database.url", "mail.password"];
 
 impl Loaded {
     /// Reads the file, then the variables, and checks the whole.
@@ -357,7 +363,11 @@ impl Loaded {
         let mut rows = Vec::new();
         flatten(&table, "", &mut |key, value| {
             let source = self.sources.get(key).cloned().unwrap_or(Source::Default);
-            let shown = if SECRETS.contains(&key) { hide_password(value) } else { value.to_string() };
+            let shown = match key {
+                "database.url" => hide_password(value),
+                secret if SECRETS.contains(&secret) => "\"hidden\"".to_owned(),
+                _ => value.to_string(),
+            };
             rows.push((key.to_owned(), shown, source));
         });
         rows
@@ -396,7 +406,8 @@ fn set_from_variable(
         value = text.trim_end().into();
         key = secret.into();
     }
-    let value = typed(&value);
+    // A password is text, also when it looks like a number.
+    let value = if key == "mail.password" { Value::String(value) } else { typed(&value) };
     match key.split_once('.') {
         None => {
             table.insert(key.clone(), value);
@@ -508,6 +519,9 @@ impl Config {
             self.outbound.ca_files.is_empty() || testing,
             "outbound.ca_files is for beta sites and loopback only: remove it, or set site = \"beta\""
         );
+        if let Some(mail) = &self.mail {
+            mail.check(testing)?;
+        }
         // A filter takes any bare word for a module's name, and would fall silent.
         let known =
             |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok() || word.contains(['=', ':']);
@@ -629,6 +643,13 @@ mod tests {
         refused("[keys]\nrsa_bits = 1024", "keys.rsa_bits");
         refused("[keys]\nrotate_days = 1\nannounce_minutes = 1441", "keys.announce_minutes");
         refused("issuer = \"https://connect.example.org\"\n[keys]\nannounce_minutes = 59", "keys.announce_minutes");
+        refused("[mail]\nhost = \"mail.example.org\"", "from");
+        refused("[mail]\nhost = \"\"\nfrom = \"a@b.org\"", "mail.host");
+        refused("[mail]\nhost = \"m\"\nfrom = \"nobody\"", "mail.from");
+        refused("[mail]\nhost = \"m\"\nfrom = \"a@b.org\"\nport = 0", "mail.port");
+        refused("[mail]\nhost = \"m\"\nfrom = \"a@b.org\"\nusername = \"u\"", "mail.username and mail.password");
+        let plain = "[mail]\nhost = \"m\"\nfrom = \"a@b.org\"\ntls = \"none\"";
+        refused(&format!("issuer = \"https://connect.example.org\"\n{plain}"), "mail.tls");
         refused("[log]\nlevel = \"a=b=c\"", "log.level");
         refused("[log]\nlevel = \"loud\"", "log.level");
         refused("issuer =", "not TOML");
@@ -639,10 +660,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let secret = dir.path().join("url");
         std::fs::write(&secret, "postgres://idp:pa55@db/connect\n").unwrap();
+        let digits = dir.path().join("password");
+        std::fs::write(&digits, "123456\n").unwrap();
         let variables = [
             ("CONNECT_IDP__SESSION__IDLE_MINUTES", "7"),
             ("CONNECT_IDP__TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
             ("CONNECT_IDP__DATABASE__URL_FILE", secret.to_str().unwrap()),
+            ("CONNECT_IDP__MAIL__HOST", "mail.example.org"),
+            ("CONNECT_IDP__MAIL__FROM", "Therap Connect <no-reply@example.org>"),
+            ("CONNECT_IDP__MAIL__USERNAME", "connect"),
+            ("CONNECT_IDP__MAIL__PASSWORD_FILE", digits.to_str().unwrap()),
             ("CONNECT_IDP_CONFIG", "ignored here"),
         ];
         let loaded = read("[session]\nidle_minutes = 5\nabsolute_hours = 2", &variables).unwrap();
@@ -651,6 +678,8 @@ mod tests {
         let rows = loaded.rows();
         let row = |key: &str| rows.iter().find(|(k, ..)| k == key).unwrap().clone();
         assert!(!row("database.url").1.contains("pa55"));
+        assert_eq!(loaded.config.mail.as_ref().unwrap().password.as_deref(), Some("123456"));
+        assert_eq!(row("mail.password").1, "\"hidden\"");
         assert_eq!(row("session.idle_minutes").2, Source::Variable("CONNECT_IDP__SESSION__IDLE_MINUTES".into()));
         assert_eq!(row("listen").2, Source::Default);
     }

@@ -25,7 +25,7 @@
 //! 4. [`config`]: what the operator sets, checked at start
 //! 5. [`store`]: what is remembered; the only place that names sqlx
 //! 6. [`cache`]: what makes replicas quick, and may be lost
-//! 7. [`outbound`]: the one guarded HTTP client
+//! 7. [`outbound`]: the one guarded HTTP client, and mail
 //! 8. [`metrics`]: what is counted
 //! 9. [`app`]: what a request may use
 //! 10. [`operations`]: what pages and commands all do, once: a rule, a store call, an event

@@ -14,6 +14,9 @@ use crate::{admin, dashboard, handoff, login, oidc, operator};
 
 /// The public site.
 pub fn router(app: &App) -> Router {
+    let forgot_password = get(login::forgot_password::get);
+    let forgot_password =
+        if app.mailer.is_some() { forgot_password.post(login::forgot_password::post) } else { forgot_password };
     let routes = Router::new()
         .route("/", get(dashboard::home::get))
         .route("/activity", get(dashboard::activity::get))
@@ -23,7 +26,7 @@ pub fn router(app: &App) -> Router {
         .route("/sessions/withdraw", post(dashboard::sessions::withdraw))
         .route("/login", get(login::form::get).post(login::form::post))
         .route("/logout", post(login::logout::post))
-        .route("/forgot-password", get(login::forgot_password::get))
+        .route("/forgot-password", forgot_password)
         .route("/password/update", get(login::update_password::get).post(login::update_password::post))
         .route("/password/reset/{token}", get(login::reset::get).post(login::reset::post))
         .route("/password/change", get(login::change_password::get).post(login::change_password::post))

@@ -3,6 +3,7 @@
 //! Every step is safe to run on several replicas at once: each row is settled by whoever's statement changes it.
 
 pub mod logout;
+pub mod mail;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -129,6 +130,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let handoffs = store::handoffs::purge(tx, now.before(REMEMBER), BATCH).await?;
             let sessions = store::sessions::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let told = store::logouts::purge(tx, now.before(KEEP_DELIVERIES), BATCH).await?;
+            let mails = store::mails::purge(tx, now.before(REMEMBER), BATCH).await?;
             let interactions = store::interactions::purge(tx, now, INTERACTION_CAP, BATCH).await?;
             let codes = store::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
             let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
@@ -141,6 +143,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 handoffs,
                 sessions,
                 told,
+                mails,
                 interactions,
                 codes,
                 tokens,

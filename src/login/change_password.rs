@@ -12,6 +12,7 @@ use crate::model::password_rules;
 use crate::model::session::{EndReason, Session};
 use crate::model::user::Account;
 use crate::operations::check_password::{Attempt, Checked, Proven, Settled, check_password};
+use crate::operations::mail::{self, Notice};
 use crate::store::{self, in_transaction};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -145,7 +146,7 @@ async fn write(
     let event = Event::new(Kind::PasswordChanged, Outcome::Success, "user", &attempt.visitor, now, &app.random)
         .about(&account)
         .of_session(&session_id);
-    in_transaction!(db, attempt.deadline, [facts, account, session_id, sid, hash, event], |tx| {
+    in_transaction!(db, attempt.deadline, [app, facts, account, session_id, sid, hash, event], |tx| {
         store::users::lock_row(tx, &account.id).await?;
         Ok(match Proven::settle(&facts, tx, now).await? {
             Settled::Locked(_) => Changed::Locked,
@@ -155,6 +156,7 @@ async fn write(
                 store::sessions::end_all_but(tx, &account.id, &session_id, EndReason::PasswordChanged, now).await?;
                 store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
                 store::activity::record(tx, &event).await?;
+                mail::notify(tx, &app, &account, Notice::Changed, now).await?;
                 Changed::Done
             }
         })

@@ -1,12 +1,18 @@
-//! `GET /forgot-password`: who can help (L6).
+//! `GET` and `POST /forgot-password`: who can help, and, where mail is configured, a one-time link (L6). The answer is the
+//! same whoever asks: everything that depends on who that is happens later (`operations::mail`).
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::BUSY;
 use crate::app::App;
+use crate::operations::mail;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::return_to::ReturnTo;
 
@@ -15,20 +21,79 @@ use crate::web::return_to::ReturnTo;
 struct ForgotPage {
     page: Page,
     return_to: String,
+    /// Mail is configured.
+    by_mail: bool,
+    /// A link was asked for.
+    asked: bool,
+    error: Option<String>,
+    login_name: String,
+    login_name_error: Option<&'static str>,
+    provider_code: String,
+    provider_code_error: Option<&'static str>,
 }
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
     return_to: Option<String>,
+    asked: Option<String>,
+}
+
+fn blank(app: &App, return_to: Option<&str>) -> ForgotPage {
+    let return_to = return_to.and_then(ReturnTo::parse_or_none);
+    ForgotPage {
+        page: Page::new(app, "Forgot Password?"),
+        return_to: return_to.map(|path| path.to_string()).unwrap_or_default(),
+        by_mail: app.mailer.is_some(),
+        asked: false,
+        error: None,
+        login_name: String::new(),
+        login_name_error: None,
+        provider_code: String::new(),
+        provider_code_error: None,
+    }
 }
 
 /// `GET /forgot-password`
 pub async fn get(app: App, Query(asked): Query<Asked>) -> Response {
-    let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
-    let template = ForgotPage {
-        page: Page::new(&app, "Forgot Password?"),
-        return_to: return_to.map(|path| path.to_string()).unwrap_or_default(),
-    };
-    respond(StatusCode::OK, Shape::Entrance, &template)
+    let mut page = blank(&app, asked.return_to.as_deref());
+    page.asked = page.by_mail && asked.asked.is_some();
+    respond(StatusCode::OK, Shape::Entrance, &page)
+}
+
+/// `POST /forgot-password`: only where mail is configured.
+///
+/// # Errors
+/// When the database fails.
+pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Response, PageError> {
+    let mut page = blank(&app, Some(&fields.take("return_to")));
+    page.login_name = fields.take("login_name");
+    page.provider_code = fields.take("provider_code");
+    page.login_name_error = page.login_name.is_empty().then_some("Please enter your Login Name.");
+    page.provider_code_error = page.provider_code.is_empty().then_some("Please enter your Provider Code.");
+    if page.login_name_error.is_some() || page.provider_code_error.is_some() {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
+    }
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+        app.metrics.throttled();
+        page.error = Some(format!("Too many tries from your network. Please try again in {seconds} seconds."));
+        return Ok(later(StatusCode::TOO_MANY_REQUESTS, &page, seconds));
+    }
+    if !mail::ask(&app, &page.login_name, &page.provider_code, arrival.now).await? {
+        tracing::error!("too many ask for links that set passwords: this one was turned away");
+        page.error = Some(BUSY.into());
+        return Ok(later(StatusCode::SERVICE_UNAVAILABLE, &page, 30));
+    }
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("asked", "1");
+    if !page.return_to.is_empty() {
+        query.append_pair("return_to", &page.return_to);
+    }
+    Ok(Redirect::to(&format!("/forgot-password?{}", query.finish())).into_response())
+}
+
+fn later(status: StatusCode, page: &ForgotPage, seconds: u64) -> Response {
+    let mut response = respond(status, Shape::Entrance, page);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }

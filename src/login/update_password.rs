@@ -14,6 +14,7 @@ use crate::model::event::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::EndReason;
 use crate::model::user::{Account, STRIKES};
+use crate::operations::mail::{self, Notice};
 use crate::operations::open_session::{self, open_session};
 use crate::operations::sign_in::opening;
 use crate::store::{self, in_transaction};
@@ -207,25 +208,27 @@ async fn update(
     let opening = opening(app, account, visitor, browser, secret, Timestamp(proof.pre_auth.auth_time));
     let updated = Event::new(Kind::PasswordUpdated, Outcome::Success, "user", visitor, now, &app.random).about(account);
     let (db, account) = (&app.db, account.clone());
-    let done = in_transaction!(db, app.ordinary_deadline(now), [account, hash, opening, updated, pre_auth], |tx| {
-        store::users::lock_row(tx, &account.id).await?;
-        let current = store::users::by_id(tx, &account.id).await?;
-        if store::strikes::hold(tx, &account.id).await? >= STRIKES {
-            return Ok(Updated::Locked);
-        }
-        let live = current.is_some_and(|c| c.is_live() && c.provider_epoch == account.provider_epoch);
-        let mine = store::pre_auths::remove(tx, &pre_auth).await?;
-        if !live || !mine || !store::users::set_password(tx, &account, &hash).await? {
-            return Ok(Updated::Stale);
-        }
-        let keep = opening.browser.session.as_deref();
-        store::sessions::end_others(tx, &account.id, keep, EndReason::PasswordChanged, now).await?;
-        let held = open_session::held(tx, &opening.browser, now).await?.filter(|held| held.user_id == account.id);
-        let sid = held.map(|held| held.sid).unwrap_or_default();
-        store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
-        store::activity::record(tx, &updated).await?;
-        open_session(tx, &opening, now).await?;
-        Ok(Updated::SignedIn)
-    })?;
+    let done =
+        in_transaction!(db, app.ordinary_deadline(now), [app, account, hash, opening, updated, pre_auth], |tx| {
+            store::users::lock_row(tx, &account.id).await?;
+            let current = store::users::by_id(tx, &account.id).await?;
+            if store::strikes::hold(tx, &account.id).await? >= STRIKES {
+                return Ok(Updated::Locked);
+            }
+            let live = current.is_some_and(|c| c.is_live() && c.provider_epoch == account.provider_epoch);
+            let mine = store::pre_auths::remove(tx, &pre_auth).await?;
+            if !live || !mine || !store::users::set_password(tx, &account, &hash).await? {
+                return Ok(Updated::Stale);
+            }
+            let keep = opening.browser.session.as_deref();
+            store::sessions::end_others(tx, &account.id, keep, EndReason::PasswordChanged, now).await?;
+            let held = open_session::held(tx, &opening.browser, now).await?.filter(|held| held.user_id == account.id);
+            let sid = held.map(|held| held.sid).unwrap_or_default();
+            store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
+            store::activity::record(tx, &updated).await?;
+            mail::notify(tx, &app, &account, Notice::Changed, now).await?;
+            open_session(tx, &opening, now).await?;
+            Ok(Updated::SignedIn)
+        })?;
     Ok(done)
 }

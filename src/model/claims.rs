@@ -65,6 +65,13 @@ impl Claims {
         self.0.get("email").and_then(Value::as_str).unwrap_or_default()
     }
 
+    /// The e-mail address, when it is verified.
+    #[must_use]
+    pub fn verified_email(&self) -> Option<&str> {
+        let verified = self.0.get("email_verified").and_then(Value::as_bool) == Some(true);
+        Some(self.email()).filter(|email| verified && !email.is_empty())
+    }
+
     /// One JSON object, members in alphabetical order: equal claims are equal texts.
     #[must_use]
     pub fn to_json(&self) -> String {

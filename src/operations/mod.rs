@@ -12,6 +12,7 @@ pub mod end_sessions;
 pub mod interactions;
 pub mod issuers;
 pub mod key_rotation;
+pub mod mail;
 pub mod open_session;
 pub mod password_link;
 pub mod providers;

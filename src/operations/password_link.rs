@@ -1,14 +1,16 @@
-//! A one-time link by which a person sets a password without having one: the first Therap Admin's way in.
+//! A one-time link by which a person sets a password without having one: the first Therap Admin's way
+//! in, and what is mailed to whoever forgot a password.
 
 use std::time::Duration;
 
 use super::act::Act;
+use super::mail::{self, Notice};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::EndReason;
 use crate::model::user::Account;
-use crate::store::{Error, activity, in_transaction, password_links, sessions, strikes, users};
+use crate::store::{Error, Tx, activity, in_transaction, password_links, sessions, strikes, users};
 use crate::time::Timestamp;
 
 /// How long a link works that an operator hands over.
@@ -29,23 +31,30 @@ pub struct Link {
 /// # Errors
 /// When it cannot be written.
 pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Result<Option<Link>, Error> {
-    let secret = Secret::random(&act.app.random);
-    let (provider_id, user_id, hash) = (provider_id.to_owned(), user_id.to_owned(), secret.digest());
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let until = act.now.after(LIFE);
-    let made = in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, hash], |tx| {
+    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
-            return Ok(false);
+            return Ok(None);
         };
-        let id = act.app.random.id(act.now);
-        password_links::insert(tx, &id, &hash, &user, until).await?;
+        let link = make_in(tx, &act.app, &user, until).await?;
         if !new {
             let event = act.event(Kind::PasswordReset).about(&user).noting("a one-time link was made");
             activity::record(tx, &event).await?;
         }
-        Ok(true)
-    })?;
-    let address = format!("{}/password/reset/{}", act.app.config.issuer, secret.reveal());
-    Ok(made.then_some(Link { address, until }))
+        Ok(Some(link))
+    })
+}
+
+/// Makes a link for an account as it was read, as a part of a larger act.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn make_in(tx: &mut Tx, app: &App, account: &Account, until: Timestamp) -> Result<Link, Error> {
+    let secret = Secret::random(&app.random);
+    let id = app.random.id(app.clock.now());
+    password_links::insert(tx, &id, &secret.digest(), account, until).await?;
+    Ok(Link { address: format!("{}/password/reset/{}", app.config.issuer, secret.reveal()), until })
 }
 
 /// The user whose password a live link sets.
@@ -77,7 +86,7 @@ pub async fn redeem(
     let event = Event::new(Kind::PasswordUpdated, Outcome::Success, "user", visitor, now, &app.random)
         .about(&account)
         .noting("by a one-time link");
-    in_transaction!(db, app.ordinary_deadline(now), [secret_hash, account, hash, event], |tx| {
+    in_transaction!(db, app.ordinary_deadline(now), [app, secret_hash, account, hash, event], |tx| {
         users::lock_row(tx, &account.id).await?;
         let live = password_links::user_of(tx, &secret_hash, now).await?.as_ref() == Some(&account.id);
         if !live
@@ -90,6 +99,7 @@ pub async fn redeem(
         users::bump_epoch(tx, &account.id).await?;
         sessions::end_others(tx, &account.id, None, EndReason::PasswordChanged, now).await?;
         activity::record(tx, &event).await?;
+        mail::notify(tx, &app, &account, Notice::Changed, now).await?;
         Ok(true)
     })
 }

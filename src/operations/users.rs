@@ -8,6 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::act::{Act, Switched, Unfit};
+use super::mail::{self, Notice};
 use super::providers::replace;
 use crate::app::App;
 use crate::crypto::password::{Busy, is_usable_hash};
@@ -410,6 +411,7 @@ pub async fn reset_password(act: &Act, provider_id: &str, user_id: &str, hash: &
             event = event.noting("password lock lifted");
         }
         activity::record(tx, &event).await?;
+        mail::notify(tx, &act.app, &user, Notice::Reset, act.now).await?;
         Ok(Reset::Yes { until, lifted, still_locked: user.admin_locked })
     })
 }

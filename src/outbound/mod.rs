@@ -1,6 +1,8 @@
 //! The one guarded HTTP client (G19): https only (loopback http where the configuration allows it), the resolved
 //! address checked when connecting, no redirects, no proxies, 64 KiB, 5 seconds.
 
+pub mod mail;
+
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -7,6 +7,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (1, "foundation", include_str!("../../migrations/0001_foundation.sql")),
     (2, "openid_provider", include_str!("../../migrations/0002_openid_provider.sql")),
     (3, "admin", include_str!("../../migrations/0003_admin.sql")),
+    (4, "mail", include_str!("../../migrations/0004_mail.sql")),
 ];
 
 /// Runs what is missing, under the engine's own lock where it has one.

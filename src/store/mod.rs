@@ -16,6 +16,7 @@ pub mod interactions;
 pub mod invariants;
 pub mod issuers;
 pub mod logouts;
+pub mod mails;
 mod migrations;
 pub mod password_links;
 pub mod pre_auths;

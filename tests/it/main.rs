@@ -26,6 +26,7 @@ mod headers;
 mod health;
 mod keys;
 mod login;
+mod mail;
 mod oidc;
 mod password_link;
 mod races;
@@ -39,6 +40,7 @@ mod vectors;
 fn what_was_left_out() {
     for (variable, what) in [
         ("CONNECT_IDP_TEST_POSTGRES", "the tests on PostgreSQL"),
+        ("CONNECT_IDP_TEST_MAIL", "mail, through a real server"),
         ("CONNECT_IDP_TEST_SENDERS", "the senders in Node and Python"),
     ] {
         if std::env::var_os(variable).is_none() {

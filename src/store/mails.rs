@@ -1,0 +1,159 @@
+//! The outbox of mail: what somebody asked for, and letters that wait to be sent. What is sealed goes once it is settled.
+
+use super::{Conn, Error, Tx, from_row, on};
+use crate::model::words;
+use crate::time::Timestamp;
+
+/// What a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailKind {
+    /// Somebody asked for a link that sets a password; whether there is anybody to send it to is not yet known.
+    Asked,
+    /// Such a link.
+    ResetLink,
+    /// A notice that the user's password is another.
+    PasswordChanged,
+    /// A notice that an administrator reset it.
+    PasswordReset,
+}
+words!(MailKind {
+    Asked = "asked",
+    ResetLink = "reset_link",
+    PasswordChanged = "password_changed",
+    PasswordReset = "password_reset",
+});
+
+/// A row.
+#[derive(Clone, Debug)]
+pub struct Mail {
+    /// UUIDv7.
+    pub id: String,
+    /// What it is.
+    pub kind: MailKind,
+    /// Sealed: what was asked, or the letter.
+    pub sealed: String,
+    /// How often it was tried, this time included.
+    pub attempts: i64,
+    /// From then on it is worth nothing any more (Unix ms).
+    pub good_until: i64,
+}
+from_row!(Mail { id, sealed, attempts, good_until } parsed { kind });
+
+/// What is put into the outbox.
+#[derive(Clone, Debug)]
+pub struct NewMail {
+    /// UUIDv7.
+    pub id: String,
+    /// What it is.
+    pub kind: MailKind,
+    /// Whose it is, where that is known.
+    pub user_id: Option<String>,
+    /// Sealed: what was asked, or the letter.
+    pub sealed: String,
+    /// From then on it is worth nothing any more.
+    pub good_until: Timestamp,
+}
+
+/// Puts a mail into the outbox; `false` when as many of its kind wait as `cap` allows.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn insert(tx: &mut Tx, mail: &NewMail, now: Timestamp, cap: i64) -> Result<bool, Error> {
+    const SQL: &str = "INSERT INTO mails (id, kind, user_id, sealed, state, attempts, next_at, created_at, good_until) \
+                       SELECT $1, $2, $3, $4, 'waiting', 0, $5, $5, $6 WHERE $7 > \
+                       (SELECT COUNT(*) FROM mails WHERE state = 'waiting' AND kind = $2)";
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(&mail.id)
+        .bind(mail.kind.to_string())
+        .bind(&mail.user_id)
+        .bind(&mail.sealed)
+        .bind(now.0)
+        .bind(mail.good_until.0)
+        .bind(cap)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// How many links were mailed to a user since `since`.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn links_since(conn: &mut Conn, user_id: &str, since: Timestamp) -> Result<i64, Error> {
+    const SQL: &str = "SELECT COUNT(*) FROM mails WHERE kind = 'reset_link' AND user_id = $1 AND created_at > $2";
+    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(user_id).bind(since.0).fetch_one(c).await)?;
+    Ok(count)
+}
+
+/// The ids of what is due, what waits longest first.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<String>, Error> {
+    const SQL: &str = "SELECT id FROM mails WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $2";
+    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(limit).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Takes what is due until `lease`; `None` when another replica has it.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn take(tx: &mut Tx, id: &str, now: Timestamp, lease: Timestamp) -> Result<Option<Mail>, Error> {
+    const SQL: &str = "UPDATE mails SET attempts = attempts + 1, next_at = $3 \
+                       WHERE id = $1 AND state = 'waiting' AND next_at <= $2 \
+                       RETURNING id, kind, sealed, attempts, good_until";
+    Ok(on!(tx, |c| sqlx::query_as(SQL).bind(id).bind(now.0).bind(lease.0).fetch_optional(c).await)?)
+}
+
+/// Removes what somebody asked for, once it is answered; `false` when it was answered already.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn remove(tx: &mut Tx, id: &str) -> Result<bool, Error> {
+    const SQL: &str = "DELETE FROM mails WHERE id = $1 AND state = 'waiting'";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// How an attempt ended.
+#[derive(Clone, Debug)]
+pub enum Attempted {
+    /// The server has it.
+    Sent,
+    /// Not this time: why, and when next.
+    Again(String, Timestamp),
+    /// Not any more: why.
+    GivenUp(String),
+}
+
+/// Writes down how an attempt ended; what is settled keeps no secret.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn settle(tx: &mut Tx, id: &str, attempted: &Attempted, now: Timestamp) -> Result<(), Error> {
+    const AGAIN: &str = "UPDATE mails SET last_error = $2, next_at = $3 WHERE id = $1 AND state = 'waiting'";
+    const DONE: &str = "UPDATE mails SET state = $2, settled_at = $3, last_error = $4, sealed = '' \
+                        WHERE id = $1 AND state = 'waiting'";
+    let (state, error) = match attempted {
+        Attempted::Again(why, next) => {
+            on!(tx, |c| sqlx::query(AGAIN).bind(id).bind(why).bind(next.0).execute(c).await.map(drop))?;
+            return Ok(());
+        }
+        Attempted::Sent => ("sent", None),
+        Attempted::GivenUp(why) => ("given_up", Some(why)),
+    };
+    on!(tx, |c| sqlx::query(DONE).bind(id).bind(state).bind(now.0).bind(error).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Forgets a batch of mails that have been worth nothing since `before`; how many went.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
+    const SQL: &str = "DELETE FROM mails WHERE id IN \
+                       (SELECT id FROM mails WHERE good_until <= $1 ORDER BY good_until LIMIT $2)";
+    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+}
