@@ -180,6 +180,7 @@ pub async fn withdraw(
     let event = Event::new(Kind::ConsentWithdrawn, Outcome::Success, "user", &arrival.visitor, now, &app.random);
     in_transaction!(db, app.ordinary_deadline(now), [session, client, event], |tx| {
         if store::consents::remove(tx, &session.user_id, &client).await? {
+            store::codes::spend_of_client(tx, &session.user_id, &client, now).await?;
             store::families::revoke_of_client(tx, &session.user_id, &client, "consent_withdrawn", now).await?;
             let named = store::clients::by_id(tx, &client).await?.map(|client| client.name().to_owned());
             let event = of_session(event, &session).noting(named.unwrap_or_default());

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::model::provider::UnifiedLogin;
 use crate::model::scope::UNIFIED_LOGIN_READ;
-use crate::operations::access_token::{Presented, find, in_header, scope_of};
+use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
 use crate::store;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
@@ -39,8 +39,9 @@ pub async fn get(
         Presented::Nothing => return Err(OAuthError::missing_token()),
         Presented::Malformed => return Err(invalid("the Authorization header holds no bearer token")),
     };
-    let found = find(&app, &token, arrival.now).await?;
-    let found = found.ok_or_else(|| invalid("the access token is unknown, expired or revoked"))?;
+    let found = find_for_us(&app, &token, arrival.now).await?;
+    let found =
+        found.ok_or_else(|| invalid("the access token is unknown, expired, revoked or for another resource"))?;
     if !scope_of(&found).has(UNIFIED_LOGIN_READ) {
         let why = "the access token has no scope unified-login.read";
         return Err(OAuthError::insufficient_scope(why).challenging("Bearer"));

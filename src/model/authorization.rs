@@ -116,6 +116,12 @@ impl ClaimsRequest {
         Scope::parse(&names.join(" ")).unwrap_or_default()
     }
 
+    /// The one user whom the client wants, where it names one.
+    #[must_use]
+    pub fn wanted_sub(&self) -> Option<String> {
+        self.id_token.get("sub")?.values.first()?.as_str().map(str::to_owned)
+    }
+
     /// The `acr` values that the client cannot do without.
     #[must_use]
     pub fn essential_acr(&self) -> Vec<&str> {

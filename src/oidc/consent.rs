@@ -32,6 +32,8 @@ struct ConsentPage {
     login_name: String,
     provider_name: String,
     handle: String,
+    /// Whom the page was shown to: another tab may sign somebody else in.
+    user: String,
 }
 
 /// The query: the handle of the request that waits.
@@ -65,6 +67,7 @@ pub async fn get(
         login_name: signed_in.session.login_name,
         provider_name: signed_in.session.provider_name,
         handle: handle.reveal(),
+        user: signed_in.session.user_id,
     };
     Ok(Extras::logo(metadata.logo_uri.as_deref()).on(respond(StatusCode::OK, Shape::Entrance, &template)))
 }
@@ -82,6 +85,9 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let (decision, handle) = (fields.take("decision"), Secret::parse(&fields.take("i")));
     let (Waiting { interaction, client }, handle, _) = taken_up(&app, handle, &headers, arrival.now).await?;
+    if fields.take("user") != signed_in.session.user_id {
+        return Ok(Redirect::to(&resume_path(&handle)).into_response());
+    }
     match decision.as_str() {
         "allow" => {}
         "deny" => return Ok(refusal(&app, &interaction.request, "access_denied", "the user did not allow this")),

@@ -7,22 +7,21 @@ use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::id_token::{Hint, read_hint};
 use crate::app::App;
-use crate::crypto::jws::Unverified;
 use crate::model::client::Client;
 use crate::model::session::Session;
 use crate::operations::end_sessions::{Wanted, log_out};
-use crate::operations::signing_keys;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
+use crate::web::oauth_error::plain;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::params::Params;
 use crate::web::session::{browser, current};
 use crate::web::signed_out;
 
-const MAX_HINT: usize = 8192;
 /// What a request may hold; the confirm page carries it along.
 const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
 
@@ -44,12 +43,6 @@ struct Asked {
     back_to: Option<String>,
 }
 
-struct Hint {
-    sub: String,
-    sid: Option<String>,
-    aud: String,
-}
-
 /// `GET /oauth2/end_session`
 ///
 /// # Errors
@@ -67,7 +60,7 @@ pub async fn get(
         Some(session) => session,
         // A session that is idle is over for its user, who is not asked; what was born of it ends by its own hint alone.
         None => {
-            let wanted = asked.hint.as_ref().and_then(|hint| hint.sid.clone()).map_or(Wanted::None, Wanted::Under);
+            let wanted = asked.hint.as_ref().map_or(Wanted::None, |hint| Wanted::Under(hint.sid.clone()));
             return end(&app, &arrival, &headers, &wanted, asked).await;
         }
     };
@@ -108,17 +101,15 @@ pub async fn confirm(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes
 
 impl Asked {
     fn is_for(&self, session: &Session) -> bool {
-        self.hint.as_ref().is_some_and(|hint| match &hint.sid {
-            Some(sid) => *sid == session.sid,
-            None => hint.sub == session.user_id,
-        })
+        self.hint.as_ref().is_some_and(|hint| hint.sid == session.sid)
     }
 }
 
 async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, PageError> {
     let wrong = |why: String| PageError::Authorization("invalid_request", why);
     if let Some(name) = params.repeated() {
-        return Err(wrong(format!("{name} was sent twice.")));
+        let shown: String = plain(name).chars().take(40).collect();
+        return Err(wrong(format!("{shown} was sent twice.")));
     }
     let hint = match params.get("id_token_hint") {
         None => None,
@@ -162,23 +153,6 @@ fn with_state(uri: &str, state: Option<&str>) -> String {
     let joint = if uri.contains('?') { '&' } else { '?' };
     let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("state", state).finish();
     format!("{uri}{joint}{query}")
-}
-
-/// An ID token of ours, however old.
-async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<Option<Hint>, store::Error> {
-    let Ok(jws) = Unverified::parse(text, MAX_HINT) else {
-        return Ok(None);
-    };
-    let is_id_token = jws.header.get("typ").and_then(|typ| typ.as_str()).is_none_or(|typ| typ == "JWT");
-    if !is_id_token || !signing_keys::verify_hint(app, &jws, now).await? {
-        return Ok(None);
-    }
-    let claims = jws.claims().unwrap_or_default();
-    let text = |name: &str| claims.get(name).and_then(|value| value.as_str()).map(str::to_owned);
-    if text("iss").as_ref() != Some(&app.config.issuer) {
-        return Ok(None);
-    }
-    Ok(text("sub").zip(text("aud")).map(|(sub, aud)| Hint { sub, aud, sid: text("sid") }))
 }
 
 async fn end(

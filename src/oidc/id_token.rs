@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::crypto::jws::Algorithm;
+use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::signing::half_hash;
 use crate::model::client::Client;
 use crate::operations::signing_keys;
+use crate::store;
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
 
@@ -55,6 +56,37 @@ impl IdToken<'_> {
         }
         sign(app, alg, "JWT", &Value::Object(claims), now).await
     }
+}
+
+/// What an `id_token_hint` proves.
+#[derive(Clone, Debug)]
+pub(super) struct Hint {
+    pub(super) sub: String,
+    pub(super) aud: String,
+    pub(super) sid: String,
+}
+
+/// An ID token of ours, however old; `None` for everything else, also where we signed it.
+pub(super) async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<Option<Hint>, store::Error> {
+    const MAX_BYTES: usize = 8192;
+    let Ok(jws) = Unverified::parse(text, MAX_BYTES) else {
+        return Ok(None);
+    };
+    if jws.header.get("typ").and_then(Value::as_str) != Some("JWT")
+        || !signing_keys::verify_hint(app, &jws, now).await?
+    {
+        return Ok(None);
+    }
+    let claims = jws.claims().unwrap_or_default();
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    // A signed userinfo answer has our signature too, and neither of these.
+    if text("iss").as_ref() != Some(&app.config.issuer) || !claims.contains_key("exp") {
+        return Ok(None);
+    }
+    let (Some(sub), Some(aud), Some(sid)) = (text("sub"), text("aud"), text("sid")) else {
+        return Ok(None);
+    };
+    Ok(Some(Hint { sub, aud, sid }))
 }
 
 /// Signs claims with our key of an algorithm.

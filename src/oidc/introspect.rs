@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use super::authenticated;
 use super::token::refresh_parts;
 use crate::app::App;
+use crate::model::client::Client;
 use crate::operations::access_token;
 use crate::store;
 use crate::store::access_tokens::AccessToken;
+use crate::store::families::Family;
 use crate::time::Timestamp;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
@@ -28,7 +30,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
         return Err(OAuthError::invalid_client("introspection needs a client with credentials"));
     }
     let answer = match refresh_parts(token) {
-        Some((family, hash)) => of_refresh_token(&app, family, &hash, arrival.now).await?,
+        Some((family, hash)) => of_refresh_token(&app, client, family, &hash, arrival.now).await?,
         None => of_access_token(&app, token, arrival.now).await?,
     };
     Ok(data(Json(answer)))
@@ -60,7 +62,10 @@ fn described(app: &App, found: &AccessToken) -> Value {
         "aud": if audience.is_empty() { vec![app.config.issuer.as_str()] } else { audience },
     });
     for (name, value) in [
-        ("username", found.login_name.clone().map(Value::from)),
+        (
+            "username",
+            found.login_name.clone().filter(|_| access_token::scope_of(found).has("profile")).map(Value::from),
+        ),
         ("acr", found.acr.clone().map(Value::from)),
         ("auth_time", found.auth_time.map(|at| Timestamp(at).seconds().into())),
     ] {
@@ -71,13 +76,17 @@ fn described(app: &App, found: &AccessToken) -> Value {
     answer
 }
 
-async fn of_refresh_token(app: &App, family: &str, hash: &str, now: Timestamp) -> Result<Value, OAuthError> {
+/// A refresh token is its own client's affair.
+async fn of_refresh_token(
+    app: &App,
+    client: &Client,
+    family: &str,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Value, OAuthError> {
     let found = store::families::live(&mut app.db.read().await?, family, now).await?;
-    let Some(family) = found.filter(|family| family.refresh_hash.as_deref() == Some(hash)) else {
-        return Ok(inactive());
-    };
-    let client = store::clients::by_id(&mut app.db.read().await?, &family.client).await?;
-    let Some(client) = client else {
+    let is_it = |family: &Family| family.client == client.id && family.refresh_hash.as_deref() == Some(hash);
+    let Some(family) = found.filter(is_it) else {
         return Ok(inactive());
     };
     Ok(json!({

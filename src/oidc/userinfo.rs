@@ -12,7 +12,7 @@ use super::id_token::sign;
 use crate::app::App;
 use crate::model::client::Metadata;
 use crate::model::scope::OPENID;
-use crate::operations::access_token::{Presented, find, in_header, scope_of};
+use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
 use crate::store::access_tokens::AccessToken;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
@@ -30,9 +30,10 @@ pub async fn any(
     body: Bytes,
 ) -> Result<Response, OAuthError> {
     let token = presented(&headers, query.as_deref(), &body)?;
-    let found = find(&app, &token, arrival.now).await?;
+    let found = find_for_us(&app, &token, arrival.now).await?;
     let found = found.ok_or_else(|| {
-        OAuthError::invalid_token("the access token is unknown, expired or revoked").challenging("Bearer")
+        OAuthError::invalid_token("the access token is unknown, expired, revoked or for another resource")
+            .challenging("Bearer")
     })?;
     if !scope_of(&found).has(OPENID) {
         return Err(OAuthError::insufficient_scope("the access token has no scope openid").challenging("Bearer"));

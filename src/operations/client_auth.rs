@@ -206,6 +206,9 @@ async fn prove_by_assertion(
         return Err(refused("the signature of client_assertion is not by a key of this client"));
     }
     let jti = judge_claims(&claims, client, &app.config.issuer, endpoint, now).map_err(refused)?;
+    if app.issuers.is_full(&client.id) {
+        return Err(NotProven::Failed(store::Error::Full));
+    }
     let (row, hash) = (client.id.clone(), digest(jti));
     let first = in_transaction!(app.db, app.ordinary_deadline(now), [row, hash], |tx| {
         store::single_use::claim(tx, ASSERTION, &row, &hash, now).await

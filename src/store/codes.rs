@@ -144,6 +144,16 @@ pub async fn unspent(conn: &mut Conn, hash: &str) -> Result<Option<Code>, Error>
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(hash).fetch_optional(c).await)?)
 }
 
+/// Spends every code that a user's apps of one client still hold, for nothing.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn spend_of_client(tx: &mut Tx, user_id: &str, client: &str, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE codes SET redeemed_at = $3 WHERE user_id = $1 AND client = $2 AND redeemed_at IS NULL";
+    on!(tx, |c| sqlx::query(SQL).bind(user_id).bind(client).bind(now.0).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// Forgets a batch of codes that were over before `before`; how many went.
 ///
 /// # Errors

@@ -222,6 +222,8 @@ pub async fn forget_answers(tx: &mut Tx, before: Timestamp) -> Result<u64, Error
 /// When it cannot be written.
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM families WHERE id IN \
-                       (SELECT id FROM families WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
+                       (SELECT id FROM families f WHERE f.expires_at <= $1 AND NOT EXISTS \
+                       (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1) \
+                       ORDER BY f.expires_at LIMIT $2)";
     Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
 }

@@ -98,6 +98,17 @@ pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Er
     Ok(())
 }
 
+/// Lets a request that was answered ask as if it were made now: its id says when, so that only a later sign-in is one for
+/// it.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE interactions SET id = $2, consented_by = NULL WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(new_id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// Forgets a batch of what is over, and of the oldest beyond `cap`; how many went.
 ///
 /// # Errors

@@ -42,7 +42,12 @@ impl Cookie {
     #[must_use]
     pub fn set(&self, secret: &Secret, config: &Config) -> HeaderValue {
         // A handoff's cookie lives as long as a repeat of its last step is answered.
-        let life = if matches!(self, Self::Handoff(_)) { "; Max-Age=600" } else { "" };
+        let life = match self {
+            Self::Handoff(_) => "; Max-Age=600",
+            // Tabs that a restarted browser brings back find the one they were bound to.
+            Self::Browser => "; Max-Age=31536000",
+            Self::Session | Self::PreAuth => "",
+        };
         self.header(&secret.reveal(), life, config)
     }
 

@@ -135,7 +135,8 @@ pub fn data(response: impl IntoResponse) -> Response {
 }
 
 /// What `error_description` may hold (RFC 6749 §5.2): one line of ASCII without `"` and `\`.
-fn plain(text: &str) -> String {
+#[must_use]
+pub fn plain(text: &str) -> String {
     text.chars().map(|c| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '\'' }).collect()
 }
 

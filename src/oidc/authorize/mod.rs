@@ -93,10 +93,9 @@ pub async fn resume(
     let handle = asked.i.as_deref().and_then(Secret::parse);
     let (waiting, handle, cookie) = taken_up(&app, handle, &headers, arrival.now).await?;
     let Waiting { interaction, client } = waiting;
-    let request = interaction.request.clone();
-    if !is_registered(&client, &request.redirect_uri) {
-        return Err(gone());
-    }
+    let mut request = interaction.request.clone();
+    // What the client may have lost meanwhile.
+    request.scope = request.scope().within(&client.metadata.scopes()).to_string();
     let asked = Asked { client, request, waiting: Some((interaction, handle)) };
     let mut response = asked.proceed(&app, &arrival, &headers).await?;
     if let Some(secret) = cookie {
@@ -127,6 +126,9 @@ pub(super) async fn taken_up(
 ) -> Result<(Waiting, Secret, Option<Secret>), PageError> {
     let handle = handle.ok_or_else(gone)?;
     let waiting = interactions::find(app, &handle, now).await?.ok_or_else(gone)?;
+    if !is_registered(&waiting.client, &waiting.interaction.request.redirect_uri) {
+        return Err(gone());
+    }
     let held = Cookie::Browser.read(headers, &app.config);
     let secret = held.clone().unwrap_or_else(|| Secret::random(&app.random));
     if !interactions::bind(app, &waiting.interaction, &secret, now).await? {
@@ -229,8 +231,14 @@ impl Asked {
         };
         let expires_at = now.after(Duration::from_secs(app.config.tokens.code_seconds.into()));
         let session_id = session.id.clone();
-        let born = in_transaction!(app.db, app.ordinary_deadline(now), [code, session_id], |tx| {
-            store::codes::insert(tx, &code, &session_id, now, expires_at).await
+        // What was answered asks anew: its sign-in and its consent were for this answer.
+        let waited = self.waiting.as_ref().map(|(interaction, _)| (interaction.id.clone(), app.random.id(now)));
+        let born = in_transaction!(app.db, app.ordinary_deadline(now), [code, session_id, waited], |tx| {
+            let born = store::codes::insert(tx, &code, &session_id, now, expires_at).await?;
+            if let Some((id, anew)) = waited.as_ref().filter(|_| born) {
+                store::interactions::ask_anew(tx, id, anew).await?;
+            }
+            Ok(born)
         })?;
         if born {
             return Ok(respond::code(app, request, secret.reveal()));

@@ -8,20 +8,20 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
 use crate::app::App;
-use crate::crypto::jws::Unverified;
 use crate::model::address::is_loopback;
 use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, ResponseMode};
 use crate::model::client::{ApplicationType, Client, GrantType};
 use crate::model::scope::{self, Scope};
-use crate::operations::{self, signing_keys};
+use crate::oidc::id_token::read_hint;
+use crate::operations;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::params::Params;
 
 /// `state` and `nonce` are never longer.
 const MAX_TEXT: usize = 2048;
-/// `id_token_hint` is never longer.
-const MAX_HINT: usize = 8192;
+/// `claims` and `acr_values` are never longer.
+const MAX_LIST: usize = 4096;
 /// The response types of the standards that are not offered.
 const KNOWN_RESPONSE_TYPES: [&str; 8] = [
     "token",
@@ -77,7 +77,10 @@ pub async fn validate(
 ) -> Result<(Client, AuthorizationRequest), AuthorizeError> {
     let (client, redirect_uri) = prove_redirect(app, params).await?;
     let response_mode = params.get("response_mode").map(str::parse::<ResponseMode>);
-    let answer_in = response_mode.clone().and_then(Result::ok).unwrap_or(ResponseMode::Query);
+    // OAuth 2.0 Multiple Response Types §2.1: what would bring tokens is answered in the fragment, errors too.
+    let brings_tokens = params.get("response_type").is_some_and(|types| types.contains("token"));
+    let usual = if brings_tokens { ResponseMode::Fragment } else { ResponseMode::Query };
+    let answer_in = response_mode.clone().and_then(Result::ok).unwrap_or(usual);
     let state = params.get("state").filter(|state| state.len() <= MAX_TEXT).map(str::to_owned);
     let refuse = |code: &'static str, description: Cow<'static, str>| {
         let (redirect_uri, state) = (redirect_uri.clone(), state.clone());
@@ -89,9 +92,12 @@ pub async fn validate(
     let mut request = judge(params, &client, redirect_uri.clone(), answer_in, state.clone())
         .map_err(|(code, description)| refuse(code, description))?;
     if let Some(hint) = params.get("id_token_hint") {
-        let sub = hinted_sub(app, hint, now).await?;
-        request.hinted_sub =
-            Some(sub.ok_or_else(|| refuse("invalid_request", "id_token_hint is not an ID token of ours".into()))?);
+        let hint = read_hint(app, hint, now).await?;
+        let hint = hint.ok_or_else(|| refuse("invalid_request", "id_token_hint is not an ID token of ours".into()))?;
+        if request.hinted_sub.as_ref().is_some_and(|sub| *sub != hint.sub) {
+            return Err(refuse("login_required", "id_token_hint and claims name two users".into()));
+        }
+        request.hinted_sub = Some(hint.sub);
     }
     Ok((client, request))
 }
@@ -149,7 +155,8 @@ fn judge(
 ) -> Result<AuthorizationRequest, Wrong> {
     let wrong = |why: &'static str| -> Wrong { ("invalid_request", why.into()) };
     if let Some(name) = params.repeated() {
-        return Err(("invalid_request", format!("{name} was sent twice").into()));
+        let shown: String = name.chars().take(40).collect();
+        return Err(("invalid_request", format!("{shown} was sent twice").into()));
     }
     for (name, code) in [
         ("request", "request_not_supported"),
@@ -167,6 +174,11 @@ fn judge(
     for name in ["state", "nonce"] {
         if params.get(name).is_some_and(|text| text.len() > MAX_TEXT) {
             return Err(("invalid_request", format!("{name} is longer than {MAX_TEXT} bytes").into()));
+        }
+    }
+    for name in ["claims", "acr_values"] {
+        if params.get(name).is_some_and(|text| text.len() > MAX_LIST) {
+            return Err(("invalid_request", format!("{name} is longer than {MAX_LIST} bytes").into()));
         }
     }
     let claims = params.get("claims").map(ClaimsRequest::parse).transpose();
@@ -193,7 +205,8 @@ fn judge(
         prompt: judge_prompt(params.get("prompt")).map_err(wrong)?,
         max_age,
         login_hint: params.get("login_hint").map(|hint| hint.chars().take(255).collect()),
-        hinted_sub: None,
+        // OpenID Connect Core §5.5.1: a `sub` that is asked for is the user that is meant.
+        hinted_sub: claims.wanted_sub(),
         acr_values: params.get("acr_values").map_or_else(|| client.metadata.default_acr_values.clone(), words),
         claims,
         resources,
@@ -268,20 +281,6 @@ fn judge_prompt(text: Option<&str>) -> Result<Prompt, &'static str> {
         return Err("prompt none stands beside another word");
     }
     Ok(prompt)
-}
-
-/// The user of an ID token of ours, however old; `None` when it is not ours.
-async fn hinted_sub(app: &App, hint: &str, now: Timestamp) -> Result<Option<String>, store::Error> {
-    let Ok(jws) = Unverified::parse(hint, MAX_HINT) else {
-        return Ok(None);
-    };
-    let is_id_token = jws.header.get("typ").and_then(|typ| typ.as_str()).is_none_or(|typ| typ == "JWT");
-    if !is_id_token || !signing_keys::verify_hint(app, &jws, now).await? {
-        return Ok(None);
-    }
-    let claims = jws.claims().unwrap_or_default();
-    let text = |name: &str| claims.get(name).and_then(|value| value.as_str());
-    Ok(text("sub").filter(|_| text("iss") == Some(&app.config.issuer)).map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::request::Answer;
 use crate::app::App;
 use crate::model::authorization::{AuthorizationRequest, ResponseMode};
+use crate::web::oauth_error::plain;
 use crate::web::page::{Page, Shape, respond};
 
 /// The page that sends an answer as a form (OAuth 2.0 Form Post Response Mode §2).
@@ -26,8 +27,9 @@ pub fn code(app: &App, request: &AuthorizationRequest, code: String) -> Response
 
 /// An error, to the client.
 pub fn error(app: &App, answer: &Answer) -> Response {
-    tracing::info!(error = answer.code, "answered the client {}: {}", answer.code, answer.description);
-    let fields = vec![("error", answer.code.to_owned()), ("error_description", answer.description.to_string())];
+    let description = plain(&answer.description);
+    tracing::info!(error = answer.code, "answered the client {}: {description}", answer.code);
+    let fields = vec![("error", answer.code.to_owned()), ("error_description", description)];
     send(app, &answer.redirect_uri, answer.response_mode, fields, answer.state.as_deref())
 }
 

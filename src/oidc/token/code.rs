@@ -8,7 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::issue::{Speaks, TokenAnswer, access_token};
+use super::issue::{Speaks, TokenAnswer, access_token, narrowed};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::client::{Client, GrantType};
@@ -49,7 +49,12 @@ pub(super) async fn exchange(
     // Tokens are made before the code is spent, so that one commit spends it and remembers them. What is read here
     // never changes; whether the code is still unspent is what the transaction finds out.
     let seen = store::codes::unspent(&mut app.db.read().await?, &exchange.code_hash).await?;
-    match seen.map(|code| check(&code, client, &exchange, now).map(|()| code)) {
+    let judged = seen.map(|mut code| {
+        check(&code, client, &exchange, now)?;
+        code.resources = narrowed(&code.resources, params)?;
+        Ok(code)
+    });
+    match judged {
         Some(Ok(code)) => issue(app, client, &exchange.code_hash, &code, now).await,
         Some(Err(why)) => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or(why)),
         None => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or_else(|| {

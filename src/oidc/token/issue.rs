@@ -15,6 +15,7 @@ use crate::oidc::id_token::sign;
 use crate::store::access_tokens::NewAccessToken;
 use crate::time::Timestamp;
 use crate::web::oauth_error::{OAuthError, data};
+use crate::web::params::Params;
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]
@@ -49,6 +50,20 @@ pub(super) struct Speaks<'a> {
     pub(super) sign_in: Option<(&'a str, Timestamp)>,
     /// No later than this.
     pub(super) at_most: Timestamp,
+}
+
+/// The resources a token is asked for: those that were granted, or fewer (RFC 8707 §2.2).
+pub(super) fn narrowed(granted: &str, params: &Params) -> Result<String, OAuthError> {
+    let asked: Vec<&str> = params.all("resource").collect();
+    if asked.is_empty() {
+        return Ok(granted.to_owned());
+    }
+    let was_granted = |one: &&str| granted.split(' ').any(|resource| resource == *one);
+    if asked.iter().all(was_granted) {
+        Ok(asked.join(" "))
+    } else {
+        Err(OAuthError::invalid_target("resource is not one that was granted"))
+    }
 }
 
 /// A token in hand, and its row.

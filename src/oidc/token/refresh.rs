@@ -8,7 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::code::about;
-use super::issue::{Speaks, TokenAnswer, access_token};
+use super::issue::{Speaks, TokenAnswer, access_token, narrowed};
 use crate::app::App;
 use crate::crypto::seal;
 use crate::crypto::secret::Secret;
@@ -49,7 +49,7 @@ pub(super) async fn refresh(
         let family = found.filter(|family| family.client == client.id).ok_or_else(not_valid)?;
         match place(&family, &hash) {
             Place::Live => {
-                let answer = answer(app, client, &family, params.get("scope"), now).await?;
+                let answer = answer(app, client, &family, params, now).await?;
                 if let Some(response) = give(app, client, &family, &hash, answer, now).await? {
                     return Ok(response);
                 }
@@ -93,11 +93,13 @@ async fn answer(
     app: &App,
     client: &Client,
     family: &Family,
-    asked: Option<&str>,
+    params: &Params,
     now: Timestamp,
 ) -> Result<Answer, OAuthError> {
-    let granted = Scope::parse(&family.scope).unwrap_or_default();
-    let scope = match asked {
+    // What the client lost since it was granted is not granted any more.
+    let granted = Scope::parse(&family.scope).unwrap_or_default().within(&client.metadata.scopes());
+    let resources = narrowed(&family.resources, params)?;
+    let scope = match params.get("scope") {
         None => granted,
         // RFC 6749 §6: it may be narrowed and not widened.
         Some(text) => Scope::parse(text)
@@ -109,7 +111,7 @@ async fn answer(
     let speaks = Speaks {
         sub: &family.user_id,
         scope: &scope_text,
-        resources: &family.resources,
+        resources: &resources,
         sign_in: Some((&family.acr, auth_time)),
         at_most: Timestamp(family.expires_at),
     };
@@ -160,8 +162,15 @@ async fn give(
     let (id, old_hash, row) = (family.id.clone(), hash.to_owned(), answer.row);
     let deadline = app.ordinary_deadline(now);
     if !client.metadata.is_public() {
-        in_transaction!(app.db, deadline, [row], |tx| store::access_tokens::insert(tx, &row, now).await)?;
-        return Ok(Some(answer.tokens.respond()));
+        // Looked at once more where it counts: an ID token that is answered cannot be called back (G9).
+        let lives = in_transaction!(app.db, deadline, [id, row], |tx| {
+            let lives = store::families::live(tx, &id, now).await?.is_some();
+            if lives {
+                store::access_tokens::insert(tx, &row, now).await?;
+            }
+            Ok(lives)
+        })?;
+        return if lives { Ok(Some(answer.tokens.respond())) } else { Err(not_valid()) };
     }
     let next = Secret::random(&app.random);
     answer.tokens.refresh_token = Some(format!("{id}.{}", next.reveal()));
@@ -171,7 +180,8 @@ async fn give(
     })?;
     let new_hash = next.digest();
     let rotated = in_transaction!(app.db, deadline, [id, old_hash, new_hash, sealed, row], |tx| {
-        let rotated = store::families::rotate(tx, &id, &old_hash, &new_hash, &sealed, now).await?;
+        let lives = store::families::live(tx, &id, now).await?.is_some();
+        let rotated = lives && store::families::rotate(tx, &id, &old_hash, &new_hash, &sealed, now).await?;
         if rotated {
             store::access_tokens::insert(tx, &row, now).await?;
         }

@@ -258,6 +258,43 @@ both_engines! {
         assert_eq!(victim.get("/oauth2/authorize/resume").await.status, 400);
     }
 
+    /// A request that was answered asks anew: nobody goes on from the history where somebody had to sign in.
+    async fn an_answered_request_asks_anew(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
+        let mut browser = idp.browser();
+        let page = app.send(&mut browser, &[("prompt", "login")]).await;
+        let resume = page.attribute("input[name=return_to]", "value").unwrap();
+        assert!(!Callback::of(&app.log_in(&mut browser, &page, &amina).await).code().is_empty());
+        let again = browser.get(&resume).await;
+        assert!(browser.follow_within(again).await.has("#reauth-notice"));
+    }
+
+    /// OpenID Connect Core §5.5.1: who is asked for by `sub` is the one who signs in.
+    async fn a_wanted_sub_is_the_user_that_is_meant(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, bruno) = (idp.user("amina").create().await, idp.user("bruno").create().await);
+        let app = idp.app("portal", |_| {}).await;
+        let mut browser = idp.browser();
+        browser.sign_in(&bruno).await;
+        let wish = format!(r#"{{"id_token":{{"sub":{{"value":"{}"}}}}}}"#, amina.id);
+        let quiet = [("claims", wish.as_str()), ("prompt", "none")];
+        Callback::of(&app.send(&mut browser, &quiet).await).assert_error("login_required");
+        browser.sign_in(&amina).await;
+        assert!(!Callback::of(&app.send(&mut browser, &quiet).await).code().is_empty());
+    }
+
+    /// RFC 6749 §4.1.2.1: a description is ASCII on one line, whatever was sent; Multiple Response Types §2.1: the fragment
+    /// where tokens were asked for.
+    async fn an_error_is_readable_where_the_client_looks(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let app = idp.app("portal", |_| {}).await;
+        let path = format!("{}&%22%C3%A9%0Ax=1&%22%C3%A9%0Ax=2", app.path(&[]));
+        Callback::of(&idp.browser().get(&path).await).assert_error("invalid_request");
+        let answer = idp.browser().get(&app.path(&[("response_type", "id_token")])).await;
+        assert!(answer.location().starts_with("https://portal.example/callback#error=unsupported_response_type"));
+    }
+
     /// G9: a code is born of a session that lives at that very moment.
     async fn a_session_that_ended_bears_no_code(engine: Engine) {
         let idp = Idp::start(engine).await;

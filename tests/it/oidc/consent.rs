@@ -51,6 +51,10 @@ both_engines! {
         other.sign_in(&idp.user("bruno").create().await).await;
         let handle = page.form("#consent-form").fields["i"].clone();
         assert_eq!(other.post("/consent", &[("i", &handle), ("decision", "allow")]).await.status, 400);
+        // Another user in another tab of this browser: the page was not shown to that one.
+        browser.sign_in(&idp.user("carla").create().await).await;
+        let answer = browser.submit_by(&page, "#consent-form", "decision", "allow").await;
+        assert!(browser.follow_within(answer).await.has("#consent-form"));
         assert_eq!(idp.number("SELECT COUNT(*) FROM consents").await, 0);
     }
 

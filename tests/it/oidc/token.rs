@@ -337,10 +337,17 @@ both_engines! {
         for required in ["iss", "exp", "sub", "iat", "jti", "scope", "acr", "auth_time"] {
             assert!(inside.get(required).is_some(), "{required}");
         }
-        assert_eq!(app.userinfo(access).await.status, 200);
+        assert!(app.is_active(access).await);
+        assert_eq!(app.userinfo(access).await.status, 401, "it is for another resource (RFC 8707 §2)");
+        let refresh = tokens["refresh_token"].as_str().unwrap();
+        let other = [("grant_type", "refresh_token"), ("refresh_token", refresh), ("resource", "https://other.example")];
+        app.post("/oauth2/token", &other).await.assert_oauth_error(400, "invalid_target");
+        let own = app.tokens(&mut idp.browser(), &amina, &[]).await;
+        let own = own["access_token"].as_str().unwrap();
+        assert_eq!(app.userinfo(own).await.status, 200);
         assert_eq!(app.userinfo(tokens["id_token"].as_str().unwrap()).await.status, 401, "RFC 9068 §4: an ID token is none");
         idp.lock(&amina).await;
-        assert_eq!(app.userinfo(access).await.status, 401);
+        assert_eq!((app.userinfo(own).await.status.as_u16(), app.is_active(access).await), (401, false));
     }
 
     /// OpenID Connect Core §5.5: single claims come where they are asked for and nowhere else.
