@@ -51,6 +51,8 @@ pub struct Parts {
     pub accounts: AccountQueue,
     /// Which address tried how often.
     pub throttle: Throttle,
+    /// Which address began how many requests of apps that wait for a person.
+    pub waiting_throttle: Throttle,
     /// The trusted issuers as last read.
     pub issuers: IssuerCache,
     /// Our signing keys as last read.
@@ -153,7 +155,10 @@ impl App {
         check_keys_belong(&db, &keys, clock.now()).await?;
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?;
-        let throttle = Throttle::new(config.throttle.enabled.then_some(config.throttle.address_per_minute));
+        let a_minute = config.throttle.enabled.then_some(config.throttle.address_per_minute);
+        let throttle = Throttle::new(a_minute);
+        // A person who signs in comes by several apps, and by tabs that a browser brings back.
+        let waiting_throttle = Throttle::new(a_minute.map(|tries| tries.saturating_mul(4)));
         Ok(Self(Arc::new(Parts {
             outbound: Outbound::new(&config)?,
             mailer: Mailer::new(&config)?,
@@ -170,6 +175,7 @@ impl App {
             keys,
             hashes,
             throttle,
+            waiting_throttle,
         })))
     }
 

@@ -37,6 +37,8 @@ pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Res
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(None);
         };
+        // Another is made because the one before went astray.
+        password_links::remove_of(tx, &user.id).await?;
         let link = make_in(tx, &act.app, &user, until).await?;
         if !new {
             let event = act.event(Kind::PasswordReset).about(&user).noting("a one-time link was made");

@@ -54,6 +54,16 @@ pub async fn remove(tx: &mut Tx, secret_hash: &str) -> Result<bool, Error> {
     Ok(rows == 1)
 }
 
+/// Forgets every link of a user.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn remove_of(tx: &mut Tx, user_id: &str) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM password_links WHERE user_id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(user_id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// Forgets a batch of links that are over; how many went.
 ///
 /// # Errors

@@ -26,6 +26,8 @@ pub enum PageError {
     HandoffUnavailable(String),
     /// An app's request that cannot be answered to the app: the standards' code, and what is wrong in words.
     Authorization(&'static str, String),
+    /// One address asks too often: try again in so many seconds.
+    TooOften(u64),
 }
 
 impl PageError {
@@ -34,7 +36,7 @@ impl PageError {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Unavailable(cause) | Self::HandoffUnavailable(cause) => Some(cause),
-            Self::NotFound | Self::ForeignForm | Self::BadForm(_) | Self::Authorization(..) => None,
+            Self::NotFound | Self::ForeignForm | Self::BadForm(_) | Self::Authorization(..) | Self::TooOften(_) => None,
         }
     }
 }
@@ -51,6 +53,7 @@ impl IntoResponse for PageError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ForeignForm => StatusCode::FORBIDDEN,
             Self::BadForm(_) | Self::Authorization(..) => StatusCode::BAD_REQUEST,
+            Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) | Self::HandoffUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         let mut response = status.into_response();
@@ -106,6 +109,10 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         app.metrics.busy();
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
+    if let Some(PageError::TooOften(seconds)) = error {
+        app.metrics.throttled();
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+    }
     if let Some(allow) = bare.headers().get(header::ALLOW) {
         response.headers_mut().insert(header::ALLOW, allow.clone());
     }
@@ -128,6 +135,9 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
             ("", "Back to Therap Services"),
         ),
         Some(PageError::BadForm(why)) => ("The form could not be read", why, HOME),
+        Some(PageError::TooOften(_)) => {
+            ("Too many requests", "Too much is asked from your network. Please try again in a minute.", HOME)
+        }
         Some(PageError::Authorization(_, why)) => ("The app’s request cannot be answered", why, HOME),
         Some(PageError::NotFound | PageError::Unavailable(_)) | None => match status {
             StatusCode::NOT_FOUND => ("Page not found", "There is no page at this address.", HOME),

@@ -306,3 +306,25 @@ both_engines! {
         assert_eq!(idp.number("SELECT COUNT(*) FROM codes").await, 0);
     }
 }
+
+both_engines! {
+    /// G22: what strangers write has a number for each address; whoever is signed in passes.
+    async fn one_address_begins_so_many_requests_a_minute(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| {
+            config.throttle.enabled = true;
+            config.throttle.address_per_minute = 3;
+        }).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
+        let mut signed_in = idp.browser();
+        signed_in.sign_in(&amina).await;
+        for _ in 0..12 {
+            assert_eq!(idp.browser().get(&app.path(&[])).await.status, 303);
+        }
+        let answer = idp.browser().get(&app.path(&[])).await;
+        assert_eq!((answer.status.as_u16(), answer.has("#error-page")), (429, true));
+        assert!(!Callback::of(&signed_in.get(&app.path(&[])).await).code().is_empty());
+        let mut elsewhere = idp.browser();
+        elsewhere.address = "192.0.2.99".parse().unwrap();
+        assert_eq!(elsewhere.get(&app.path(&[])).await.status, 303);
+    }
+}
