@@ -137,13 +137,13 @@ async fn settle_old_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> R
     Ok(None)
 }
 
-/// The usable session that a browser holds.
+/// The session that a browser holds, also where it is idle: what apps were given under it lives on until it is ended.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn held(tx: &mut Tx, browser: &Browser, now: Timestamp) -> Result<Option<Session>, store::Error> {
     match &browser.session {
-        Some(secret_hash) => store::sessions::find(tx, secret_hash, now).await,
+        Some(secret_hash) => store::sessions::standing(tx, secret_hash, now).await,
         None => Ok(None),
     }
 }

@@ -46,6 +46,15 @@ pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).fetch_optional(c).await)?)
 }
 
+/// The session behind a secret, also where it is idle.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn standing(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<Session>, Error> {
+    const SQL: &str = standing!("AND s.secret_hash = $2");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).fetch_optional(c).await)?)
+}
+
 /// What a logout ends: the session behind a secret, idle or not, or what another tab renewed it into after `since`. What
 /// was born of it lives on through idleness (R4), so a logout must reach it there too.
 ///

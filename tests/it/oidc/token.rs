@@ -248,6 +248,25 @@ both_engines! {
         app.refresh(tokens["refresh_token"].as_str().unwrap()).await.assert_oauth_error(400, "invalid_grant");
     }
 
+    /// U3, R4: a sign-in over a session that is idle ends it for another user, and goes on with it for the same one.
+    async fn a_sign_in_over_an_idle_session_leaves_nothing_behind(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, bruno) = (idp.user("amina").create().await, idp.user("bruno").create().await);
+        let app = idp.app("portal", |_| {}).await;
+        let mut browser = idp.browser();
+        let first = app.tokens(&mut browser, &amina, &[]).await;
+        let (refresh, sid) = (first["refresh_token"].as_str().unwrap(), claims(first["id_token"].as_str().unwrap())["sid"].clone());
+        idp.advance(Duration::from_mins(45));
+        browser.assert_signed_out().await;
+        let again = app.tokens(&mut browser, &amina, &[]).await;
+        assert_eq!(claims(again["id_token"].as_str().unwrap())["sid"], sid);
+        assert_eq!(app.refresh(refresh).await.status, 200);
+        idp.advance(Duration::from_mins(45));
+        browser.sign_in(&bruno).await;
+        app.refresh(refresh).await.assert_oauth_error(400, "invalid_grant");
+        idp.assert_invariants().await;
+    }
+
     /// R4: an admin's lock, a deactivation, a reset, a deactivated provider or client end everything at once.
     async fn what_ends_a_user_ends_the_tokens(engine: Engine) {
         let idp = Idp::start(engine).await;
