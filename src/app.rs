@@ -14,7 +14,7 @@ use crate::cache::account_queue::AccountQueue;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::signing_keys::SigningKeyCache;
-use crate::cache::throttle::Throttle;
+use crate::cache::throttle::{Network, Throttle};
 use crate::config::Config;
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::password::HashPool;
@@ -50,9 +50,11 @@ pub struct Parts {
     /// Who waits for which account.
     pub accounts: AccountQueue,
     /// Which address tried how often.
-    pub throttle: Throttle,
+    pub throttle: Throttle<Network>,
     /// Which address began how many requests of apps that wait for a person.
-    pub waiting_throttle: Throttle,
+    pub waiting_throttle: Throttle<Network>,
+    /// Which client asked the API how often, by `client_id`.
+    pub client_throttle: Throttle<String>,
     /// The trusted issuers as last read.
     pub issuers: IssuerCache,
     /// Our signing keys as last read.
@@ -156,6 +158,7 @@ impl App {
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?;
         let a_minute = config.throttle.enabled.then_some(config.throttle.address_per_minute);
+        let client_throttle = Throttle::new(config.throttle.enabled.then_some(config.throttle.client_per_minute));
         let throttle = Throttle::new(a_minute);
         // A person who signs in comes by several apps, and by tabs that a browser brings back.
         let waiting_throttle = Throttle::new(a_minute.map(|tries| tries.saturating_mul(4)));
@@ -176,6 +179,7 @@ impl App {
             hashes,
             throttle,
             waiting_throttle,
+            client_throttle,
         })))
     }
 

@@ -158,6 +158,8 @@ pub struct Throttle {
     pub enabled: bool,
     /// Sign-in tries a minute from one address (IPv6: one /64), with as many in reserve.
     pub address_per_minute: u32,
+    /// Requests of the API a minute from one client, with as many in reserve.
+    pub client_per_minute: u32,
 }
 
 /// `[tokens]`
@@ -270,7 +272,7 @@ impl Default for Handoff {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Self { enabled: true, address_per_minute: 120 }
+        Self { enabled: true, address_per_minute: 120, client_per_minute: 1200 }
     }
 }
 
@@ -496,6 +498,7 @@ impl Config {
         range("handoff.timeout_seconds", self.handoff.timeout_seconds.into(), 1, 30)?;
         range("handoff.future_skew_seconds", self.handoff.future_skew_seconds.into(), 0, 60)?;
         range("throttle.address_per_minute", self.throttle.address_per_minute.into(), 1, 1_000_000)?;
+        range("throttle.client_per_minute", self.throttle.client_per_minute.into(), 1, 1_000_000)?;
         range("keys.rotate_days", self.keys.rotate_days.into(), 1, 3650)?;
         range("keys.announce_minutes", self.keys.announce_minutes.into(), if testing { 0 } else { 60 }, 30 * 24 * 60)?;
         ensure!(

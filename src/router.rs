@@ -10,7 +10,7 @@ use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
 use crate::web::{assets, layers};
-use crate::{admin, dashboard, handoff, login, oidc, operator};
+use crate::{admin, api, dashboard, handoff, login, oidc, operator};
 
 /// The public site.
 pub fn router(app: &App) -> Router {
@@ -45,6 +45,7 @@ pub fn router(app: &App) -> Router {
         .merge(for_provider_admins())
         .merge(for_therap_admins())
         .merge(for_apps_in_browsers())
+        .merge(api::routes(app))
         .fallback(async || StatusCode::NOT_FOUND);
     layers::around(routes, app).merge(oidc::published::routes(app)).with_state(app.clone())
 }

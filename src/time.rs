@@ -58,6 +58,12 @@ impl Timestamp {
         jiff::Timestamp::from_millisecond(self.0).map_or_else(|_| String::from("out of range"), |t| format!("{t:.3}"))
     }
 
+    /// Reads RFC 3339, in any offset.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|moment| Self(moment.as_millisecond()))
+    }
+
     /// For people: date, time and the zone's abbreviation in a named IANA zone; an unknown zone reads as UTC.
     #[must_use]
     pub fn in_zone(self, zone: &str) -> String {

@@ -12,7 +12,7 @@ use super::view::{Access, parse_user_type, user_types};
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES};
-use crate::operations::users::{self, Changed, Edit, Edited};
+use crate::operations::users::{self, Changed, Draft, Edited};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::admin::{Id, ProviderAdmin};
@@ -37,6 +37,7 @@ struct UserPage {
     user_types: Vec<Choice>,
     revision: i64,
     stored: Stored,
+    claims: Claims,
     own: bool,
     access: Access,
     password_version: i64,
@@ -131,9 +132,9 @@ pub async fn post(
         page.faults.judge("The name", users::check_name(&page.name));
     }
     // An address that stands there already, by whichever way, may stay.
-    if page.email != page.stored.email {
-        page.faults.judge("The e-mail address", users::check_email(&page.email));
-    }
+    let other_email = page.email != page.stored.email;
+    let claims = other_email.then(|| users::with_email(page.claims.clone(), &page.email));
+    let claims = claims.and_then(|judged| page.faults.judge("The e-mail address", judged));
     let (Some(user_type), true) = (user_type, page.faults.is_empty()) else {
         if user_type.is_none() {
             page.faults.add("user-type", "Please choose a User Type.");
@@ -141,9 +142,9 @@ pub async fn post(
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let revision = fields.take("revision").parse().unwrap_or(0);
-    let edit = Edit { name: page.name.clone(), email: page.email.clone(), user_type, revision };
+    let draft = Draft { name: Some(page.name.clone()), user_type: Some(user_type), claims };
     let act = admin.act(&app, &arrival);
-    match users::edit(&act, admin.scope.provider_id(), &id, &edit).await? {
+    match users::edit(&act, admin.scope.provider_id(), &id, revision, &draft).await? {
         Edited::Changed(Changed::Keys(keys)) => {
             let done = if keys.is_empty() { "same" } else { "saved" };
             Ok(Redirect::to(&format!("/admin/users/{id}?done={done}")).into_response())
@@ -170,11 +171,9 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
     let ties = store::issuers::ties_of_user(&mut conn, id).await?;
     drop(conn);
     let zone = &admin.session.time_zone;
-    let stored = Stored {
-        name: user.name.clone(),
-        email: Claims::from_json(&claims).map(|claims| claims.email().to_owned()).unwrap_or_default(),
-        user_type: user.user_type.as_str(),
-    };
+    let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
+    let stored =
+        Stored { name: user.name.clone(), email: claims.email().to_owned(), user_type: user.user_type.as_str() };
     Ok(UserPage {
         page: Page::of(app, "User", &admin.session),
         faults: Faults::default(),
@@ -186,6 +185,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
         user_types: user_types(stored.user_type),
         revision,
         stored,
+        claims,
         own: user.id == admin.session.user_id,
         access: access_of(&user),
         password_version: user.password_version,

@@ -1,20 +1,35 @@
-//! What one address may try: a bucket that refills by the minute. In process; a restart forgives everybody.
+//! What one address may try, or one client ask: a bucket that refills by the minute. In process; a restart forgives
+//! everybody.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
 use crate::time::Timestamp;
 
-/// How many addresses are remembered. Full buckets are forgotten first: they remember nothing.
+/// How many are remembered. Full buckets are forgotten first: they remember nothing.
 const CAPACITY: usize = 50_000;
 const MINUTE_MS: i64 = 60_000;
 
 /// The buckets of this process, or none at all.
 #[derive(Debug)]
-pub struct Throttle {
+pub struct Throttle<K> {
     per_minute: Option<u32>,
-    buckets: Mutex<HashMap<IpAddr, Bucket>>,
+    buckets: Mutex<HashMap<K, Bucket>>,
+}
+
+/// What counts as one address: an IPv6 customer has a /64 to choose addresses from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(IpAddr::V4(v4)),
+            IpAddr::V6(v6) => Self(IpAddr::V6((u128::from(v6) >> 64 << 64).into())),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -24,18 +39,19 @@ struct Bucket {
     at: Timestamp,
 }
 
-impl Throttle {
+impl<K: Eq + Hash> Throttle<K> {
     /// A throttle of so many tries a minute, with as many in reserve; `None` lets everything pass.
     #[must_use]
     pub fn new(per_minute: Option<u32>) -> Self {
-        Self { per_minute, buckets: Mutex::default() }
+        Self { per_minute, buckets: Mutex::new(HashMap::new()) }
     }
 
-    /// Takes one try from an address.
+    /// Takes one try from an address or a client.
     ///
     /// # Errors
     /// How many seconds until the next one is free.
-    pub fn take(&self, address: IpAddr, now: Timestamp) -> Result<(), u64> {
+    pub fn take(&self, whose: impl Into<K>, now: Timestamp) -> Result<(), u64> {
+        let whose = whose.into();
         let Some(per_minute) = self.per_minute.map(i64::from) else {
             return Ok(());
         };
@@ -44,11 +60,11 @@ impl Throttle {
         if buckets.len() >= CAPACITY {
             buckets.retain(|_, b| refilled(*b, per_minute, now) < full);
             // Still full: whoever is remembered stays so, and a newcomer passes.
-            if buckets.len() >= CAPACITY && !buckets.contains_key(&network(address)) {
+            if buckets.len() >= CAPACITY && !buckets.contains_key(&whose) {
                 return Ok(());
             }
         }
-        let bucket = buckets.entry(network(address)).or_insert(Bucket { left: full, at: now });
+        let bucket = buckets.entry(whose).or_insert(Bucket { left: full, at: now });
         let left = refilled(*bucket, per_minute, now);
         if left < 1000 {
             let wait_ms = (1000 - left) * 60 / per_minute;
@@ -64,22 +80,18 @@ fn refilled(bucket: Bucket, per_minute: i64, now: Timestamp) -> i64 {
     (bucket.left + elapsed * per_minute / 60).min(per_minute * 1000)
 }
 
-/// An IPv6 customer has a /64 to choose addresses from.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 64 << 64).into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn an_address_is_stopped_at_its_limit_and_let_go_with_time() {
-        let throttle = Throttle::new(Some(2));
-        let (a, b): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let throttle = Throttle::<Network>::new(Some(2));
+        let (a, b) = (address("192.0.2.1"), address("192.0.2.2"));
         let now = Timestamp(0);
         assert_eq!((throttle.take(a, now), throttle.take(a, now)), (Ok(()), Ok(())));
         assert_eq!(throttle.take(a, now), Err(31));
@@ -90,11 +102,11 @@ mod tests {
 
     #[test]
     fn a_whole_v6_network_is_one_address_and_off_is_off() {
-        let throttle = Throttle::new(Some(1));
+        let throttle = Throttle::<Network>::new(Some(1));
         let now = Timestamp(0);
-        assert!(throttle.take("2001:db8::1".parse().unwrap(), now).is_ok());
-        assert!(throttle.take("2001:db8::2".parse().unwrap(), now).is_err());
-        let off = Throttle::new(None);
-        assert!((0..1000).all(|_| off.take("192.0.2.1".parse().unwrap(), now).is_ok()));
+        assert!(throttle.take(address("2001:db8::1"), now).is_ok());
+        assert!(throttle.take(address("2001:db8::2"), now).is_err());
+        let off = Throttle::<Network>::new(None);
+        assert!((0..1000).all(|_| off.take(address("192.0.2.1"), now).is_ok()));
     }
 }

@@ -135,6 +135,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let codes = store::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
             let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
+            let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
             let gone = [
                 single_use,
                 strikes,
@@ -148,6 +149,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 codes,
                 tokens,
                 families,
+                keyed,
             ];
             Ok(gone.into_iter().max().unwrap_or(0))
         })?;

@@ -1,13 +1,11 @@
 //! A client: a relying party, or a program that acts for itself. Its metadata bear the names of RFC 7591 §2, OpenID
 //! Connect Registration §2 and the logout specifications; the last few are ours.
 
-use std::str::FromStr as _;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::scope::Scope;
-use super::words;
+use super::{words, words_in_json};
 use crate::crypto::jws::Algorithm;
 
 /// How a client proves who it is (RFC 7591 §2, `token_endpoint_auth_method`).
@@ -73,27 +71,18 @@ pub enum AccessTokenFormat {
 }
 words!(AccessTokenFormat { Opaque = "opaque", Jwt = "jwt" });
 
-/// (De)serializes an enum of `words!` as its word.
-macro_rules! as_word {
-    ($($name:ident),*) => {$(
-        impl Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
+words_in_json!(AuthMethod, GrantType, ApplicationType, AccessTokenFormat);
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::from_str(&text).map_err(serde::de::Error::custom)
-            }
-        }
-    )*};
+impl utoipa::PartialSchema for Algorithm {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        super::one_of(Self::ALL.map(Self::name))
+    }
 }
-as_word!(AuthMethod, GrantType, ApplicationType, AccessTokenFormat);
+
+impl utoipa::ToSchema for Algorithm {}
 
 /// The metadata of a client, every default filled in. Unknown members are ignored when read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "the standards' own members")]
 pub struct Metadata {

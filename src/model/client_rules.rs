@@ -5,7 +5,7 @@ use url::Url;
 
 use super::address::{self, is_loopback, shown};
 use super::client::{ApplicationType, AuthMethod, GrantType, Metadata};
-use super::scope::{self, CLIENT_SCOPES, Scope};
+use super::scope::{self, Scope};
 use super::text::check_line;
 use super::unfit::Unfit;
 use crate::crypto::client_keys::{ClientKeys, MOST_BYTES};
@@ -176,7 +176,7 @@ impl Metadata {
         if let Some(name) = scopes.names().find(|name| !scope::is_known(name)) {
             return unfit(format!("holds {}, which is no scope here", shown(name)));
         }
-        match scopes.names().find(|name| CLIENT_SCOPES.contains(name)) {
+        match scopes.names().find(|name| scope::is_for_clients(name)) {
             Some(name) if !self.may(GrantType::ClientCredentials) => {
                 unfit(format!("holds {name}, which needs client_credentials among grant_types"))
             }

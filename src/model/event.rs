@@ -2,7 +2,7 @@
 
 use super::session::Method;
 use super::user::Account;
-use super::words;
+use super::{words, words_in_json};
 use crate::time::{Random, Timestamp};
 
 /// From where a request came, as it is written down.
@@ -127,6 +127,7 @@ words!(Kind {
     ClientEnabled = "client_enabled",
     ClientDeleted = "client_deleted",
 });
+words_in_json!(Kind);
 
 impl Kind {
     /// What a person reads.
@@ -183,6 +184,7 @@ pub enum Outcome {
     Unfinished,
 }
 words!(Outcome { Success = "success", Refused = "refused", Unfinished = "unfinished" });
+words_in_json!(Outcome);
 
 impl Outcome {
     /// What a person reads.

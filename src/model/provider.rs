@@ -1,6 +1,6 @@
 //! A provider: an agency, the tenant; or the operator realm.
 
-use super::words;
+use super::{words, words_in_json};
 
 /// A Provider Code: 1 to 32 of `A-Za-z0-9-`. Case-sensitive, but no two differ in case only.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +48,7 @@ pub enum UnifiedLogin {
     On,
 }
 words!(UnifiedLogin { Off = "off", Requested = "requested", On = "on" });
+words_in_json!(UnifiedLogin);
 
 /// A step on the way of a provider's Unified Login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,7 @@ words!(Step {
     SwitchedOn = "switched_on",
     SwitchedOff = "switched_off",
 });
+words_in_json!(Step);
 
 impl Step {
     /// The step from one state to another, when nothing more is known of it.

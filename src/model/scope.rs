@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::provider::ProviderCode;
+
 /// Asks for an ID token (OpenID Connect Core §3.1.2.1).
 pub const OPENID: &str = "openid";
 /// Asks for a refresh token that outlives the session (OpenID Connect Core §11).
@@ -41,8 +43,26 @@ pub const USER_SCOPES: &[(&str, &str, &[&str])] = &[
     (OFFLINE_ACCESS, "stay signed in for you when you are away", &[]),
 ];
 
-/// The scopes of clients that act for themselves (RFC 6749 §4.4).
-pub const CLIENT_SCOPES: &[&str] = &[UNIFIED_LOGIN_READ];
+/// The scopes of clients that act for themselves (RFC 6749 §4.4), each with what it allows.
+pub const CLIENT_SCOPES: &[(&str, &str)] = &[
+    (UNIFIED_LOGIN_READ, "Read whether Unified Login is on for a provider"),
+    ("providers.read", "Read providers and the steps of their Unified Login"),
+    ("providers.write", "Create and change providers; decide about Unified Login"),
+    ("users.read", "Read users, their sessions and their ties"),
+    ("users.write", "Create and change users, lock, unlock, reset, end sessions, untie"),
+    ("activity.read", "Read User Activity and its statistics"),
+    ("clients.read", "Read clients and the logouts that they have not taken"),
+    ("clients.write", "Create, change and delete clients: whoever has it can give any scope to anybody"),
+    ("issuers.read", "Read trusted issuers"),
+    ("issuers.write", "Create and change trusted issuers: whoever has it can sign in as anybody"),
+    ("keys.read", "Read the states and dates of our signing keys"),
+    ("keys.write", "Rotate and retire our signing keys"),
+];
+
+/// Those that may be narrowed to one provider, by its code: `users.read:SUNRISE-IL`. So narrowed, they allow what a
+/// Provider Admin may do.
+pub const PROVIDER_SCOPES: &[&str] =
+    &["providers.read", "providers.write", "users.read", "users.write", "activity.read"];
 
 /// A set of scopes. Order never matters; written with single spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,10 +90,23 @@ impl Scope {
         Self(self.0.intersection(&allowed.0).cloned().collect())
     }
 
+    /// Those of its names that are so.
+    #[must_use]
+    pub fn only(mut self, so: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|name| so(name));
+        self
+    }
+
     /// Whether everything here is in `other`.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         self.0.is_subset(&other.0)
+    }
+
+    /// Whether a client that was granted this may have `name`: it is in it, or it is one of it narrowed to a provider.
+    #[must_use]
+    pub fn covers(&self, name: &str) -> bool {
+        self.has(name) || name.split_once(':').is_some_and(|(whole, _)| self.has(whole))
     }
 
     /// What either has.
@@ -113,10 +146,19 @@ impl fmt::Display for Scope {
     }
 }
 
+/// Whether a client may have this scope for itself.
+#[must_use]
+pub fn is_for_clients(name: &str) -> bool {
+    match name.split_once(':') {
+        None => CLIENT_SCOPES.iter().any(|(known, _)| *known == name),
+        Some((whole, code)) => PROVIDER_SCOPES.contains(&whole) && ProviderCode::parse(code).is_some(),
+    }
+}
+
 /// Whether a name is one that this service knows.
 #[must_use]
 pub fn is_known(name: &str) -> bool {
-    CLIENT_SCOPES.contains(&name) || USER_SCOPES.iter().any(|(known, ..)| *known == name)
+    is_for_clients(name) || USER_SCOPES.iter().any(|(known, ..)| *known == name)
 }
 
 #[cfg(test)]
@@ -131,5 +173,17 @@ mod tests {
         assert_eq!(scope.within(&Scope::parse("openid email").unwrap()).to_string(), "openid");
         assert!(Scope::parse("a\"b").is_none());
         assert!(Scope::parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_scope_may_be_narrowed_to_a_provider_and_never_widened() {
+        assert!(is_for_clients("users.read") && is_for_clients("users.read:SUNRISE-IL"));
+        for bad in ["users.read:", "users.read:a b", "clients.read:SUNRISE-IL", "users.raed", "openid", "openid:X"] {
+            assert!(!is_for_clients(bad), "{bad}");
+        }
+        let whole = Scope::parse("users.read").unwrap();
+        assert!(whole.covers("users.read") && whole.covers("users.read:A") && !whole.covers("users.write:A"));
+        let narrow = Scope::parse("users.read:A").unwrap();
+        assert!(narrow.covers("users.read:A") && !narrow.covers("users.read") && !narrow.covers("users.read:B"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::words;
+use super::{words, words_in_json};
 use crate::time::Timestamp;
 
 /// Nobody is told to keep our JWK Set for longer.
@@ -21,6 +21,7 @@ pub enum State {
     Retired,
 }
 words!(State { Announced = "announced", Signing = "signing", Verifying = "verifying", Retired = "retired" });
+words_in_json!(State);
 
 impl State {
     /// Whether the JWK Set holds such a key.

@@ -1,5 +1,7 @@
-//! A tenant's scope as a type (G15): which provider somebody may look into is proven by a session, never asked for.
+//! A tenant's scope as a type (G15): which provider somebody may look into is proven by a session or a token, never asked
+//! for.
 
+use super::provider::Provider;
 use super::session::Session;
 use super::user::UserType;
 
@@ -15,6 +17,12 @@ impl ProviderScope {
     pub fn of(session: &Session) -> Option<Self> {
         let own = || Self { provider_id: session.provider_id.clone() };
         (session.user_type == UserType::ProviderAdmin).then(own)
+    }
+
+    /// The scope of a program that was granted this agency, or all of them.
+    #[must_use]
+    pub fn granted(provider: &Provider) -> Self {
+        Self { provider_id: provider.id.clone() }
     }
 
     /// The agency's id.

@@ -1,7 +1,7 @@
 //! A user: one person's account in one provider, and what may be judged from its row alone.
 
 use super::provider::{ProviderKind, UnifiedLogin};
-use super::words;
+use super::{words, words_in_json};
 use crate::time::Timestamp;
 
 /// What a user may do beyond signing in.
@@ -15,6 +15,7 @@ pub enum UserType {
     TherapAdmin,
 }
 words!(UserType { Regular = "Regular User", ProviderAdmin = "Provider Admin", TherapAdmin = "Therap Admin" });
+words_in_json!(UserType);
 
 impl UserType {
     /// Whether such a user can belong there: Therap Admins and only they belong to the operator realm.

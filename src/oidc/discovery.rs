@@ -16,7 +16,8 @@ pub fn document(issuer: &str) -> Value {
     let algorithms = Algorithm::ALL.map(Algorithm::name);
     let auth_methods: Vec<_> = AuthMethod::ALL.iter().map(|method| method.as_str()).collect();
     let proving: Vec<_> = AuthMethod::ALL.iter().filter(|m| **m != AuthMethod::None).map(|m| m.as_str()).collect();
-    let scopes: Vec<_> = USER_SCOPES.iter().map(|(name, ..)| *name).chain(CLIENT_SCOPES.iter().copied()).collect();
+    let scopes: Vec<_> =
+        USER_SCOPES.iter().map(|(name, ..)| *name).chain(CLIENT_SCOPES.iter().map(|(name, _)| *name)).collect();
     let protocol = ["iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash"];
     json!({
         "issuer": issuer,

@@ -7,6 +7,7 @@ pub mod check_password;
 pub mod client_auth;
 pub mod client_keys;
 pub mod clients;
+pub mod creation;
 pub mod csv_file;
 pub mod end_sessions;
 pub mod interactions;

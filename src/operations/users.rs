@@ -228,19 +228,6 @@ pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) ->
     Ok(Changed::Keys(keys))
 }
 
-/// A user's data as an admin's form sends them: all of it, and which edition was read.
-#[derive(Clone, Debug)]
-pub struct Edit {
-    /// The person's name.
-    pub name: String,
-    /// E-mail address; empty for none.
-    pub email: String,
-    /// User Type.
-    pub user_type: UserType,
-    /// The edition that the form was filled from.
-    pub revision: i64,
-}
-
 /// What became of an edit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edited {
@@ -250,23 +237,19 @@ pub enum Edited {
     Stale,
 }
 
-/// Writes an admin's form over a user's data, unless somebody else wrote since it was read.
+/// Changes a user's data, unless somebody else wrote since they were read in the edition `revision`.
 ///
 /// # Errors
-/// When it cannot be written, or the address is none (it was judged before).
-pub async fn edit(act: &Act, provider_id: &str, user_id: &str, edit: &Edit) -> Result<Edited, Error> {
+/// When it cannot be written.
+pub async fn edit(act: &Act, provider_id: &str, user_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, edit], |tx| {
+    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, draft], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Edited::Changed(Changed::NotFound));
         };
-        if users::revision(tx, &user.id).await? != Some(edit.revision) {
+        if users::revision(tx, &user.id).await? != Some(revision) {
             return Ok(Edited::Stale);
         }
-        let stored = users::claims(tx, &user.id).await?.unwrap_or_default();
-        let claims = Claims::from_json(&stored).map_err(Error::Damaged)?;
-        let claims = claims.with_email(&edit.email).map_err(|why| Error::Damaged(format!("email {why}")))?;
-        let draft = Draft { name: Some(edit.name.clone()), user_type: Some(edit.user_type), claims: Some(claims) };
         change(tx, &act, user, &draft).await.map(Edited::Changed)
     })
 }
@@ -276,7 +259,15 @@ pub async fn edit(act: &Act, provider_id: &str, user_id: &str, edit: &Edit) -> R
 /// # Errors
 /// What it must be.
 pub fn check_email(email: &str) -> Result<Claims, Unfit> {
-    Claims::default().with_email(email).map_err(|why| Unfit::new("email", why))
+    with_email(Claims::default(), email)
+}
+
+/// Claims with another e-mail address; empty is none.
+///
+/// # Errors
+/// What it must be.
+pub fn with_email(claims: Claims, email: &str) -> Result<Claims, Unfit> {
+    claims.with_email(email).map_err(|why| Unfit::new("email", why))
 }
 
 /// Puts an admin's lock on a user, which ends every session.

@@ -4,7 +4,7 @@ use super::users::name_key;
 use super::{Conn, Error, from_row, on};
 use crate::model::tenant::ProviderScope;
 use crate::model::user::{STRIKES, UserType};
-use crate::model::words;
+use crate::model::{words, words_in_json};
 
 /// A user as a list shows one.
 #[derive(Clone, Debug)]
@@ -77,6 +77,7 @@ words!(State {
     NeverSignedIn = "never_signed_in",
     Temporary = "temporary",
 });
+words_in_json!(State);
 
 /// What a list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,7 @@ pub enum Sort {
     LoginName,
 }
 words!(Sort { Name = "name", LoginName = "login_name" });
+words_in_json!(Sort);
 
 /// What is looked for.
 #[derive(Clone, Debug, Default)]
@@ -174,6 +176,18 @@ pub async fn page(
         .bind(limit)
         .fetch_all(c)
         .await)?)
+}
+
+/// One user as a list shows it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn one(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Result<Option<Listed>, Error> {
+    const SQL: &str = "SELECT u.id, u.login_name, u.name, u.user_type, u.active, u.admin_locked, s.failures, u.temporary_until, \
+                       u.created_at, u.claims, u.name_key AS sort_key, (SELECT MAX(a.at) FROM activity a WHERE a.user_id = u.id \
+                       AND a.kind = 'sign_in' AND a.outcome = 'success') AS last_sign_in \
+                       FROM users u JOIN strikes s ON s.user_id = u.id WHERE u.provider_id = $1 AND u.id = $2";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(id).fetch_optional(c).await)?)
 }
 
 /// The place right after a user, if the provider has one of that id.

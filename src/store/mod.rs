@@ -12,6 +12,7 @@ pub mod consents;
 pub mod directory;
 pub mod families;
 pub mod handoffs;
+pub mod idempotency;
 pub mod interactions;
 pub mod invariants;
 pub mod issuers;

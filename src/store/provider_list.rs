@@ -3,7 +3,7 @@
 use super::directory::pattern;
 use super::{Conn, Error, from_row, on};
 use crate::model::provider::UnifiedLogin;
-use crate::model::words;
+use crate::model::{words, words_in_json};
 
 /// A provider as the list shows one.
 #[derive(Clone, Debug)]
@@ -48,6 +48,7 @@ words!(ProviderState {
     Requested = "requested",
     Off = "off",
 });
+words_in_json!(ProviderState);
 
 /// Up to `limit` agencies that fit, whose folded code comes after one.
 ///

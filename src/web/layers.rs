@@ -18,7 +18,7 @@ use tracing::Instrument as _;
 use super::client_ip::client_ip;
 use super::error::PageError;
 use super::page::Shape;
-use super::{csrf, error, headers, oauth_error};
+use super::{csrf, error, headers, oauth_error, problem};
 use crate::app::App;
 use crate::model::event::Visitor;
 use crate::time::Timestamp;
@@ -115,7 +115,13 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     if (status.is_client_error() || status.is_server_error()) && !has_page {
         let cause = response.extensions().get::<PageError>().and_then(PageError::cause);
         response = span.in_scope(|| {
-            if for_programs { oauth_error::render(&response, cause) } else { error::render(&app, &response, &visitor) }
+            if problem::is_of_api(&path) {
+                problem::render(&app, &response, cause, &visitor)
+            } else if for_programs {
+                oauth_error::render(&response, cause)
+            } else {
+                error::render(&app, &response, &visitor)
+            }
         });
     }
     span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));

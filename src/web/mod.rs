@@ -16,6 +16,7 @@ pub mod oauth_error;
 pub mod page;
 pub mod params;
 pub mod password_slip;
+pub mod problem;
 pub mod provider_form;
 pub mod records;
 pub mod return_to;

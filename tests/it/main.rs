@@ -17,6 +17,7 @@ mod admin_matrix;
 mod admin_operator;
 mod admin_provider;
 mod admin_users;
+mod api;
 mod client_keys;
 mod clients;
 mod deadlines;

@@ -4,7 +4,7 @@ use axum::response::Response;
 
 use super::issue::{Speaks, TokenAnswer, access_token};
 use crate::app::App;
-use crate::model::scope::{CLIENT_SCOPES, Scope};
+use crate::model::scope::{Scope, is_for_clients};
 use crate::operations::client_auth::ClientRequest;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
@@ -17,13 +17,13 @@ pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Times
     if client.metadata.is_public() {
         return Err(OAuthError::unauthorized_client("a client without credentials has nothing to give them for"));
     }
-    let own = Scope::parse(&CLIENT_SCOPES.join(" ")).unwrap_or_default().within(&client.metadata.scopes());
+    let own = client.metadata.scopes().only(is_for_clients);
     let scope = match params.get("scope") {
         None => own,
         Some(text) => {
             let asked = Scope::parse(text)
                 .ok_or_else(|| OAuthError::invalid_scope("scope holds a character that scopes cannot have"))?;
-            if !asked.is_within(&own) {
+            if !asked.names().all(|name| own.covers(name)) {
                 return Err(OAuthError::invalid_scope(format!("this client may ask for: {own}")));
             }
             asked

@@ -258,7 +258,7 @@ fn check_every_answer(answer: &Answer, issuer: &str) {
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert_eq!(header("referrer-policy"), "strict-origin");
     assert_eq!(answer.headers.contains_key("strict-transport-security"), issuer.starts_with("https:"));
-    let cached = ["/assets/", "/oauth2/jwks", "/.well-known/", "/unified-login/providers/"];
+    let cached = ["/assets/", "/oauth2/jwks", "/.well-known/", "/unified-login/providers/", "/api/v1/openapi.json"];
     if !cached.iter().any(|one| path.starts_with(one)) {
         assert_eq!(header("cache-control"), "no-store", "{path}");
     }

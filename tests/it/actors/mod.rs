@@ -4,6 +4,7 @@ mod answer;
 mod back_channel;
 mod browser;
 mod idp;
+mod program;
 mod relying_party;
 mod therap_services;
 
@@ -13,6 +14,7 @@ pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
 pub use browser::{Browser, From, encode};
 pub use idp::{Idp, Outsider, PASSWORD, User, line};
+pub use program::{Program, Told};
 pub use relying_party::{Callback, RelyingParty, VERIFIER, bearer, claims};
 pub use therap_services::{ISSUER, TherapServices, private_jwk, public_jwks};
 

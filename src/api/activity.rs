@@ -1,0 +1,187 @@
+//! `/api/v1/…/activity`: User Activity, newest first (A2), and never changed.
+
+use axum::Json;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::{Everywhere, InProvider, ReadActivity};
+use super::providers::AtProvider;
+use super::reading::{Asked, Page, Place, one_more};
+use crate::app::App;
+use crate::model::event::{Kind as EventKind, Outcome};
+use crate::model::session::Method;
+use crate::model::unfit::Unfit;
+use crate::model::{words, words_in_json};
+use crate::operations::activity_file::Line;
+use crate::store::activity::{self, Record, Wanted, Whose};
+use crate::time::Timestamp;
+use crate::web::admin::checked;
+use crate::web::problem::Problem;
+
+/// A record of User Activity.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ActivityRecord)]
+pub struct View {
+    /// Sorts by time.
+    #[schema(format = "uuid")]
+    id: String,
+    /// When.
+    #[schema(format = DateTime)]
+    time: String,
+    /// The provider, where one was named or known.
+    provider_code: Option<String>,
+    /// The user.
+    login_name: Option<String>,
+    /// A keyed hash of a name that is nobody's.
+    name_hash: Option<String>,
+    /// Who did it.
+    actor: String,
+    /// What.
+    #[schema(inline)]
+    kind: EventKind,
+    /// `Direct Login` or `Unified Login`.
+    login_type: Option<String>,
+    /// What stands beneath.
+    note: Option<String>,
+    /// How it ended.
+    #[schema(inline)]
+    outcome: Outcome,
+    /// The true reason of a refusal.
+    reason: Option<String>,
+    /// From where.
+    address: Option<String>,
+    /// With what.
+    browser: Option<String>,
+    /// The reference number, which the log knows.
+    reference: String,
+    /// The session that was made or ended.
+    session_id: Option<String>,
+    /// The handoff that was settled.
+    handoff_id: Option<String>,
+}
+
+impl View {
+    fn of(record: &Record) -> Self {
+        let line = Line::of(record);
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        Self {
+            id: line.id.to_owned(),
+            time: line.time.clone(),
+            provider_code: text(line.provider_code),
+            login_name: text(line.login_name),
+            name_hash: text(line.name_hash),
+            actor: line.actor.to_owned(),
+            kind: record.kind,
+            login_type: text(line.login_type),
+            note: text(line.note),
+            outcome: record.outcome,
+            reason: text(line.reason),
+            address: text(line.address),
+            browser: text(line.browser),
+            reference: line.reference.to_owned(),
+            session_id: text(line.session_id),
+            handoff_id: text(line.handoff_id),
+        }
+    }
+}
+
+/// By which door, as the record calls it (U4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginType {
+    /// By password.
+    Direct,
+    /// From Therap Services.
+    Unified,
+}
+words!(LoginType { Direct = "Direct Login", Unified = "Unified Login" });
+words_in_json!(LoginType);
+
+/// Which records: all that is given must fit.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// At or after this moment (RFC 3339).
+    #[param(format = DateTime)]
+    since: Option<String>,
+    /// Before this moment (RFC 3339).
+    #[param(format = DateTime)]
+    until: Option<String>,
+    /// Of this user.
+    #[param(format = "uuid")]
+    user_id: Option<String>,
+    /// Of this kind.
+    #[param(inline)]
+    kind: Option<EventKind>,
+    /// With this outcome.
+    #[param(inline)]
+    outcome: Option<Outcome>,
+    /// By this door.
+    #[param(inline)]
+    login_type: Option<LoginType>,
+    /// At most so many rows.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl Search {
+    fn wanted(&self) -> Result<Wanted, Problem> {
+        let moment = |key: &'static str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => Timestamp::parse_rfc3339(text)
+                .map(Some)
+                .ok_or_else(|| Unfit::new(key, "must be a moment such as 2026-05-01T00:00:00Z")),
+        };
+        let whose = match &self.user_id {
+            None => Whose::Anybody,
+            Some(id) => Whose::User(checked(id).ok_or_else(|| Unfit::new("user_id", "must be the id of a user"))?),
+        };
+        Ok(Wanted {
+            whose,
+            since: moment("since", &self.since)?,
+            until: moment("until", &self.until)?,
+            kind: self.kind,
+            outcome: self.outcome,
+            method: self.login_type.map(|login_type| match login_type {
+                LoginType::Direct => Method::Password,
+                LoginType::Unified => Method::Handoff,
+            }),
+        })
+    }
+}
+
+fn page(records: Vec<Record>, rows: usize) -> Json<Page<View>> {
+    Json(Page::of(records, rows, |record| record.id.clone(), |record| View::of(&record)))
+}
+
+/// List the activity of a provider, the newest first
+#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, Search),
+    security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
+pub async fn of_provider(
+    app: App,
+    program: InProvider<ReadActivity>,
+    Asked(search): Asked<Search>,
+) -> Result<Json<Page<View>>, Problem> {
+    let (wanted, rows) = (search.wanted()?, Place::rows(search.limit)?);
+    let before = search.cursor.as_deref().and_then(checked);
+    let mut conn = app.db.read().await?;
+    let found = activity::of_provider(&mut conn, &program.scope, &wanted, before.as_deref(), one_more(rows)).await?;
+    Ok(page(found, rows))
+}
+
+/// List the activity of every provider, and the operator's own, the newest first
+#[utoipa::path(get, path = "/api/v1/activity", tag = "Activity", params(Search),
+    security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
+pub async fn of_all(
+    app: App,
+    _program: Everywhere<ReadActivity>,
+    Asked(search): Asked<Search>,
+) -> Result<Json<Page<View>>, Problem> {
+    let (wanted, rows) = (search.wanted()?, Place::rows(search.limit)?);
+    let before = search.cursor.as_deref().and_then(checked);
+    let mut conn = app.db.read().await?;
+    let found = activity::of_all(&mut conn, None, &wanted, before.as_deref(), one_more(rows)).await?;
+    Ok(page(found, rows))
+}

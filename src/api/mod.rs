@@ -1,0 +1,97 @@
+//! The admin API for programs (`/api/v1`): what the admins' pages do, as JSON. A program proves itself with a bearer token
+//! of the client credentials grant; what it may do, and in which provider, its scopes say ([`caller`]).
+//!
+//! Each handler stands under the description of its endpoint, and the OpenAPI document ([`document`]) is made of these
+//! descriptions and of the types that are read and written: it cannot say anything else than what is there.
+
+mod activity;
+mod caller;
+mod client_acts;
+mod clients;
+mod document;
+mod editions;
+mod issuers;
+mod keys;
+mod once;
+mod providers;
+mod reading;
+mod reference;
+mod requests;
+mod service;
+mod sessions;
+mod user_acts;
+mod user_import;
+mod users;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::web::layers;
+
+/// Everything below `/api/v1`, with the document that describes it.
+pub fn routes(app: &App) -> Router<App> {
+    let (routes, described) = described().split_for_parts();
+    let document = document::complete(described, app);
+    let json = Bytes::from(document.to_string());
+    let reference = Arc::new(reference::Reference::of(&document));
+    routes
+        .route("/api/v1", get(move |app: App| async move { reference::page(&app, &reference) }))
+        .route("/api/v1/openapi.json", get(move || async move { document::answer(&json) }))
+}
+
+/// Every endpoint.
+fn described() -> OpenApiRouter<App> {
+    let large = OpenApiRouter::new()
+        .routes(routes!(clients::list, clients::create))
+        .routes(routes!(clients::show, clients::edit, client_acts::delete))
+        .routes(routes!(issuers::list, issuers::create))
+        .routes(routes!(issuers::show, issuers::edit))
+        .routes(routes!(user_import::import))
+        .layer(DefaultBodyLimit::max(layers::MAX_CLIENT_FORM));
+    OpenApiRouter::new()
+        .routes(routes!(providers::list, providers::create))
+        .routes(routes!(providers::show, providers::edit))
+        .routes(routes!(providers::activate))
+        .routes(routes!(providers::deactivate))
+        .routes(routes!(providers::end_sessions))
+        .routes(routes!(providers::unlock_all))
+        .routes(routes!(requests::show))
+        .routes(routes!(requests::request))
+        .routes(routes!(requests::withdraw))
+        .routes(routes!(requests::approve))
+        .routes(routes!(requests::decline))
+        .routes(routes!(requests::switch_off))
+        .routes(routes!(requests::waiting))
+        .routes(routes!(users::list, users::create))
+        .routes(routes!(users::show, users::edit))
+        .routes(routes!(user_acts::lock))
+        .routes(routes!(user_acts::unlock))
+        .routes(routes!(user_acts::deactivate))
+        .routes(routes!(user_acts::reactivate))
+        .routes(routes!(user_acts::reset_password))
+        .routes(routes!(user_acts::untie))
+        .routes(routes!(sessions::list, sessions::end_all))
+        .routes(routes!(sessions::end))
+        .routes(routes!(activity::of_provider))
+        .routes(routes!(activity::of_all))
+        .routes(routes!(client_acts::rotate_secret))
+        .routes(routes!(client_acts::disable))
+        .routes(routes!(client_acts::enable))
+        .routes(routes!(issuers::disable))
+        .routes(routes!(issuers::enable))
+        .routes(routes!(issuers::end_sessions))
+        .routes(routes!(issuers::untie))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::retire))
+        .routes(routes!(service::statistics))
+        .routes(routes!(service::deliveries))
+        .merge(large)
+}

@@ -1,0 +1,179 @@
+//! `/api/v1`: the OpenAPI document as a page for people, without a script: what each endpoint reads, what it answers, and
+//! which scope it needs.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::Value;
+
+use super::document::ABOUT;
+use crate::app::App;
+use crate::model::scope::{CLIENT_SCOPES, PROVIDER_SCOPES};
+use crate::web::page::{Page, Shape, respond};
+use crate::web::problem::Kind;
+
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+#[derive(Template)]
+#[template(path = "api/reference.html")]
+struct ReferencePage<'a> {
+    page: Page,
+    about: Vec<&'static str>,
+    token_endpoint: String,
+    scopes: Vec<(&'static str, &'static str, bool)>,
+    reference: &'a Reference,
+    problems: Vec<(Kind, u16, &'static str)>,
+}
+
+/// `GET /api/v1`
+pub fn page(app: &App, reference: &Reference) -> Response {
+    let template = ReferencePage {
+        page: Page::new(app, "Admin API"),
+        about: ABOUT.split("\n\n").collect(),
+        token_endpoint: format!("{}/oauth2/token", app.config.issuer),
+        scopes: CLIENT_SCOPES.iter().map(|(name, what)| (*name, *what, PROVIDER_SCOPES.contains(name))).collect(),
+        reference,
+        problems: Kind::ALL.iter().map(|kind| (*kind, kind.status().as_u16(), kind.title())).collect(),
+    };
+    respond(StatusCode::OK, Shape::Entrance, &template)
+}
+
+/// The document as the page shows it.
+#[derive(Debug)]
+pub struct Reference {
+    sections: Vec<Section>,
+}
+
+/// What belongs together.
+#[derive(Debug)]
+struct Section {
+    name: String,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug)]
+struct Endpoint {
+    id: String,
+    method: String,
+    path: String,
+    summary: String,
+    description: String,
+    scope: String,
+    parameters: Vec<Field>,
+    body: Vec<Field>,
+    answers: Vec<(String, String)>,
+    shown: Vec<Field>,
+}
+
+/// A parameter or a member.
+#[derive(Debug)]
+struct Field {
+    name: String,
+    required: bool,
+    shape: String,
+    what: String,
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn rows(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().into_iter().flatten()
+}
+
+impl Reference {
+    /// Reads the document.
+    #[must_use]
+    pub fn of(document: &Value) -> Self {
+        let mut sections: Vec<Section> = Vec::new();
+        for (path, item) in document["paths"].as_object().into_iter().flatten() {
+            for method in METHODS {
+                let operation = &item[method];
+                if operation.is_null() {
+                    continue;
+                }
+                let (tag, endpoint) = (text(&operation["tags"][0]), endpoint(document, path, method, operation));
+                match sections.iter_mut().find(|section| section.name == tag) {
+                    Some(section) => section.endpoints.push(endpoint),
+                    None => sections.push(Section { name: tag, endpoints: vec![endpoint] }),
+                }
+            }
+        }
+        Self { sections }
+    }
+}
+
+fn endpoint(document: &Value, path: &str, method: &str, operation: &Value) -> Endpoint {
+    let answers = operation["responses"].as_object();
+    let good = answers.into_iter().flatten().find(|(status, _)| status.starts_with('2')).map(|(_, answer)| answer);
+    let schema_of = |holder: &Value| {
+        let content = holder["content"].as_object().and_then(|types| types.values().next());
+        content.map(|content| content["schema"].clone()).unwrap_or_default()
+    };
+    Endpoint {
+        id: text(&operation["operationId"]),
+        method: method.to_uppercase(),
+        path: path.to_owned(),
+        summary: text(&operation["summary"]),
+        description: text(&operation["description"]),
+        scope: text(&operation["security"][0]["oauth2"][0]),
+        parameters: rows(&operation["parameters"]).map(parameter).collect(),
+        body: fields(document, &schema_of(&operation["requestBody"])),
+        answers: answers
+            .into_iter()
+            .flatten()
+            .map(|(status, answer)| (status.clone(), text(&answer["description"])))
+            .collect(),
+        shown: good.map(|answer| fields(document, &schema_of(answer))).unwrap_or_default(),
+    }
+}
+
+fn parameter(parameter: &Value) -> Field {
+    Field {
+        name: format!("{} ({})", text(&parameter["name"]), text(&parameter["in"])),
+        required: parameter["required"].as_bool().unwrap_or_default(),
+        shape: shape(&parameter["schema"]),
+        what: text(&parameter["description"]),
+    }
+}
+
+/// What a reference leads to.
+fn resolved<'a>(document: &'a Value, schema: &'a Value) -> &'a Value {
+    let path = schema["$ref"].as_str().and_then(|name| name.strip_prefix('#'));
+    path.and_then(|path| document.pointer(path)).unwrap_or(schema)
+}
+
+/// The members of a schema, those of its parts included.
+fn fields(document: &Value, schema: &Value) -> Vec<Field> {
+    let schema = resolved(document, schema);
+    let required = |name: &str| rows(&schema["required"]).any(|one| one == name);
+    let own = schema["properties"].as_object().into_iter().flatten().map(|(name, property)| Field {
+        name: name.clone(),
+        required: required(name),
+        shape: shape(property),
+        what: text(&property["description"]),
+    });
+    let parts = rows(&schema["allOf"]).flat_map(|part| fields(document, part));
+    own.chain(parts).collect()
+}
+
+/// A type in a few words.
+fn shape(schema: &Value) -> String {
+    if let Some(name) = schema["$ref"].as_str() {
+        return name.rsplit('/').next().unwrap_or_default().to_owned();
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        return words.iter().map(|word| word.as_str().unwrap_or("null")).collect::<Vec<_>>().join(" | ");
+    }
+    for key in ["oneOf", "anyOf", "allOf"] {
+        if let Some(parts) = schema[key].as_array() {
+            return parts.iter().map(shape).collect::<Vec<_>>().join(" | ");
+        }
+    }
+    let kind = &schema["type"];
+    let plain =
+        kind.as_array().map_or_else(|| text(kind), |kinds| kinds.iter().map(text).collect::<Vec<_>>().join(" | "));
+    let format = schema["format"].as_str().map(|format| format!(" ({format})")).unwrap_or_default();
+    if plain.starts_with("array") { format!("list of {}", shape(&schema["items"])) } else { format!("{plain}{format}") }
+}

@@ -1,0 +1,357 @@
+//! `/api/v1/providers/{provider_code}/users`: the users of a provider.
+
+use axum::Json;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::{InProvider, ReadUsers, WriteUsers};
+use super::editions::{Edition, IfMatch, stale};
+use super::once::{IdempotencyKey, New};
+use super::providers::AtProvider;
+use super::reading::{Asked, Body, Faults, Page, Place, UserId, one_more, storable};
+use crate::app::App;
+use crate::model::claims::Claims;
+use crate::model::tenant::ProviderScope;
+use crate::model::unfit::Unfit;
+use crate::model::user::UserType;
+use crate::operations::creation::Creation;
+use crate::operations::users::{self, Changed, Draft, Edited};
+use crate::store;
+use crate::store::directory::{self, Listed, Sort, State};
+use crate::store::users::NewUser;
+use crate::time::Timestamp;
+use crate::web::admin::checked;
+use crate::web::problem::{Details, Problem};
+
+/// A person's account in a provider.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct View {
+    /// Never changes, never used again.
+    #[schema(format = "uuid")]
+    id: String,
+    /// Login Name.
+    login_name: String,
+    /// The person's name.
+    name: String,
+    /// User Type.
+    #[schema(inline)]
+    user_type: UserType,
+    /// Not deactivated.
+    active: bool,
+    /// Locked by three wrong passwords in a row.
+    password_locked: bool,
+    /// Locked by an administrator.
+    admin_locked: bool,
+    /// Until when the temporary password works; `null` for the user's own.
+    #[schema(format = DateTime)]
+    temporary_password_until: Option<String>,
+    /// When the account came to be.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// The last sign-in that the record knows of.
+    #[schema(format = DateTime)]
+    last_sign_in_at: Option<String>,
+    /// Standard claims (OpenID Connect Core §5.1), such as `email`.
+    #[schema(value_type = Object)]
+    claims: Value,
+}
+
+impl View {
+    fn of(user: Listed) -> Self {
+        let time = |at: i64| Timestamp(at).rfc3339();
+        Self {
+            password_locked: user.password_locked(),
+            id: user.id,
+            login_name: user.login_name,
+            name: user.name,
+            user_type: user.user_type,
+            active: user.active,
+            admin_locked: user.admin_locked,
+            temporary_password_until: user.temporary_until.map(time),
+            created_at: time(user.created_at),
+            last_sign_in_at: user.last_sign_in.map(time),
+            claims: serde_json::from_str(&user.claims).unwrap_or_else(|_| json!({})),
+        }
+    }
+}
+
+/// A user as it stands.
+pub(super) async fn read(app: &App, scope: &ProviderScope, id: &str) -> Result<Edition<View>, Problem> {
+    let mut conn = app.db.read().await?;
+    // Before the data: an edition that is older than they are only asks once more.
+    let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
+    let user = directory::one(&mut conn, scope, id).await?.ok_or_else(Problem::not_found)?;
+    Ok(Edition::ok(revision, View::of(user)))
+}
+
+/// Which users.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// A part of the name or the Login Name, in any case.
+    q: Option<String>,
+    /// Exactly this Login Name, in any case.
+    login_name: Option<String>,
+    /// In this state.
+    #[param(inline)]
+    state: Option<State>,
+    /// Of this User Type.
+    #[param(inline)]
+    user_type: Option<UserType>,
+    /// In this order.
+    #[param(inline)]
+    sort: Option<Sort>,
+    /// At most so many rows.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List the users of a provider
+#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users", tag = "Users", params(AtProvider, Search),
+    security(("oauth2" = ["users.read"])), responses((status = 200, description = "A page of them", body = Page<View>)))]
+pub async fn list(
+    app: App,
+    program: InProvider<ReadUsers>,
+    Asked(asked): Asked<Search>,
+) -> Result<Json<Page<View>>, Problem> {
+    let rows = Place::rows(asked.limit)?;
+    let mut conn = app.db.read().await?;
+    if let Some(name) = asked.login_name {
+        let id = match users::parse_login_name(&name) {
+            Ok(name) => store::users::id_of_name(&mut conn, &program.provider.id, &name).await?,
+            Err(_) => None,
+        };
+        let found = match id {
+            Some(id) => directory::one(&mut conn, &program.scope, &id).await?,
+            None => None,
+        };
+        return Ok(Json(Page { items: found.into_iter().map(View::of).collect(), next: None }));
+    }
+    let search = directory::Search {
+        text: storable(asked.q),
+        state: asked.state.unwrap_or_default(),
+        user_type: asked.user_type,
+        sort: asked.sort.unwrap_or_default(),
+    };
+    let place = match asked.cursor.as_deref().and_then(checked) {
+        Some(id) => directory::place(&mut conn, &program.scope, search.sort, &id).await?,
+        None => None,
+    };
+    let place = place.unwrap_or_default();
+    let found = directory::page(&mut conn, &program.scope, &search, &place, one_more(rows)).await?;
+    Ok(Json(Page::of(found, rows, |user| user.id.clone(), View::of)))
+}
+
+/// A user to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewUser)]
+#[serde(deny_unknown_fields)]
+pub struct ToCreate {
+    /// Login Name.
+    #[schema(min_length = 1, max_length = 255)]
+    login_name: String,
+    /// The person's name.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// User Type: `Regular User` (the default) or `Provider Admin`.
+    #[schema(inline)]
+    user_type: Option<UserType>,
+    /// A temporary password; one is made where none is given.
+    #[schema(format = Password)]
+    temporary_password: Option<String>,
+    /// Standard claims (OpenID Connect Core §5.1), such as `email`.
+    #[schema(value_type = Option<Object>)]
+    claims: Option<Map<String, Value>>,
+}
+
+/// A user that was just created, and its temporary password, this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedUser {
+    /// The user.
+    #[serde(flatten)]
+    user: View,
+    /// Hand it to the person; it is replaced at the first sign-in.
+    temporary_password: String,
+}
+
+fn parse_claims(members: Map<String, Value>) -> Result<Claims, Unfit> {
+    Claims::parse(members).map_err(|why| Unfit::new("claims", why))
+}
+
+/// Create a user with a temporary password
+#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users", tag = "Users", request_body = ToCreate,
+    params(AtProvider, ("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
+    security(("oauth2" = ["users.write"])),
+    responses((status = 201, description = "The user and the temporary password", body = CreatedUser,
+        headers(("Location", description = "Where the user is"), ("ETag", description = "The user's edition"))),
+        (status = 409, description = "The provider has this Login Name already", body = Details, content_type = "application/problem+json")))]
+pub async fn create(
+    app: App,
+    program: InProvider<WriteUsers>,
+    key: IdempotencyKey,
+    body: Body<ToCreate>,
+) -> Result<Response, Problem> {
+    let new = body.read;
+    let mut faults = Faults::default();
+    let login_name = faults.judge(users::parse_login_name(&new.login_name));
+    faults.judge(users::check_name(&new.name));
+    let password = faults.judge(users::temporary_password(new.temporary_password.as_deref(), &app.random));
+    let claims = faults.judge(parse_claims(new.claims.unwrap_or_default()));
+    faults.none()?;
+    let (Some(login_name), Some(password), Some(claims)) = (login_name, password, claims) else {
+        return Err(Problem::unavailable("a value was neither accepted nor refused"));
+    };
+    let act = program.caller.act(&app);
+    let until = users::temporary_until(&app, act.now);
+    let user = NewUser {
+        id: app.random.id(act.now),
+        login_name,
+        name: new.name,
+        user_type: new.user_type.unwrap_or(UserType::Regular),
+        active: true,
+        admin_locked: false,
+        failures: 0,
+        password_hash: users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?,
+        temporary_until: Some(until),
+        claims: claims.to_json(),
+    };
+    let view = View {
+        id: user.id.clone(),
+        login_name: user.login_name.shown().to_owned(),
+        name: user.name.clone(),
+        user_type: user.user_type,
+        active: true,
+        password_locked: false,
+        admin_locked: false,
+        temporary_password_until: Some(until.rfc3339()),
+        created_at: act.now.rfc3339(),
+        last_sign_in_at: None,
+        claims: Value::Object(claims.members().clone()),
+    };
+    let new = New {
+        location: format!("/api/v1/providers/{}/users/{}", program.provider.code, user.id),
+        body: json!(CreatedUser { user: view, temporary_password: password.to_string() }),
+        creation: Creation::User(Box::new(program.provider), Box::new(user)),
+        name: "login_name",
+    };
+    key.create(&app, &program.caller, &body.bytes, new).await
+}
+
+/// The user in the path.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it describes what `InProvider` and `Id` read")]
+pub struct AtUser {
+    /// Provider Code; capital and small letters matter.
+    provider_code: String,
+    /// The user's `id`.
+    #[param(format = "uuid")]
+    user_id: String,
+}
+
+/// Show a user
+#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", params(AtUser),
+    security(("oauth2" = ["users.read"])),
+    responses((status = 200, description = "The user", body = View, headers(("ETag", description = "The user's edition")))))]
+pub async fn show(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<Edition<View>, Problem> {
+    read(&app, &program.scope, &id).await
+}
+
+/// What is to be different: what is absent stays as it is; a claim that is `null` is taken away (RFC 7396).
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = UserChange)]
+#[serde(deny_unknown_fields)]
+pub struct ToChange {
+    /// The person's name.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// User Type: `Regular User` or `Provider Admin`.
+    #[schema(inline)]
+    user_type: Option<UserType>,
+    /// Standard claims (OpenID Connect Core §5.1), such as `email`.
+    #[schema(value_type = Option<Object>)]
+    claims: Option<Map<String, Value>>,
+}
+
+/// Change a user
+#[utoipa::path(patch, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", request_body = ToChange,
+    params(AtUser, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
+    security(("oauth2" = ["users.write"])),
+    responses((status = 200, description = "The user as it stands now", body = View, headers(("ETag", description = "The user's edition")))))]
+pub async fn edit(
+    app: App,
+    program: InProvider<WriteUsers>,
+    UserId(id): UserId,
+    if_match: IfMatch,
+    body: Body<ToChange>,
+) -> Result<Edition<View>, Problem> {
+    let now = read(&app, &program.scope, &id).await?;
+    let revision = if_match.allows(now.revision)?;
+    let change = body.read;
+    let mut faults = Faults::default();
+    if let Some(name) = &change.name {
+        faults.judge(users::check_name(name));
+    }
+    let claims = change.claims.map(|patch| {
+        let mut claims = now.body.claims;
+        merge(&mut claims, Value::Object(patch));
+        parse_claims(claims.as_object().cloned().unwrap_or_default())
+    });
+    let claims = claims.and_then(|judged| faults.judge(judged));
+    faults.none()?;
+    let draft = Draft { name: change.name, user_type: change.user_type, claims };
+    match users::edit(&program.caller.act(&app), &program.provider.id, &id, revision, &draft).await? {
+        Edited::Changed(Changed::Keys(_)) => read(&app, &program.scope, &id).await,
+        Edited::Changed(Changed::NotFound) => Err(Problem::not_found()),
+        Edited::Changed(Changed::WrongType) => Err(Unfit::new("user_type", "cannot be had here").into()),
+        Edited::Stale => Err(stale()),
+    }
+}
+
+/// A JSON merge patch (RFC 7396 §2).
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let Some(members) = target.as_object_mut() else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7396 Appendix A.
+    #[test]
+    fn a_patch_is_merged_as_the_standard_shows() {
+        for (target, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            let mut merged = target.clone();
+            merge(&mut merged, patch.clone());
+            assert_eq!(merged, result, "{target} + {patch}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the API reads and how it refuses: strictly, in the problem format (RFC 9457), with tokens narrowed as asked.
+
+use axum::http::{HeaderMap, Method};
+use serde_json::{Value, json};
+
+use crate::actors::{Idp, Told, bearer};
+
+const USERS: &str = "/api/v1/providers/SUNRISE-IL/users";
+
+both_engines! {
+    /// G16: unknown members, repeated members and parameters, other types of body.
+    async fn what_is_not_understood_is_refused(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let program = idp.client("hr", "users.read users.write").await;
+        let raw = async |kind: &str, body: &str| {
+            let mut headers = bearer(&program.token);
+            headers.insert("content-type", kind.parse().unwrap());
+            Told::of(&idp.program(Method::POST, USERS, headers, body.into()).await)
+        };
+        for (kind, body, status, problem) in [
+            ("application/json", "", 400, "malformed"),
+            ("application/json", "[]", 400, "malformed"),
+            ("application/json", "{\"login_name\": \"a\", \"login_name\": \"b\", \"name\": \"A\"}", 400, "malformed"),
+            ("application/json", "{\"login_name\": \"a\", \"name\": \"A\", \"shoe_size\": 5}", 422, "invalid"),
+            ("application/json", "{\"login_name\": 5, \"name\": \"A\"}", 422, "invalid"),
+            ("application/json", "{\"login_name\": \"a\\u0000b\", \"name\": \"A\"}", 422, "invalid"),
+            ("text/plain", "{}", 415, "unsupported-media-type"),
+        ] {
+            let told = raw(kind, body).await;
+            assert_eq!((told.status, told.problem()), (status, problem), "{body}");
+        }
+        let told = raw("application/json", &format!("{{\"name\": \"{}\"}}", "x".repeat(20_000))).await;
+        assert_eq!((told.status, told.problem()), (413, "too-large"));
+        let many = raw("application/json", "{\"login_name\": \"a b\", \"name\": \"\", \"temporary_password\": \"x\"}").await;
+        let keys: Vec<_> = many.json["errors"].as_array().unwrap().iter().map(|one| one["key"].as_str().unwrap()).collect();
+        assert_eq!(keys, ["login_name", "name", "password"]);
+        for query in ["shoe_size=5", "limit=3&limit=4", "limit=many", "state=odd"] {
+            assert_eq!(program.get(&format!("{USERS}?{query}")).await.problem(), "malformed", "{query}");
+        }
+        for query in ["limit=0", "limit=201"] {
+            assert_eq!(program.get(&format!("{USERS}?{query}")).await.problem(), "invalid", "{query}");
+        }
+    }
+
+    /// RFC 6750 §3: the challenge; RFC 9457: the body; the reference is the log's.
+    async fn refusals_are_problems(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let nothing = Told::of(&idp.program(Method::GET, USERS, HeaderMap::new(), String::new()).await);
+        assert_eq!((nothing.status, nothing.problem()), (401, "unauthenticated"));
+        assert_eq!(nothing.headers["www-authenticate"], "Bearer realm=\"connect-idp\"");
+        let odd = Told::of(&idp.program(Method::GET, USERS, bearer("odd"), String::new()).await);
+        assert!(odd.headers["www-authenticate"].to_str().unwrap().contains("error=\"invalid_token\""));
+        assert!(odd.json["type"].as_str().unwrap().starts_with(&format!("{}/api/v1#", idp.app.config.issuer)));
+        assert!(odd.json["reference"].as_str().unwrap().len() > 5 && odd.json["title"].is_string());
+        let program = idp.client("hr", "users.read").await;
+        assert_eq!(program.get("/api/v1/nothing").await.problem(), "not-found");
+        assert_eq!(program.send("PUT", USERS, &[], None).await.problem(), "method-not-allowed");
+        let page = idp.browser().get("/api/v1").await;
+        assert_eq!(page.status, 200);
+        assert!(page.has("#not-found") && page.has("#problems"), "the types lead to their descriptions");
+    }
+
+    /// A client asks for less than it may have: one provider alone.
+    async fn a_token_may_be_narrowed_and_never_widened(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        idp.provider("OTHER", |_| {}).await;
+        let whole = idp.client("ops", "users.read").await;
+        let ask = async |party: &crate::actors::RelyingParty, scope: &str| {
+            let params = [("grant_type", "client_credentials"), ("scope", scope)];
+            Told::of(&party.post("/oauth2/token", &params).await)
+        };
+        let narrow = ask(&whole.party, "users.read:SUNRISE-IL").await;
+        assert_eq!(narrow.assert(200).json["scope"], "users.read:SUNRISE-IL");
+        let mut program = whole.clone();
+        program.token = narrow.json["access_token"].as_str().unwrap().to_owned();
+        program.get(USERS).await.assert(200);
+        assert_eq!(program.get("/api/v1/providers/OTHER/users").await.status, 404);
+        let agency = idp.client("agency", "users.read:SUNRISE-IL").await;
+        for wider in ["users.read", "users.read:OTHER", "users.write:SUNRISE-IL", "users.read:SUNRISE-IL users.read"] {
+            assert_eq!(ask(&agency.party, wider).await.json["error"], "invalid_scope", "{wider}");
+        }
+    }
+
+    async fn one_client_cannot_ask_without_end(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| {
+            config.throttle.enabled = true;
+            config.throttle.client_per_minute = 3;
+        }).await;
+        let (busy, other) = (idp.client("busy", "users.read").await, idp.client("other", "users.read").await);
+        for _ in 0..3 {
+            busy.get(USERS).await.assert(200);
+        }
+        let told = busy.get(USERS).await;
+        assert_eq!((told.status, told.problem()), (429, "throttled"));
+        assert!(told.headers["retry-after"].to_str().unwrap().parse::<u64>().unwrap() > 0);
+        other.get(USERS).await.assert(200);
+    }
+}
+
+/// Every schema that the document names is there, every operation has a scope that is one of ours, and says how it may be
+/// refused.
+#[tokio::test]
+async fn the_document_is_whole() {
+    let idp = Idp::start(crate::actors::Engine::Sqlite).await;
+    let answer = idp.browser().get("/api/v1/openapi.json").await;
+    let document: Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    let text = answer.body.as_str();
+    for part in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = part.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "{pointer} leads nowhere");
+    }
+    let scopes = &document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"];
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let scope = operation["security"][0]["oauth2"][0].as_str().unwrap();
+            assert!(scopes[scope].is_string(), "{method} {path}: {scope}");
+            for status in ["400", "401", "403", "429", "503"] {
+                assert!(operation["responses"][status].is_object(), "{method} {path}: {status}");
+            }
+            assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{method} {path}");
+        }
+    }
+    assert_eq!(json!(document["servers"][0]["url"]), json!(idp.app.config.issuer));
+}
