@@ -37,14 +37,12 @@ pub struct View {
     /// Who did it.
     actor: String,
     /// What.
-    #[schema(inline)]
     kind: EventKind,
     /// `Direct Login` or `Unified Login`.
     login_type: Option<String>,
     /// What stands beneath.
     note: Option<String>,
     /// How it ended.
-    #[schema(inline)]
     outcome: Outcome,
     /// The true reason of a refusal.
     reason: Option<String>,
@@ -94,7 +92,7 @@ pub enum LoginType {
     Unified,
 }
 words!(LoginType { Direct = "Direct Login", Unified = "Unified Login" });
-words_in_json!(LoginType);
+words_in_json!(LoginType as "LoginType");
 
 /// Which records: all that is given must fit.
 #[derive(Debug, Default, Deserialize, IntoParams)]

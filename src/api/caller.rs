@@ -32,6 +32,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Whether this is the program's own client: switching that off cannot be undone by it.
+    #[must_use]
+    pub fn is(&self, client_id: &str) -> bool {
+        self.client_id == client_id
+    }
+
     /// The one present of this request.
     #[must_use]
     pub const fn now(&self) -> Timestamp {

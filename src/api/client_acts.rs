@@ -10,12 +10,13 @@ use utoipa::ToSchema;
 use super::caller::{Everywhere, WriteClients};
 use super::clients::{AtClient, View, find, read};
 use super::editions::{Edition, IfMatch};
+use super::providers::moved_on;
 use super::reading::{Body, ClientId};
 use crate::app::App;
 use crate::model::unfit::Unfit;
 use crate::operations::act::Switched;
 use crate::operations::clients::{self, LONGEST_OVERLAP, Rotated};
-use crate::web::problem::Problem;
+use crate::web::problem::{Details, Problem};
 
 /// How to replace a secret.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -79,15 +80,25 @@ async fn switch(
     }
 }
 
+/// Nobody saws at the branch that it sits on.
+fn not_itself(program: &Everywhere<WriteClients>, client_id: &str) -> Result<(), Problem> {
+    if program.caller.is(client_id) {
+        return Err(moved_on("This is the client that asks. Let another one, or a person, do it."));
+    }
+    Ok(())
+}
+
 /// Switch a client off: everything that it was given is dead at once
 #[utoipa::path(post, path = "/api/v1/clients/{client_id}/disable", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.write"])),
-    responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its edition"))),
+        (status = 409, description = "It is the client that asks", body = Details, content_type = "application/problem+json")))]
 pub async fn disable(
     app: App,
     program: Everywhere<WriteClients>,
     ClientId(client_id): ClientId,
 ) -> Result<Edition<View>, Problem> {
+    not_itself(&program, &client_id)?;
     switch(&app, &program, &client_id, false).await
 }
 
@@ -106,13 +117,15 @@ pub async fn enable(
 /// Delete a client, with its secrets, consents, codes and tokens
 #[utoipa::path(delete, path = "/api/v1/clients/{client_id}", tag = "Clients",
     params(AtClient, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
-    security(("oauth2" = ["clients.write"])), responses((status = 204, description = "It is gone")))]
+    security(("oauth2" = ["clients.write"])), responses((status = 204, description = "It is gone"),
+        (status = 409, description = "It is the client that asks", body = Details, content_type = "application/problem+json")))]
 pub async fn delete(
     app: App,
     program: Everywhere<WriteClients>,
     ClientId(client_id): ClientId,
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
+    not_itself(&program, &client_id)?;
     if_match.allows(find(&app, &client_id).await?.revision)?;
     match clients::delete(&program.caller.act(&app), &client_id).await? {
         Switched::Done | Switched::Already => Ok(StatusCode::NO_CONTENT),

@@ -22,10 +22,8 @@ pub struct View {
     /// Its name in the JWK Set.
     kid: String,
     /// Its algorithm.
-    #[schema(inline)]
     alg: String,
     /// Where in its life it is.
-    #[schema(inline)]
     state: State,
     /// It signs from then on, while no newer key does.
     #[schema(format = DateTime)]
@@ -66,7 +64,6 @@ pub async fn list(app: App, program: Everywhere<ReadKeys>) -> Result<Json<Page<V
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// The algorithm.
-    #[schema(inline)]
     alg: Algorithm,
     /// Sign with it now, although nobody has seen it yet; otherwise it is published ahead of its use.
     #[serde(default)]

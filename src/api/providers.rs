@@ -29,7 +29,6 @@ pub struct View {
     /// Whether anybody of it can do anything.
     pub active: bool,
     /// Whether its users may come from Therap Services.
-    #[schema(inline)]
     pub unified_login: UnifiedLogin,
     /// IANA time zone of its pages.
     pub time_zone: String,
@@ -67,7 +66,6 @@ pub struct Row {
     /// Whether anybody of it can do anything.
     active: bool,
     /// Whether its users may come from Therap Services.
-    #[schema(inline)]
     unified_login: UnifiedLogin,
 }
 

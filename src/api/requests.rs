@@ -28,7 +28,6 @@ const MOST: i64 = 200;
 #[schema(as = UnifiedLogin)]
 pub struct View {
     /// `off`, `requested` or `on`.
-    #[schema(inline)]
     unified_login: UnifiedLogin,
     /// Every step, the newest first; the newest 100 of them.
     steps: Vec<StepView>,
@@ -44,7 +43,6 @@ pub struct StepView {
     #[schema(format = DateTime)]
     at: String,
     /// What.
-    #[schema(inline)]
     step: Step,
     /// Who took it.
     actor: String,
@@ -119,6 +117,7 @@ pub async fn withdraw(app: App, program: InProvider<WriteProviders>) -> Result<J
 #[serde(deny_unknown_fields)]
 pub struct Deciding {
     /// `id` of the step that is decided, as it was read; `null` where a seed file asked.
+    #[schema(format = "uuid")]
     request: Option<String>,
     /// Why; needed to decline.
     #[schema(max_length = 500)]

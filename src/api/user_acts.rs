@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::caller::{InProvider, WriteUsers};
 use super::editions::Edition;
 use super::reading::{Body, UserId};
-use super::users::{AtUser, View, read};
+use super::users::{AtUser, View, read, temporary_password};
 use crate::app::App;
 use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
@@ -45,14 +45,13 @@ pub enum Which {
     Both,
 }
 words!(Which { Password = "password", Admin = "admin", Both = "both" });
-words_in_json!(Which);
+words_in_json!(Which as "Lock");
 
 /// Which lock is to go.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unlock {
     /// The two are kept apart: lift the one that is meant.
-    #[schema(inline)]
     lock: Which,
 }
 
@@ -121,8 +120,7 @@ pub async fn reset_password(
     UserId(id): UserId,
     body: Body<PasswordReset>,
 ) -> Result<Json<ResetPassword>, Problem> {
-    let password = users::temporary_password(body.read.temporary_password.as_deref(), &app.random)
-        .map_err(|unfit| Unfit::new("temporary_password", unfit.why))?;
+    let password = temporary_password(&app, body.read.temporary_password.as_deref())?;
     // Nobody makes us hash for a user who is not there.
     read(&app, &program.scope, &id).await?;
     let hash = users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;

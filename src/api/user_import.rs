@@ -42,7 +42,7 @@ pub enum Outcome {
     Refused,
 }
 words!(Outcome { WouldCreate = "would_create", Created = "created", Exists = "exists", Refused = "refused" });
-words_in_json!(Outcome);
+words_in_json!(Outcome as "ImportOutcome");
 
 /// A row and what became of it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,7 +52,6 @@ pub struct ImportedRow {
     /// Login Name as written.
     login_name: String,
     /// What became of it.
-    #[schema(inline)]
     outcome: Outcome,
     /// Why it cannot be created.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -5,6 +5,7 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
+use zeroize::Zeroizing;
 
 use super::caller::{InProvider, ReadUsers, WriteUsers};
 use super::editions::{Edition, IfMatch, stale};
@@ -37,7 +38,6 @@ pub struct View {
     /// The person's name.
     name: String,
     /// User Type.
-    #[schema(inline)]
     user_type: UserType,
     /// Not deactivated.
     active: bool,
@@ -160,7 +160,6 @@ pub struct ToCreate {
     #[schema(min_length = 1, max_length = 200)]
     name: String,
     /// User Type: `Regular User` (the default) or `Provider Admin`.
-    #[schema(inline)]
     user_type: Option<UserType>,
     /// A temporary password; one is made where none is given.
     #[schema(format = Password)]
@@ -178,6 +177,11 @@ pub struct CreatedUser {
     user: View,
     /// Hand it to the person; it is replaced at the first sign-in.
     temporary_password: String,
+}
+
+/// The temporary password that is given, or one that is made.
+pub(super) fn temporary_password(app: &App, given: Option<&str>) -> Result<Zeroizing<String>, Unfit> {
+    users::temporary_password(given, &app.random).map_err(|unfit| Unfit::new("temporary_password", unfit.why))
 }
 
 fn parse_claims(members: Map<String, Value>) -> Result<Claims, Unfit> {
@@ -201,7 +205,7 @@ pub async fn create(
     let mut faults = Faults::default();
     let login_name = faults.judge(users::parse_login_name(&new.login_name));
     faults.judge(users::check_name(&new.name));
-    let password = faults.judge(users::temporary_password(new.temporary_password.as_deref(), &app.random));
+    let password = faults.judge(temporary_password(&app, new.temporary_password.as_deref()));
     let claims = faults.judge(parse_claims(new.claims.unwrap_or_default()));
     faults.none()?;
     let (Some(login_name), Some(password), Some(claims)) = (login_name, password, claims) else {
@@ -272,7 +276,6 @@ pub struct ToChange {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
     /// User Type: `Regular User` or `Provider Admin`.
-    #[schema(inline)]
     user_type: Option<UserType>,
     /// Standard claims (OpenID Connect Core §5.1), such as `email`.
     #[schema(value_type = Option<Object>)]

@@ -71,7 +71,10 @@ pub enum AccessTokenFormat {
 }
 words!(AccessTokenFormat { Opaque = "opaque", Jwt = "jwt" });
 
-words_in_json!(AuthMethod, GrantType, ApplicationType, AccessTokenFormat);
+words_in_json!(AuthMethod as "AuthMethod");
+words_in_json!(GrantType as "GrantType");
+words_in_json!(ApplicationType as "ApplicationType");
+words_in_json!(AccessTokenFormat as "AccessTokenFormat");
 
 impl utoipa::PartialSchema for Algorithm {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {

@@ -127,7 +127,7 @@ words!(Kind {
     ClientEnabled = "client_enabled",
     ClientDeleted = "client_deleted",
 });
-words_in_json!(Kind);
+words_in_json!(Kind as "ActivityKind");
 
 impl Kind {
     /// What a person reads.
@@ -184,7 +184,7 @@ pub enum Outcome {
     Unfinished,
 }
 words!(Outcome { Success = "success", Refused = "refused", Unfinished = "unfinished" });
-words_in_json!(Outcome);
+words_in_json!(Outcome as "ActivityOutcome");
 
 impl Outcome {
     /// What a person reads.

@@ -53,9 +53,9 @@ macro_rules! words {
 }
 pub(crate) use words;
 
-/// Lets enums of `words!` stand in JSON as their words, with a schema that names them.
+/// Lets an enum of `words!` stand in JSON as its words, with a schema of this name.
 macro_rules! words_in_json {
-    ($($name:ident),* $(,)?) => {$(
+    ($name:ident as $schema:literal) => {
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -75,8 +75,12 @@ macro_rules! words_in_json {
             }
         }
 
-        impl utoipa::ToSchema for $name {}
-    )*};
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> {
+                $schema.into()
+            }
+        }
+    };
 }
 pub(crate) use words_in_json;
 

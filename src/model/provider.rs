@@ -48,7 +48,7 @@ pub enum UnifiedLogin {
     On,
 }
 words!(UnifiedLogin { Off = "off", Requested = "requested", On = "on" });
-words_in_json!(UnifiedLogin);
+words_in_json!(UnifiedLogin as "UnifiedLoginState");
 
 /// A step on the way of a provider's Unified Login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ words!(Step {
     SwitchedOn = "switched_on",
     SwitchedOff = "switched_off",
 });
-words_in_json!(Step);
+words_in_json!(Step as "UnifiedLoginStepKind");
 
 impl Step {
     /// The step from one state to another, when nothing more is known of it.

@@ -21,7 +21,7 @@ pub enum State {
     Retired,
 }
 words!(State { Announced = "announced", Signing = "signing", Verifying = "verifying", Retired = "retired" });
-words_in_json!(State);
+words_in_json!(State as "SigningKeyState");
 
 impl State {
     /// Whether the JWK Set holds such a key.

@@ -15,7 +15,7 @@ pub enum UserType {
     TherapAdmin,
 }
 words!(UserType { Regular = "Regular User", ProviderAdmin = "Provider Admin", TherapAdmin = "Therap Admin" });
-words_in_json!(UserType);
+words_in_json!(UserType as "UserType");
 
 impl UserType {
     /// Whether such a user can belong there: Therap Admins and only they belong to the operator realm.

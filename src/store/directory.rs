@@ -77,7 +77,7 @@ words!(State {
     NeverSignedIn = "never_signed_in",
     Temporary = "temporary",
 });
-words_in_json!(State);
+words_in_json!(State as "UserState");
 
 /// What a list is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub enum Sort {
     LoginName,
 }
 words!(Sort { Name = "name", LoginName = "login_name" });
-words_in_json!(Sort);
+words_in_json!(Sort as "UserSort");
 
 /// What is looked for.
 #[derive(Clone, Debug, Default)]

@@ -48,7 +48,7 @@ words!(ProviderState {
     Requested = "requested",
     Off = "off",
 });
-words_in_json!(ProviderState);
+words_in_json!(ProviderState as "ProviderState");
 
 /// Up to `limit` agencies that fit, whose folded code comes after one.
 ///

@@ -34,12 +34,15 @@ both_engines! {
         assert_eq!(listed.json["items"].as_array().unwrap().len(), 1);
     }
 
-    /// A client is off: so are its tokens here.
+    /// A client is off: so are its tokens here. No client switches itself off.
     async fn a_client_that_is_off_reaches_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
-        let program = idp.client("ops", "clients.read clients.write").await;
-        program.act("/api/v1/clients/ops/disable").await.assert(200);
-        assert_eq!(program.get("/api/v1/clients").await.status, 401);
+        let (one, other) = (idp.client("one", "clients.write").await, idp.client("other", "clients.read").await);
+        other.get("/api/v1/clients").await.assert(200);
+        one.act("/api/v1/clients/other/disable").await.assert(200);
+        assert_eq!(other.get("/api/v1/clients").await.status, 401);
+        assert_eq!(one.act("/api/v1/clients/one/disable").await.problem(), "conflict");
+        assert_eq!(one.send("DELETE", "/api/v1/clients/one", &[("if-match", "*")], None).await.problem(), "conflict");
     }
 
     async fn a_program_manages_trusted_issuers(engine: Engine) {
