@@ -20,6 +20,7 @@ mod admin_users;
 mod client_keys;
 mod clients;
 mod deadlines;
+mod export;
 mod floors;
 mod handoff;
 mod headers;

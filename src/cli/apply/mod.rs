@@ -1,6 +1,10 @@
 //! `apply`: makes providers, users, clients and trusted issuers as a seed file says, all of it or nothing. Twice is the
 //! same as once: defaults, passwords and locks count at creation only, and an absent key changes nothing.
 
+mod client;
+mod prune;
+mod user;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,34 +13,36 @@ use anyhow::{Context as _, bail};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
-use super::seed::{Locked, Password, Seed, SeedClient, SeedIssuer, SeedProvider, SeedUser, Tie};
+use super::seed::{Password, Seed, SeedIssuer, SeedProvider};
 use super::{Console, act, read_file};
 use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::crypto::secret::Secret;
-use crate::model::client::Client;
-use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::{Provider, UnifiedLogin};
-use crate::model::user::{Account, STRIKES, UserType};
 use crate::operations::act::{Act, Changed, Switched, Unfit};
-use crate::operations::{clients, issuers, providers, users};
-use crate::store::issuers::Tied;
-use crate::store::users::NewUser;
+use crate::operations::{issuers, providers, users};
 use crate::store::{self, Error, Tx, in_transaction};
 use crate::time::Deadline;
 
 /// What `apply` is told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: connect-idp apply seed.toml --dry-run\n\n\
-                        Prints a line for what is new (+) or changed (~). Nothing is ever removed; an absent key changes \
-                        nothing; password, temporary and locked count when a user is made and never again. A client_secret that is new \
-                        in the file replaces those before it at once.")]
+                        Prints a line for what is new (+), changed (~) or switched off by --prune (-). Nothing is ever removed; an \
+                        absent key changes nothing; password, temporary and locked count when a user is made and never again. A \
+                        client_secret that is new in the file replaces those before it at once.\n\n\
+                        --prune deactivates providers and users and disables clients and trusted issuers that the file does not \
+                        name. It leaves alone each kind of table that the file has none of, the users of a provider of whom the \
+                        file names none, and the operator realm; and it never takes the last active Therap Admin. With \
+                        prune = [\"user\", …] at its top the file says which kinds of table --prune may judge.")]
 pub(super) struct Args {
     /// The TOML file.
     file: PathBuf,
     /// Print what would change and write nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Switch off what the file does not name.
+    #[arg(long)]
+    prune: bool,
 }
 
 pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> anyhow::Result<()> {
@@ -44,7 +50,7 @@ pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> a
     let seed = Seed::parse(&read_file(&args.file)?, &config).context(shown.clone())?;
     let app = App::open(config, if args.dry_run { Opening::Existing } else { Opening::Run }).await?;
     let hashes = hash_passwords(&app, &seed, args.dry_run, console).await.context(shown.clone())?;
-    let applied = apply(&app, seed, hashes, args.dry_run).await;
+    let applied = apply(&app, seed, hashes, args).await;
     app.db.close().await;
     let lines = applied.context(shown)?;
     for line in &lines {
@@ -116,12 +122,13 @@ fn with<T>(report: &Shared, work: impl FnOnce(&mut Report) -> T) -> T {
 }
 
 /// Applies the whole in one transaction; a rehearsal takes it back.
-async fn apply(app: &App, seed: Seed, hashes: Vec<Option<String>>, dry_run: bool) -> anyhow::Result<Vec<String>> {
+async fn apply(app: &App, seed: Seed, hashes: Vec<Option<String>>, args: &Args) -> anyhow::Result<Vec<String>> {
     let act = Act { deadline: Deadline::after(Duration::from_hours(1), app.clock.now()), ..act(app) };
+    let (dry_run, prune) = (args.dry_run, args.prune);
     let (seed, hashes, report) = (Arc::new(seed), Arc::new(hashes), Shared::default());
     let written = in_transaction!(app.db, act.deadline, [act, seed, hashes, report], |tx| {
         with(&report, |report| *report = Report::default());
-        let applied = Applying { tx, act: &act, report: &report }.all(&seed, &hashes).await;
+        let applied = Applying { tx, act: &act, report: &report }.all(&seed, &hashes, prune).await;
         match applied {
             Ok(()) if dry_run => Err(Error::Withdrawn),
             Ok(()) => Ok(()),
@@ -168,7 +175,7 @@ struct Applying<'a> {
 }
 
 impl Applying<'_> {
-    async fn all(mut self, seed: &Seed, hashes: &[Option<String>]) -> Result<(), Stop> {
+    async fn all(mut self, seed: &Seed, hashes: &[Option<String>], prune: bool) -> Result<(), Stop> {
         for provider in &seed.providers {
             self.provider(provider).await?;
         }
@@ -194,7 +201,7 @@ impl Applying<'_> {
             };
             self.user(user, provider, hash.as_deref(), &trusted).await?;
         }
-        Ok(())
+        if prune { self.prune(seed).await } else { Ok(()) }
     }
 
     fn made(&self, what: &str) {
@@ -260,205 +267,20 @@ impl Applying<'_> {
     async fn issuer(&mut self, seed: &SeedIssuer) -> Result<(), Stop> {
         let what = format!("trusted_issuer {}", seed.issuer);
         if let Some(held) = store::issuers::hold(self.tx, &seed.issuer).await? {
-            let keys = issuers::change(self.tx, self.act, held, &seed.draft).await?;
+            let mut keys = issuers::change(self.tx, self.act, held.clone(), &seed.draft).await?;
+            if let Some(enabled) = seed.enabled
+                && issuers::switch_enabled(self.tx, self.act, &held, enabled).await? == Switched::Done
+            {
+                keys.push("enabled");
+            }
             self.changed(&what, &keys);
             return Ok(());
         }
         let complete = seed.draft.check_new(&seed.issuer, &self.act.app.config);
         complete.map_err(|unfit| refuse(&seed.place, unfit.key, unfit.why))?;
-        issuers::add(self.tx, self.act, &issuers::draw(self.act, &seed.issuer, &seed.draft)).await?;
+        let drawn = issuers::draw(self.act, &seed.issuer, &seed.draft, seed.enabled.unwrap_or(true));
+        issuers::add(self.tx, self.act, &drawn).await?;
         self.made(&what);
         Ok(())
-    }
-
-    async fn client(&mut self, seed: &SeedClient) -> Result<(), Stop> {
-        let what = format!("client {}", seed.client_id);
-        let unfit = |unfit: Unfit| refuse(&seed.place, unfit.key, unfit.why);
-        let no_secret = || {
-            let why = "stands there, but token_endpoint_auth_method is one without a secret: take one of the two out";
-            refuse(&seed.place, "client_secret", why)
-        };
-        let Some(held) = store::clients::hold(self.tx, &seed.client_id).await? else {
-            let metadata = seed.metadata.new_metadata(self.act.app.config.client_rules()).map_err(unfit)?;
-            let needs_secret = metadata.token_endpoint_auth_method.has_secret();
-            if seed.secret.is_some() && !needs_secret {
-                return Err(no_secret());
-            }
-            let drawn = clients::draw(self.act, &seed.client_id, metadata, seed.enabled.unwrap_or(true));
-            let hash = seed.secret.as_ref().map(|s| clients::hash_secret(&self.act.app, &seed.client_id, &s.0));
-            clients::add(self.tx, self.act, &drawn, hash.as_deref()).await?;
-            let missing = needs_secret && hash.is_none();
-            let hint = if missing { " (no secret: `client rotate-secret` gives one)" } else { "" };
-            self.made(&format!("{what}{hint}"));
-            return Ok(());
-        };
-        let mut keys = match clients::change(self.tx, self.act, &held, &seed.metadata).await? {
-            clients::Changed::Keys(keys) => keys,
-            clients::Changed::Unfit(why) => return Err(unfit(why)),
-            clients::Changed::NotFound => return Err(Error::Damaged(what).into()),
-        };
-        if let Some(secret) = &seed.secret {
-            // Read again: the method may have changed just now.
-            let Some(held) = store::clients::hold(self.tx, &seed.client_id).await? else {
-                return Err(Error::Damaged(what).into());
-            };
-            match self.client_secret(&held, &secret.0).await? {
-                Secrets::Same => {}
-                Secrets::Replaced => keys.push("client_secret"),
-                Secrets::Ended => with(self.report, |report| {
-                    let why = "client_secret is one that was replaced: write the new one, or take the key out";
-                    report.lines.push(format!("! {what}: {why}"));
-                }),
-                Secrets::NotNeeded => return Err(no_secret()),
-            }
-        }
-        if let Some(enabled) = seed.enabled
-            && clients::switch_enabled(self.tx, self.act, &held, enabled).await? == Switched::Done
-        {
-            keys.push("enabled");
-        }
-        self.changed(&what, &keys);
-        Ok(())
-    }
-
-    /// Lets the file's secret be the client's only one, if it is new. One that was replaced since stays dead.
-    async fn client_secret(&mut self, held: &Client, secret: &str) -> Result<Secrets, Stop> {
-        let hash = clients::hash_secret(&self.act.app, &held.client_id, secret);
-        let known = store::clients::secrets(self.tx, &held.id).await?;
-        if !held.metadata.token_endpoint_auth_method.has_secret() {
-            return Ok(Secrets::NotNeeded);
-        }
-        let same: Vec<_> = known.iter().filter(|known| known.hash == hash).collect();
-        if same.iter().any(|known| known.expires_at.is_none_or(|at| at > self.act.now.0)) {
-            return Ok(Secrets::Same);
-        }
-        if !same.is_empty() {
-            return Ok(Secrets::Ended);
-        }
-        match clients::replace_secret(self.tx, self.act, held, secret, Duration::ZERO).await? {
-            clients::Rotated::Done { .. } => Ok(Secrets::Replaced),
-            clients::Rotated::NoSecret | clients::Rotated::NotFound => Ok(Secrets::NotNeeded),
-        }
-    }
-
-    async fn user(
-        &mut self,
-        seed: &SeedUser,
-        provider: &Provider,
-        hash: Option<&str>,
-        trusted: &[TrustedIssuer],
-    ) -> Result<(), Stop> {
-        let what = format!("user {}/{}", provider.code, seed.login_name.shown());
-        let wrong_type = || {
-            let why =
-                "Therap Admins, and only they, belong to the operator realm: write the type that fits the provider";
-            refuse(&seed.place, "user_type", why)
-        };
-        if let Some(known) = store::users::by_name(self.tx, &seed.provider, &seed.login_name).await? {
-            let Some(held) = store::users::hold(self.tx, &provider.id, &known.id).await? else {
-                return Err(Error::Damaged(what).into());
-            };
-            let mut keys = match users::change(self.tx, self.act, held.clone(), &seed.draft).await? {
-                users::Changed::Keys(keys) => keys,
-                users::Changed::WrongType | users::Changed::NotFound => return Err(wrong_type()),
-            };
-            if let Some(active) = seed.active
-                && users::switch_active(self.tx, self.act, &held, active).await? == Switched::Done
-            {
-                keys.push("active");
-            }
-            if self.tie(seed, &held, trusted).await? {
-                keys.push("handoff_sub");
-            }
-            self.changed(&what, &keys);
-            return Ok(());
-        }
-        let Some(hash) = hash else {
-            return Err(refuse(&seed.place, "login_name", "the user went away while this ran: run it again"));
-        };
-        let new = self.new_user(seed, hash)?;
-        match users::add(self.tx, self.act, provider, &new).await? {
-            users::Created::Yes(_) => {}
-            users::Created::WrongType => return Err(wrong_type()),
-            users::Created::NameTaken | users::Created::NoSuchProvider => return Err(Error::Damaged(what).into()),
-        }
-        if seed.tie.is_some() {
-            let made = store::users::by_id(self.tx, &new.id).await?.ok_or_else(|| Error::Damaged(what.clone()))?;
-            self.tie(seed, &made, trusted).await?;
-        }
-        let hint = if matches!(seed.password, Password::None) {
-            " (no password: `user reset-password` gives one)"
-        } else {
-            ""
-        };
-        self.made(&format!("{what}{hint}"));
-        Ok(())
-    }
-
-    fn new_user(&self, seed: &SeedUser, hash: &str) -> Result<NewUser, Stop> {
-        let Some(name) = seed.draft.name.clone() else {
-            return Err(refuse(
-                &seed.place,
-                "name",
-                "is missing, and the user is not there yet: give the person's name",
-            ));
-        };
-        Ok(NewUser {
-            id: self.act.app.random.id(self.act.now),
-            login_name: seed.login_name.clone(),
-            name,
-            user_type: seed.draft.user_type.unwrap_or(UserType::Regular),
-            active: seed.active.unwrap_or(true),
-            admin_locked: seed.locked == Locked::Admin,
-            failures: if seed.locked == Locked::Password { STRIKES } else { 0 },
-            password_hash: hash.to_owned(),
-            temporary_until: seed.temporary.then(|| users::temporary_until(&self.act.app, self.act.now)),
-            claims: seed.draft.claims.clone().unwrap_or_default().to_json(),
-        })
-    }
-
-    /// Ties what the file ties; whether that was new.
-    async fn tie(&mut self, seed: &SeedUser, user: &Account, trusted: &[TrustedIssuer]) -> Result<bool, Stop> {
-        let Some(tie) = &seed.tie else {
-            return Ok(false);
-        };
-        let issuer = issuer_of(tie, trusted).map_err(|why| refuse(&seed.place, "handoff_issuer", why))?;
-        let taken = |why: &str| Err(refuse(&seed.place, "handoff_sub", why));
-        match issuers::tie(self.tx, self.act, issuer, user, &tie.sub).await? {
-            Tied::No => Ok(true),
-            Tied::Yes => Ok(false),
-            Tied::SubElsewhere => {
-                taken("is tied to another user of the provider: untie that one first with `user untie`")
-            }
-            Tied::UserElsewhere => {
-                taken("is not the one that the user is tied to: untie the user first with `user untie`")
-            }
-        }
-    }
-}
-
-/// What became of a client's secret in the file.
-enum Secrets {
-    /// It works already.
-    Same,
-    /// It is the client's only one now.
-    Replaced,
-    /// It worked once and was replaced.
-    Ended,
-    /// The client's method has none.
-    NotNeeded,
-}
-
-fn issuer_of<'a>(tie: &Tie, trusted: &'a [TrustedIssuer]) -> Result<&'a TrustedIssuer, &'static str> {
-    match (&tie.issuer, trusted) {
-        (Some(name), _) => trusted
-            .iter()
-            .find(|issuer| issuer.issuer == *name)
-            .ok_or("there is no such trusted issuer: add a [[trusted_issuer]] table for it"),
-        (None, [only]) => Ok(only),
-        (None, []) => Err(
-            "handoff_sub needs a trusted issuer and there is none yet: add a [[trusted_issuer]] table, or take handoff_sub out",
-        ),
-        (None, _) => Err("is missing, and several issuers are trusted: say which one handoff_sub is of"),
     }
 }
