@@ -98,6 +98,7 @@ fn for_therap_admins() -> Router<App> {
         .layer(DefaultBodyLimit::max(layers::MAX_CLIENT_FORM));
     Router::new()
         .route("/operator", get(operator::home::get))
+        .route("/operator/export", get(operator::home::export))
         .route("/operator/confirm", get(operator::confirm::get).post(operator::confirm::post))
         .route("/operator/requests", get(operator::requests::get))
         .route("/operator/requests/{id}", post(operator::requests::decide))

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod console;
 mod doctor;
+mod export;
 mod handoff;
 mod issuer;
 mod key;
@@ -64,6 +65,8 @@ enum Verb {
     Migrate,
     /// Make providers, users, clients and trusted issuers as a TOML file says.
     Apply(apply::Args),
+    /// Write what is set as a seed file, for `apply`.
+    Export(export::Args),
     /// Providers: the agencies.
     #[command(subcommand, after_help = "Example: connect-idp provider list")]
     Provider(provider::Verb),
@@ -157,6 +160,7 @@ impl Cli {
                 app.db.close().await;
             }
             Verb::Apply(args) => apply::run(&args, config()?, console).await?,
+            Verb::Export(args) => export::run(&args, &open(config()?).await?, console).await?,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(verb) => user::run(&verb, &open(config()?).await?, console).await?,
             Verb::Client(verb) => client::run(&verb, &open(config()?).await?, console).await?,

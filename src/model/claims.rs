@@ -75,7 +75,9 @@ impl Claims {
     /// One JSON object, members in alphabetical order: equal claims are equal texts.
     #[must_use]
     pub fn to_json(&self) -> String {
-        Value::Object(self.0.clone()).to_string()
+        let mut members = Value::Object(self.0.clone());
+        members.sort_all_objects();
+        members.to_string()
     }
 
     /// The claims as JSON.
@@ -108,7 +110,11 @@ fn check_claim(name: &str, value: &Value) -> Result<(), &'static str> {
             .then_some(())
             .ok_or("must be a time zone such as America/Chicago"),
         "email_verified" | "phone_number_verified" => value.as_bool().map(drop).ok_or("must be true or false"),
-        "updated_at" => value.as_u64().map(drop).ok_or("must be a number of seconds since 1970"),
+        // No greater than a seed file can say.
+        "updated_at" => {
+            let seconds = value.as_i64().filter(|seconds| *seconds >= 0);
+            seconds.map(drop).ok_or("must be a number of seconds since 1970")
+        }
         "address" => check_address(value),
         "sub" => Err("is given by this service and cannot be set"),
         _ => Err("is not one of OpenID Connect's standard claims"),
@@ -146,6 +152,15 @@ mod tests {
     }
 
     #[test]
+    fn equal_claims_are_equal_texts() {
+        let one = r#"{"name":"A","address":{"region":"IL","country":"US"}}"#;
+        let other = r#"{"address":{"country":"US","region":"IL"},"name":"A"}"#;
+        assert_eq!(Claims::from_json(one).unwrap().to_json(), other);
+        let mail = Claims::from_json(one).unwrap().with_email("a@example.org").unwrap().to_json();
+        assert_eq!(Claims::from_json(&mail).unwrap().to_json(), mail);
+    }
+
+    #[test]
     fn wrong_types_and_other_names_are_named() {
         for (text, words) in [
             (r#"{"email_verified":"yes"}"#, "\"email_verified\" must be true or false"),
@@ -153,6 +168,7 @@ mod tests {
             (r#"{"address":"12 Main St"}"#, "must be an object"),
             (r#"{"address":{"city":"x"}}"#, "may hold"),
             (r#"{"updated_at":"now"}"#, "number"),
+            (r#"{"updated_at":9223372036854775808}"#, "number"),
             (r#"{"sub":"x"}"#, "cannot be set"),
             (r#"{"shoe_size":9}"#, "not one of"),
             (r#"{"website":"javascript:x"}"#, "https address"),

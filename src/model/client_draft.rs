@@ -42,6 +42,21 @@ impl Draft {
         Self::parse(members)
     }
 
+    /// Takes members of metadata as a seed file has them. TOML knows no `null`: there an empty text takes away what need
+    /// not be there.
+    ///
+    /// # Errors
+    /// One sentence that names the member.
+    pub fn from_seed(mut values: Map<String, Value>) -> Result<Self, String> {
+        let always = members(&Metadata::default());
+        for (name, value) in &mut values {
+            if value.as_str() == Some("") && !always.contains_key(name) {
+                *value = Value::Null;
+            }
+        }
+        Self::parse(values)
+    }
+
     /// Both, and where both set a member, what the other says.
     #[must_use]
     pub fn with(mut self, other: Self) -> Self {
@@ -112,6 +127,23 @@ impl Draft {
     }
 }
 
+/// Every member of metadata as [`Draft::from_seed`] reads it; what is not there is an empty text or list.
+#[must_use]
+pub fn seed_members(metadata: &Metadata) -> Map<String, Value> {
+    const LISTS: [&str; 4] = ["contacts", "default_acr_values", "post_logout_redirect_uris", "resources"];
+    let members = members(metadata);
+    let member = |key: &&'static str| {
+        let value = match members.get(*key) {
+            Some(set) if *key == "jwks" => set.to_string().into(),
+            Some(value) => value.clone(),
+            None if LISTS.contains(key) => Value::Array(Vec::new()),
+            None => "".into(),
+        };
+        ((*key).to_owned(), value)
+    };
+    keys().iter().map(member).collect()
+}
+
 fn members(metadata: &Metadata) -> Map<String, Value> {
     match serde_json::to_value(metadata) {
         Ok(Value::Object(members)) => members,
@@ -168,6 +200,26 @@ mod tests {
 
     fn draft(members: Value) -> Draft {
         Draft::parse(members.as_object().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn a_seed_file_says_what_there_is_and_takes_away_what_there_is_not() {
+        let jwks = json!({"keys": [{"kid": "a", "kty": "EC", "crv": "P-256",
+            "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU", "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]});
+        let mut full = portal();
+        full.jwks = Some(jwks);
+        full.contacts = vec!["a@example.org".into()];
+        full.default_max_age = Some(0);
+        for metadata in [portal(), full.clone()] {
+            let written = seed_members(&metadata);
+            assert_eq!(written.len(), keys().len());
+            let draft = Draft::from_seed(written).unwrap();
+            assert_eq!(draft.change(&full, Rules::default()).unwrap().0, metadata);
+            assert_eq!(draft.new_metadata(Rules::default()).unwrap(), metadata);
+        }
+        let program = json!({"grant_types": ["client_credentials"], "scope": ""});
+        let program = Draft::from_seed(program.as_object().unwrap().clone()).unwrap();
+        assert_eq!(program.new_metadata(Rules::default()).unwrap().scope, "");
     }
 
     fn portal() -> Metadata {

@@ -162,7 +162,7 @@ pub fn read_keys(jwks: &str, config: &Config) -> Result<VerifyingKeys, String> {
 
 /// A trusted issuer that is not stored yet. The draft was checked by [`Draft::check_new`].
 #[must_use]
-pub fn draw(act: &Act, issuer: &str, draft: &Draft) -> TrustedIssuer {
+pub fn draw(act: &Act, issuer: &str, draft: &Draft, enabled: bool) -> TrustedIssuer {
     let mut drawn = TrustedIssuer {
         id: act.app.random.id(act.now),
         issuer: issuer.to_owned(),
@@ -173,7 +173,7 @@ pub fn draw(act: &Act, issuer: &str, draft: &Draft) -> TrustedIssuer {
         last_good_jwks: None,
         client_id: None,
         acr: BTreeMap::new(),
-        enabled: true,
+        enabled,
         epoch: 1,
         revision: 1,
     };
@@ -186,7 +186,7 @@ pub fn draw(act: &Act, issuer: &str, draft: &Draft) -> TrustedIssuer {
 /// # Errors
 /// When it cannot be written.
 pub async fn create(act: &Act, issuer: &str, draft: &Draft) -> Result<bool, Error> {
-    let drawn = draw(act, issuer, draft);
+    let drawn = draw(act, issuer, draft, true);
     let added = in_transaction!(act.app.db, act.deadline, [act, drawn], |tx| add(tx, &act, &drawn).await)?;
     act.app.issuers.forget();
     Ok(added)
@@ -200,7 +200,8 @@ pub async fn add(tx: &mut Tx, act: &Act, issuer: &TrustedIssuer) -> Result<bool,
     if !issuers::insert(tx, issuer, act.now).await? {
         return Ok(false);
     }
-    activity::record(tx, &act.event(Kind::IssuerCreated).noting(&issuer.issuer)).await?;
+    let note = format!("{}{}", issuer.issuer, if issuer.enabled { "" } else { "; disabled" });
+    activity::record(tx, &act.event(Kind::IssuerCreated).noting(note)).await?;
     Ok(true)
 }
 
@@ -275,15 +276,15 @@ pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Swit
         let Some(held) = issuers::hold(tx, &issuer).await? else {
             return Ok(Switched::NotFound);
         };
-        let switched = issuers::set_enabled(tx, &held.id, false).await?;
-        if end_sessions {
-            issuers::bump_epoch(tx, &held.id).await?;
+        if !end_sessions {
+            return switch_enabled(tx, &act, &held, false).await;
         }
-        let (kind, note) = match (switched, end_sessions) {
-            (true, true) => (Kind::IssuerDisabled, format!("{}; its sessions were ended", held.issuer)),
-            (true, false) => (Kind::IssuerDisabled, held.issuer),
-            (false, true) => (Kind::SessionEnded, format!("every session from {}", held.issuer)),
-            (false, false) => return Ok(Switched::Already),
+        let switched = issuers::set_enabled(tx, &held.id, false).await?;
+        issuers::bump_epoch(tx, &held.id).await?;
+        let (kind, note) = if switched {
+            (Kind::IssuerDisabled, format!("{}; its sessions were ended", held.issuer))
+        } else {
+            (Kind::SessionEnded, format!("every session from {}", held.issuer))
         };
         activity::record(tx, &act.event(kind).noting(note)).await?;
         Ok(Switched::Done)
@@ -299,17 +300,26 @@ pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Swit
 pub async fn enable(act: &Act, issuer: &str) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
     let switched = in_transaction!(act.app.db, act.deadline, [act, issuer], |tx| {
-        let Some(held) = issuers::hold(tx, &issuer).await? else {
-            return Ok(Switched::NotFound);
-        };
-        if !issuers::set_enabled(tx, &held.id, true).await? {
-            return Ok(Switched::Already);
+        match issuers::hold(tx, &issuer).await? {
+            Some(held) => switch_enabled(tx, &act, &held, true).await,
+            None => Ok(Switched::NotFound),
         }
-        activity::record(tx, &act.event(Kind::IssuerEnabled).noting(held.issuer)).await?;
-        Ok(Switched::Done)
     })?;
     act.app.issuers.forget();
     Ok(switched)
+}
+
+/// Switches a trusted issuer whose row is held on or off; its sessions live on.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &TrustedIssuer, enabled: bool) -> Result<Switched, Error> {
+    if !issuers::set_enabled(tx, &held.id, enabled).await? {
+        return Ok(Switched::Already);
+    }
+    let kind = if enabled { Kind::IssuerEnabled } else { Kind::IssuerDisabled };
+    activity::record(tx, &act.event(kind).noting(&held.issuer)).await?;
+    Ok(Switched::Done)
 }
 
 /// Ends every session that came from an issuer.

@@ -18,6 +18,7 @@ pub mod open_session;
 pub mod password_link;
 pub mod providers;
 pub mod sealing_keys;
+pub mod seed_file;
 pub mod sign_in;
 pub mod signing_keys;
 pub mod unified_login;

@@ -205,7 +205,9 @@ pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) ->
     if draft.user_type.is_some_and(|wanted| !wanted.belongs_in(realm)) {
         return Ok(Changed::WrongType);
     }
-    let mut claims = users::claims(tx, &user.id).await?.unwrap_or_default();
+    let stored = users::claims(tx, &user.id).await?.unwrap_or_default();
+    // Rows that were written before have their members in whatever order.
+    let mut claims = Claims::from_json(&stored).map_or(stored, |claims| claims.to_json());
     let before = user.user_type;
     let mut keys = Vec::new();
     for (key, changed) in [

@@ -9,11 +9,13 @@ use axum::response::Response;
 
 use crate::app::App;
 use crate::model::signing_key::State;
+use crate::operations::seed_file::{self, Place, Users};
 use crate::operations::signing_keys;
 use crate::store::statistics::{self, Hour};
 use crate::store::unified_login;
 use crate::time::Timestamp;
 use crate::web::admin::TherapAdmin;
+use crate::web::download;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
@@ -94,6 +96,17 @@ pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin) -> Result<Respo
         zone: zone.clone(),
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
+}
+
+/// `GET /operator/export`: what was set, as a seed file without users.
+pub async fn export(app: App, _: TherapAdmin) -> Response {
+    const USERS: Users = Users::Without;
+    let place = Place::start(None);
+    let head = seed_file::head(&place, USERS);
+    download::file(seed_file::NAME, "application/toml", head, place, move |place| {
+        let app = app.clone();
+        async move { seed_file::next(&app, USERS, place).await }
+    })
 }
 
 /// The numbers as rows, the newest hour first; hours without a try are left out.

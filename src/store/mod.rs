@@ -23,6 +23,7 @@ pub mod password_links;
 pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;
+pub mod seed_rows;
 pub mod sessions;
 pub mod settings;
 pub mod signing_keys;

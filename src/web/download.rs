@@ -7,9 +7,24 @@ use futures_util::stream;
 
 use crate::store;
 
-/// A CSV file: its first line, and then whatever `more` gives for a state and the next one, until it gives nothing. A
-/// fault breaks the file off, so that no reader takes it for whole.
+/// A CSV file, as [`file`] makes one of its first line and the rest.
 pub fn csv<S, F>(name: &str, header_line: Vec<u8>, state: S, more: impl Fn(S) -> F + Clone + Send + 'static) -> Response
+where
+    S: Send + 'static,
+    F: Future<Output = Result<Option<(Vec<u8>, S)>, store::Error>> + Send + 'static,
+{
+    file(name, "text/csv; charset=utf-8", header_line, state, more)
+}
+
+/// A file: its head, and then whatever `more` gives for a state and the next one, until it gives nothing. A fault breaks
+/// the file off, so that no reader takes it for whole.
+pub fn file<S, F>(
+    name: &str,
+    media_type: &'static str,
+    head: Vec<u8>,
+    state: S,
+    more: impl Fn(S) -> F + Clone + Send + 'static,
+) -> Response
 where
     S: Send + 'static,
     F: Future<Output = Result<Option<(Vec<u8>, S)>, store::Error>> + Send + 'static,
@@ -28,11 +43,11 @@ where
             }
         }
     });
-    let first = stream::iter([Ok(Bytes::from(header_line))]);
+    let first = stream::iter([Ok(Bytes::from(head))]);
     let body = Body::from_stream(stream::StreamExt::chain(first, rows));
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')).collect();
     if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, value);

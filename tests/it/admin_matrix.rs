@@ -56,6 +56,7 @@ const TABLE: &[Row] = &[
     ("POST", "/admin/provider/request", Provider, Nothing, &[]),
     ("POST", "/admin/provider/withdraw", Provider, Nothing, &[]),
     ("GET", "/operator", Therap, Nothing, &[]),
+    ("GET", "/operator/export", Therap, Nothing, &[]),
     ("GET", "/operator/confirm", Therap, Nothing, &[]),
     ("POST", "/operator/confirm", Therap, Nothing, &[]),
     ("GET", "/operator/requests", Therap, Nothing, &[]),

@@ -21,6 +21,7 @@ mod api;
 mod client_keys;
 mod clients;
 mod deadlines;
+mod export;
 mod floors;
 mod handoff;
 mod headers;

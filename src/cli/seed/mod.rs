@@ -1,6 +1,8 @@
 //! The seed file of `apply`: what stands in it, and everything that can be judged from the file alone. Every error names
 //! the table, its number and the key.
 
+mod tables;
+
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 use std::str::FromStr;
@@ -8,9 +10,11 @@ use std::str::FromStr;
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use toml::value::Datetime;
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
+use self::tables::{RawClient, RawIssuer, RawProvider, RawUser};
 use crate::config::Config;
 use crate::crypto::secret::digest;
 use crate::model::claims::Claims;
@@ -20,6 +24,7 @@ use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::operations::act::Unfit;
 use crate::operations::{clients, issuers, providers, users};
+use crate::time::Timestamp;
 
 /// A seed file whose every value is judged.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +33,17 @@ pub(super) struct Seed {
     pub(super) issuers: Vec<SeedIssuer>,
     pub(super) clients: Vec<SeedClient>,
     pub(super) users: Vec<SeedUser>,
+    prune: Option<Vec<Section>>,
+}
+
+/// One kind of table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Section {
+    Provider,
+    TrustedIssuer,
+    Client,
+    User,
 }
 
 /// `[[provider]]`
@@ -46,6 +62,7 @@ pub(super) struct SeedIssuer {
     pub(super) place: String,
     pub(super) issuer: String,
     pub(super) draft: issuers::Draft,
+    pub(super) enabled: Option<bool>,
 }
 
 /// `[[client]]`
@@ -77,9 +94,10 @@ pub(super) struct SeedUser {
     pub(super) draft: users::Draft,
     pub(super) password: Password,
     pub(super) temporary: bool,
+    pub(super) temporary_until: Option<Timestamp>,
     pub(super) active: Option<bool>,
     pub(super) locked: Locked,
-    pub(super) tie: Option<Tie>,
+    pub(super) ties: Vec<Tie>,
 }
 
 /// What a new user signs in with.
@@ -103,7 +121,7 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// `handoff_sub`, and `handoff_issuer` where it is named.
+/// `handoff_sub`, and `handoff_issuer` where it is named; or one of `handoff_subs`.
 #[derive(Clone, Debug)]
 pub(super) struct Tie {
     pub(super) sub: String,
@@ -118,58 +136,7 @@ pub(super) enum Locked {
     No,
     Password,
     Admin,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawProvider {
-    code: String,
-    name: Option<String>,
-    active: Option<bool>,
-    unified_login: Option<String>,
-    time_zone: Option<String>,
-    contact: Option<String>,
-    idle_minutes: Option<u32>,
-    absolute_hours: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawUser {
-    provider: String,
-    login_name: String,
-    name: Option<String>,
-    user_type: Option<String>,
-    password: Option<String>,
-    password_hash: Option<String>,
-    temporary: Option<bool>,
-    active: Option<bool>,
-    #[serde(default)]
-    locked: Locked,
-    handoff_sub: Option<String>,
-    handoff_issuer: Option<String>,
-    claims: Option<Table>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawIssuer {
-    issuer: String,
-    display_name: Option<String>,
-    origins: Option<Vec<String>>,
-    jwks: Option<String>,
-    jwks_uri: Option<String>,
-    client_id: Option<String>,
-    acr: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-struct RawClient {
-    client_id: String,
-    client_secret: Option<String>,
-    enabled: Option<bool>,
-    #[serde(flatten)]
-    metadata: serde_json::Map<String, serde_json::Value>,
+    Both,
 }
 
 impl Seed {
@@ -182,6 +149,7 @@ impl Seed {
             let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
             anyhow::anyhow!("it is not TOML, line {line}: {}", error.message())
         })?;
+        let prune = file.remove("prune").map(sections).transpose()?;
         let providers =
             tables(&mut file, "provider", |table| label(table, &["code"]), |place, raw| provider(place, raw, config))?;
         let issuers = tables(
@@ -204,8 +172,25 @@ impl Seed {
                 .iter()
                 .map(|u| (digest(format!("{}\0{}", u.provider.as_str(), u.login_name.key())), u.place.as_str())),
         )?;
-        Ok(Self { providers, issuers, clients, users })
+        Ok(Self { providers, issuers, clients, users, prune })
     }
+
+    /// Whether `--prune` may conclude anything from what the file does not say of a kind of table: it has some, and `prune`
+    /// names the kind where it stands in the file.
+    pub(super) fn may_prune(&self, section: Section) -> bool {
+        let there = match section {
+            Section::Provider => !self.providers.is_empty(),
+            Section::TrustedIssuer => !self.issuers.is_empty(),
+            Section::Client => !self.clients.is_empty(),
+            Section::User => !self.users.is_empty(),
+        };
+        there && self.prune.as_ref().is_none_or(|named| named.contains(&section))
+    }
+}
+
+fn sections(value: Value) -> anyhow::Result<Vec<Section>> {
+    const WHY: &str = "must be a list of those of provider, trusted_issuer, client and user that --prune may judge";
+    Ok(value.try_into().map_err(|_| Unfit::new("prune", WHY))?)
 }
 
 /// Reads every table of one name.
@@ -292,7 +277,7 @@ fn issuer(place: String, raw: RawIssuer, config: &Config) -> anyhow::Result<Seed
         acr: raw.acr,
     };
     draft.check(config)?;
-    Ok(SeedIssuer { place, issuer: raw.issuer, draft })
+    Ok(SeedIssuer { place, issuer: raw.issuer, draft, enabled: raw.enabled })
 }
 
 fn client(place: String, raw: RawClient, config: &Config) -> anyhow::Result<SeedClient> {
@@ -303,7 +288,7 @@ fn client(place: String, raw: RawClient, config: &Config) -> anyhow::Result<Seed
     Ok(SeedClient {
         place,
         client_id: raw.client_id,
-        metadata: Metadata::parse(raw.metadata).map_err(anyhow::Error::msg)?,
+        metadata: Metadata::from_seed(raw.metadata).map_err(anyhow::Error::msg)?,
         secret: raw.client_secret.map(|secret| Typed(Zeroizing::new(secret))),
         enabled: raw.enabled,
     })
@@ -322,14 +307,11 @@ fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
         }
         (None, None) => Password::None,
     };
-    let tie = match (raw.handoff_sub, raw.handoff_issuer) {
-        (Some(sub), issuer) => {
-            issuers::check_sub(&sub).map_err(|why| Unfit::new("handoff_sub", why))?;
-            Some(Tie { sub, issuer })
-        }
-        (None, Some(_)) => bail!(Unfit::new("handoff_issuer", "stands without handoff_sub: give both")),
-        (None, None) => None,
-    };
+    if raw.temporary == Some(false) && raw.temporary_until.is_some() {
+        bail!(Unfit::new("temporary_until", "stands beside temporary = false: give one of the two"));
+    }
+    let temporary_until = raw.temporary_until.map(moment).transpose()?;
+    let ties = ties(raw.handoff_sub, raw.handoff_issuer, raw.handoff_subs)?;
     Ok(SeedUser {
         place,
         provider: code("provider", &raw.provider)?,
@@ -341,10 +323,33 @@ fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
         },
         password,
         temporary: raw.temporary.unwrap_or(true),
+        temporary_until,
         active: raw.active,
         locked: raw.locked,
-        tie,
+        ties,
     })
+}
+
+fn ties(sub: Option<String>, issuer: Option<String>, subs: BTreeMap<String, String>) -> Result<Vec<Tie>, Unfit> {
+    let (key, ties) = match (sub, issuer) {
+        (Some(_), _) if !subs.is_empty() => {
+            return Err(Unfit::new("handoff_subs", "stands beside handoff_sub: give one of the two"));
+        }
+        (Some(sub), issuer) => ("handoff_sub", vec![Tie { sub, issuer }]),
+        (None, Some(_)) => return Err(Unfit::new("handoff_issuer", "stands without handoff_sub: give both")),
+        (None, None) => {
+            let tie = |(issuer, sub)| Tie { sub, issuer: Some(issuer) };
+            ("handoff_subs", subs.into_iter().map(tie).collect())
+        }
+    };
+    ties.iter().try_for_each(|tie| issuers::check_sub(&tie.sub)).map_err(|why| Unfit::new(key, why))?;
+    Ok(ties)
+}
+
+fn moment(written: Datetime) -> Result<Timestamp, Unfit> {
+    const WHY: &str = "must be a moment such as 2026-01-31T08:15:00Z";
+    let moment: Option<jiff::Timestamp> = written.to_string().parse().ok();
+    moment.map(|at| Timestamp(at.as_millisecond())).ok_or_else(|| Unfit::new("temporary_until", WHY))
 }
 
 fn claims(table: Table) -> Result<Claims, Unfit> {
@@ -354,96 +359,4 @@ fn claims(table: Table) -> Result<Claims, Unfit> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(text: &str) -> anyhow::Result<Seed> {
-        Seed::parse(text, &Config::default())
-    }
-
-    fn refused(text: &str, words: &str) {
-        let why = format!("{:#}", parse(text).unwrap_err());
-        assert!(why.contains(words), "{why}");
-        assert!(!why.contains('\n'), "{why}");
-    }
-
-    fn refused_user(rest: &str, words: &str) {
-        refused(&format!("[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"amina\"\n{rest}"), words);
-    }
-
-    #[test]
-    fn each_error_names_table_number_and_key() {
-        refused("x = 1", "x: there is no such table");
-        refused("[[provider]\n", "not TOML, line 1");
-        refused("[provider]\ncode = \"A\"", "[[provider]]");
-        refused("[[provider]]\ncode = \"A\"\n[[provider]]\nname = \"B\"", "provider number 2: missing field `code`");
-        refused("[[provider]]\ncode = \"A B\"", "provider number 1 (A B): code: a Provider Code has");
-        refused("[[provider]]\ncode = \"A\"\nnmae = \"x\"", "provider number 1 (A): unknown field `nmae`");
-        refused("[[provider]]\ncode = \"A\"\nactive = \"yes\"", "provider number 1 (A): active: invalid type");
-        refused("[[provider]]\ncode = \"A\"\nunified_login = \"maybe\"", "unified_login: \"maybe\" is none of");
-        refused("[[provider]]\ncode = \"A\"\nidle_minutes = 31", "idle_minutes: must not be more");
-        refused(
-            "[[provider]]\ncode = \"A\"\n[[provider]]\ncode = \"a\"",
-            "provider number 2 (a): it stands in the file already",
-        );
-        refused(
-            "[[trusted_issuer]]\nissuer = \"https://a\"\norigins = [\"https://a/\"]",
-            "trusted issuer number 1 (https://a): origins",
-        );
-    }
-
-    #[test]
-    fn each_value_of_a_client_is_judged() {
-        let refused_client =
-            |rest: &str, words: &str| refused(&format!("[[client]]\nclient_id = \"portal\"\n{rest}"), words);
-        refused("[[client]]\nclient_name = \"x\"", "client number 1: missing field `client_id`");
-        refused("[[client]]\nclient_id = \"a/b\"", "client number 1 (a/b): client_id: must be 1 to 255");
-        refused_client(
-            "redirect_uri = \"x\"",
-            "client number 1 (portal): redirect_uri: there is no such key: use client_name",
-        );
-        refused_client("redirect_uris = \"x\"", "client number 1 (portal): redirect_uris: invalid type");
-        refused_client("grant_types = [\"password\"]", "(portal): grant_types: \"password\" is none of");
-        refused_client("id_token_signed_response_alg = \"none\"", "id_token_signed_response_alg: must be RS256");
-        refused_client("client_secret = \"short\"", "client_secret: must be 8 to 255");
-        refused_client("client_secret = 5", "(portal): client_secret: invalid type");
-        refused_client("enabled = \"yes\"", "(portal): enabled: invalid type");
-        refused_client("jwks = \"{\"", "(portal): jwks: it is not a JSON object");
-        refused_client("[[client]]\nclient_id = \"portal\"", "client number 2 (portal): it stands in the file already");
-        let seed = parse("[[client]]\nclient_id = \"portal\"\nclient_secret = \"a-good-secret\"").unwrap();
-        assert!(!format!("{seed:?}").contains("a-good-secret"));
-    }
-
-    #[test]
-    fn each_value_of_a_user_is_judged() {
-        refused_user(
-            "password = \"short\"",
-            "user number 1 (SUNRISE-IL/amina): password: The password must be 8 to 64",
-        );
-        refused_user("password = \"Correct-Horse-9\"\npassword_hash = \"x\"", "password_hash: stands beside");
-        refused_user("password_hash = \"$2b$x\"", "password_hash: must be a PHC string");
-        refused_user("user_type = \"King\"", "user_type: \"King\" is none of");
-        refused_user("locked = \"yes\"", "locked: unknown variant");
-        refused_user(
-            "claims = { email_verified = \"yes\" }",
-            "claims: the claim \"email_verified\" must be true or false",
-        );
-        refused_user("claims = { birthdate = 19900101 }", "claims: the claim \"birthdate\" must be");
-        refused_user("handoff_issuer = \"https://a\"", "handoff_issuer: stands without");
-        refused_user("handoff_sub = \"\"", "handoff_sub: must be 1 to 255");
-        refused_user(
-            "[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"AMINA\"",
-            "user number 2 (SUNRISE-IL/AMINA): it stands",
-        );
-        refused("[[user]]\nprovider = \"A\"\nlogin_name = \"a b\"", "user number 1 (A/a b): login_name");
-    }
-
-    #[test]
-    fn defaults_are_those_of_the_surface() {
-        let seed = parse("[[user]]\nprovider = \"A\"\nlogin_name = \"amina\"\npassword = \"Correct-Horse-9\"").unwrap();
-        let user = &seed.users[0];
-        assert!(user.temporary && user.active.is_none() && user.locked == Locked::No && user.tie.is_none());
-        assert_eq!(format!("{:?}", user.password), "Given(…)");
-        assert!(parse("").unwrap().providers.is_empty());
-    }
-}
+mod tests;
