@@ -137,7 +137,7 @@ pub async fn create(
         acr: new.acr,
     };
     draft.check_new(&new.issuer, &app.config)?;
-    let issuer = issuers::draw(&program.caller.act(&app), &new.issuer, &draft);
+    let issuer = issuers::draw(&program.caller.act(&app), &new.issuer, &draft, true);
     let new = New {
         location: format!("/api/v1/issuers/{}", issuer.id),
         body: json!(View::of(issuer.clone(), 0)),
