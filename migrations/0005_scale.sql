@@ -14,8 +14,8 @@ DROP INDEX activity_changes;
 CREATE INDEX activity_strangers ON activity (provider_id, id, at, kind, outcome, login_type) WHERE name_hash IS NOT NULL;
 CREATE INDEX activity_refusals ON activity (provider_id, id, at, kind, outcome, login_type) WHERE outcome <> 'success';
 CREATE INDEX activity_changes ON activity (provider_id, kind, id, at, outcome, login_type) WHERE kind NOT IN ('sign_in', 'logout');
--- Whom a trusted issuer named, and who is not here.
-CREATE INDEX activity_named ON activity (provider_id, login_name, id, at, kind, outcome, login_type)
+-- Whom a trusted issuer named, and who is not here. SQLite takes it only where it holds `user_id`, too.
+CREATE INDEX activity_named ON activity (provider_id, login_name, id, at, kind, outcome, login_type, user_id)
     WHERE user_id IS NULL AND login_name IS NOT NULL;
 
 DROP INDEX activity_all_strangers;
