@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::app::App;
 use crate::operations::activity_file::{Line, MEMBERS};
 use crate::operations::csv_file;
-use crate::store::activity::{self, Record, Wanted};
+use crate::store::activity::{self, Found, Record, Wanted};
 use crate::web::admin::{ProviderAdmin, checked};
 use crate::web::download;
 use crate::web::error::PageError;
@@ -33,6 +33,7 @@ struct ActivityPage {
     zone: String,
     export: String,
     older: Option<String>,
+    stopped: Option<String>,
     newest: Option<String>,
 }
 
@@ -47,14 +48,13 @@ pub async fn get(app: App, admin: ProviderAdmin, asked: Asked) -> Result<Respons
     let before = checked(&asked.before);
     // One more than is shown tells whether there is more.
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut records = if faults.is_empty() {
+    let mut found = if faults.is_empty() {
         activity::of_provider(&mut conn, &admin.scope, &wanted, before.as_deref(), limit).await?
     } else {
-        Vec::new()
+        Found::default()
     };
     drop(conn);
-    let more = records.len() > ROWS;
-    records.truncate(ROWS);
+    let older = found.cut(ROWS);
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let template = ActivityPage {
         page: Page::of(&app, "User Activity", &admin.session),
@@ -62,9 +62,10 @@ pub async fn get(app: App, admin: ProviderAdmin, asked: Asked) -> Result<Respons
         kinds: asked.kinds(false),
         outcomes: asked.outcomes(),
         login_types: asked.login_types(),
-        older: records.last().filter(|_| more).map(|last| asked.address(PATH, Some(&last.id))),
+        older: older.map(|place| asked.address(PATH, Some(&place))),
+        stopped: found.stopped.map(|(_, at)| at.in_zone(zone)),
         newest: before.is_some().then(|| asked.address(PATH, None)),
-        rows: records.into_iter().map(|record| RecordView::of(for_provider(record), zone)).collect(),
+        rows: found.records.into_iter().map(|record| RecordView::of(for_provider(record), zone)).collect(),
         zone: zone.clone(),
         export: asked.address("/admin/activity/export", None),
         asked,
@@ -94,10 +95,10 @@ pub async fn export(app: App, admin: ProviderAdmin, asked: Asked) -> Result<Resp
         let (app, scope, wanted): (App, _, Wanted) = (app.clone(), scope.clone(), wanted.clone());
         async move {
             let mut conn = app.db.read().await?;
-            let records = activity::of_provider(&mut conn, &scope, &wanted, before.as_deref(), FILE_ROWS).await?;
-            let last = records.last().map(|record| record.id.clone());
-            let lines = records.into_iter().flat_map(|record| Line::of(&for_provider(record)).csv()).collect();
-            Ok(last.map(|last| (lines, Some(last))))
+            let found = activity::of_provider(&mut conn, &scope, &wanted, before.as_deref(), FILE_ROWS).await?;
+            let place = found.place();
+            let lines = found.records.into_iter().flat_map(|record| Line::of(&for_provider(record)).csv()).collect();
+            Ok(place.map(|place| (lines, Some(place))))
         }
     }))
 }

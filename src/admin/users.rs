@@ -39,6 +39,7 @@ struct UsersPage {
     query: String,
     first: Option<String>,
     next: Option<String>,
+    stopped: bool,
     strangers: i64,
     zone: String,
     export: String,
@@ -148,15 +149,14 @@ pub async fn get(
     let mut found = directory::page(&mut conn, scope, &search, &place.unwrap_or_default(), limit).await?;
     let strangers = store::activity::count_strangers(&mut conn, scope, arrival.now.before(STRANGERS_SINCE)).await?;
     drop(conn);
-    let more = found.len() > ROWS;
-    found.truncate(ROWS);
+    let place = found.cut(ROWS);
     let query = query_of(&search);
-    let next = found.last().filter(|_| more).map(|last| {
-        let pairs: Vec<_> = query.iter().cloned().chain([("after", last.id.clone())]).collect();
+    let next = place.map(|place| {
+        let pairs: Vec<_> = query.iter().cloned().chain([("after", place.id().to_owned())]).collect();
         address(&encoded(&pairs))
     });
     let zone = &admin.session.time_zone;
-    let rows: Vec<Row> = found.into_iter().map(|user| Row::of(user, zone)).collect();
+    let rows: Vec<Row> = found.users.into_iter().map(|user| Row::of(user, zone)).collect();
     let template = UsersPage {
         page: Page::of(&app, "Users", &admin.session),
         q: search.text,
@@ -169,6 +169,7 @@ pub async fn get(
         export: address(&encoded(&query)).replacen("/admin/users", "/admin/users/export", 1),
         query: encoded(&query),
         next,
+        stopped: found.stopped.is_some(),
         strangers,
         zone: zone.clone(),
         done: asked.unlocked.map(|count| match count {
@@ -250,8 +251,7 @@ pub async fn export(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) 
         let (app, scope, search) = (app.clone(), scope.clone(), search.clone());
         async move {
             let found = directory::page(&mut app.db.read().await?, &scope, &search, &place, FILE_ROWS).await?;
-            let next = found.last().map(Place::after);
-            Ok(next.map(|next| (found.iter().flat_map(file_line).collect(), next)))
+            Ok(found.place().map(|next| (found.users.iter().flat_map(file_line).collect(), next)))
         }
     }))
 }

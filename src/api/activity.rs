@@ -13,7 +13,7 @@ use crate::model::session::Method;
 use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
 use crate::operations::activity_file::Line;
-use crate::store::activity::{self, Record, Wanted, Whose};
+use crate::store::activity::{self, Found, Record, Wanted, Whose};
 use crate::time::Timestamp;
 use crate::web::admin::checked;
 use crate::web::problem::Problem;
@@ -150,11 +150,15 @@ impl Search {
     }
 }
 
-fn page(records: Vec<Record>, rows: usize) -> Json<Page<View>> {
-    Json(Page::of(records, rows, |record| record.id.clone(), |record| View::of(&record)))
+fn page(mut found: Found, rows: usize) -> Json<Page<View>> {
+    let next = found.cut(rows);
+    Json(Page { items: found.records.iter().map(View::of).collect(), next })
 }
 
 /// List the activity of a provider, the newest first
+///
+/// One page looks at so many records at most: where few of them fit, it may hold fewer rows than asked for, or none, and
+/// still have a `next`.
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, Search),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_provider(
@@ -170,6 +174,9 @@ pub async fn of_provider(
 }
 
 /// List the activity of every provider, and the operator's own, the newest first
+///
+/// One page looks at so many records at most: where few of them fit, it may hold fewer rows than asked for, or none, and
+/// still have a `next`.
 #[utoipa::path(get, path = "/api/v1/activity", tag = "Activity", params(Search),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_all(

@@ -113,6 +113,9 @@ pub struct Search {
 }
 
 /// List the users of a provider
+///
+/// Whoever never signed in is asked for user by user: such a page may hold fewer rows than asked for, or none, and still
+/// have a `next`.
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users", tag = "Users", params(AtProvider, Search),
     security(("oauth2" = ["users.read"])), responses((status = 200, description = "A page of them", body = Page<View>)))]
 pub async fn list(
@@ -144,8 +147,9 @@ pub async fn list(
         None => None,
     };
     let place = place.unwrap_or_default();
-    let found = directory::page(&mut conn, &program.scope, &search, &place, one_more(rows)).await?;
-    Ok(Json(Page::of(found, rows, |user| user.id.clone(), View::of)))
+    let mut found = directory::page(&mut conn, &program.scope, &search, &place, one_more(rows)).await?;
+    let next = found.cut(rows).map(|place| place.id().to_owned());
+    Ok(Json(Page { items: found.users.into_iter().map(View::of).collect(), next }))
 }
 
 /// A user to be.

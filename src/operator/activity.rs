@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::app::App;
 use crate::operations::activity_file::{Line, MEMBERS};
 use crate::operations::csv_file;
-use crate::store::activity::{self, Wanted};
+use crate::store::activity::{self, Found as Matches, Wanted};
 use crate::store::{self, Conn};
 use crate::web::admin::{TherapAdmin, checked};
 use crate::web::download;
@@ -34,6 +34,7 @@ struct ActivityPage {
     zone: String,
     export: String,
     older: Option<String>,
+    stopped: Option<String>,
     newest: Option<String>,
 }
 
@@ -77,14 +78,13 @@ pub async fn get(app: App, admin: TherapAdmin, asked: Asked) -> Result<Response,
     let found = find(&mut conn, &admin, &asked, &mut faults).await?;
     let before = checked(&asked.before);
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut records = if faults.is_empty() {
+    let mut matches = if faults.is_empty() {
         activity::of_all(&mut conn, found.provider_id.as_deref(), &found.wanted, before.as_deref(), limit).await?
     } else {
-        Vec::new()
+        Matches::default()
     };
     drop(conn);
-    let more = records.len() > ROWS;
-    records.truncate(ROWS);
+    let older = matches.cut(ROWS);
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let template = ActivityPage {
         page: Page::of(&app, "Activity", &admin.session),
@@ -92,9 +92,10 @@ pub async fn get(app: App, admin: TherapAdmin, asked: Asked) -> Result<Response,
         kinds: asked.kinds(true),
         outcomes: asked.outcomes(),
         login_types: asked.login_types(),
-        older: records.last().filter(|_| more).map(|last| asked.address(PATH, Some(&last.id))),
+        older: older.map(|place| asked.address(PATH, Some(&place))),
+        stopped: matches.stopped.map(|(_, at)| at.in_zone(&found.zone)),
         newest: before.is_some().then(|| asked.address(PATH, None)),
-        rows: records.into_iter().map(|record| RecordView::of(record, &found.zone)).collect(),
+        rows: matches.records.into_iter().map(|record| RecordView::of(record, &found.zone)).collect(),
         zone: found.zone,
         export: asked.address("/operator/activity/export", None),
         asked,
@@ -117,11 +118,11 @@ pub async fn export(app: App, admin: TherapAdmin, asked: Asked) -> Result<Respon
             (app.clone(), found.provider_id.clone(), found.wanted.clone());
         async move {
             let mut conn = app.db.read().await?;
-            let records =
+            let matches =
                 activity::of_all(&mut conn, provider_id.as_deref(), &wanted, before.as_deref(), FILE_ROWS).await?;
-            let last = records.last().map(|record| record.id.clone());
-            let lines = records.iter().flat_map(|record| Line::of(record).csv()).collect();
-            Ok(last.map(|last| (lines, Some(last))))
+            let place = matches.place();
+            let lines = matches.records.iter().flat_map(|record| Line::of(record).csv()).collect();
+            Ok(place.map(|place| (lines, Some(place))))
         }
     }))
 }

@@ -54,6 +54,14 @@ from_row!(Record {
     reference, session_id, handoff_id,
 } parsed { kind, outcome });
 
+/// The columns of a [`Record`].
+macro_rules! columns {
+    () => {
+        "id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, note, outcome, reason, address, \
+         browser, reference, session_id, handoff_id"
+    };
+}
+
 /// Writes a record, in the transaction of what it records (G17).
 ///
 /// # Errors
@@ -119,15 +127,26 @@ pub struct Filter {
     pub outcome: Option<String>,
 }
 
+macro_rules! select_filtered {
+    ($place:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
+             AND (at >= $3 OR $3 IS NULL) AND (at < $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
+             AND (outcome = $6 OR $6 IS NULL) AND ",
+            $place,
+            " LIMIT $8"
+        )
+    };
+}
+
 /// A page of records older than the record `before`, newest first.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
-         note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
-                       AND (at >= $3 OR $3 IS NULL) AND (at < $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
-                       AND (outcome = $6 OR $6 IS NULL) AND id < $7 ORDER BY id DESC LIMIT $8";
+    const SQL: &str = select_filtered!("id < $7 ORDER BY id DESC");
     let f = filter;
     Ok(on!(conn, |c| sqlx::query_as(SQL)
         .bind(&f.provider_id)
@@ -147,8 +166,8 @@ pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit:
 /// # Errors
 /// When the database cannot be asked.
 pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
-         note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    const SQL: &str =
+        concat!("SELECT ", columns!(), " FROM activity WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
     Ok(on!(conn, |c| sqlx::query_as(SQL)
         .bind(user_id)
         .bind(before.unwrap_or(AFTER_ALL))
@@ -162,10 +181,7 @@ pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit
 /// # Errors
 /// When the database cannot be asked.
 pub async fn forward(conn: &mut Conn, filter: &Filter, after: &str, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
-         note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
-                       AND (at >= $3 OR $3 IS NULL) AND (at < $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
-                       AND (outcome = $6 OR $6 IS NULL) AND id > $7 ORDER BY id LIMIT $8";
+    const SQL: &str = select_filtered!("id > $7 ORDER BY id");
     let f = filter;
     Ok(on!(conn, |c| sqlx::query_as(SQL)
         .bind(&f.provider_id)
@@ -222,42 +238,124 @@ pub struct Wanted {
     pub method: Option<Method>,
 }
 
-macro_rules! select_wanted {
-    ($scope:literal, $extra:literal) => {
+/// What was found, and how far.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Newest first.
+    pub records: Vec<Record>,
+    /// Where the search stopped before its end, by id and time: what is older was not looked at.
+    pub stopped: Option<(String, Timestamp)>,
+}
+
+impl Found {
+    /// Keeps so many records for a page; what the next page is older than, if there may be more.
+    pub fn cut(&mut self, rows: usize) -> Option<String> {
+        if self.records.len() <= rows {
+            return self.stopped.as_ref().map(|(id, _)| id.clone());
+        }
+        self.records.truncate(rows);
+        self.stopped = None;
+        self.last()
+    }
+
+    /// What a file goes on before, if there may be more.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        self.stopped.as_ref().map(|(id, _)| id.clone()).or_else(|| self.last())
+    }
+
+    fn last(&self) -> Option<String> {
+        self.records.last().map(|record| record.id.clone())
+    }
+}
+
+/// So many records one search looks at, at most: a filter that fits hardly anything, or nothing, must not read ten
+/// million of them while somebody waits.
+macro_rules! most_walked {
+    () => {
+        "10000"
+    };
+    (the_last) => {
+        "1 OFFSET 9999"
+    };
+}
+
+/// The way along which records are looked at: one index holds all that it names, in the order of ids.
+macro_rules! walk {
+    ($way:expr, $limit:expr) => {
         concat!(
-            "SELECT id, at, provider_code, user_id, login_name, name_hash, actor, kind, login_type, \
-             note, outcome, reason, address, browser, reference, session_id, handoff_id FROM activity WHERE ",
-            $scope,
-            " AND id < $2 AND id >= $3 AND at >= $4 AND at < $5 AND ($6 = '' OR kind = $6) \
-             AND ($7 = '' OR outcome = $7) AND ($8 = '' OR login_type = $8) AND ($9 = '' OR user_id = $9 OR login_name = $9)",
-            $extra,
-            " ORDER BY id DESC LIMIT $10"
+            "SELECT id, at, kind, outcome, login_type FROM activity WHERE ",
+            $way,
+            " AND id < $2 AND id >= $3 ORDER BY id DESC LIMIT ",
+            $limit
         )
     };
 }
 
-/// The statement that finds what is wanted by an index: what is rare among many sign-ins has one of its own, which an
-/// engine uses only where the statement itself says that it is meant.
-macro_rules! statement_for {
-    ($wanted:expr, $scope:literal) => {
-        match $wanted {
-            Wanted { whose: Whose::User(_), .. } => select_wanted!($scope, " AND user_id = $9"),
-            Wanted { whose: Whose::Strangers, .. } => select_wanted!($scope, " AND name_hash IS NOT NULL"),
-            Wanted { whose: Whose::Named(_), .. } => {
-                select_wanted!($scope, " AND outcome <> 'success' AND login_name = $9 AND user_id IS NULL")
-            }
-            Wanted { outcome: Some(Outcome::Refused | Outcome::Unfinished), .. } => {
-                select_wanted!($scope, " AND outcome <> 'success'")
-            }
-            Wanted { kind: Some(kind), .. } if !matches!(kind, Kind::SignIn | Kind::Logout) => {
-                select_wanted!($scope, " AND kind = $6 AND kind NOT IN ('sign_in', 'logout')")
-            }
-            _ => select_wanted!($scope, ""),
+struct Walked {
+    id: String,
+    at: i64,
+}
+from_row!(Walked { id, at } parsed {});
+
+/// A search: what it finds, and the last record of its walk, if that is as long as a walk may be.
+struct Statements {
+    find: &'static str,
+    last_walked: &'static str,
+}
+
+macro_rules! statements {
+    ($way:expr) => {
+        Statements {
+            find: concat!(
+                "SELECT ",
+                columns!(),
+                " FROM (SELECT id AS found FROM (",
+                walk!($way, most_walked!()),
+                ") w WHERE at >= $5 AND at < $6 AND ($7 = '' OR kind = $7) AND ($8 = '' OR outcome = $8) \
+                 AND ($9 = '' OR login_type = $9) ORDER BY id DESC LIMIT $10) f JOIN activity ON id = found \
+                 WHERE ($1 = '' OR provider_id = $1) ORDER BY id DESC"
+            ),
+            last_walked: walk!($way, most_walked!(the_last)),
         }
     };
 }
 
-/// A page of the records of an admin's own provider older than `before`, newest first (A2).
+/// The way for what is wanted: what is rare among many sign-ins has an index of its own, which an engine uses only where
+/// the statement itself says that it is meant. `$4` is [`word`].
+macro_rules! way {
+    ($wanted:expr, $scope:literal) => {
+        match $wanted {
+            Wanted { whose: Whose::User(_), .. } => statements!("user_id = $4"),
+            Wanted { whose: Whose::Strangers, .. } => statements!(concat!($scope, " AND name_hash IS NOT NULL")),
+            Wanted { whose: Whose::Named(_), .. } => {
+                statements!(concat!($scope, " AND login_name = $4 AND login_name IS NOT NULL AND user_id IS NULL"))
+            }
+            Wanted { outcome: Some(Outcome::Refused | Outcome::Unfinished), .. } => {
+                statements!(concat!($scope, " AND outcome <> 'success'"))
+            }
+            Wanted { kind: Some(kind), .. } if is_change(*kind) => {
+                statements!(concat!($scope, " AND kind = $4 AND kind NOT IN ('sign_in', 'logout')"))
+            }
+            _ => statements!($scope),
+        }
+    };
+}
+
+const fn is_change(kind: Kind) -> bool {
+    !matches!(kind, Kind::SignIn | Kind::Logout)
+}
+
+/// The word that the way of [`way`] names.
+fn word(wanted: &Wanted) -> &str {
+    match (&wanted.whose, wanted.kind) {
+        (Whose::User(text) | Whose::Named(text), _) => text,
+        (Whose::Anybody, Some(kind)) => kind.as_str(),
+        (Whose::Anybody | Whose::Strangers, _) => "",
+    }
+}
+
+/// The records of an admin's own provider older than `before`, newest first (A2).
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -267,11 +365,11 @@ pub async fn of_provider(
     wanted: &Wanted,
     before: Option<&str>,
     limit: i64,
-) -> Result<Vec<Record>, Error> {
-    browse(conn, statement_for!(wanted, "provider_id = $1"), scope.provider_id(), wanted, before, limit).await
+) -> Result<Found, Error> {
+    search(conn, &way!(wanted, "provider_id = $1"), scope.provider_id(), wanted, before, limit).await
 }
 
-/// A page of the records of every provider, or of one, for the operator.
+/// The records of every provider, or of one, for the operator.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -281,41 +379,49 @@ pub async fn of_all(
     wanted: &Wanted,
     before: Option<&str>,
     limit: i64,
-) -> Result<Vec<Record>, Error> {
-    let sql = match provider_id {
-        Some(_) => statement_for!(wanted, "provider_id = $1"),
-        None => statement_for!(wanted, "$1 = ''"),
+) -> Result<Found, Error> {
+    let statements = match provider_id {
+        Some(_) => way!(wanted, "provider_id = $1"),
+        None => way!(wanted, "$1 = ''"),
     };
-    browse(conn, sql, provider_id.unwrap_or_default(), wanted, before, limit).await
+    search(conn, &statements, provider_id.unwrap_or_default(), wanted, before, limit).await
 }
 
-async fn browse(
+async fn search(
     conn: &mut Conn,
-    sql: &'static str,
+    statements: &Statements,
     provider_id: &str,
     wanted: &Wanted,
     before: Option<&str>,
     limit: i64,
-) -> Result<Vec<Record>, Error> {
+) -> Result<Found, Error> {
     /// An id is made a little after the moment that the record names.
     const SLACK: Duration = Duration::from_mins(1);
     let end = wanted.until.map_or_else(|| AFTER_ALL.to_owned(), |until| until.after(SLACK).first_id());
     let before = before.map_or_else(|| end.clone(), |before| end.clone().min(before.to_owned()));
-    let whose = match &wanted.whose {
-        Whose::User(text) | Whose::Named(text) => text,
-        Whose::Anybody | Whose::Strangers => "",
-    };
-    Ok(on!(conn, |c| sqlx::query_as(sql)
+    let since = wanted.since.map(Timestamp::first_id).unwrap_or_default();
+    let records: Vec<Record> = on!(conn, |c| sqlx::query_as(statements.find)
         .bind(provider_id)
         .bind(&before)
-        .bind(wanted.since.map(Timestamp::first_id).unwrap_or_default())
+        .bind(&since)
+        .bind(word(wanted))
         .bind(wanted.since.map_or(0, |since| since.0))
         .bind(wanted.until.map_or(i64::MAX, |until| until.0))
         .bind(wanted.kind.map_or("", Kind::as_str))
         .bind(wanted.outcome.map_or("", Outcome::as_str))
         .bind(wanted.method.map_or("", Method::login_type))
-        .bind(whose)
         .bind(limit)
         .fetch_all(c)
-        .await)?)
+        .await)?;
+    if i64::try_from(records.len()).is_ok_and(|found| found >= limit) {
+        return Ok(Found { records, stopped: None });
+    }
+    let last: Option<Walked> = on!(conn, |c| sqlx::query_as(statements.last_walked)
+        .bind(provider_id)
+        .bind(&before)
+        .bind(&since)
+        .bind(word(wanted))
+        .fetch_optional(c)
+        .await)?;
+    Ok(Found { records, stopped: last.map(|last| (last.id, Timestamp(last.at))) })
 }

@@ -112,39 +112,125 @@ pub struct Place {
 }
 
 impl Place {
-    /// Right after a row.
+    /// The id of the row before.
     #[must_use]
-    pub fn after(row: &Listed) -> Self {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn after(row: &Listed) -> Self {
         Self { key: row.sort_key.clone(), id: row.id.clone() }
     }
 }
 
-macro_rules! select_page {
-    ($key:literal) => {
+/// Who was found, and how far.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// In the order that was asked for.
+    pub users: Vec<Listed>,
+    /// Where the search stopped before its end: who comes after was not looked at.
+    pub stopped: Option<Place>,
+}
+
+impl Found {
+    /// Keeps so many users for a page; what the next page begins after, if there may be more.
+    pub fn cut(&mut self, rows: usize) -> Option<Place> {
+        if self.users.len() <= rows {
+            return self.stopped.clone();
+        }
+        self.users.truncate(rows);
+        self.stopped = None;
+        self.users.last().map(Place::after)
+    }
+
+    /// What a file goes on after, if there may be more.
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
+        self.stopped.clone().or_else(|| self.users.last().map(Place::after))
+    }
+}
+
+/// Those of a provider who fit, after a place: an index holds all that is asked for, in this order.
+macro_rules! fitting {
+    ($key:literal, $state:literal, $limit:expr) => {
+        concat!(
+            "SELECT u.id, u.",
+            $key,
+            " AS sort_key FROM users u WHERE u.provider_id = $1 AND (u.",
+            $key,
+            ", u.id) > ($2, $3) \
+             AND ($4 = '' OR u.name_key LIKE $4 ESCAPE '!' OR u.login_name_key LIKE $4 ESCAPE '!') \
+             AND ($5 = '' OR u.user_type = $5) AND ",
+            $state,
+            " ORDER BY u.",
+            $key,
+            ", u.id LIMIT ",
+            $limit
+        )
+    };
+}
+
+/// What a list shows of some users.
+macro_rules! select_listed {
+    ($key:literal, $($from:expr),+) => {
         concat!(
             "SELECT u.id, u.login_name, u.name, u.user_type, u.active, u.admin_locked, s.failures, u.temporary_until, \
              u.created_at, u.claims, u.",
             $key,
-            " AS sort_key, (SELECT MAX(a.at) FROM activity a WHERE a.user_id = u.id AND a.kind = 'sign_in' \
-             AND a.outcome = 'success') AS last_sign_in \
-             FROM users u JOIN strikes s ON s.user_id = u.id \
-             WHERE u.provider_id = $1 AND (u.",
+            " AS sort_key, (SELECT a.at FROM activity a WHERE a.user_id = u.id AND a.kind = 'sign_in' \
+             AND a.outcome = 'success' ORDER BY a.id DESC LIMIT 1) AS last_sign_in FROM (",
+            $($from),+,
+            ") f JOIN users u ON u.id = f.id JOIN strikes s ON s.user_id = u.id ORDER BY u.",
             $key,
-            ", u.id) > ($2, $3) \
-             AND ($4 = '' OR u.name_key LIKE $4 ESCAPE '!' OR u.login_name_key LIKE $4 ESCAPE '!') \
-             AND ($5 = '' OR u.user_type = $5) \
-             AND CASE $6 WHEN 'active' THEN u.active \
-             WHEN 'locked' THEN u.admin_locked OR s.failures >= 3 \
-             WHEN 'password_locked' THEN s.failures >= 3 \
-             WHEN 'admin_locked' THEN u.admin_locked \
-             WHEN 'deactivated' THEN NOT u.active \
-             WHEN 'temporary' THEN u.temporary_until IS NOT NULL \
-             WHEN 'never_signed_in' THEN u.active AND NOT EXISTS (SELECT 1 FROM activity a WHERE a.user_id = u.id \
-             AND a.kind = 'sign_in' AND a.outcome = 'success') \
-             ELSE TRUE END \
-             ORDER BY u.",
+            ", u.id"
+        )
+    };
+}
+
+macro_rules! select_by_state {
+    ($key:literal) => {
+        select_listed!(
             $key,
-            ", u.id LIMIT $7"
+            fitting!(
+                $key,
+                "CASE $6 WHEN 'active' THEN u.active \
+                 WHEN 'locked' THEN u.admin_locked OR u.id IN (SELECT user_id FROM strikes WHERE provider_id = $1 AND failures >= 3) \
+                 WHEN 'password_locked' THEN u.id IN (SELECT user_id FROM strikes WHERE provider_id = $1 AND failures >= 3) \
+                 WHEN 'admin_locked' THEN u.admin_locked \
+                 WHEN 'deactivated' THEN NOT u.active \
+                 WHEN 'temporary' THEN u.temporary_until IS NOT NULL \
+                 ELSE TRUE END",
+                "$7"
+            )
+        )
+    };
+}
+
+/// Whether a user ever signed in is asked of the record, user by user: so many are asked for one page, at most.
+macro_rules! most_asked {
+    () => {
+        1500
+    };
+}
+
+macro_rules! select_never_signed_in {
+    ($key:literal) => {
+        select_listed!(
+            $key,
+            "SELECT w.id FROM (",
+            fitting!($key, "u.active", most_asked!()),
+            ") w WHERE NOT EXISTS (SELECT 1 FROM activity a WHERE a.user_id = w.id AND a.kind = 'sign_in' \
+             AND a.outcome = 'success') ORDER BY w.sort_key, w.id LIMIT $6"
+        )
+    };
+}
+
+macro_rules! select_last_asked {
+    ($key:literal) => {
+        concat!(
+            "SELECT id, sort_key, COUNT(*) OVER () AS asked FROM (",
+            fitting!($key, "u.active", most_asked!()),
+            ") w ORDER BY sort_key DESC, id DESC LIMIT 1"
         )
     };
 }
@@ -159,14 +245,15 @@ pub async fn page(
     search: &Search,
     place: &Place,
     limit: i64,
-) -> Result<Vec<Listed>, Error> {
-    const BY_NAME: &str = select_page!("name_key");
-    const BY_LOGIN_NAME: &str = select_page!("login_name_key");
+) -> Result<Found, Error> {
+    if search.state == State::NeverSignedIn {
+        return never_signed_in(conn, scope, search, place, limit).await;
+    }
     let sql = match search.sort {
-        Sort::Name => BY_NAME,
-        Sort::LoginName => BY_LOGIN_NAME,
+        Sort::Name => select_by_state!("name_key"),
+        Sort::LoginName => select_by_state!("login_name_key"),
     };
-    Ok(on!(conn, |c| sqlx::query_as(sql)
+    let users = on!(conn, |c| sqlx::query_as(sql)
         .bind(scope.provider_id())
         .bind(&place.key)
         .bind(&place.id)
@@ -175,7 +262,44 @@ pub async fn page(
         .bind(search.state.as_str())
         .bind(limit)
         .fetch_all(c)
-        .await)?)
+        .await)?;
+    Ok(Found { users, stopped: None })
+}
+
+async fn never_signed_in(
+    conn: &mut Conn,
+    scope: &ProviderScope,
+    search: &Search,
+    place: &Place,
+    limit: i64,
+) -> Result<Found, Error> {
+    let (sql, last_asked) = match search.sort {
+        Sort::Name => (select_never_signed_in!("name_key"), select_last_asked!("name_key")),
+        Sort::LoginName => (select_never_signed_in!("login_name_key"), select_last_asked!("login_name_key")),
+    };
+    let last: Option<(String, String, i64)> = on!(conn, |c| sqlx::query_as(last_asked)
+        .bind(scope.provider_id())
+        .bind(&place.key)
+        .bind(&place.id)
+        .bind(pattern(&search.text))
+        .bind(search.user_type.map_or("", UserType::as_str))
+        .fetch_optional(c)
+        .await)?;
+    let Some((id, key, asked)) = last else {
+        return Ok(Found::default());
+    };
+    let users: Vec<Listed> = on!(conn, |c| sqlx::query_as(sql)
+        .bind(scope.provider_id())
+        .bind(&place.key)
+        .bind(&place.id)
+        .bind(pattern(&search.text))
+        .bind(search.user_type.map_or("", UserType::as_str))
+        .bind(limit)
+        .fetch_all(c)
+        .await)?;
+    let full = i64::try_from(users.len()).is_ok_and(|found| found >= limit);
+    let stopped = (asked == most_asked!() && !full).then_some(Place { key, id });
+    Ok(Found { users, stopped })
 }
 
 /// One user as a list shows it.
@@ -183,10 +307,7 @@ pub async fn page(
 /// # Errors
 /// When the database cannot be asked.
 pub async fn one(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Result<Option<Listed>, Error> {
-    const SQL: &str = "SELECT u.id, u.login_name, u.name, u.user_type, u.active, u.admin_locked, s.failures, u.temporary_until, \
-                       u.created_at, u.claims, u.name_key AS sort_key, (SELECT MAX(a.at) FROM activity a WHERE a.user_id = u.id \
-                       AND a.kind = 'sign_in' AND a.outcome = 'success') AS last_sign_in \
-                       FROM users u JOIN strikes s ON s.user_id = u.id WHERE u.provider_id = $1 AND u.id = $2";
+    const SQL: &str = select_listed!("name_key", "SELECT id FROM users WHERE provider_id = $1 AND id = $2");
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(id).fetch_optional(c).await)?)
 }
 

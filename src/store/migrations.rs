@@ -8,6 +8,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (2, "openid_provider", include_str!("../../migrations/0002_openid_provider.sql")),
     (3, "admin", include_str!("../../migrations/0003_admin.sql")),
     (4, "mail", include_str!("../../migrations/0004_mail.sql")),
+    (5, "scale", include_str!("../../migrations/0005_scale.sql")),
     (9, "api", include_str!("../../migrations/0009_api.sql")),
 ];
 

@@ -339,7 +339,14 @@ impl Database {
     pub async fn migrate(&self) -> anyhow::Result<()> {
         match &self.engine {
             Engine::Sqlite { writer, .. } => migrations::migrator(true).run(writer).await,
-            Engine::Postgres(pool) => migrations::migrator(false).run(pool).await,
+            Engine::Postgres(pool) => {
+                // An index of ten million records takes longer than any statement of ours may: this connection has all
+                // the time there is, and is not used for anything else.
+                let mut connection = pool.acquire().await?;
+                connection.close_on_drop();
+                sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
+                migrations::migrator(false).run(&mut *connection).await
+            }
         }
         .context("the database's schema could not be brought up to date")
     }
@@ -569,6 +576,8 @@ fn open_postgres(url: &str, connections: u32) -> anyhow::Result<Engine> {
         .options([
             ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
             ("idle_in_transaction_session_timeout", "60000".to_owned()),
+            // Our statements are short; compiling one takes longer than it runs.
+            ("jit", "off".to_owned()),
         ])
         .disable_statement_logging();
     let pool = PgPoolOptions::new()

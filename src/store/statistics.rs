@@ -85,8 +85,8 @@ pub const MOST_FAILING: i64 = 100;
 /// When the database cannot be asked.
 pub async fn failing_by_client(conn: &mut Conn, client: Option<&str>) -> Result<Vec<Failing>, Error> {
     const SQL: &str = "SELECT c.id, c.client_id, f.waiting, f.given_up, COALESCE((SELECT d.last_error FROM logout_deliveries d \
-                       WHERE d.client = c.id AND d.state <> 'delivered' AND d.last_error IS NOT NULL \
-                       ORDER BY d.next_at DESC, d.sid LIMIT 1), '') AS last_error \
+                       WHERE d.client = c.id AND (d.state = 'given_up' OR d.state = 'waiting' AND d.attempts > 0) \
+                       AND d.last_error IS NOT NULL ORDER BY d.next_at DESC, d.sid LIMIT 1), '') AS last_error \
                        FROM (SELECT client, CAST(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END) AS BIGINT) AS waiting, \
                        CAST(SUM(CASE WHEN state = 'given_up' THEN 1 ELSE 0 END) AS BIGINT) AS given_up FROM logout_deliveries \
                        WHERE (state = 'given_up' OR state = 'waiting' AND attempts > 0) AND ($1 IS NULL OR client = $1) \

@@ -33,6 +33,7 @@ mod oidc;
 mod password_link;
 mod races;
 mod relying_party;
+mod scale;
 mod seams;
 mod senders;
 mod vectors;
