@@ -111,6 +111,9 @@ impl Asked {
         if since.zip(until).is_some_and(|(since, until)| since >= until) {
             faults.add("to", "The last day must not be before the first.");
         }
+        if !self.user.is_empty() && self.unknown != "yes" && provider_id.is_none() && self.provider.is_empty() {
+            faults.add("user", "A Login Name is one of a provider: please give the Provider Code too.");
+        }
         let method = Method::ALL.iter().copied().find(|method| method.login_type() == self.login_type);
         if !self.login_type.is_empty() && method.is_none() {
             faults.add("login-type", "Please choose one of the list.");

@@ -33,6 +33,7 @@ mod races;
 mod relying_party;
 mod seams;
 mod senders;
+mod sign_ins_per_day;
 mod vectors;
 
 /// Plain `cargo test` runs what needs SQLite alone, and says so.
