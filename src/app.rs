@@ -280,6 +280,7 @@ async fn ensure_operator_realm(db: &Database, code: &str, random: &Random, now: 
         contact: None,
         idle_minutes: None,
         absolute_hours: None,
+        reset_by_mail: true,
         epoch: 1,
     };
     let deadline = Deadline::after(Duration::from_secs(30), now);

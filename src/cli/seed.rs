@@ -131,6 +131,7 @@ struct RawProvider {
     contact: Option<String>,
     idle_minutes: Option<u32>,
     absolute_hours: Option<u32>,
+    reset_by_mail: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -271,6 +272,7 @@ fn provider(place: String, raw: RawProvider, config: &Config) -> anyhow::Result<
         contact: raw.contact,
         idle_minutes: raw.idle_minutes,
         absolute_hours: raw.absolute_hours,
+        reset_by_mail: raw.reset_by_mail,
     };
     draft.check(config)?;
     Ok(SeedProvider {

@@ -9,6 +9,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (3, "admin", include_str!("../../migrations/0003_admin.sql")),
     (4, "mail", include_str!("../../migrations/0004_mail.sql")),
     (6, "activity_counts", include_str!("../../migrations/0006_activity_counts.sql")),
+    (8, "reset_by_mail", include_str!("../../migrations/0008_reset_by_mail.sql")),
 ];
 
 /// Runs what is missing, under the engine's own lock where it has one.
