@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::client_form::{ClientForm, FieldView, Input};
 use super::client_secret;
+use super::password_again::{Again, Sender, show_again};
 use crate::app::App;
 use crate::model::client::Client;
 use crate::operations::act::Switched;
@@ -45,6 +46,7 @@ struct ClientPage {
     client: Client,
     fields: Vec<FieldView>,
     revision: i64,
+    ask_password: bool,
     has_secret: bool,
     secrets: Vec<SecretView>,
     newest_secret: String,
@@ -96,6 +98,7 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         stale: false,
         fields: ClientForm::of(&client.metadata).fields(),
         revision: client.revision,
+        ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.token_endpoint_auth_method.has_secret(),
         secrets: working.map(view).collect(),
         newest_secret: newest(&secrets),
@@ -148,6 +151,7 @@ pub async fn post(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
+    headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
@@ -155,25 +159,31 @@ pub async fn post(
     page.fields = form.fields();
     let read = fields.take("revision").parse().unwrap_or(0);
     let rules = app.config.client_rules();
-    let draft = form.judge(Some(&page.client.metadata), rules, &mut page.faults);
-    let Some(draft) = draft else {
-        // What was read stays what was read: another admin's change in between is told once this is right.
-        page.revision = read;
+    // What was read stays what was read: another admin's change in between is told once this is right.
+    page.revision = read;
+    let Some(draft) = form.judge(Some(&page.client.metadata), rules, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => Ok(back(&id, if keys.is_empty() { "same" } else { "saved" })),
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(show_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    page.ask_password = false;
+    Ok(proof.on(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => back(&id, if keys.is_empty() { "same" } else { "saved" }),
         Edited::Changed(Changed::Unfit(unfit)) => {
             page.faults.judge::<()>("The value", Err(unfit));
-            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+            respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
         }
-        Edited::Changed(Changed::NotFound) => Err(PageError::NotFound),
+        Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
         Edited::Stale => {
             page.revision = find(&app, &id).await?.revision;
             page.stale = true;
-            Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
+            respond(StatusCode::CONFLICT, Shape::Inside, &page)
         }
-    }
+    }))
 }
 
 fn back(id: &str, done: &str) -> Response {
@@ -235,9 +245,9 @@ pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id):
 ///
 /// # Errors
 /// When there is no such client, or the database fails.
-pub async fn enable(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id) -> Result<Response, PageError> {
+pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
-    let act = admin.act(&app, &arrival);
+    let act = proof.admin.act(&app, &arrival);
     switched(&id, clients::set_enabled(&act, &client.client_id, true).await?, "enabled")
 }
 

@@ -11,6 +11,7 @@ pub mod home;
 pub mod issuer;
 pub mod issuers;
 pub mod keys;
+mod password_again;
 pub mod provider;
 pub mod provider_acts;
 pub mod providers;
