@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::client_form::{ClientForm, FieldView, Input};
 use super::client_secret;
 use super::password_again::{Again, Sender, show_again};
+use super::{back, switched};
 use crate::app::App;
 use crate::model::client::Client;
 use crate::operations::act::Switched;
@@ -25,6 +26,9 @@ use crate::web::fields::Fields;
 use crate::web::form::{Choice, Faults, choices};
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+
+/// Where its page stands.
+const LIST: &str = "/operator/clients";
 
 /// For how long the secrets before a new one may go on working.
 const OVERLAPS: [(&str, &str); 6] = [
@@ -172,7 +176,7 @@ pub async fn post(
     };
     page.ask_password = false;
     Ok(proof.on(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => back(&id, if keys.is_empty() { "same" } else { "saved" }),
+        Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
         Edited::Changed(Changed::Unfit(unfit)) => {
             page.faults.judge::<()>("The value", Err(unfit));
             respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
@@ -184,17 +188,6 @@ pub async fn post(
             respond(StatusCode::CONFLICT, Shape::Inside, &page)
         }
     }))
-}
-
-fn back(id: &str, done: &str) -> Response {
-    Redirect::to(&format!("/operator/clients/{id}?done={done}")).into_response()
-}
-
-fn switched(id: &str, switched: Switched, done: &str) -> Result<Response, PageError> {
-    match switched {
-        Switched::Done | Switched::Already => Ok(back(id, done)),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
-    }
 }
 
 /// `POST /operator/clients/{id}/rotate-secret`: the new one is shown on the answer, this once. Those before it go on
@@ -212,7 +205,7 @@ pub async fn rotate_secret(
     let client = find(&app, &id).await?;
     let secrets = store::clients::secrets(&mut app.db.read().await?, &client.id).await?;
     if fields.take("newest") != newest(&secrets) {
-        return Ok(back(&id, "rotated-before"));
+        return Ok(back(LIST, &id, "rotated-before"));
     }
     let keep_old = fields.take("keep_old");
     let offered = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
@@ -226,7 +219,7 @@ pub async fn rotate_secret(
             let until = (before > 0).then(|| act.now.after(overlap));
             Ok(client_secret::show(&app, &proof.admin, "The client has a new secret", &client, secret, until))
         }
-        Rotated::NoSecret => Ok(back(&id, "no-secret")),
+        Rotated::NoSecret => Ok(back(LIST, &id, "no-secret")),
         Rotated::NotFound => Err(PageError::NotFound),
     }
 }
@@ -238,7 +231,7 @@ pub async fn rotate_secret(
 pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     let act = proof.admin.act(&app, &arrival);
-    switched(&id, clients::set_enabled(&act, &client.client_id, false).await?, "disabled")
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, false).await?, "disabled")
 }
 
 /// `POST /operator/clients/{id}/enable`
@@ -248,7 +241,7 @@ pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id):
 pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     let act = proof.admin.act(&app, &arrival);
-    switched(&id, clients::set_enabled(&act, &client.client_id, true).await?, "enabled")
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, true).await?, "enabled")
 }
 
 /// `POST /operator/clients/{id}/delete`: of the client as it was read.
@@ -264,7 +257,7 @@ pub async fn delete(
 ) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     if fields.take("revision") != client.revision.to_string() {
-        return Ok(back(&id, "changed-before"));
+        return Ok(back(LIST, &id, "changed-before"));
     }
     match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id).await? {
         Switched::Done | Switched::Already => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),

@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::password_again::{Again, Sender, show_again};
+use super::{back, switched};
 use crate::app::App;
 use crate::config::Config;
 use crate::crypto::jws::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::{Changed, Switched};
+use crate::operations::act::Changed;
 use crate::operations::issuers::{self, Draft, Edited};
 use crate::store;
 use crate::time::Timestamp;
@@ -23,6 +24,9 @@ use crate::web::fields::Fields;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+
+/// Where its page stands.
+const LIST: &str = "/operator/issuers";
 
 /// What stands in the fields.
 #[derive(Clone, Debug, Default)]
@@ -205,7 +209,7 @@ pub async fn post(
     };
     page.ask_password = false;
     Ok(proof.on(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => back(&id, if keys.is_empty() { "same" } else { "saved" }),
+        Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
         Edited::Stale => {
             page.revision = find(&app, &id).await?.revision;
@@ -213,17 +217,6 @@ pub async fn post(
             respond(StatusCode::CONFLICT, Shape::Inside, &page)
         }
     }))
-}
-
-fn back(id: &str, done: &str) -> Response {
-    Redirect::to(&format!("/operator/issuers/{id}?done={done}")).into_response()
-}
-
-fn switched(id: &str, switched: Switched, done: &str) -> Result<Response, PageError> {
-    match switched {
-        Switched::Done | Switched::Already => Ok(back(id, done)),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
-    }
 }
 
 /// `POST /operator/issuers/{id}/disable`: its sessions live on, unless the field `end_sessions` says otherwise.
@@ -239,7 +232,7 @@ pub async fn disable(
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     let end_sessions = fields.take("end_sessions") == "yes";
-    switched(&id, issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?, "disabled")
+    switched(LIST, &id, issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?, "disabled")
 }
 
 /// `POST /operator/issuers/{id}/enable`
@@ -248,7 +241,7 @@ pub async fn disable(
 /// When there is no such issuer, or the database fails.
 pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(&id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, "enabled")
+    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, "enabled")
 }
 
 /// `POST /operator/issuers/{id}/end-sessions`
@@ -262,7 +255,7 @@ pub async fn end_sessions(
     Id(id): Id,
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(&id, issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?, "sessions")
+    switched(LIST, &id, issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?, "sessions")
 }
 
 /// `POST /operator/issuers/{id}/untie`: every tie.
@@ -272,7 +265,7 @@ pub async fn end_sessions(
 pub async fn untie(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     match issuers::untie_all(&proof.admin.act(&app, &arrival), &issuer).await? {
-        Some(_) => Ok(back(&id, "untied")),
+        Some(_) => Ok(back(LIST, &id, "untied")),
         None => Err(PageError::NotFound),
     }
 }

@@ -21,6 +21,7 @@ pub mod provider_form;
 pub mod records;
 pub mod return_to;
 pub mod session;
+pub mod session_list;
 pub mod sign_ins_chart;
 pub mod signed_out;
 pub mod steps;
