@@ -12,6 +12,7 @@ use axum::http::request::Parts as RequestParts;
 
 use crate::cache::account_queue::AccountQueue;
 use crate::cache::client_keys::ClientKeyCache;
+use crate::cache::day_counts::DayCounts;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, Throttle};
@@ -61,6 +62,8 @@ pub struct Parts {
     pub signing_keys: SigningKeyCache,
     /// The keys of clients, parsed once.
     pub client_keys: ClientKeyCache,
+    /// Sign-ins of days that are over.
+    pub day_counts: DayCounts,
     /// Our own requests to others.
     pub outbound: Outbound,
     /// The way mail goes out, where there is one.
@@ -170,6 +173,7 @@ impl App {
             issuers: IssuerCache::default(),
             signing_keys: SigningKeyCache::default(),
             client_keys: ClientKeyCache::default(),
+            day_counts: DayCounts::default(),
             metrics: Metrics::default(),
             config,
             clock,
@@ -280,6 +284,7 @@ async fn ensure_operator_realm(db: &Database, code: &str, random: &Random, now: 
         contact: None,
         idle_minutes: None,
         absolute_hours: None,
+        reset_by_mail: true,
         epoch: 1,
     };
     let deadline = Deadline::after(Duration::from_secs(30), now);

@@ -89,6 +89,41 @@ pub fn day_begins(day: &str, days_later: i64, zone: &str) -> Option<Timestamp> {
     Some(Timestamp(day.in_tz(zone).ok()?.timestamp().as_millisecond()))
 }
 
+/// A day of a time zone: 24 hours, or one more or less where the clocks change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// Such as `2026-01-31`.
+    pub date: String,
+    /// Such as `Jan 31`.
+    pub label: String,
+    /// Its first instant.
+    pub begins: Timestamp,
+    /// The first instant after it.
+    pub ends: Timestamp,
+}
+
+/// The days of a named IANA zone up to the one that holds `last`, oldest first: those that end after `since`, and the
+/// newest `most` of them at most.
+#[must_use]
+pub fn days(since: Option<Timestamp>, last: Timestamp, zone: &str, most: usize) -> Vec<Day> {
+    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let begins = |day: jiff::civil::Date| {
+        day.to_zoned_datetime(zone.clone()).ok().map(|instant| Timestamp(instant.timestamp().as_millisecond()))
+    };
+    let mut days = Vec::new();
+    let last = jiff::Timestamp::from_millisecond(last.0).ok().map(|last| last.to_zoned_datetime(zone.clone()).date());
+    let mut next = last;
+    while let Some(day) = next.filter(|_| days.len() < most)
+        && let (Some(begins), Some(ends)) = (begins(day), day.tomorrow().ok().and_then(begins))
+        && since.is_none_or(|since| since < ends)
+    {
+        days.push(Day { date: day.to_string(), label: day.strftime("%b %-d").to_string(), begins, ends });
+        next = day.yesterday().ok();
+    }
+    days.reverse();
+    days
+}
+
 fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
@@ -279,6 +314,21 @@ mod tests {
         for text in ["2026-02-30", "2026-1-1", "yesterday", ""] {
             assert_eq!(begins(text, 0), None, "{text}");
         }
+    }
+
+    #[test]
+    fn days_follow_each_other_where_the_clocks_change() {
+        let last = Timestamp(1_773_028_800_000); // 2026-03-09T04:00Z: still the 8th in Chicago, where the clocks went forward
+        let three = days(None, last, "America/Chicago", 3);
+        assert_eq!(
+            three.iter().map(|day| day.date.as_str()).collect::<Vec<_>>(),
+            ["2026-03-06", "2026-03-07", "2026-03-08"]
+        );
+        assert_eq!(three.iter().map(|day| (day.ends.0 - day.begins.0) / 3_600_000).collect::<Vec<_>>(), [24, 24, 23]);
+        assert!(three.windows(2).all(|pair| pair[0].ends == pair[1].begins));
+        assert_eq!(days(Some(three[1].begins), last, "America/Chicago", 90), three[1..]);
+        assert_eq!(days(Some(last.after(Duration::from_hours(24))), last, "America/Chicago", 90), []);
+        assert_eq!(days(None, Timestamp(i64::MAX), "America/Chicago", 3), []);
     }
 
     #[test]

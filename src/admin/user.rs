@@ -1,7 +1,5 @@
 //! `/admin/users/{id}`: one user: data, locks, password, sessions, ties.
 
-use std::collections::HashMap;
-
 use askama::Template;
 use axum::extract::Query;
 use axum::http::StatusCode;
@@ -21,7 +19,7 @@ use crate::web::fields::Fields;
 use crate::web::form::{Choice, Faults};
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
-use crate::web::user_agent::browser;
+use crate::web::session_list::{self, SessionView};
 
 #[derive(Template)]
 #[template(path = "admin/user.html")]
@@ -56,16 +54,6 @@ struct Stored {
     name: String,
     email: String,
     user_type: &'static str,
-}
-
-struct SessionView {
-    id: String,
-    started: String,
-    last_seen: String,
-    login_type: &'static str,
-    note: Option<&'static str>,
-    address: String,
-    browser: String,
 }
 
 /// The query: what was just done.
@@ -166,11 +154,10 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
     let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
     let user = store::users::in_scope(&mut conn, &admin.scope, id).await?.ok_or(PageError::NotFound)?;
     let claims = store::users::claims(&mut conn, id).await?.unwrap_or_default();
-    let sessions = store::sessions::of_user(&mut conn, id, arrival.now).await?;
-    let origins = store::sessions::origins(&mut conn, id).await?;
+    let zone = &admin.session.time_zone;
+    let sessions = session_list::of_user(&mut conn, id, None, zone, arrival.now).await?;
     let ties = store::issuers::ties_of_user(&mut conn, id).await?;
     drop(conn);
-    let zone = &admin.session.time_zone;
     let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
     let stored =
         Stored { name: user.name.clone(), email: claims.email().to_owned(), user_type: user.user_type.as_str() };
@@ -191,7 +178,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
         password_version: user.password_version,
         states: access_of(&user).words(),
         temporary_until: user.temporary_until.map(|until| Timestamp(until).in_zone(zone)),
-        sessions: session_views(sessions, origins, zone),
+        sessions,
         ties,
         zone: zone.clone(),
         done: None,
@@ -206,26 +193,4 @@ const fn access_of(user: &Account) -> Access {
         admin_locked: user.admin_locked,
         temporary_until: user.temporary_until,
     }
-}
-
-fn session_views(
-    sessions: Vec<crate::model::session::Session>,
-    origins: Vec<(String, String, String)>,
-    zone: &str,
-) -> Vec<SessionView> {
-    let mut origins: HashMap<String, (String, String)> =
-        origins.into_iter().map(|(id, address, browser)| (id, (address, browser))).collect();
-    let view = |session: crate::model::session::Session| {
-        let (address, user_agent) = origins.remove(&session.id).unwrap_or_default();
-        SessionView {
-            started: Timestamp(session.created_at).in_zone(zone),
-            last_seen: Timestamp(session.used_at.unwrap_or(session.created_at)).in_zone(zone),
-            login_type: session.method.login_type(),
-            note: session.method.note(),
-            address,
-            browser: browser(&user_agent),
-            id: session.id,
-        }
-    };
-    sessions.into_iter().map(view).collect()
 }

@@ -13,7 +13,8 @@ use crate::model::session::Method;
 use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
 use crate::operations::activity_file::Line;
-use crate::store::activity::{self, Found, Record, Wanted, Whose};
+use crate::operations::browse_activity::Reach;
+use crate::store::activity::{Record, Wanted, Whose};
 use crate::time::Timestamp;
 use crate::web::admin::checked;
 use crate::web::problem::Problem;
@@ -150,9 +151,13 @@ impl Search {
     }
 }
 
-fn page(mut found: Found, rows: usize) -> Json<Page<View>> {
+async fn page(app: &App, reach: &Reach, search: &Search) -> Result<Json<Page<View>>, Problem> {
+    let (wanted, rows) = (search.wanted()?, Place::rows(search.limit)?);
+    let before = search.cursor.as_deref().and_then(checked);
+    let mut conn = app.db.read().await?;
+    let mut found = reach.page(&mut conn, &wanted, before.as_deref(), one_more(rows)).await?;
     let next = found.cut(rows);
-    Json(Page { items: found.records.iter().map(View::of).collect(), next })
+    Ok(Json(Page { items: found.records.iter().map(View::of).collect(), next }))
 }
 
 /// List the activity of a provider, the newest first
@@ -166,11 +171,7 @@ pub async fn of_provider(
     program: InProvider<ReadActivity>,
     Asked(search): Asked<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let (wanted, rows) = (search.wanted()?, Place::rows(search.limit)?);
-    let before = search.cursor.as_deref().and_then(checked);
-    let mut conn = app.db.read().await?;
-    let found = activity::of_provider(&mut conn, &program.scope, &wanted, before.as_deref(), one_more(rows)).await?;
-    Ok(page(found, rows))
+    page(&app, &program.reach(), &search).await
 }
 
 /// List the activity of every provider, and the operator's own, the newest first
@@ -184,9 +185,5 @@ pub async fn of_all(
     _program: Everywhere<ReadActivity>,
     Asked(search): Asked<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let (wanted, rows) = (search.wanted()?, Place::rows(search.limit)?);
-    let before = search.cursor.as_deref().and_then(checked);
-    let mut conn = app.db.read().await?;
-    let found = activity::of_all(&mut conn, None, &wanted, before.as_deref(), one_more(rows)).await?;
-    Ok(page(found, rows))
+    page(&app, &Reach::Operator(None), &search).await
 }

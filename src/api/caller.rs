@@ -15,6 +15,7 @@ use crate::model::scope::Scope;
 use crate::model::tenant::ProviderScope;
 use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
 use crate::operations::act::Act;
+use crate::operations::browse_activity::Reach;
 use crate::operations::{Actor, name_client};
 use crate::store;
 use crate::time::Timestamp;
@@ -28,6 +29,8 @@ pub struct Caller {
     pub client: String,
     client_id: String,
     scope: Scope,
+    /// It does what an agency's own admins may, by a scope that is narrowed to the agency.
+    of_provider: bool,
     arrival: Arrival,
 }
 
@@ -44,10 +47,17 @@ impl Caller {
         self.arrival.now
     }
 
+    /// Whether it acts as an agency's own admins may, and not as the operator's.
+    #[must_use]
+    pub const fn is_of_provider(&self) -> bool {
+        self.of_provider
+    }
+
     /// An act of this program.
     #[must_use]
     pub fn act(&self, app: &App) -> Act {
-        let actor = Actor { name: format!("client {}", self.client_id), visitor: self.arrival.visitor.clone() };
+        let side = if self.of_provider { "client" } else { "operator client" };
+        let actor = Actor { name: format!("{side} {}", self.client_id), visitor: self.arrival.visitor.clone() };
         let now = self.arrival.now;
         Act { app: app.clone(), actor, now, deadline: app.ordinary_deadline(now) }
     }
@@ -76,7 +86,7 @@ impl FromRequestParts<App> for Caller {
         app.client_throttle.take(found.client_id.clone(), arrival.now).map_err(Problem::throttled)?;
         // A token that speaks for a person opens the person's apps, never the house.
         let scope = if found.family_id.is_none() { scope_of(&found) } else { Scope::default() };
-        Ok(Self { client: found.client, client_id: found.client_id, scope, arrival })
+        Ok(Self { client: found.client, client_id: found.client_id, scope, of_provider: false, arrival })
     }
 }
 
@@ -155,11 +165,23 @@ pub struct InProvider<R> {
     right: PhantomData<R>,
 }
 
+impl<R> InProvider<R> {
+    /// How far it looks into the record.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        if self.caller.of_provider {
+            Reach::Own(self.scope.clone())
+        } else {
+            Reach::Operator(Some(self.provider.id.clone()))
+        }
+    }
+}
+
 impl<R: Right> FromRequestParts<App> for InProvider<R> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, app).await?;
+        let mut caller = Caller::from_request_parts(parts, app).await?;
         let of_one = |name: &str| name.split_once(':').is_some_and(|(whole, _)| whole == R::SCOPE);
         if !caller.scope.has(R::SCOPE) && !caller.scope.names().any(of_one) {
             return Err(Problem::insufficient_scope(R::SCOPE));
@@ -171,7 +193,8 @@ impl<R: Right> FromRequestParts<App> for InProvider<R> {
         let provider = found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or_else(Problem::not_found)?;
         // Nobody of an inactive provider does anything, its programs included.
         let own = provider.active && caller.scope.has(&format!("{}:{}", R::SCOPE, provider.code));
-        if !own && !caller.scope.has(R::SCOPE) {
+        caller.of_provider = !caller.scope.has(R::SCOPE);
+        if caller.of_provider && !own {
             return Err(Problem::not_found());
         }
         let scope = ProviderScope::granted(&provider);
@@ -194,10 +217,10 @@ impl<R: Right> FromRequestParts<App> for OverProvider<R> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let InProvider::<R> { caller, provider, .. } = InProvider::from_request_parts(parts, app).await?;
-        if caller.scope.has(R::SCOPE) {
-            Ok(Self { caller, provider, right: PhantomData })
-        } else {
+        if caller.of_provider {
             Err(Problem::insufficient_scope(R::SCOPE))
+        } else {
+            Ok(Self { caller, provider, right: PhantomData })
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct View {
     pub idle_minutes: Option<i64>,
     /// Its own absolute limit; `null`: the operator's.
     pub absolute_hours: Option<i64>,
+    /// Whether its users may reset a forgotten password by an e-mailed link.
+    pub reset_by_mail: bool,
 }
 
 impl View {
@@ -51,6 +53,7 @@ impl View {
             contact: provider.contact,
             idle_minutes: provider.idle_minutes,
             absolute_hours: provider.absolute_hours,
+            reset_by_mail: provider.reset_by_mail,
         }
     }
 }
@@ -129,6 +132,8 @@ pub struct ToCreate {
     /// Its own absolute limit, within the operator's.
     #[schema(minimum = 1)]
     absolute_hours: Option<u32>,
+    /// Whether its users may reset a forgotten password by an e-mailed link; default `true`.
+    reset_by_mail: Option<bool>,
 }
 
 /// Create a provider
@@ -153,6 +158,7 @@ pub async fn create(
         contact: new.contact,
         idle_minutes: new.idle_minutes,
         absolute_hours: new.absolute_hours,
+        reset_by_mail: new.reset_by_mail,
     };
     draft.check(&app.config)?;
     let provider = providers::draw(&program.caller.act(&app), &code, &draft, true, UnifiedLogin::Off);
@@ -213,6 +219,8 @@ pub struct ToChange {
     #[schema(value_type = Option<u32>, minimum = 1)]
     #[serde(default)]
     absolute_hours: Change<u32>,
+    /// Whether its users may reset a forgotten password by an e-mailed link.
+    reset_by_mail: Option<bool>,
 }
 
 /// Change a provider
@@ -234,6 +242,7 @@ pub async fn edit(
         contact: change.contact.for_draft(),
         idle_minutes: change.idle_minutes.for_draft(),
         absolute_hours: change.absolute_hours.for_draft(),
+        reset_by_mail: change.reset_by_mail,
     };
     draft.check(&app.config)?;
     let current = store::providers::revision(&mut app.db.read().await?, id).await?.unwrap_or_default();

@@ -4,13 +4,13 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caller::{Everywhere, InProvider, OverProvider, ReadProviders, WriteProviders};
+use super::caller::{Caller, Everywhere, InProvider, OverProvider, ReadProviders, WriteProviders};
 use super::providers::{AtProvider, moved_on};
 use super::reading::{Body, Page};
 use crate::app::App;
+use crate::model::event::actor_for_provider;
 use crate::model::provider::{Step, UnifiedLogin};
 use crate::model::unfit::Unfit;
-use crate::operations::act::Act;
 use crate::operations::unified_login::{self, Decision, Taken, check_words};
 use crate::store;
 use crate::store::unified_login::{Stepped, Waiting};
@@ -51,21 +51,23 @@ pub struct StepView {
 }
 
 impl StepView {
-    fn of(step: Stepped) -> Self {
-        Self { id: step.id, at: Timestamp(step.at).rfc3339(), step: step.step, actor: step.actor, note: step.note }
+    fn of(step: Stepped, for_provider: bool) -> Self {
+        let actor = if for_provider { actor_for_provider(&step.actor).to_owned() } else { step.actor };
+        Self { id: step.id, at: Timestamp(step.at).rfc3339(), step: step.step, actor, note: step.note }
     }
 }
 
-async fn read(app: &App, provider_id: &str) -> Result<Json<View>, Problem> {
+async fn read(app: &App, caller: &Caller, provider_id: &str) -> Result<Json<View>, Problem> {
     let mut conn = app.db.read().await?;
     let provider = store::providers::by_id(&mut conn, provider_id).await?.ok_or_else(Problem::not_found)?;
     let steps = store::unified_login::of_provider(&mut conn, provider_id, STEPS).await?;
-    Ok(Json(View { unified_login: provider.unified_login, steps: steps.into_iter().map(StepView::of).collect() }))
+    let view = |step| StepView::of(step, caller.is_of_provider());
+    Ok(Json(View { unified_login: provider.unified_login, steps: steps.into_iter().map(view).collect() }))
 }
 
-async fn taken(app: &App, provider_id: &str, taken: Taken) -> Result<Json<View>, Problem> {
+async fn taken(app: &App, caller: &Caller, provider_id: &str, taken: Taken) -> Result<Json<View>, Problem> {
     match taken {
-        Taken::Yes => read(app, provider_id).await,
+        Taken::Yes => read(app, caller, provider_id).await,
         Taken::Stale => {
             Err(moved_on("The state is no longer one that this step begins at. Read it again; nothing was done."))
         }
@@ -77,7 +79,7 @@ async fn taken(app: &App, provider_id: &str, taken: Taken) -> Result<Json<View>,
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/unified-login", tag = "Unified Login", params(AtProvider),
     security(("oauth2" = ["providers.read"])), responses((status = 200, description = "State and steps", body = View)))]
 pub async fn show(app: App, program: InProvider<ReadProviders>) -> Result<Json<View>, Problem> {
-    read(&app, &program.provider.id).await
+    read(&app, &program.caller, &program.provider.id).await
 }
 
 /// A request.
@@ -98,7 +100,7 @@ pub struct Asking {
 pub async fn request(app: App, program: InProvider<WriteProviders>, body: Body<Asking>) -> Result<Json<View>, Problem> {
     let words = check_words("note", &body.read.note.unwrap_or_default())?;
     let done = unified_login::request(&program.caller.act(&app), &program.provider.id, words).await?;
-    taken(&app, &program.provider.id, done).await
+    taken(&app, &program.caller, &program.provider.id, done).await
 }
 
 /// Withdraw the request
@@ -108,7 +110,7 @@ pub async fn request(app: App, program: InProvider<WriteProviders>, body: Body<A
         (status = 409, description = "Nothing waits", body = Details, content_type = "application/problem+json")))]
 pub async fn withdraw(app: App, program: InProvider<WriteProviders>) -> Result<Json<View>, Problem> {
     let done = unified_login::withdraw(&program.caller.act(&app), &program.provider.id).await?;
-    taken(&app, &program.provider.id, done).await
+    taken(&app, &program.caller, &program.provider.id, done).await
 }
 
 /// A decision.
@@ -126,7 +128,7 @@ pub struct Deciding {
 
 async fn decide(
     app: &App,
-    act: &Act,
+    caller: &Caller,
     provider_id: &str,
     body: Deciding,
     decision: Decision,
@@ -139,8 +141,8 @@ async fn decide(
         None => None,
         Some(text) => Some(checked(&text).ok_or_else(|| Unfit::new("request", "must be the id of a step"))?),
     };
-    let done = unified_login::decide(act, provider_id, read, decision, words).await?;
-    taken(app, provider_id, done).await
+    let done = unified_login::decide(&caller.act(app), provider_id, read, decision, words).await?;
+    taken(app, caller, provider_id, done).await
 }
 
 /// Approve the request: Unified Login is on
@@ -153,7 +155,7 @@ pub async fn approve(
     program: OverProvider<WriteProviders>,
     body: Body<Deciding>,
 ) -> Result<Json<View>, Problem> {
-    decide(&app, &program.caller.act(&app), &program.provider.id, body.read, Decision::Approve).await
+    decide(&app, &program.caller, &program.provider.id, body.read, Decision::Approve).await
 }
 
 /// Decline the request
@@ -166,7 +168,7 @@ pub async fn decline(
     program: OverProvider<WriteProviders>,
     body: Body<Deciding>,
 ) -> Result<Json<View>, Problem> {
-    decide(&app, &program.caller.act(&app), &program.provider.id, body.read, Decision::Decline).await
+    decide(&app, &program.caller, &program.provider.id, body.read, Decision::Decline).await
 }
 
 /// Why.
@@ -190,7 +192,7 @@ pub async fn switch_off(
 ) -> Result<Json<View>, Problem> {
     let words = check_words("reason", &body.read.reason.unwrap_or_default())?;
     let done = unified_login::switch_off(&program.caller.act(&app), &program.provider.id, words).await?;
-    taken(&app, &program.provider.id, done).await
+    taken(&app, &program.caller, &program.provider.id, done).await
 }
 
 /// A provider that waits for a decision.

@@ -2,6 +2,7 @@
 
 pub mod account_queue;
 pub mod client_keys;
+pub mod day_counts;
 pub mod issuers;
 pub mod signing_keys;
 pub mod throttle;

@@ -89,6 +89,9 @@ pub(super) struct Data {
     /// Hours until any session is over; 0 for the operator's limit.
     #[arg(long, value_name = "HOURS")]
     absolute_hours: Option<u32>,
+    /// Whether its users may reset a forgotten password by an e-mailed link [default at creation: true].
+    #[arg(long, value_name = "BOOL")]
+    reset_by_mail: Option<bool>,
 }
 
 /// On or off.
@@ -108,6 +111,7 @@ impl Data {
             contact: self.contact.clone(),
             idle_minutes: self.idle_minutes,
             absolute_hours: self.absolute_hours,
+            reset_by_mail: self.reset_by_mail,
         };
         draft.check(&app.config)?;
         Ok(draft)
@@ -197,4 +201,5 @@ fn shown(provider: &Provider) -> Row {
         .with("contact", provider.contact.clone())
         .with("idle_minutes", provider.idle_minutes)
         .with("absolute_hours", provider.absolute_hours)
+        .with("reset_by_mail", provider.reset_by_mail)
 }

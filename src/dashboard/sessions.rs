@@ -1,7 +1,5 @@
 //! `GET /sessions`: where I am signed in and what I allowed to apps, and ending either.
 
-use std::collections::HashMap;
-
 use askama::Template;
 use axum::extract::Query;
 use axum::http::StatusCode;
@@ -22,7 +20,7 @@ use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
-use crate::web::user_agent::browser;
+use crate::web::session_list::{self, SessionView};
 
 #[derive(Template)]
 #[template(path = "dashboard/sessions.html")]
@@ -56,17 +54,6 @@ impl AppView {
     }
 }
 
-struct SessionView {
-    id: String,
-    current: bool,
-    started: String,
-    last_seen: String,
-    login_type: &'static str,
-    note: Option<&'static str>,
-    address: String,
-    browser: String,
-}
-
 /// The query: what was just done.
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
@@ -85,29 +72,10 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let current = &signed_in.session;
     let mut conn = app.db.read().await?;
-    let sessions = store::sessions::of_user(&mut conn, &current.user_id, arrival.now).await?;
-    let origins = store::sessions::origins(&mut conn, &current.user_id).await?;
+    let zone = &current.time_zone;
+    let sessions = session_list::of_user(&mut conn, &current.user_id, Some(&current.id), zone, arrival.now).await?;
     let consents = store::consents::of_user(&mut conn, &current.user_id).await?;
     drop(conn);
-    let mut origins: HashMap<String, (String, String)> =
-        origins.into_iter().map(|(id, address, browser)| (id, (address, browser))).collect();
-    let zone = &current.time_zone;
-    let sessions: Vec<SessionView> = sessions
-        .into_iter()
-        .map(|session| {
-            let (address, user_agent) = origins.remove(&session.id).unwrap_or_default();
-            SessionView {
-                current: session.id == current.id,
-                started: Timestamp(session.created_at).in_zone(zone),
-                last_seen: Timestamp(session.used_at.unwrap_or(session.created_at)).in_zone(zone),
-                login_type: session.method.login_type(),
-                note: session.method.note(),
-                address,
-                browser: browser(&user_agent),
-                id: session.id,
-            }
-        })
-        .collect();
     let template = SessionsPage {
         page: Page::of(&app, "My sessions", current),
         others: sessions.iter().any(|session| !session.current),

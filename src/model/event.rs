@@ -198,6 +198,20 @@ impl Outcome {
     }
 }
 
+/// Who did it, as a Provider Admin may read it: Therap's people and programs are Therap, whatever
+/// their names.
+#[must_use]
+pub fn actor_for_provider(actor: &str) -> &str {
+    match actor {
+        "user" => "The user",
+        "stranger" => "Unknown",
+        "system" => "Therap Connect",
+        other if other.starts_with("operator") || other.starts_with("therap admin") => "Therap",
+        other if other.starts_with("issuer") => "Therap Services",
+        other => other.strip_prefix("admin ").or_else(|| other.strip_prefix("client ")).unwrap_or(other),
+    }
+}
+
 /// One record, before it has its place in the store.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -305,5 +319,23 @@ impl Event {
     pub fn of_handoff(mut self, handoff_id: &str) -> Self {
         self.handoff_id = Some(handoff_id.to_owned());
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn therap_s_people_have_no_names_for_providers() {
+        for (actor, shown) in [
+            ("operator root", "Therap"),
+            ("operator client sync", "Therap"),
+            ("therap admin root", "Therap"),
+            ("admin paul", "paul"),
+            ("client hr", "hr"),
+        ] {
+            assert_eq!(actor_for_provider(actor), shown);
+        }
     }
 }

@@ -136,6 +136,8 @@ pub struct Provider {
     pub idle_minutes: Option<i64>,
     /// Its own absolute limit, within the operator's.
     pub absolute_hours: Option<i64>,
+    /// Its users may set a forgotten password by a mailed link (L6).
+    pub reset_by_mail: bool,
     /// Grows with every deactivation (G9).
     pub epoch: i64,
 }

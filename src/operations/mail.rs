@@ -18,7 +18,7 @@ use crate::model::provider::ProviderCode;
 use crate::model::user::{Account, UserType};
 use crate::outbound::mail::Letter;
 use crate::store::mails::{self, Mail, MailKind, NewMail};
-use crate::store::{Error, Tx, in_transaction, users};
+use crate::store::{Error, Tx, in_transaction, providers, users};
 use crate::time::Timestamp;
 
 /// How long a mailed link works.
@@ -93,6 +93,9 @@ async fn link_for(tx: &mut Tx, app: &App, user_id: &str, now: Timestamp) -> Resu
     // Whoever runs the house is let in by another operator, not by a mailbox.
     if account.user_type == UserType::TherapAdmin {
         return Ok("a Therap Admin is given no link by mail");
+    }
+    if !providers::by_id(tx, &account.provider_id).await?.is_some_and(|provider| provider.reset_by_mail) {
+        return Ok("the provider does not allow it");
     }
     let Some(to) = address_of(tx, &account.id).await? else {
         return Ok("the user has no verified e-mail address");

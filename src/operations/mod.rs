@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod act;
 pub mod activity_file;
+pub mod browse_activity;
 pub mod check_password;
 pub mod client_auth;
 pub mod client_keys;

@@ -22,6 +22,8 @@ pub struct Draft {
     pub idle_minutes: Option<u32>,
     /// Its own absolute limit; 0 returns to the operator's.
     pub absolute_hours: Option<u32>,
+    /// Its users may set a forgotten password by a mailed link.
+    pub reset_by_mail: Option<bool>,
 }
 
 impl Draft {
@@ -70,6 +72,7 @@ impl Draft {
         set("contact", replace(&mut provider.contact, self.contact.as_ref().map(text)));
         set("idle_minutes", replace(&mut provider.idle_minutes, self.idle_minutes.as_ref().map(limit)));
         set("absolute_hours", replace(&mut provider.absolute_hours, self.absolute_hours.as_ref().map(limit)));
+        set("reset_by_mail", replace(&mut provider.reset_by_mail, self.reset_by_mail));
         keys
     }
 }
@@ -108,6 +111,7 @@ pub fn draw(act: &Act, code: &ProviderCode, draft: &Draft, active: bool, unified
         contact: None,
         idle_minutes: None,
         absolute_hours: None,
+        reset_by_mail: true,
         epoch: 1,
     };
     draft.write_over(&mut provider);

@@ -79,6 +79,7 @@ struct ProviderTable<'a> {
     contact: &'a str,
     idle_minutes: i64,
     absolute_hours: i64,
+    reset_by_mail: bool,
 }
 
 #[derive(Serialize)]
@@ -234,6 +235,7 @@ fn provider_table(provider: &Provider) -> ProviderTable<'_> {
         contact: provider.contact.as_deref().unwrap_or_default(),
         idle_minutes: provider.idle_minutes.unwrap_or_default(),
         absolute_hours: provider.absolute_hours.unwrap_or_default(),
+        reset_by_mail: provider.reset_by_mail,
     }
 }
 

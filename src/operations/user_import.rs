@@ -297,6 +297,7 @@ mod tests {
             contact: None,
             idle_minutes: None,
             absolute_hours: None,
+            reset_by_mail: true,
             epoch: 1,
         }
     }

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::client_form::{ClientForm, FieldView, Input};
 use super::client_secret;
+use super::password_again::{Again, Sender, show_again};
+use super::{back, switched};
 use crate::app::App;
 use crate::model::client::Client;
 use crate::operations::act::Switched;
@@ -24,6 +26,9 @@ use crate::web::fields::Fields;
 use crate::web::form::{Choice, Faults, choices};
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+
+/// Where its page stands.
+const LIST: &str = "/operator/clients";
 
 /// For how long the secrets before a new one may go on working.
 const OVERLAPS: [(&str, &str); 6] = [
@@ -45,6 +50,7 @@ struct ClientPage {
     client: Client,
     fields: Vec<FieldView>,
     revision: i64,
+    ask_password: bool,
     has_secret: bool,
     secrets: Vec<SecretView>,
     newest_secret: String,
@@ -96,6 +102,7 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         stale: false,
         fields: ClientForm::of(&client.metadata).fields(),
         revision: client.revision,
+        ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.token_endpoint_auth_method.has_secret(),
         secrets: working.map(view).collect(),
         newest_secret: newest(&secrets),
@@ -148,6 +155,7 @@ pub async fn post(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
+    headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
@@ -155,36 +163,31 @@ pub async fn post(
     page.fields = form.fields();
     let read = fields.take("revision").parse().unwrap_or(0);
     let rules = app.config.client_rules();
-    let draft = form.judge(Some(&page.client.metadata), rules, &mut page.faults);
-    let Some(draft) = draft else {
-        // What was read stays what was read: another admin's change in between is told once this is right.
-        page.revision = read;
+    // What was read stays what was read: another admin's change in between is told once this is right.
+    page.revision = read;
+    let Some(draft) = form.judge(Some(&page.client.metadata), rules, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => Ok(back(&id, if keys.is_empty() { "same" } else { "saved" })),
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(show_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    page.ask_password = false;
+    Ok(proof.on(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
         Edited::Changed(Changed::Unfit(unfit)) => {
             page.faults.judge::<()>("The value", Err(unfit));
-            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+            respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
         }
-        Edited::Changed(Changed::NotFound) => Err(PageError::NotFound),
+        Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
         Edited::Stale => {
             page.revision = find(&app, &id).await?.revision;
             page.stale = true;
-            Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
+            respond(StatusCode::CONFLICT, Shape::Inside, &page)
         }
-    }
-}
-
-fn back(id: &str, done: &str) -> Response {
-    Redirect::to(&format!("/operator/clients/{id}?done={done}")).into_response()
-}
-
-fn switched(id: &str, switched: Switched, done: &str) -> Result<Response, PageError> {
-    match switched {
-        Switched::Done | Switched::Already => Ok(back(id, done)),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
-    }
+    }))
 }
 
 /// `POST /operator/clients/{id}/rotate-secret`: the new one is shown on the answer, this once. Those before it go on
@@ -202,7 +205,7 @@ pub async fn rotate_secret(
     let client = find(&app, &id).await?;
     let secrets = store::clients::secrets(&mut app.db.read().await?, &client.id).await?;
     if fields.take("newest") != newest(&secrets) {
-        return Ok(back(&id, "rotated-before"));
+        return Ok(back(LIST, &id, "rotated-before"));
     }
     let keep_old = fields.take("keep_old");
     let offered = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
@@ -216,7 +219,7 @@ pub async fn rotate_secret(
             let until = (before > 0).then(|| act.now.after(overlap));
             Ok(client_secret::show(&app, &proof.admin, "The client has a new secret", &client, secret, until))
         }
-        Rotated::NoSecret => Ok(back(&id, "no-secret")),
+        Rotated::NoSecret => Ok(back(LIST, &id, "no-secret")),
         Rotated::NotFound => Err(PageError::NotFound),
     }
 }
@@ -228,17 +231,17 @@ pub async fn rotate_secret(
 pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     let act = proof.admin.act(&app, &arrival);
-    switched(&id, clients::set_enabled(&act, &client.client_id, false).await?, "disabled")
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, false).await?, "disabled")
 }
 
 /// `POST /operator/clients/{id}/enable`
 ///
 /// # Errors
 /// When there is no such client, or the database fails.
-pub async fn enable(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id) -> Result<Response, PageError> {
+pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
-    let act = admin.act(&app, &arrival);
-    switched(&id, clients::set_enabled(&act, &client.client_id, true).await?, "enabled")
+    let act = proof.admin.act(&app, &arrival);
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, true).await?, "enabled")
 }
 
 /// `POST /operator/clients/{id}/delete`: of the client as it was read.
@@ -254,7 +257,7 @@ pub async fn delete(
 ) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     if fields.take("revision") != client.revision.to_string() {
-        return Ok(back(&id, "changed-before"));
+        return Ok(back(LIST, &id, "changed-before"));
     }
     match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id).await? {
         Switched::Done | Switched::Already => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),

@@ -2,18 +2,20 @@
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::client_form::{ClientForm, FieldView, Input};
 use super::client_secret;
+use super::password_again::{Again, Sender, show_again};
 use crate::app::App;
 use crate::model::client::{Client, Metadata};
 use crate::model::client_rules::check_client_id;
 use crate::operations::clients;
 use crate::store;
+use crate::time::Timestamp;
 use crate::web::admin::TherapAdmin;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -73,49 +75,64 @@ struct NewClientPage {
     faults: Faults,
     client_id: String,
     fields: Vec<FieldView>,
+    ask_password: bool,
 }
 
-fn page(app: &App, admin: &TherapAdmin, client_id: &str, form: &ClientForm) -> NewClientPage {
+fn page(app: &App, now: Timestamp, admin: &TherapAdmin, client_id: &str, form: &ClientForm) -> NewClientPage {
     NewClientPage {
         page: Page::of(app, "New client", &admin.session),
         faults: Faults::default(),
         client_id: client_id.to_owned(),
         fields: form.fields(),
+        ask_password: !admin.typed_lately(now),
     }
 }
 
 /// `GET /operator/clients/new`
-pub async fn blank_form(app: App, admin: TherapAdmin) -> Response {
-    respond(StatusCode::OK, Shape::Inside, &page(&app, &admin, "", &ClientForm::of(&Metadata::default())))
+pub async fn blank_form(app: App, arrival: Arrival, admin: TherapAdmin) -> Response {
+    let form = ClientForm::of(&Metadata::default());
+    respond(StatusCode::OK, Shape::Inside, &page(&app, arrival.now, &admin, "", &form))
 }
 
 /// `POST /operator/clients/new`: its secret, where it needs one, is shown on the answer, this once.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn create(app: App, arrival: Arrival, admin: TherapAdmin, mut fields: Fields) -> Result<Response, PageError> {
+pub async fn create(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
     let client_id = fields.take("client_id");
     let form = ClientForm::typed(&mut fields);
-    let mut page = page(&app, &admin, &client_id, &form);
+    let mut page = page(&app, arrival.now, &admin, &client_id, &form);
     let rules = app.config.client_rules();
     page.faults.judge("The client_id", check_client_id(&client_id));
     let mut of_metadata = Faults::default();
     let draft = form.judge(None, rules, &mut of_metadata);
     page.faults.extend(of_metadata);
-    if let Some(draft) = draft.filter(|_| page.faults.is_empty())
-        && let Some(metadata) = page.faults.judge("The metadata", draft.new_metadata(rules))
-    {
-        let act = admin.act(&app, &arrival);
-        let secret =
-            metadata.token_endpoint_auth_method.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
-        let client = clients::draw(&act, &client_id, metadata, true);
-        if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {
-            return Ok(match secret {
-                Some(secret) => client_secret::show(&app, &admin, "The client was created", &client, secret, None),
-                None => Redirect::to(&format!("/operator/clients/{}?done=created", client.id)).into_response(),
-            });
-        }
-        page.faults.add("client-id", "There is a client of this id already.");
+    let draft = draft.filter(|_| page.faults.is_empty());
+    let Some(metadata) = draft.and_then(|draft| page.faults.judge("The metadata", draft.new_metadata(rules))) else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(show_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    let act = admin.act(&app, &arrival);
+    let secret = metadata.token_endpoint_auth_method.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
+    let client = clients::draw(&act, &client_id, metadata, true);
+    if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {
+        return Ok(proof.on(match secret {
+            Some(secret) => client_secret::show(&app, &admin, "The client was created", &client, secret, None),
+            None => Redirect::to(&format!("/operator/clients/{}?done=created", client.id)).into_response(),
+        }));
     }
-    Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+    page.ask_password = false;
+    page.faults.add("client-id", "There is a client of this id already.");
+    Ok(proof.on(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)))
 }

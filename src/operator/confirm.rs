@@ -3,23 +3,19 @@
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::password_again::{Again, Sender, show_again};
 use crate::app::App;
-use crate::model::event::Kind;
-use crate::operations::check_password::Attempt;
-use crate::operations::sign_in::{SignIn, sign_in};
 use crate::web::admin::TherapAdmin;
-use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::return_to::ReturnTo;
-use crate::web::session::browser;
 
 #[derive(Template)]
 #[template(path = "operator/confirm.html")]
@@ -27,7 +23,6 @@ struct ConfirmPage {
     page: Page,
     faults: Faults,
     return_to: String,
-    login_name: String,
 }
 
 /// The query: where the button was.
@@ -44,7 +39,6 @@ fn page(app: &App, admin: &TherapAdmin, return_to: &str) -> ConfirmPage {
         page: Page::of(app, "Confirm it is you", &admin.session),
         faults: Faults::default(),
         return_to: return_to.map_or_else(|| "/operator".to_owned(), |path| path.to_string()),
-        login_name: admin.session.login_name.clone(),
     }
 }
 
@@ -70,36 +64,10 @@ pub async fn post(
         page.faults.add("password", "Please enter your Password.");
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     }
-    let attempt = Attempt {
-        provider_code: admin.session.provider_code.clone(),
-        login_name: admin.session.login_name.clone(),
-        password,
-        purpose: Kind::SignIn,
-        visitor: arrival.visitor.clone(),
-        deadline: app.answer_deadline(arrival.now),
-    };
-    match sign_in(&app, attempt, browser(&headers, &app)).await? {
-        SignIn::Welcome(secret) => {
-            let mut response = Redirect::to(&page.return_to).into_response();
-            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
-            Ok(response)
-        }
-        // Reset meanwhile: the session is over, and the login page knows the way.
-        SignIn::MustUpdate(_) => Ok(Redirect::to("/login").into_response()),
-        SignIn::Refused => {
-            page.faults.add("password", "The password is not right.");
-            Ok(respond(StatusCode::FORBIDDEN, Shape::Inside, &page))
-        }
-        SignIn::Locked => {
-            page.faults.add("password", "Your account has been locked. Please contact your agency administrator.");
-            Ok(respond(StatusCode::FORBIDDEN, Shape::Inside, &page))
-        }
-        SignIn::Busy => {
-            app.metrics.busy();
-            page.faults.add("password", "Therap Connect is busy. Please try again in a few seconds.");
-            let mut response = respond(StatusCode::SERVICE_UNAVAILABLE, Shape::Inside, &page);
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-            Ok(response)
-        }
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    match sender.check(password, &mut page.faults).await? {
+        Again::Proven(proof) => Ok(proof.on(Redirect::to(&page.return_to).into_response())),
+        Again::Unproven(status) => Ok(show_again(status, &page)),
+        Again::Over(response) => Ok(response),
     }
 }

@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::model::signing_key::State;
 use crate::operations::seed_file::{self, Place, Users};
 use crate::operations::signing_keys;
+use crate::store::activity_counts::SignIns;
 use crate::store::statistics::{self, Hour};
 use crate::store::unified_login;
 use crate::time::Timestamp;
@@ -32,19 +33,10 @@ struct HomePage {
     waiting: i64,
     failing: i64,
     given_up: i64,
-    hours: Vec<HourView>,
+    hours: Vec<(String, SignIns)>,
     refusals: Vec<RefusalView>,
     keys: Vec<KeyView>,
     zone: String,
-}
-
-#[derive(Default)]
-struct HourView {
-    when: String,
-    direct: i64,
-    direct_refused: i64,
-    unified: i64,
-    unified_refused: i64,
 }
 
 struct RefusalView {
@@ -110,19 +102,19 @@ pub async fn export(app: App, _: TherapAdmin) -> Response {
 }
 
 /// The numbers as rows, the newest hour first; hours without a try are left out.
-fn by_hour(counts: Vec<Hour>, zone: &str) -> Vec<HourView> {
-    let mut rows: BTreeMap<i64, HourView> = BTreeMap::new();
+fn by_hour(counts: Vec<Hour>, zone: &str) -> Vec<(String, SignIns)> {
+    let mut rows: BTreeMap<i64, SignIns> = BTreeMap::new();
     for row in counts {
-        let view = rows.entry(row.hour).or_default();
-        let refused = row.outcome == "refused";
-        let number = match (row.login_type.as_str(), refused) {
-            ("Unified Login", false) => &mut view.unified,
-            ("Unified Login", true) => &mut view.unified_refused,
-            (_, false) => &mut view.direct,
-            (_, true) => &mut view.direct_refused,
+        let hour = rows.entry(row.hour).or_default();
+        let number = match (row.login_type.as_str(), row.outcome.as_str()) {
+            ("Direct Login", "success") => &mut hour.direct,
+            ("Direct Login", "refused") => &mut hour.direct_refused,
+            ("Unified Login", "success") => &mut hour.unified,
+            ("Unified Login", "refused") => &mut hour.unified_refused,
+            // Unfinished: the sign-in that comes of it is counted.
+            _ => continue,
         };
         *number += row.count;
     }
-    let named = |(hour, view)| HourView { when: Timestamp(hour * HOUR_MS).in_zone(zone), ..view };
-    rows.into_iter().rev().map(named).collect()
+    rows.into_iter().rev().map(|(hour, counts)| (Timestamp(hour * HOUR_MS).in_zone(zone), counts)).collect()
 }

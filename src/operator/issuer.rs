@@ -4,23 +4,29 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::password_again::{Again, Sender, show_again};
+use super::{back, switched};
 use crate::app::App;
 use crate::config::Config;
 use crate::crypto::jws::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::{Changed, Switched};
+use crate::operations::act::Changed;
 use crate::operations::issuers::{self, Draft, Edited};
 use crate::store;
+use crate::time::Timestamp;
 use crate::web::admin::{Id, Reauthenticated, TherapAdmin};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+
+/// Where its page stands.
+const LIST: &str = "/operator/issuers";
 
 /// What stands in the fields.
 #[derive(Clone, Debug, Default)]
@@ -111,6 +117,7 @@ struct IssuerPage {
     issuer: String,
     form: IssuerForm,
     revision: i64,
+    ask_password: bool,
     enabled: bool,
     keys: Vec<(String, String)>,
     ties: i64,
@@ -128,7 +135,7 @@ async fn find(app: &App, id: &str) -> Result<TrustedIssuer, PageError> {
     all.into_iter().find(|issuer| issuer.id == id).ok_or(PageError::NotFound)
 }
 
-async fn page(app: &App, admin: &TherapAdmin, id: &str) -> Result<IssuerPage, PageError> {
+async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Result<IssuerPage, PageError> {
     let issuer = find(app, id).await?;
     let ties = store::issuers::count_ties(&mut app.db.read().await?, &issuer.id).await?;
     let jwks = issuer.jwks.as_deref().or(issuer.last_good_jwks.as_deref());
@@ -139,6 +146,7 @@ async fn page(app: &App, admin: &TherapAdmin, id: &str) -> Result<IssuerPage, Pa
         stale: false,
         form: IssuerForm::of(&issuer),
         revision: issuer.revision,
+        ask_password: !admin.typed_lately(now),
         enabled: issuer.enabled,
         keys: keys.names().into_iter().map(|(kid, alg)| (kid.clone(), alg.to_string())).collect(),
         ties,
@@ -152,8 +160,14 @@ async fn page(app: &App, admin: &TherapAdmin, id: &str) -> Result<IssuerPage, Pa
 ///
 /// # Errors
 /// When there is no such issuer, or the database cannot be asked.
-pub async fn get(app: App, admin: TherapAdmin, Id(id): Id, Query(asked): Query<Asked>) -> Result<Response, PageError> {
-    let mut page = page(&app, &admin, &id).await?;
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.done = match asked.done.as_deref() {
         Some("created") => Some("Handoffs from this issuer are trusted now."),
         Some("saved") => Some("The changes were saved."),
@@ -174,36 +188,35 @@ pub async fn get(app: App, admin: TherapAdmin, Id(id): Id, Query(asked): Query<A
 pub async fn post(
     app: App,
     arrival: Arrival,
-    proof: Reauthenticated,
+    admin: TherapAdmin,
     Id(id): Id,
+    headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    let mut page = page(&app, &proof.admin, &id).await?;
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.form = IssuerForm::typed(&mut fields);
+    let read = fields.take("revision").parse().unwrap_or(0);
+    // What was read stays what was read: another admin's change in between is told once this is right.
+    page.revision = read;
     let Some(draft) = page.form.judge(None, &app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    let revision = fields.take("revision").parse().unwrap_or(0);
-    match issuers::edit(&proof.admin.act(&app, &arrival), &page.issuer, revision, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => Ok(back(&id, if keys.is_empty() { "same" } else { "saved" })),
-        Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(show_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    page.ask_password = false;
+    Ok(proof.on(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+        Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
         Edited::Stale => {
             page.revision = find(&app, &id).await?.revision;
             page.stale = true;
-            Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
+            respond(StatusCode::CONFLICT, Shape::Inside, &page)
         }
-    }
-}
-
-fn back(id: &str, done: &str) -> Response {
-    Redirect::to(&format!("/operator/issuers/{id}?done={done}")).into_response()
-}
-
-fn switched(id: &str, switched: Switched, done: &str) -> Result<Response, PageError> {
-    match switched {
-        Switched::Done | Switched::Already => Ok(back(id, done)),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
-    }
+    }))
 }
 
 /// `POST /operator/issuers/{id}/disable`: its sessions live on, unless the field `end_sessions` says otherwise.
@@ -219,7 +232,7 @@ pub async fn disable(
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     let end_sessions = fields.take("end_sessions") == "yes";
-    switched(&id, issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?, "disabled")
+    switched(LIST, &id, issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?, "disabled")
 }
 
 /// `POST /operator/issuers/{id}/enable`
@@ -228,7 +241,7 @@ pub async fn disable(
 /// When there is no such issuer, or the database fails.
 pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(&id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, "enabled")
+    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, "enabled")
 }
 
 /// `POST /operator/issuers/{id}/end-sessions`
@@ -242,7 +255,7 @@ pub async fn end_sessions(
     Id(id): Id,
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(&id, issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?, "sessions")
+    switched(LIST, &id, issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?, "sessions")
 }
 
 /// `POST /operator/issuers/{id}/untie`: every tie.
@@ -252,7 +265,7 @@ pub async fn end_sessions(
 pub async fn untie(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     match issuers::untie_all(&proof.admin.act(&app, &arrival), &issuer).await? {
-        Some(_) => Ok(back(&id, "untied")),
+        Some(_) => Ok(back(LIST, &id, "untied")),
         None => Err(PageError::NotFound),
     }
 }

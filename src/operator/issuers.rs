@@ -1,14 +1,16 @@
 //! `/operator/issuers`: the trusted issuers of handoffs, and a new one.
 
 use askama::Template;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::issuer::IssuerForm;
+use super::password_again::{Again, Sender, show_again};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::issuers;
 use crate::store;
+use crate::time::Timestamp;
 use crate::web::admin::TherapAdmin;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -40,38 +42,53 @@ struct NewIssuerPage {
     faults: Faults,
     issuer: String,
     form: IssuerForm,
+    ask_password: bool,
 }
 
-fn blank(app: &App, admin: &TherapAdmin) -> NewIssuerPage {
+fn blank(app: &App, now: Timestamp, admin: &TherapAdmin) -> NewIssuerPage {
     NewIssuerPage {
         page: Page::of(app, "New trusted issuer", &admin.session),
         faults: Faults::default(),
         issuer: String::new(),
         form: IssuerForm::default(),
+        ask_password: !admin.typed_lately(now),
     }
 }
 
 /// `GET /operator/issuers/new`
-pub async fn blank_form(app: App, admin: TherapAdmin) -> Response {
-    respond(StatusCode::OK, Shape::Inside, &blank(&app, &admin))
+pub async fn blank_form(app: App, arrival: Arrival, admin: TherapAdmin) -> Response {
+    respond(StatusCode::OK, Shape::Inside, &blank(&app, arrival.now, &admin))
 }
 
 /// `POST /operator/issuers/new`
 ///
 /// # Errors
 /// When the database fails.
-pub async fn create(app: App, arrival: Arrival, admin: TherapAdmin, mut fields: Fields) -> Result<Response, PageError> {
-    let mut page = blank(&app, &admin);
+pub async fn create(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let mut page = blank(&app, arrival.now, &admin);
     page.issuer = fields.take("issuer");
     page.form = IssuerForm::typed(&mut fields);
-    let draft = page.form.judge(Some(&page.issuer), &app.config, &mut page.faults);
-    if let Some(draft) = draft {
-        if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
-            let made = store::issuers::by_name(&mut app.db.read().await?, &page.issuer).await?;
-            let id = made.map(|issuer| issuer.id).unwrap_or_default();
-            return Ok(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response());
-        }
-        page.faults.add("issuer", "This issuer is trusted already.");
+    let Some(draft) = page.form.judge(Some(&page.issuer), &app.config, &mut page.faults) else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(show_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
+        let made = store::issuers::by_name(&mut app.db.read().await?, &page.issuer).await?;
+        let id = made.map(|issuer| issuer.id).unwrap_or_default();
+        return Ok(proof.on(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response()));
     }
-    Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+    page.ask_password = false;
+    page.faults.add("issuer", "This issuer is trusted already.");
+    Ok(proof.on(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)))
 }

@@ -2,13 +2,13 @@
 //! sessions asks for the password again.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use super::provider;
+use super::{back, switched};
 use crate::app::App;
 use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
-use crate::operations::act::Switched;
 use crate::operations::providers;
 use crate::operations::unified_login::{self, Taken, check_words};
 use crate::operations::users::{self, Created, Reset};
@@ -21,17 +21,8 @@ use crate::web::layers::Arrival;
 use crate::web::page::{Shape, respond};
 use crate::web::password_slip::{self, Whose};
 
-fn back(id: &str, done: &str) -> Response {
-    Redirect::to(&format!("/operator/providers/{id}?done={done}")).into_response()
-}
-
-fn switched(id: &str, switched: Switched, done: &str) -> Result<Response, PageError> {
-    match switched {
-        // It is so, whoever was first.
-        Switched::Done | Switched::Already => Ok(back(id, done)),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
-    }
-}
+/// Where its page stands.
+const LIST: &str = "/operator/providers";
 
 /// The agency; the operator realm is none.
 async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
@@ -45,7 +36,7 @@ async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
 /// When there is no such provider, or the database fails.
 pub async fn activate(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id) -> Result<Response, PageError> {
     agency(&app, &id).await?;
-    switched(&id, providers::set_active(&admin.act(&app, &arrival), &id, true).await?, "activated")
+    switched(LIST, &id, providers::set_active(&admin.act(&app, &arrival), &id, true).await?, "activated")
 }
 
 /// `POST /operator/providers/{id}/deactivate`
@@ -54,7 +45,7 @@ pub async fn activate(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id
 /// When there is no such provider, or the database fails.
 pub async fn deactivate(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     agency(&app, &id).await?;
-    switched(&id, providers::set_active(&proof.admin.act(&app, &arrival), &id, false).await?, "deactivated")
+    switched(LIST, &id, providers::set_active(&proof.admin.act(&app, &arrival), &id, false).await?, "deactivated")
 }
 
 /// `POST /operator/providers/{id}/end-sessions`
@@ -68,7 +59,7 @@ pub async fn end_sessions(
     Id(id): Id,
 ) -> Result<Response, PageError> {
     agency(&app, &id).await?;
-    switched(&id, providers::end_sessions(&proof.admin.act(&app, &arrival), &id).await?, "sessions")
+    switched(LIST, &id, providers::end_sessions(&proof.admin.act(&app, &arrival), &id).await?, "sessions")
 }
 
 /// `POST /operator/providers/{id}/unlock-all`: every password lock; an admin's locks stay.
@@ -78,7 +69,7 @@ pub async fn end_sessions(
 pub async fn unlock_all(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id) -> Result<Response, PageError> {
     agency(&app, &id).await?;
     match providers::unlock_all(&admin.act(&app, &arrival), &id).await? {
-        Some(_) => Ok(back(&id, "unlocked")),
+        Some(_) => Ok(back(LIST, &id, "unlocked")),
         None => Err(PageError::NotFound),
     }
 }
@@ -98,8 +89,8 @@ pub async fn switch_off(
     let typed = fields.take("note");
     match check_words("note", &typed) {
         Ok(words) => match unified_login::switch_off(&proof.admin.act(&app, &arrival), &id, words).await? {
-            Taken::Yes => Ok(back(&id, "off")),
-            Taken::Stale => Ok(back(&id, "stale")),
+            Taken::Yes => Ok(back(LIST, &id, "off")),
+            Taken::Stale => Ok(back(LIST, &id, "stale")),
             Taken::NotFound => Err(PageError::NotFound),
         },
         Err(unfit) => {
@@ -197,7 +188,7 @@ pub async fn reset_password(
         .filter(|user| user.provider_id == provider.id && user.user_type == UserType::ProviderAdmin)
         .ok_or(PageError::NotFound)?;
     if fields.take("password_version") != user.password_version.to_string() {
-        return Ok(back(&id, "reset-before"));
+        return Ok(back(LIST, &id, "reset-before"));
     }
     let password = users::generate_password(&app.random);
     let hash = users::hash(&app, &password).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?;

@@ -102,7 +102,11 @@ fn blank(app: &App, admin: &TherapAdmin) -> NewProviderPage {
         page: Page::of(app, "New provider", &admin.session),
         faults: Faults::default(),
         code: String::new(),
-        form: ProviderForm { time_zone: "America/New_York".into(), ..ProviderForm::default() },
+        form: ProviderForm {
+            time_zone: "America/New_York".into(),
+            reset_by_mail: "yes".into(),
+            ..ProviderForm::default()
+        },
         limits: LimitHints::of(&app.config),
     }
 }

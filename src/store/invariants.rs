@@ -149,7 +149,7 @@ mod tests {
     /// What the schema's constraints do not catch is caught here.
     #[tokio::test]
     async fn a_broken_row_is_counted_under_its_claim() {
-        const BREAK: &str = "INSERT INTO providers VALUES ('p', 'agency', 'A', 'a', 'A', true, 'off', 'UTC', NULL, NULL, NULL, 1, 0, 1); \
+        const BREAK: &str = "INSERT INTO providers VALUES ('p', 'agency', 'A', 'a', 'A', true, 'off', 'UTC', NULL, NULL, NULL, 1, 0, 1, true); \
                              INSERT INTO users VALUES ('u', 'p', 'agency', 'amina', 'amina', 'A', 'Regular User', true, false, 'x', 1, \
                              NULL, '{}', 1, 0, '', 1); \
                              INSERT INTO sessions VALUES ('s', 's', 'h', 'p', 'u', 1, 1, NULL, NULL, NULL, 'password', 'a', NULL, 0, 0, \

@@ -9,6 +9,8 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (3, "admin", include_str!("../../migrations/0003_admin.sql")),
     (4, "mail", include_str!("../../migrations/0004_mail.sql")),
     (5, "scale", include_str!("../../migrations/0005_scale.sql")),
+    (6, "activity_counts", include_str!("../../migrations/0006_activity_counts.sql")),
+    (8, "reset_by_mail", include_str!("../../migrations/0008_reset_by_mail.sql")),
     (9, "api", include_str!("../../migrations/0009_api.sql")),
 ];
 
@@ -29,4 +31,20 @@ pub(super) fn migrator(sqlite: bool) -> Migrator {
 /// The version this program was made for.
 pub(super) fn newest() -> i64 {
     HISTORY.iter().map(|(version, ..)| *version).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_history_is_in_it() {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+        let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            HISTORY.iter().map(|(version, name, _)| format!("{version:04}_{name}.sql")).collect::<Vec<_>>()
+        );
+    }
 }

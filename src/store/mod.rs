@@ -6,6 +6,7 @@
 
 pub mod access_tokens;
 pub mod activity;
+pub mod activity_counts;
 pub mod clients;
 pub mod codes;
 pub mod consents;

@@ -4,7 +4,7 @@ use super::{Conn, Error, Tx, from_row, on};
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
 use crate::time::Timestamp;
 
-from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, absolute_hours, epoch } parsed { kind, unified_login });
+from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, absolute_hours, reset_by_mail, epoch } parsed { kind, unified_login });
 
 /// The provider with exactly this code.
 ///
@@ -12,7 +12,7 @@ from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, a
 /// When the database cannot be asked.
 pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE code = $1";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE code = $1";
     if !super::can_be_stored(code) {
         return Ok(None);
     }
@@ -25,7 +25,7 @@ pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Er
 /// When the database cannot be asked.
 pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE code_folded = $1";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE code_folded = $1";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code.folded()).fetch_optional(c).await)?)
 }
 
@@ -35,7 +35,7 @@ pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Opti
 /// When the database cannot be asked.
 pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE kind = 'operator'";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE kind = 'operator'";
     Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_optional(c).await)?)
 }
 
@@ -45,7 +45,7 @@ pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> 
 /// When the database cannot be asked.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, epoch FROM providers ORDER BY code_folded";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers ORDER BY code_folded";
     Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
 }
 
@@ -55,8 +55,8 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<Provider>, Error> {
 /// When it cannot be written.
 pub async fn insert(tx: &mut Tx, provider: &Provider, folded: &str, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "INSERT INTO providers (id, kind, code, code_folded, name, active, unified_login, time_zone, \
-                       contact, idle_minutes, absolute_hours, epoch, created_at) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+                       contact, idle_minutes, absolute_hours, reset_by_mail, epoch, created_at) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
     let p = provider;
     let rows = on!(tx, |c| sqlx::query(SQL)
         .bind(&p.id)
@@ -70,6 +70,7 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, folded: &str, now: Timesta
         .bind(&p.contact)
         .bind(p.idle_minutes)
         .bind(p.absolute_hours)
+        .bind(p.reset_by_mail)
         .bind(p.epoch)
         .bind(now.0)
         .execute(c)
@@ -84,7 +85,7 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, folded: &str, now: Timesta
 /// When it cannot be written.
 pub async fn update(tx: &mut Tx, provider: &Provider) -> Result<(), Error> {
     const SQL: &str = "UPDATE providers SET name = $2, time_zone = $3, contact = $4, idle_minutes = $5, absolute_hours = $6, \
-                       revision = revision + 1 \
+                       reset_by_mail = $7, revision = revision + 1 \
                        WHERE id = $1";
     let p = provider;
     on!(tx, |c| sqlx::query(SQL)
@@ -94,6 +95,7 @@ pub async fn update(tx: &mut Tx, provider: &Provider) -> Result<(), Error> {
         .bind(&p.contact)
         .bind(p.idle_minutes)
         .bind(p.absolute_hours)
+        .bind(p.reset_by_mail)
         .execute(c)
         .await
         .map(drop))?;
@@ -151,7 +153,7 @@ pub async fn set_unified_login(tx: &mut Tx, id: &str, state: UnifiedLogin) -> Re
 /// When the database cannot be asked.
 pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE id = $1";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?)
 }
 
@@ -161,7 +163,7 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error>
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
     Ok(on!(tx, "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, epoch FROM providers WHERE id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
         .bind(id)
         .fetch_optional(c)
         .await)?)

@@ -60,6 +60,12 @@ impl TherapAdmin {
     pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
         act(app, arrival, format!("therap admin {}", self.session.login_name))
     }
+
+    /// Whether the password was typed within the last minutes.
+    #[must_use]
+    pub fn typed_lately(&self, now: Timestamp) -> bool {
+        now < Timestamp(self.session.auth_time).after(FRESH)
+    }
 }
 
 impl FromRequestParts<App> for TherapAdmin {
@@ -89,7 +95,7 @@ impl FromRequestParts<App> for Reauthenticated {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let admin = TherapAdmin::from_request_parts(parts, app).await?;
         let arrival = Arrival::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
-        if arrival.now < Timestamp(admin.session.auth_time).after(FRESH) {
+        if admin.typed_lately(arrival.now) {
             return Ok(Self { admin });
         }
         let page = form_page(parts.uri.path());

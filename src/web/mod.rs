@@ -1,5 +1,6 @@
 //! What a browser needs: pages, cookies, proof of a session, and the layers around every request.
 
+pub mod activity_page;
 pub mod admin;
 pub mod assets;
 pub mod client_ip;
@@ -21,6 +22,8 @@ pub mod provider_form;
 pub mod records;
 pub mod return_to;
 pub mod session;
+pub mod session_list;
+pub mod sign_ins_chart;
 pub mod signed_out;
 pub mod steps;
 pub mod upload;

@@ -1,7 +1,7 @@
 //! The form of a provider's data, as a Provider Admin and a Therap Admin fill it in.
 
 use super::fields::Fields;
-use super::form::Faults;
+use super::form::{Choice, Faults, choices};
 use crate::config::Config;
 use crate::model::provider::Provider;
 use crate::operations::act::Unfit;
@@ -20,6 +20,8 @@ pub struct ProviderForm {
     pub idle_minutes: String,
     /// Its own absolute limit; empty for the operator's.
     pub absolute_hours: String,
+    /// `yes` or `no`: users may set a forgotten password by a mailed link.
+    pub reset_by_mail: String,
 }
 
 /// What is said beside the limits of sessions.
@@ -54,6 +56,7 @@ impl ProviderForm {
             contact: provider.contact.clone().unwrap_or_default(),
             idle_minutes: number(provider.idle_minutes),
             absolute_hours: number(provider.absolute_hours),
+            reset_by_mail: if provider.reset_by_mail { "yes" } else { "no" }.to_owned(),
         }
     }
 
@@ -66,7 +69,14 @@ impl ProviderForm {
             contact: fields.take("contact"),
             idle_minutes: fields.take("idle_minutes"),
             absolute_hours: fields.take("absolute_hours"),
+            reset_by_mail: fields.take("reset_by_mail"),
         }
+    }
+
+    /// Whether users may set a forgotten password by a mailed link, to choose.
+    #[must_use]
+    pub fn reset_by_mail_choices(&self) -> Vec<Choice> {
+        choices(&[("yes", "Yes"), ("no", "No")], &self.reset_by_mail)
     }
 
     /// All of it as a draft, or what is wrong at each field.
@@ -83,6 +93,12 @@ impl ProviderForm {
             contact: Some(self.contact.clone()),
             idle_minutes: number("idle_minutes", "The number of minutes", &self.idle_minutes),
             absolute_hours: number("absolute_hours", "The number of hours", &self.absolute_hours),
+            // A page of the version before does not have the field: then it stays as it is.
+            reset_by_mail: match self.reset_by_mail.as_str() {
+                "yes" => Some(true),
+                "no" => Some(false),
+                _ => None,
+            },
         };
         // Field by field, so that all that is wrong is said at once.
         let only = Draft::default;

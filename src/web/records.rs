@@ -111,6 +111,9 @@ impl Asked {
         if since.zip(until).is_some_and(|(since, until)| since >= until) {
             faults.add("to", "The last day must not be before the first.");
         }
+        if !self.user.is_empty() && self.unknown != "yes" && provider_id.is_none() && self.provider.is_empty() {
+            faults.add("user", "A Login Name is one of a provider: please give the Provider Code too.");
+        }
         let method = Method::ALL.iter().copied().find(|method| method.login_type() == self.login_type);
         if !self.login_type.is_empty() && method.is_none() {
             faults.add("login-type", "Please choose one of the list.");
@@ -240,19 +243,6 @@ impl RecordView {
     }
 }
 
-/// Who did it, as a Provider Admin may read it: Therap's people are Therap, whatever their names.
-#[must_use]
-pub fn actor_for_provider(actor: &str) -> &str {
-    match actor {
-        "user" => "The user",
-        "stranger" => "Unknown",
-        "system" => "Therap Connect",
-        other if other.starts_with("operator") || other.starts_with("therap admin") => "Therap",
-        other if other.starts_with("issuer") => "Therap Services",
-        other => other.strip_prefix("admin ").unwrap_or(other),
-    }
-}
-
 /// A stored reason in words.
 #[must_use]
 pub fn readable(reason: &str) -> String {
@@ -274,10 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn therap_s_people_have_no_names_for_providers() {
-        assert_eq!(actor_for_provider("operator root"), "Therap");
-        assert_eq!(actor_for_provider("therap admin root"), "Therap");
-        assert_eq!(actor_for_provider("admin paul"), "paul");
+    fn a_reason_is_read_as_words() {
         assert_eq!(readable("wrong_password"), "Wrong password");
     }
 }

@@ -101,6 +101,65 @@ both_engines! {
         assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
     }
 
+    /// Typed too long ago, the password is asked for on the form itself: what was typed stays, a wrong one is a strike.
+    async fn what_hands_sign_ins_to_others_is_saved_by_who_is_there(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let me = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        let mut root = idp.browser();
+        root.sign_in(&me).await;
+        idp.advance(Duration::from_mins(5));
+        for (new, form, id, wrong_id, fields) in [
+            ("/operator/clients/new", "#new-client-form", "#client-name", "#client-id",
+                vec![("client_id", "portal"), ("client_name", "Kept"), ("redirect_uris", "https://portal.example/callback")]),
+            ("/operator/issuers/new", "#new-issuer-form", "#display-name", "#jwks-uri",
+                vec![("issuer", "https://new.example"), ("display_name", "Kept"), ("origins", "https://new.example"), ("jwks_uri", "https://new.example/keys")]),
+        ] {
+            let page = root.get(new).await;
+            assert!(page.has("#password"), "{new}");
+            let tries = idp.activity().await.len();
+            let bad = root.submit(&page, form, &[("password", "Wrong-Horse-9")]).await;
+            assert_eq!((bad.status.as_u16(), bad.has(&format!("{wrong_id}-error")), bad.has("#password-error")), (422, true, false));
+            let missing = root.submit(&page, form, &fields).await;
+            assert_eq!((missing.status.as_u16(), missing.attribute("#form-errors a", "href").as_deref()), (422, Some("#password")));
+            assert_eq!(missing.attribute(id, "value").as_deref(), Some("Kept"));
+            assert_eq!(idp.activity().await.len(), tries, "no password was judged");
+            let wrong = root.submit(&missing, form, &[("password", "Wrong-Horse-9")]).await;
+            assert_eq!((wrong.status.as_u16(), wrong.text("#password-error").as_str()), (403, "The password is not right."));
+            assert_eq!(wrong.attribute(id, "value").as_deref(), Some("Kept"));
+            assert!(!wrong.body.contains("Wrong-Horse-9"));
+            assert_eq!(idp.activity().await.pop().unwrap().reason.as_deref(), Some("wrong_password"));
+            let made = root.submit(&wrong, form, &[("password", PASSWORD)]).await;
+            assert!(made.has("#client-secret") || made.location().ends_with("done=created"), "{new} {}", made.status);
+            let fresh = root.get(new).await;
+            assert_eq!((fresh.status.as_u16(), fresh.has("#password")), (200, false), "the session was renewed");
+            idp.advance(Duration::from_mins(5));
+        }
+
+        root.sign_in(&me).await;
+        let client = format!("/operator/clients/{}", idp.outsider().await.text("SELECT id FROM clients").await);
+        let issuer = format!("/operator/issuers/{}", idp.outsider().await.text("SELECT id FROM issuers WHERE issuer = 'https://new.example'").await);
+        for (path, form, field, id) in [(&client, "#client-form", "client_name", "#client-name"), (&issuer, "#issuer-form", "display_name", "#display-name")] {
+            let page = root.get(path).await;
+            assert!(!page.has("#password"), "{path}");
+            idp.advance(Duration::from_mins(5));
+            let asked = root.submit(&page, form, &[(field, "Other")]).await;
+            assert_eq!((asked.status.as_u16(), asked.attribute(id, "value").as_deref()), (422, Some("Other")));
+            assert_eq!(root.get(path).await.attribute(id, "value").as_deref(), Some("Kept"));
+            let saved = root.submit(&asked, form, &[("password", PASSWORD)]).await;
+            assert!(saved.location().ends_with("done=saved"), "{path}");
+            assert_eq!(root.follow(saved).await.attribute(id, "value").as_deref(), Some("Other"));
+        }
+        idp.advance(Duration::from_mins(5));
+        let page = root.get(&client).await;
+        let mut told = Vec::new();
+        for _ in 0..3 {
+            told.push(root.submit(&page, "#client-form", &[("client_name", "Third"), ("password", "Wrong-Horse-9")]).await.text("#password-error"));
+        }
+        assert_eq!(told[2], "Your account has been locked. Please contact your agency administrator.");
+        assert_eq!(stored(&idp, "portal").await.unwrap().client_name.as_deref(), Some("Other"));
+        idp.assert_invariants().await;
+    }
+
     /// A new secret at once or with an overlap; not twice from one page; the password first.
     async fn a_secret_is_replaced_with_an_overlap(engine: Engine) {
         let idp = Idp::start(engine).await;

@@ -117,6 +117,7 @@ async fn furnish(idp: &Idp) {
     let (act, random) = (idp.act(), Random::seeded(7));
     for (code, zone) in [("CEDAR-OR", "America/Los_Angeles"), ("a-1", "Asia/Kathmandu"), ("EMPTY", "UTC")] {
         let draft = providers::Draft {
+            reset_by_mail: Some(false),
             name: Some(awkward(&random)),
             time_zone: Some(zone.into()),
             contact: Some(format!("{}; call \"us\" \u{2014} 555 \u{1f4de}", awkward(&random))),

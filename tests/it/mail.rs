@@ -218,6 +218,43 @@ both_engines! {
         assert_eq!(idp.activity().await.len(), records, "strangers write nothing into the record");
     }
 
+    /// A provider that does not allow it: the same answer, and no mail. Notices go on.
+    async fn no_link_is_mailed_where_the_provider_does_not_allow_it(engine: Engine) {
+        let Some(server) = Server::start(&[]) else { return };
+        let idp = server.idp(engine).await;
+        let amina = reachable(&idp, "amina").await;
+        let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+        let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        let (mut his, mut hers) = (idp.browser(), idp.browser());
+        his.sign_in(&paul).await;
+        hers.sign_in(&root).await;
+        let page = his.get("/admin/provider").await;
+        assert_eq!(page.form("#provider-form").fields["reset_by_mail"], "yes", "allowed until somebody says otherwise");
+        let older = his.submit(&page, "#provider-form", &[("reset_by_mail", "")]).await;
+        assert!(older.location().ends_with("done=same"), "a form without it leaves it alone");
+        let saved = his.submit(&page, "#provider-form", &[("reset_by_mail", "no")]).await;
+        assert_eq!(his.follow(saved).await.form("#provider-form").fields["reset_by_mail"], "no");
+        let record = idp.activity().await.pop().unwrap();
+        assert_eq!((record.kind.as_str(), record.note.as_deref()), ("provider_changed", Some("reset_by_mail")));
+
+        let nobody = User::nobody("nobody", &amina.provider_code);
+        assert_eq!(ask(&idp, &amina).await.outside(), ask(&idp, &nobody).await.outside());
+        deliver(&idp).await;
+        assert_eq!(server.subjects(), [""; 0]);
+        assert_eq!(idp.number("SELECT COUNT(*) FROM password_links").await + idp.number("SELECT COUNT(*) FROM mails").await, 0);
+        idp.reset_password(&amina, "Temporary-Horse-7").await;
+        deliver(&idp).await;
+        assert_eq!(server.subjects(), [RESET]);
+
+        let provider_id = idp.account(&amina).await.provider_id;
+        let page = hers.get(&format!("/operator/providers/{provider_id}")).await;
+        assert_eq!(page.form("#provider-form").fields["reset_by_mail"], "no");
+        assert!(hers.submit(&page, "#provider-form", &[("reset_by_mail", "yes")]).await.location().ends_with("done=saved"));
+        ask(&idp, &amina).await;
+        deliver(&idp).await;
+        assert_eq!(server.subjects(), [RESET, LINK]);
+    }
+
     /// Three links an hour for one account, and no more tries from one address than for signing in.
     async fn accounts_and_addresses_are_throttled(engine: Engine) {
         let Some(server) = Server::start(&[]) else { return };

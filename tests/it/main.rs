@@ -36,6 +36,7 @@ mod relying_party;
 mod scale;
 mod seams;
 mod senders;
+mod sign_ins_per_day;
 mod vectors;
 
 /// Plain `cargo test` runs what needs SQLite alone, and says so.

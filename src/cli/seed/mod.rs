@@ -256,6 +256,7 @@ fn provider(place: String, raw: RawProvider, config: &Config) -> anyhow::Result<
         contact: raw.contact,
         idle_minutes: raw.idle_minutes,
         absolute_hours: raw.absolute_hours,
+        reset_by_mail: raw.reset_by_mail,
     };
     draft.check(config)?;
     Ok(SeedProvider {

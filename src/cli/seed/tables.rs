@@ -20,6 +20,7 @@ pub(super) struct RawProvider {
     pub(super) contact: Option<String>,
     pub(super) idle_minutes: Option<u32>,
     pub(super) absolute_hours: Option<u32>,
+    pub(super) reset_by_mail: Option<bool>,
 }
 
 /// `[[user]]` as it is read.

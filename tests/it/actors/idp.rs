@@ -203,6 +203,7 @@ impl Idp {
             contact: None,
             idle_minutes: None,
             absolute_hours: None,
+            reset_by_mail: true,
             epoch: 1,
         };
         change(&mut provider);

@@ -1,0 +1,83 @@
+//! The record as admins browse it: page by page, and its sign-ins counted by day.
+
+use crate::app::App;
+use crate::model::event::actor_for_provider;
+use crate::model::tenant::ProviderScope;
+use crate::store::activity::{self, Found, Wanted};
+use crate::store::activity_counts::{self, SignIns};
+use crate::store::{Conn, Error};
+use crate::time::{Day, Timestamp};
+
+/// How far an admin's look into the record goes.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// The one provider of a Provider Admin (G15).
+    Own(ProviderScope),
+    /// A Therap Admin's: this provider, or all.
+    Operator(Option<String>),
+}
+
+impl Reach {
+    /// The provider looked into; none is all.
+    #[must_use]
+    pub fn provider_id(&self) -> Option<&str> {
+        match self {
+            Self::Own(scope) => Some(scope.provider_id()),
+            Self::Operator(provider_id) => provider_id.as_deref(),
+        }
+    }
+
+    /// A page of records older than `before`, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn page(
+        &self,
+        conn: &mut Conn,
+        wanted: &Wanted,
+        before: Option<&str>,
+        limit: i64,
+    ) -> Result<Found, Error> {
+        match self {
+            Self::Own(scope) => {
+                let mut found = activity::of_provider(conn, scope, wanted, before, limit).await?;
+                for record in &mut found.records {
+                    record.actor = actor_for_provider(&record.actor).to_owned();
+                }
+                Ok(found)
+            }
+            Self::Operator(provider_id) => activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await,
+        }
+    }
+
+    /// The sign-ins of each of these days; those of days that are over are counted once.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn sign_ins(
+        &self,
+        app: &App,
+        conn: &mut Conn,
+        days: &[Day],
+        now: Timestamp,
+    ) -> Result<Vec<SignIns>, Error> {
+        let mut counts = Vec::with_capacity(days.len());
+        for day in days {
+            let mut counted = app.day_counts.get(self.provider_id(), day);
+            if counted.is_none() {
+                let count = self.count(conn, day).await?;
+                app.day_counts.put(self.provider_id(), day, count, now);
+                counted = Some(count);
+            }
+            counts.extend(counted);
+        }
+        Ok(counts)
+    }
+
+    async fn count(&self, conn: &mut Conn, day: &Day) -> Result<SignIns, Error> {
+        match self {
+            Self::Own(scope) => activity_counts::of_provider(conn, scope, day).await,
+            Self::Operator(provider_id) => activity_counts::of_all(conn, provider_id.as_deref(), day).await,
+        }
+    }
+}

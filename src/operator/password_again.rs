@@ -1,0 +1,111 @@
+//! The password once more, on the form that it is for: what hands sign-ins to somebody else is saved by whoever proves
+//! to be there, and what was typed stays. It is a sign-in like any other (G4, U3): the session is renewed, and a wrong
+//! password is a strike.
+
+use askama::Template;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::model::event::Kind;
+use crate::operations::check_password::Attempt;
+use crate::operations::sign_in::{SignIn, sign_in};
+use crate::web::admin::TherapAdmin;
+use crate::web::cookies::Cookie;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::Faults;
+use crate::web::layers::Arrival;
+use crate::web::page::{Shape, respond};
+use crate::web::session::browser;
+
+/// What is known of whoever sent a form.
+pub(super) enum Again {
+    /// It is the admin.
+    Proven(Proof),
+    /// That is not known, and the form says why; it is shown again with this status.
+    Unproven(StatusCode),
+    /// The session is over.
+    Over(Response),
+}
+
+/// The admin typed the password within the last minutes.
+#[must_use = "the answer carries the renewed session"]
+pub(super) struct Proof {
+    renewed: Option<HeaderValue>,
+}
+
+impl Proof {
+    /// Puts the renewed session on an answer.
+    pub(super) fn on(self, mut response: Response) -> Response {
+        if let Some(cookie) = self.renewed {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// Who sends this request, and from where.
+pub(super) struct Sender<'a> {
+    pub(super) app: &'a App,
+    pub(super) arrival: &'a Arrival,
+    pub(super) admin: &'a TherapAdmin,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Sender<'_> {
+    /// Judges the sender of a form that is right otherwise: by the time of the last password, or by one in the form.
+    pub(super) async fn prove(&self, fields: &mut Fields, faults: &mut Faults) -> Result<Again, PageError> {
+        if self.admin.typed_lately(self.arrival.now) {
+            return Ok(Again::Proven(Proof { renewed: None }));
+        }
+        let password = fields.take_secret("password");
+        if password.is_empty() {
+            faults
+                .add("password", "It is more than 5 minutes since you typed your password. Please type it once more.");
+            return Ok(Again::Unproven(StatusCode::UNPROCESSABLE_ENTITY));
+        }
+        self.check(password, faults).await
+    }
+
+    /// Judges a password.
+    pub(super) async fn check(&self, password: Zeroizing<String>, faults: &mut Faults) -> Result<Again, PageError> {
+        let (app, session) = (self.app, &self.admin.session);
+        let attempt = Attempt {
+            provider_code: session.provider_code.clone(),
+            login_name: session.login_name.clone(),
+            password,
+            purpose: Kind::SignIn,
+            visitor: self.arrival.visitor.clone(),
+            deadline: app.answer_deadline(self.arrival.now),
+        };
+        let (status, why) = match sign_in(app, attempt, browser(self.headers, app)).await? {
+            SignIn::Welcome(secret) => {
+                let renewed = Some(Cookie::Session.set(&secret, &app.config));
+                return Ok(Again::Proven(Proof { renewed }));
+            }
+            // Reset meanwhile: the session is over, and the login page knows the way.
+            SignIn::MustUpdate(_) => return Ok(Again::Over(Redirect::to("/login").into_response())),
+            SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
+            SignIn::Locked => {
+                (StatusCode::FORBIDDEN, "Your account has been locked. Please contact your agency administrator.")
+            }
+            SignIn::Busy => {
+                app.metrics.busy();
+                (StatusCode::SERVICE_UNAVAILABLE, "Therap Connect is busy. Please try again in a few seconds.")
+            }
+        };
+        faults.add("password", why);
+        Ok(Again::Unproven(status))
+    }
+}
+
+/// The form again, whose sender is not known.
+pub(super) fn show_again(status: StatusCode, page: &impl Template) -> Response {
+    let mut response = respond(status, Shape::Inside, page);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
