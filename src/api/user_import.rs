@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::Request;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use zeroize::Zeroizing;
 
 use super::caller::{InProvider, WriteUsers};
 use super::providers::AtProvider;
@@ -12,7 +13,7 @@ use super::reading::{Asked, of_type};
 use crate::app::App;
 use crate::model::provider::Provider;
 use crate::model::{words, words_in_json};
-use crate::operations::user_import::{self, Fate, Row};
+use crate::operations::user_import::{self, Fate, Person, Row};
 use crate::operations::users;
 use crate::store;
 use crate::web::problem::{Kind, Problem};
@@ -95,15 +96,32 @@ pub async fn import(
     let bytes = of_type(request, &app, &["text/csv"]).await?;
     let text = std::str::from_utf8(&bytes).map_err(|_| Problem::new(Kind::Malformed, "The file is not UTF-8 text."))?;
     let rows = read(&app, &program.provider, text).await?;
-    let mut answered = Vec::with_capacity(rows.len());
+    if how.dry_run {
+        let tried = rows.iter().map(|row| ImportedRow::of(row, row.fate.clone(), Outcome::WouldCreate));
+        return Ok(Json(Imported { rows: tried.collect() }));
+    }
+    // Hashed before anything is written: where there is no room for that, nothing happened.
+    let mut hashed = Vec::with_capacity(rows.len());
     for row in rows {
-        answered.push(if how.dry_run {
-            ImportedRow::of(&row, row.fate.clone(), Outcome::WouldCreate)
-        } else {
-            make(&app, &program, &row).await?
-        });
+        let ready = match &row.fate {
+            Fate::Create(person) => Some(hash(&app, person).await?),
+            Fate::Exists | Fate::Refused(_) => None,
+        };
+        hashed.push((row, ready));
+    }
+    let mut answered = Vec::with_capacity(hashed.len());
+    for (row, ready) in hashed {
+        answered.push(make(&app, &program, &row, ready).await);
     }
     Ok(Json(Imported { rows: answered }))
+}
+
+type Hashed = (Zeroizing<String>, String);
+
+async fn hash(app: &App, person: &Person) -> Result<Hashed, Problem> {
+    let password = person.password(app);
+    let hash = users::hash(app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
+    Ok((password, hash))
 }
 
 /// The rows with their fates as things stand.
@@ -116,19 +134,23 @@ async fn read(app: &App, provider: &Provider, text: &str) -> Result<Vec<Row>, Pr
     Ok(rows)
 }
 
-async fn make(app: &App, program: &InProvider<WriteUsers>, row: &Row) -> Result<ImportedRow, Problem> {
-    let Fate::Create(person) = &row.fate else {
-        return Ok(ImportedRow::of(row, row.fate.clone(), Outcome::Created));
+/// Makes the user of one row. A fault of ours is this row's alone: the passwords of those before it must arrive.
+async fn make(app: &App, program: &InProvider<WriteUsers>, row: &Row, ready: Option<Hashed>) -> ImportedRow {
+    let (Fate::Create(person), Some((password, hash))) = (&row.fate, ready) else {
+        return ImportedRow::of(row, row.fate.clone(), Outcome::Created);
     };
-    let password = person.password(app);
-    let hash = users::hash(app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
     let mut act = program.caller.act(app);
     act.deadline = app.patient_deadline();
-    Ok(match user_import::create(&act, &program.provider.id, person, hash).await? {
-        None => ImportedRow {
+    match user_import::create(&act, &program.provider.id, person, hash).await {
+        Ok(None) => ImportedRow {
             temporary_password: Some(password.to_string()),
             ..ImportedRow::of(row, row.fate.clone(), Outcome::Created)
         },
-        Some(fate) => ImportedRow::of(row, fate, Outcome::Created),
-    })
+        Ok(Some(fate)) => ImportedRow::of(row, fate, Outcome::Created),
+        Err(error) => {
+            tracing::error!(%error, "a row of an import may not have been written: {error}");
+            let why = "It is not known whether it was created. Send the file again.";
+            ImportedRow::of(row, Fate::Refused(vec![why.into()]), Outcome::Refused)
+        }
+    }
 }

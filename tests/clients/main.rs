@@ -21,3 +21,4 @@ mod authlib;
 mod oidc_client_ts;
 mod openid_client;
 mod openidconnect;
+mod schemathesis;

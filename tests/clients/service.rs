@@ -32,7 +32,7 @@ impl Service {
         let configuration = format!(
             "issuer = \"{issuer}\"\nlisten = \"127.0.0.1:{port}\"\ninternal_listen = \"127.0.0.1:{}\"\n\
              [database]\nurl = \"sqlite://{home}/connect.db\"\n[keys]\ndir = \"{home}/keys\"\n\
-             [tls]\ncertificate = \"{}\"\nkey = \"{}\"\n[outbound]\nca_files = [\"{}\"]\n[password]\nmemory_kib = 8\niterations = 1\n",
+             [tls]\ncertificate = \"{}\"\nkey = \"{}\"\n[outbound]\nca_files = [\"{}\"]\n[password]\nmemory_kib = 8\niterations = 1\n[throttle]\nenabled = false\n",
             free_port(),
             pem(&certificates.certificate),
             pem(&certificates.key),
