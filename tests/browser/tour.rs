@@ -25,6 +25,10 @@ async fn entrance(Stage { browser, .. }: &Stage, look: &impl AsyncFn(&str)) {
     look("login-locked").await;
     browser.follow("#forgot-password").await;
     look("forgot-password").await;
+    browser.open("/api/v1").await;
+    browser.see("#problems").await;
+    browser.click("details.endpoint summary").await;
+    look("api").await;
     browser.open("/no-such-page").await;
     browser.see("#error-page").await;
     look("not-found").await;
