@@ -18,7 +18,7 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 #[template(path = "api/reference.html")]
 struct ReferencePage<'a> {
     page: Page,
-    about: Vec<&'static str>,
+    about: Vec<Words>,
     token_endpoint: String,
     scopes: Vec<(&'static str, &'static str, bool)>,
     reference: &'a Reference,
@@ -29,13 +29,28 @@ struct ReferencePage<'a> {
 pub fn page(app: &App, reference: &Reference) -> Response {
     let template = ReferencePage {
         page: Page::new(app, "Admin API"),
-        about: ABOUT.split("\n\n").collect(),
+        about: ABOUT.split("\n\n").map(|paragraph| Words(paragraph.to_owned())).collect(),
         token_endpoint: format!("{}/oauth2/token", app.config.issuer),
         scopes: CLIENT_SCOPES.iter().map(|(name, what)| (*name, *what, PROVIDER_SCOPES.contains(name))).collect(),
         reference,
         problems: Kind::ALL.iter().map(|kind| (*kind, kind.status().as_u16(), kind.title())).collect(),
     };
     respond(StatusCode::OK, Shape::Entrance, &template)
+}
+
+/// Words in which what stands between backticks is code.
+#[derive(Clone, Debug, Default)]
+struct Words(String);
+
+impl Words {
+    /// Each part, and whether it is code.
+    fn parts(&self) -> impl Iterator<Item = (bool, &str)> {
+        self.0.split('`').enumerate().map(|(at, part)| (at % 2 == 1, part))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// The document as the page shows it.
@@ -57,7 +72,7 @@ struct Endpoint {
     method: String,
     path: String,
     summary: String,
-    description: String,
+    description: Words,
     scope: String,
     parameters: Vec<Field>,
     body: Vec<Field>,
@@ -71,7 +86,7 @@ struct Field {
     name: String,
     required: bool,
     shape: String,
-    what: String,
+    what: Words,
 }
 
 fn text(value: &Value) -> String {
@@ -116,7 +131,7 @@ fn endpoint(document: &Value, path: &str, method: &str, operation: &Value) -> En
         method: method.to_uppercase(),
         path: path.to_owned(),
         summary: text(&operation["summary"]),
-        description: text(&operation["description"]),
+        description: Words(text(&operation["description"])),
         scope: text(&operation["security"][0]["oauth2"][0]),
         parameters: rows(&operation["parameters"]).map(parameter).collect(),
         body: fields(document, &schema_of(&operation["requestBody"])),
@@ -134,7 +149,7 @@ fn parameter(parameter: &Value) -> Field {
         name: format!("{} ({})", text(&parameter["name"]), text(&parameter["in"])),
         required: parameter["required"].as_bool().unwrap_or_default(),
         shape: shape(&parameter["schema"]),
-        what: text(&parameter["description"]),
+        what: Words(text(&parameter["description"])),
     }
 }
 
@@ -152,7 +167,7 @@ fn fields(document: &Value, schema: &Value) -> Vec<Field> {
         name: name.clone(),
         required: required(name),
         shape: shape(property),
-        what: text(&property["description"]),
+        what: Words(text(&property["description"])),
     });
     let parts = rows(&schema["allOf"]).flat_map(|part| fields(document, part));
     own.chain(parts).collect()
