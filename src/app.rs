@@ -54,6 +54,8 @@ pub struct Parts {
     pub throttle: Throttle<Network>,
     /// Which address began how many requests of apps that wait for a person.
     pub waiting_throttle: Throttle<Network>,
+    /// Whose turn it is to hash what an administrator set.
+    pub hash_turn: tokio::sync::Mutex<()>,
     /// Which client asked the API how often, by `client_id`.
     pub client_throttle: Throttle<String>,
     /// The trusted issuers as last read.
@@ -184,6 +186,7 @@ impl App {
             throttle,
             waiting_throttle,
             client_throttle,
+            hash_turn: tokio::sync::Mutex::default(),
         })))
     }
 

@@ -14,6 +14,7 @@ use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
 use crate::operations::activity_file::Line;
 use crate::operations::browse_activity::Reach;
+use crate::store;
 use crate::store::activity::{Record, Wanted, Whose};
 use crate::time::Timestamp;
 use crate::web::admin::checked;
@@ -171,6 +172,14 @@ pub async fn of_provider(
     program: InProvider<ReadActivity>,
     Asked(search): Asked<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
+    if let Some(id) = search.user_id.as_deref().and_then(checked) {
+        // A user of another provider is as unknown as nobody.
+        let known = store::users::in_scope(&mut app.db.read().await?, &program.scope, &id).await?;
+        if known.is_none() {
+            search.wanted()?;
+            return Ok(Json(Page { items: Vec::new(), next: None }));
+        }
+    }
     page(&app, &program.reach(), &search).await
 }
 

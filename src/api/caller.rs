@@ -10,6 +10,7 @@ use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
 use crate::app::App;
+use crate::model::client::{GrantType, Metadata};
 use crate::model::provider::{Provider, ProviderCode, ProviderKind};
 use crate::model::scope::Scope;
 use crate::model::tenant::ProviderScope;
@@ -18,6 +19,7 @@ use crate::operations::act::Act;
 use crate::operations::browse_activity::Reach;
 use crate::operations::{Actor, name_client};
 use crate::store;
+use crate::store::access_tokens::AccessToken;
 use crate::time::Timestamp;
 use crate::web::layers::Arrival;
 use crate::web::problem::Problem;
@@ -35,6 +37,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Counts one more against what a client may ask for in a minute.
+    ///
+    /// # Errors
+    /// 429 when that was too much.
+    pub fn take_one(&self, app: &App) -> Result<(), Problem> {
+        app.client_throttle.take(self.client_id.clone(), self.arrival.now).map_err(Problem::throttled)
+    }
+
     /// Whether this is the program's own client: switching that off cannot be undone by it.
     #[must_use]
     pub fn is(&self, client_id: &str) -> bool {
@@ -83,11 +93,22 @@ impl FromRequestParts<App> for Caller {
             Problem::unauthenticated("The access token is unknown, expired, revoked or for another resource.", true)
         })?;
         name_client(&found.client_id);
-        app.client_throttle.take(found.client_id.clone(), arrival.now).map_err(Problem::throttled)?;
-        // A token that speaks for a person opens the person's apps, never the house.
-        let scope = if found.family_id.is_none() { scope_of(&found) } else { Scope::default() };
-        Ok(Self { client: found.client, client_id: found.client_id, scope, of_provider: false, arrival })
+        let scope = standing(&found)?;
+        let caller = Self { client: found.client, client_id: found.client_id, scope, of_provider: false, arrival };
+        caller.take_one(app)?;
+        Ok(caller)
     }
+}
+
+/// What a token allows of what its client may still have: what was taken away is gone at once (G9). A token that speaks for
+/// a person opens the person's apps, never the house.
+fn standing(token: &AccessToken) -> Result<Scope, Problem> {
+    let metadata: Metadata = serde_json::from_str(&token.metadata).map_err(Problem::unavailable)?;
+    if token.family_id.is_some() || !metadata.may(GrantType::ClientCredentials) {
+        return Ok(Scope::default());
+    }
+    let granted = metadata.scopes();
+    Ok(scope_of(token).only(|name| granted.covers(name)))
 }
 
 /// Something that a scope allows.

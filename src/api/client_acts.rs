@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::caller::{Everywhere, WriteClients};
 use super::clients::{AtClient, View, find, read};
-use super::editions::{Edition, IfMatch};
+use super::editions::{Edition, IfMatch, stale};
 use super::providers::moved_on;
 use super::reading::{Body, ClientId};
 use crate::app::App;
@@ -126,9 +126,10 @@ pub async fn delete(
     if_match: IfMatch,
 ) -> Result<StatusCode, Problem> {
     not_itself(&program, &client_id)?;
-    if_match.allows(find(&app, &client_id).await?.revision)?;
-    match clients::delete(&program.caller.act(&app), &client_id).await? {
-        Switched::Done | Switched::Already => Ok(StatusCode::NO_CONTENT),
+    let revision = if_match.allows(find(&app, &client_id).await?.revision)?;
+    match clients::delete(&program.caller.act(&app), &client_id, Some(revision)).await? {
+        Switched::Done => Ok(StatusCode::NO_CONTENT),
+        Switched::Already => Err(stale()),
         Switched::NotFound | Switched::OperatorRealm => Err(Problem::not_found()),
     }
 }

@@ -21,6 +21,9 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::web::problem::{Details, Kind, Problem};
 
+/// As many clients are on a page, whatever `limit` says.
+const MOST_CLIENTS: usize = 50;
+
 /// A client, with its metadata (RFC 7591 §2, OpenID Connect Registration §2).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Client)]
@@ -58,7 +61,7 @@ pub(super) async fn read(app: &App, client_id: &str) -> Result<Edition<View>, Pr
     Ok(Edition::ok(client.revision, View::of(client)))
 }
 
-/// List the clients, by `client_id`
+/// List the clients, by `client_id`, at most 50 a page
 #[utoipa::path(get, path = "/api/v1/clients", tag = "Clients", params(Place), security(("oauth2" = ["clients.read"])),
     responses((status = 200, description = "A page of them", body = Page<View>)))]
 pub async fn list(
@@ -67,6 +70,8 @@ pub async fn list(
     Asked(place): Asked<Place>,
 ) -> Result<Json<Page<View>>, Problem> {
     let (rows, after) = place.plain()?;
+    // Each may hold its keys and a hundred addresses.
+    let rows = rows.min(MOST_CLIENTS);
     let found = store::clients::list(&mut app.db.read().await?, &after, one_more(rows)).await?;
     Ok(Json(Page::of(found, rows, |client| client.client_id.clone(), View::of)))
 }

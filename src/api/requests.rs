@@ -52,7 +52,7 @@ pub struct StepView {
 
 impl StepView {
     fn of(step: Stepped, for_provider: bool) -> Self {
-        let actor = if for_provider { actor_for_provider(&step.actor).to_owned() } else { step.actor };
+        let actor = if for_provider { actor_for_provider(&step.actor) } else { step.actor };
         Self { id: step.id, at: Timestamp(step.at).rfc3339(), step: step.step, actor, note: step.note }
     }
 }

@@ -104,7 +104,11 @@ pub async fn import(
     let mut hashed = Vec::with_capacity(rows.len());
     for row in rows {
         let ready = match &row.fate {
-            Fate::Create(person) => Some(hash(&app, person).await?),
+            Fate::Create(person) => {
+                // A row costs what a request that creates one user costs.
+                program.caller.take_one(&app)?;
+                Some(hash(&app, person).await?)
+            }
             Fate::Exists | Fate::Refused(_) => None,
         };
         hashed.push((row, ready));

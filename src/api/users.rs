@@ -188,8 +188,28 @@ pub(super) fn temporary_password(app: &App, given: Option<&str>) -> Result<Zeroi
     users::temporary_password(given, &app.random).map_err(|unfit| Unfit::new("temporary_password", unfit.why))
 }
 
-fn parse_claims(members: Map<String, Value>) -> Result<Claims, Unfit> {
-    Claims::parse(members).map_err(|why| Unfit::new("claims", why))
+/// A user's claims with a merge patch over them (RFC 7396). What is new is not verified unless the patch says so, and an
+/// agency's own program cannot say so: apps know people by what is verified.
+fn patched(before: &Map<String, Value>, patch: &Map<String, Value>, of_provider: bool) -> Result<Claims, Unfit> {
+    let mut after = Value::Object(before.clone());
+    merge(&mut after, Value::Object(patch.clone()));
+    let mut after = after.as_object().cloned().unwrap_or_default();
+    for (name, flag) in [("email", "email_verified"), ("phone_number", "phone_number_verified")] {
+        let is_new = after.get(name) != before.get(name);
+        if is_new && !patch.contains_key(flag) {
+            after.remove(flag);
+        }
+        let says_so = after.get(flag).is_some_and(|value| *value == true);
+        let stood_so = !is_new && before.get(flag).is_some_and(|value| *value == true);
+        if of_provider && says_so && !stood_so {
+            return Err(Unfit::new("claims", format!("cannot hold {flag}: only the operator's programs say so")));
+        }
+    }
+    let claims = Claims::parse(after).map_err(|why| Unfit::new("claims", why))?;
+    if before.get("email") != claims.members().get("email") {
+        users::check_email(claims.email())?;
+    }
+    Ok(claims)
 }
 
 /// Create a user with a temporary password
@@ -210,7 +230,8 @@ pub async fn create(
     let login_name = faults.judge(users::parse_login_name(&new.login_name));
     faults.judge(users::check_name(&new.name));
     let password = faults.judge(temporary_password(&app, new.temporary_password.as_deref()));
-    let claims = faults.judge(parse_claims(new.claims.unwrap_or_default()));
+    let of_provider = program.caller.is_of_provider();
+    let claims = faults.judge(patched(&Map::new(), &new.claims.unwrap_or_default(), of_provider));
     faults.none()?;
     let (Some(login_name), Some(password), Some(claims)) = (login_name, password, claims) else {
         return Err(Problem::unavailable("a value was neither accepted nor refused"));
@@ -305,11 +326,9 @@ pub async fn edit(
     if let Some(name) = &change.name {
         faults.judge(users::check_name(name));
     }
-    let claims = change.claims.map(|patch| {
-        let mut claims = now.body.claims;
-        merge(&mut claims, Value::Object(patch));
-        parse_claims(claims.as_object().cloned().unwrap_or_default())
-    });
+    let before = now.body.claims.as_object().cloned().unwrap_or_default();
+    let of_provider = program.caller.is_of_provider();
+    let claims = change.claims.map(|patch| patched(&before, &patch, of_provider));
     let claims = claims.and_then(|judged| faults.judge(judged));
     faults.none()?;
     let draft = Draft { name: change.name, user_type: change.user_type, claims };
@@ -343,6 +362,24 @@ fn merge(target: &mut Value, patch: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_new_is_not_verified() {
+        let before = json!({"email": "a@example.org", "email_verified": true});
+        let before = before.as_object().unwrap();
+        let after = |patch: Value, of_provider| {
+            patched(before, patch.as_object().unwrap(), of_provider)
+                .map(|claims| Value::Object(claims.members().clone()))
+        };
+        assert_eq!(after(json!({"email": "b@example.org"}), true).unwrap(), json!({"email": "b@example.org"}));
+        assert_eq!(after(json!({"locale": "fr"}), true).unwrap()["email_verified"], true);
+        let verified = json!({"email": "b@example.org", "email_verified": true});
+        assert_eq!(after(verified.clone(), true).unwrap_err().key, "claims");
+        assert_eq!(after(verified.clone(), false).unwrap(), verified);
+        assert_eq!(after(json!({"email": "b@example.org\r\nBcc: c@example.org"}), false).unwrap_err().key, "email");
+        let nobody = patched(&Map::new(), verified.as_object().unwrap(), true);
+        assert_eq!(nobody.unwrap_err().key, "claims");
+    }
 
     /// RFC 7396 Appendix A.
     #[test]

@@ -201,14 +201,17 @@ impl Outcome {
 /// Who did it, as a Provider Admin may read it: Therap's people and programs are Therap, whatever
 /// their names.
 #[must_use]
-pub fn actor_for_provider(actor: &str) -> &str {
+pub fn actor_for_provider(actor: &str) -> String {
     match actor {
-        "user" => "The user",
-        "stranger" => "Unknown",
-        "system" => "Therap Connect",
-        other if other.starts_with("operator") || other.starts_with("therap admin") => "Therap",
-        other if other.starts_with("issuer") => "Therap Services",
-        other => other.strip_prefix("admin ").or_else(|| other.strip_prefix("client ")).unwrap_or(other),
+        "user" => "The user".into(),
+        "stranger" => "Unknown".into(),
+        "system" => "Therap Connect".into(),
+        other if other.starts_with("operator") || other.starts_with("therap admin") => "Therap".into(),
+        other if other.starts_with("issuer") => "Therap Services".into(),
+        other => match other.strip_prefix("client ") {
+            Some(program) => format!("Program {program}"),
+            None => other.strip_prefix("admin ").unwrap_or(other).to_owned(),
+        },
     }
 }
 
@@ -333,7 +336,7 @@ mod tests {
             ("operator client sync", "Therap"),
             ("therap admin root", "Therap"),
             ("admin paul", "paul"),
-            ("client hr", "hr"),
+            ("client hr", "Program hr"),
         ] {
             assert_eq!(actor_for_provider(actor), shown);
         }

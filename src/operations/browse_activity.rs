@@ -42,7 +42,7 @@ impl Reach {
             Self::Own(scope) => {
                 let mut found = activity::of_provider(conn, scope, wanted, before, limit).await?;
                 for record in &mut found.records {
-                    record.actor = actor_for_provider(&record.actor).to_owned();
+                    record.actor = actor_for_provider(&record.actor);
                 }
                 Ok(found)
             }

@@ -235,16 +235,20 @@ pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &Client, enabled: bool
     Ok(Switched::Done)
 }
 
-/// Removes a client and everything that is its: secrets, consents, codes, tokens.
+/// Removes a client and everything that is its: secrets, consents, codes, tokens; unless somebody else changed it since it
+/// was read in the edition `revision`, where one is given: then it stands `Already` otherwise, and stays.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn delete(act: &Act, client_id: &str) -> Result<Switched, Error> {
+pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Switched, Error> {
     let client_id = client_id.to_owned();
     in_transaction!(act.app.db, act.deadline, [act, client_id], |tx| {
         let Some(held) = clients::hold(tx, &client_id).await? else {
             return Ok(Switched::NotFound);
         };
+        if revision.is_some_and(|read| read != held.revision) {
+            return Ok(Switched::Already);
+        }
         clients::delete(tx, &held.id).await?;
         activity::record(tx, &act.event(Kind::ClientDeleted).noting(held.client_id)).await?;
         Ok(Switched::Done)

@@ -97,11 +97,13 @@ pub fn temporary_until(app: &App, now: Timestamp) -> Timestamp {
     now.after(Duration::from_secs(u64::from(app.config.password.temporary_days) * 86_400))
 }
 
-/// Hashes a prepared password on the bounded pool.
+/// Hashes a prepared password on the bounded pool. What administrators set takes turns, one at a time: people who sign in
+/// meanwhile always find room.
 ///
 /// # Errors
 /// When the pool has no room.
 pub async fn hash(app: &App, password: &Zeroizing<String>) -> Result<String, Busy> {
+    let _turn = app.hash_turn.lock().await;
     app.hashes.hash(password.clone()).await
 }
 

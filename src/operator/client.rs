@@ -259,8 +259,9 @@ pub async fn delete(
     if fields.take("revision") != client.revision.to_string() {
         return Ok(back(LIST, &id, "changed-before"));
     }
-    match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id).await? {
-        Switched::Done | Switched::Already => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),
+    match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id, Some(client.revision)).await? {
+        Switched::Already => Ok(back(LIST, &id, "changed-before")),
+        Switched::Done => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),
         Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
     }
 }

@@ -95,6 +95,7 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     let limit = match request.uri().path() {
         _ if on_handoff => HANDOFF_TIME_LIMIT,
         IMPORT_PATH => IMPORT_TIME_LIMIT,
+        path if problem::is_of_api(path) && path.ends_with("/users/import") => IMPORT_TIME_LIMIT,
         _ => TIME_LIMIT,
     };
     let unavailable = |why: &str| {

@@ -242,7 +242,9 @@ pub fn render(app: &App, bare: &Response, cause: Option<&str>, visitor: &Visitor
     if let Some(cause) = &problem.cause {
         tracing::error!(reference = %visitor.reference, %cause, "answered {kind}: {cause}");
     } else {
-        tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {kind}: {}", problem.detail);
+        // Never the detail: it may repeat what was sent, and people send passwords.
+        let keys: Vec<_> = problem.errors.iter().map(|unfit| unfit.key).collect();
+        tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {kind} {}", keys.join(", "));
     }
     let errors = problem.errors.into_iter().map(|unfit| FieldError { key: unfit.key, detail: unfit.why }).collect();
     let body = Details {

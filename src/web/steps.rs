@@ -28,7 +28,7 @@ impl StepView {
         Self {
             when: Timestamp(step.at).in_zone(zone),
             step: step.step.label(),
-            by: if for_provider { actor_for_provider(&step.actor).to_owned() } else { step.actor },
+            by: if for_provider { actor_for_provider(&step.actor) } else { step.actor },
             note: step.note,
             provider_id: step.provider_id,
             code: step.code,

@@ -129,11 +129,11 @@ both_engines! {
             client.id
         );
         idp.outsider().await.run(&sql).await;
-        assert_eq!(clients::delete(&idp.act(), "portal").await.unwrap(), Switched::Done);
+        assert_eq!(clients::delete(&idp.act(), "portal", None).await.unwrap(), Switched::Done);
         assert!(read(&idp, "portal").await.is_none());
         assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 0);
         assert_eq!(idp.number("SELECT COUNT(*) FROM access_tokens").await, 0);
-        assert_eq!(clients::delete(&idp.act(), "portal").await.unwrap(), Switched::NotFound);
+        assert_eq!(clients::delete(&idp.act(), "portal", None).await.unwrap(), Switched::NotFound);
         // The name is free again, and is another client.
         let again = create(&idp, "portal", &portal(), None).await;
         assert!(!works(&idp, &again, FIRST).await);

@@ -118,7 +118,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         }
         Verb::Delete(which) => {
             find(app, which).await?;
-            let switched = clients::delete(&act(app), &which.client_id).await?;
+            let switched = clients::delete(&act(app), &which.client_id, None).await?;
             say_switched(console, switched, &named(which), "is deleted, with everything that was its")
         }
     }

@@ -23,7 +23,7 @@ pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Times
         Some(text) => {
             let asked = Scope::parse(text)
                 .ok_or_else(|| OAuthError::invalid_scope("scope holds a character that scopes cannot have"))?;
-            if !asked.names().all(|name| own.covers(name)) {
+            if !asked.names().all(|name| own.covers(name) && is_for_clients(name)) {
                 return Err(OAuthError::invalid_scope(format!("this client may ask for: {own}")));
             }
             asked

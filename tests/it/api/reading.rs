@@ -76,9 +76,23 @@ both_engines! {
         program.get(USERS).await.assert(200);
         assert_eq!(program.get("/api/v1/providers/OTHER/users").await.status, 404);
         let agency = idp.client("agency", "users.read:SUNRISE-IL").await;
-        for wider in ["users.read", "users.read:OTHER", "users.write:SUNRISE-IL", "users.read:SUNRISE-IL users.read"] {
+        for wider in ["users.read:a:b", "users.read", "users.read:OTHER", "users.write:SUNRISE-IL", "users.read:SUNRISE-IL users.read"] {
             assert_eq!(ask(&agency.party, wider).await.json["error"], "invalid_scope", "{wider}");
         }
+    }
+
+    /// G9: a scope that is taken away is gone at once, also from the tokens that were given before.
+    async fn a_scope_that_is_taken_away_is_gone(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let program = idp.client("hr", "users.read providers.read").await;
+        let operator = idp.client("ops", "clients.read clients.write").await;
+        program.get(USERS).await.assert(200);
+        operator.patch("/api/v1/clients/hr", "*", &json!({"scope": "providers.read users.read:OTHER"})).await.assert(200);
+        assert_eq!(program.get(USERS).await.problem(), "insufficient-scope");
+        program.get("/api/v1/providers").await.assert(200);
+        let narrower = operator.patch("/api/v1/clients/hr", "*", &json!({"scope": "users.read:OTHER"})).await;
+        narrower.assert(200);
+        assert_eq!(program.get("/api/v1/providers").await.problem(), "insufficient-scope");
     }
 
     async fn one_client_cannot_ask_without_end(engine: Engine) {

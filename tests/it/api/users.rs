@@ -57,6 +57,19 @@ both_engines! {
         idp.assert_invariants().await;
     }
 
+    /// Apps know people by what is verified: an agency's program cannot say so.
+    async fn an_agency_s_program_verifies_no_address(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let agency = idp.client("hr", "users.write:SUNRISE-IL").await;
+        let verified = json!({"email": "other@example.org", "email_verified": true});
+        let new = |claims: &serde_json::Value| json!({"login_name": "ben", "name": "Ben", "claims": claims});
+        assert_eq!(agency.post(USERS, &new(&verified)).await.json["errors"][0]["key"], "claims");
+        let made = idp.client("ops", "users.write").await.post(USERS, &new(&verified)).await;
+        let path = format!("{USERS}/{}", made.assert(201).json["id"].as_str().unwrap());
+        let moved = agency.patch(&path, "*", &json!({"claims": {"email": "third@example.org"}})).await;
+        assert_eq!(moved.assert(200).json["claims"], json!({"email": "third@example.org"}));
+    }
+
     /// Two programs edit one user: the second is told, and nothing is lost.
     async fn nobody_writes_over_what_was_not_read(engine: Engine) {
         let idp = Idp::start(engine).await;
