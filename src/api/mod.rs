@@ -1,7 +1,7 @@
 //! The admin API for programs (`/api/v1`): what the admins' pages do, as JSON. A program proves itself with a bearer token
-//! of the client credentials grant; what it may do, and in which provider, its scopes say ([`caller`]).
+//! of the client credentials grant; what it may do, and in which provider, its scopes say (`caller`).
 //!
-//! Each handler stands under the description of its endpoint, and the OpenAPI document ([`document`]) is made of these
+//! Each handler stands under the description of its endpoint, and the OpenAPI document (`document`) is made of these
 //! descriptions and of the types that are read and written: it cannot say anything else than what is there.
 
 mod activity;

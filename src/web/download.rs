@@ -7,7 +7,7 @@ use futures_util::stream;
 
 use crate::store;
 
-/// A CSV file, as [`file`] makes one of its first line and the rest.
+/// A CSV file, as [`file()`] makes one of its first line and the rest.
 pub fn csv<S, F>(name: &str, header_line: Vec<u8>, state: S, more: impl Fn(S) -> F + Clone + Send + 'static) -> Response
 where
     S: Send + 'static,
