@@ -46,8 +46,11 @@ pub fn complete(mut document: OpenApi, app: &App) -> Value {
         .build();
     components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
     document.components = Some(components);
-    for item in document.paths.paths.values_mut() {
-        operations_mut(item).for_each(add_problems);
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations_mut(item) {
+            operation.operation_id = Some(operation_id(method, path));
+            add_problems(operation);
+        }
     }
     serde_json::to_value(document).unwrap_or_default()
 }
@@ -63,10 +66,18 @@ pub fn answer(json: &Bytes) -> Response {
     data((headers, json.clone()))
 }
 
-fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete]
-        .into_iter()
-        .filter_map(Option::as_mut)
+/// The operations of a path, with their methods.
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let PathItem { get, post, put, patch, delete, .. } = item;
+    let all = [("get", get), ("post", post), ("put", put), ("patch", patch), ("delete", delete)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// One name for one operation: `post_providers_provider_code_users`.
+fn operation_id(method: &str, path: &str) -> String {
+    let path = path.trim_start_matches("/api/v1");
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    [method].into_iter().chain(words).collect::<Vec<_>>().join("_")
 }
 
 /// What every operation of its shape may be refused with.

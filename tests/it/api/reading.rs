@@ -124,6 +124,7 @@ async fn the_document_is_whole() {
         let pointer = part.split('"').next().unwrap();
         assert!(document.pointer(pointer).is_some(), "{pointer} leads nowhere");
     }
+    let mut names = std::collections::HashSet::new();
     let scopes = &document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]["scopes"];
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -132,7 +133,9 @@ async fn the_document_is_whole() {
             for status in ["400", "401", "403", "429", "503"] {
                 assert!(operation["responses"][status].is_object(), "{method} {path}: {status}");
             }
-            assert!(operation["summary"].is_string() && operation["operationId"].is_string(), "{method} {path}");
+            assert!(operation["summary"].is_string(), "{method} {path}");
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name.to_owned()), "{name} is the name of two operations");
         }
     }
     assert_eq!(json!(document["servers"][0]["url"]), json!(idp.app.config.issuer));
