@@ -103,7 +103,7 @@ async fn link_for(tx: &mut Tx, app: &App, user_id: &str, now: Timestamp) -> Resu
     if mails::links_since(tx, &account.id, now.before(LINKS_WITHIN)).await? >= LINKS {
         return Ok("the user was mailed enough of them");
     }
-    let link = password_link::make_in(tx, app, &account, now.after(LINK_LIFE)).await?;
+    let link = password_link::make_in(tx, app, &account, now.after(LINK_LIFE), true).await?;
     let body = format!(
         "somebody asked for a new password for the Therap Connect account {} at {}.\n\n\
          To choose one, open this address within 15 minutes. It works once:\n\n{}\n\n\

@@ -39,7 +39,7 @@ pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Res
         };
         // Another is made because the one before went astray.
         password_links::remove_of(tx, &user.id).await?;
-        let link = make_in(tx, &act.app, &user, until).await?;
+        let link = make_in(tx, &act.app, &user, until, false).await?;
         if !new {
             let event = act.event(Kind::PasswordReset).about(&user).noting("a one-time link was made");
             activity::record(tx, &event).await?;
@@ -52,10 +52,10 @@ pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Res
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn make_in(tx: &mut Tx, app: &App, account: &Account, until: Timestamp) -> Result<Link, Error> {
+pub async fn make_in(tx: &mut Tx, app: &App, account: &Account, until: Timestamp, mailed: bool) -> Result<Link, Error> {
     let secret = Secret::random(&app.random);
     let id = app.random.id(app.clock.now());
-    password_links::insert(tx, &id, &secret.digest(), account, until).await?;
+    password_links::insert(tx, &id, &secret.digest(), account, until, mailed).await?;
     Ok(Link { address: format!("{}/password/reset/{}", app.config.issuer, secret.reveal()), until })
 }
 

@@ -29,6 +29,17 @@ const PAGE: i64 = 500;
 /// The name of the file, where it is downloaded.
 pub const NAME: &str = "connect-idp-seed.toml";
 
+/// The first line of every export.
+const FIRST_LINE: &str = "# A seed file of Therap Connect: what was set when `connect-idp export` wrote it.";
+/// The last line of every export that was written to its end.
+const LAST_LINE: &str = "# The end of this export.";
+
+/// Whether a text is an export that broke off: what it does not name is not known to be unwanted.
+#[must_use]
+pub fn is_broken_off(text: &str) -> bool {
+    text.starts_with(FIRST_LINE) && !text.trim_end().ends_with(LAST_LINE)
+}
+
 /// What a file says of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Users {
@@ -53,6 +64,7 @@ enum Stage {
     Issuers(Arc<[Provider]>),
     Clients(Arc<[Provider]>, String),
     Users(Arc<[Provider]>, usize, String),
+    Done,
 }
 
 impl Place {
@@ -130,9 +142,9 @@ struct UserTable<'a> {
 /// What the file begins with: what it is, and what `--prune` may conclude from it.
 #[must_use]
 pub fn head(place: &Place, users: Users) -> Vec<u8> {
-    const HEAD: &str = "\
-# A seed file of Therap Connect: what was set when `connect-idp export` wrote it. `connect-idp apply FILE` sets it again,
-# and changes nothing where nothing was changed since. An empty value says that there is none.
+    const HEAD: &str = "
+# `connect-idp apply FILE` sets it again, and changes nothing where nothing was changed since. An empty value says that there
+# is none.
 # `connect-idp apply FILE --prune --dry-run` says what else there is by now.
 ";
     const SECRETS: &str = "\
@@ -155,7 +167,7 @@ prune = [\"user\"]
     };
     let one = matches!(place.stage, Stage::Providers(Some(_)));
     let rest = if one { ["", of_users, ONE] } else { [SECRETS, of_users, ""] };
-    [HEAD, rest[0], rest[1], rest[2]].concat().into_bytes()
+    [FIRST_LINE, HEAD, rest[0], rest[1], rest[2]].concat().into_bytes()
 }
 
 /// The next piece of the file and the place after it, until there is none.
@@ -192,7 +204,7 @@ pub async fn next(app: &App, users: Users, place: Place) -> Result<Option<(Vec<u
         }
         Stage::Users(of, at, after) => {
             let Some(provider) = of.get(at).filter(|_| users != Users::Without) else {
-                return Ok(None);
+                return Ok(Some((format!("\n{LAST_LINE}\n").into_bytes(), to(Stage::Done))));
             };
             let page = seed_rows::users(&mut conn, &provider.id, &after, PAGE).await?;
             let Some(last) = page.last() else {
@@ -209,6 +221,7 @@ pub async fn next(app: &App, users: Users, place: Place) -> Result<Option<(Vec<u
             let (written, after) = (page.len() as u64, last.login_name_key.clone());
             Ok(Some((text, Place { stage: Stage::Users(of, at, after), users: count + written })))
         }
+        Stage::Done => Ok(None),
     }
 }
 

@@ -175,19 +175,22 @@ pub async fn post(
         Again::Over(response) => return Ok(response),
     };
     page.ask_password = false;
-    Ok(proof.on(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
-        Edited::Changed(Changed::Unfit(unfit)) => {
-            page.faults.judge::<()>("The value", Err(unfit));
-            respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
-        }
-        Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
-        Edited::Stale => {
-            page.revision = find(&app, &id).await?.revision;
-            page.stale = true;
-            respond(StatusCode::CONFLICT, Shape::Inside, &page)
-        }
-    }))
+    let answered = async {
+        Ok(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+            Edited::Changed(Changed::Unfit(unfit)) => {
+                page.faults.judge::<()>("The value", Err(unfit));
+                respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
+            }
+            Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
+            Edited::Stale => {
+                page.revision = find(&app, &id).await?.revision;
+                page.stale = true;
+                respond(StatusCode::CONFLICT, Shape::Inside, &page)
+            }
+        })
+    };
+    Ok(proof.on(answered.await))
 }
 
 /// `POST /operator/clients/{id}/rotate-secret`: the new one is shown on the answer, this once. Those before it go on

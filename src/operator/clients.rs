@@ -126,13 +126,16 @@ pub async fn create(
     let act = admin.act(&app, &arrival);
     let secret = metadata.token_endpoint_auth_method.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
     let client = clients::draw(&act, &client_id, metadata, true);
-    if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {
-        return Ok(proof.on(match secret {
-            Some(secret) => client_secret::show(&app, &admin, "The client was created", &client, secret, None),
-            None => Redirect::to(&format!("/operator/clients/{}?done=created", client.id)).into_response(),
-        }));
-    }
-    page.ask_password = false;
-    page.faults.add("client-id", "There is a client of this id already.");
-    Ok(proof.on(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)))
+    let answered = async {
+        if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {
+            return Ok(match secret {
+                Some(secret) => client_secret::show(&app, &admin, "The client was created", &client, secret, None),
+                None => Redirect::to(&format!("/operator/clients/{}?done=created", client.id)).into_response(),
+            });
+        }
+        page.ask_password = false;
+        page.faults.add("client-id", "There is a client of this id already.");
+        Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+    };
+    Ok(proof.on(answered.await))
 }

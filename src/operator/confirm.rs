@@ -66,7 +66,7 @@ pub async fn post(
     }
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     match sender.check(password, &mut page.faults).await? {
-        Again::Proven(proof) => Ok(proof.on(Redirect::to(&page.return_to).into_response())),
+        Again::Proven(proof) => Ok(proof.on(Ok(Redirect::to(&page.return_to).into_response()))),
         Again::Unproven(status) => Ok(show_again(status, &page)),
         Again::Over(response) => Ok(response),
     }

@@ -208,15 +208,18 @@ pub async fn post(
         Again::Over(response) => return Ok(response),
     };
     page.ask_password = false;
-    Ok(proof.on(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
-        Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
-        Edited::Stale => {
-            page.revision = find(&app, &id).await?.revision;
-            page.stale = true;
-            respond(StatusCode::CONFLICT, Shape::Inside, &page)
-        }
-    }))
+    let answered = async {
+        Ok(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+            Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
+            Edited::Stale => {
+                page.revision = find(&app, &id).await?.revision;
+                page.stale = true;
+                respond(StatusCode::CONFLICT, Shape::Inside, &page)
+            }
+        })
+    };
+    Ok(proof.on(answered.await))
 }
 
 /// `POST /operator/issuers/{id}/disable`: its sessions live on, unless the field `end_sessions` says otherwise.

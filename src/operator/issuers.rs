@@ -83,12 +83,15 @@ pub async fn create(
         Again::Unproven(status) => return Ok(show_again(status, &page)),
         Again::Over(response) => return Ok(response),
     };
-    if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
-        let made = store::issuers::by_name(&mut app.db.read().await?, &page.issuer).await?;
-        let id = made.map(|issuer| issuer.id).unwrap_or_default();
-        return Ok(proof.on(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response()));
-    }
-    page.ask_password = false;
-    page.faults.add("issuer", "This issuer is trusted already.");
-    Ok(proof.on(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)))
+    let answered = async {
+        if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
+            let made = store::issuers::by_name(&mut app.db.read().await?, &page.issuer).await?;
+            let id = made.map(|issuer| issuer.id).unwrap_or_default();
+            return Ok(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response());
+        }
+        page.ask_password = false;
+        page.faults.add("issuer", "This issuer is trusted already.");
+        Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+    };
+    Ok(proof.on(answered.await))
 }

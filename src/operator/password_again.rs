@@ -37,8 +37,9 @@ pub(super) struct Proof {
 }
 
 impl Proof {
-    /// Puts the renewed session on an answer.
-    pub(super) fn on(self, mut response: Response) -> Response {
+    /// Puts the renewed session on an answer, also on a fault's: the secret before it is dead.
+    pub(super) fn on(self, answered: Result<Response, PageError>) -> Response {
+        let mut response = answered.unwrap_or_else(IntoResponse::into_response);
         if let Some(cookie) = self.renewed {
             response.headers_mut().append(header::SET_COOKIE, cookie);
         }
@@ -108,4 +109,19 @@ pub(super) fn show_again(status: StatusCode, page: &impl Template) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_after_the_proof_keeps_the_renewed_session() {
+        let proof = Proof { renewed: Some(HeaderValue::from_static("session=new")) };
+        let answer = proof.on(Err(PageError::Unavailable("the database is away".into())));
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["set-cookie"]),
+            (503, &HeaderValue::from_static("session=new"))
+        );
+    }
 }

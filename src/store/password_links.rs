@@ -4,7 +4,8 @@ use super::{Conn, Error, Tx, on};
 use crate::model::user::Account;
 use crate::time::Timestamp;
 
-/// Stores a link under its secret's digest; it stands for the account as it was read.
+/// Stores a link under its secret's digest; it stands for the account as it was read. One that is mailed works only while the
+/// provider allows that.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -14,9 +15,10 @@ pub async fn insert(
     secret_hash: &str,
     account: &Account,
     expires_at: Timestamp,
+    mailed: bool,
 ) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO password_links (id, secret_hash, provider_id, user_id, user_epoch, password_version, expires_at) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    const SQL: &str = "INSERT INTO password_links (id, secret_hash, provider_id, user_id, user_epoch, password_version, expires_at, \
+                       mailed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     on!(tx, |c| sqlx::query(SQL)
         .bind(id)
         .bind(secret_hash)
@@ -25,6 +27,7 @@ pub async fn insert(
         .bind(account.epoch)
         .bind(account.password_version)
         .bind(expires_at.0)
+        .bind(mailed)
         .execute(c)
         .await
         .map(drop))?;
@@ -38,7 +41,8 @@ pub async fn insert(
 pub async fn user_of(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT l.user_id FROM password_links l JOIN users u ON u.id = l.user_id \
                        JOIN providers p ON p.id = l.provider_id WHERE l.secret_hash = $1 AND l.expires_at > $2 \
-                       AND u.epoch = l.user_epoch AND u.password_version = l.password_version AND u.active AND p.active";
+                       AND u.epoch = l.user_epoch AND u.password_version = l.password_version AND u.active AND p.active \
+                       AND (NOT l.mailed OR p.reset_by_mail)";
     let row: Option<(String,)> =
         on!(conn, |c| sqlx::query_as(SQL).bind(secret_hash).bind(now.0).fetch_optional(c).await)?;
     Ok(row.map(|(id,)| id))

@@ -113,6 +113,9 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         app.metrics.throttled();
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
     }
+    for cookie in bare.headers().get_all(header::SET_COOKIE) {
+        response.headers_mut().append(header::SET_COOKIE, cookie.clone());
+    }
     if let Some(allow) = bare.headers().get(header::ALLOW) {
         response.headers_mut().insert(header::ALLOW, allow.clone());
     }

@@ -363,6 +363,17 @@ both_engines! {
     }
 
     /// A file that is about something else takes nothing away.
+    /// What an export that broke off does not name is not known to be unwanted.
+    async fn an_export_that_broke_off_prunes_nothing(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        furnish(&idp).await;
+        let whole = export(&idp, &["--without-users"]).await;
+        let at = whole.find("[[client]]").unwrap_or(whole.len() / 2);
+        let (code, _, err) = apply(&idp, &whole[..at], &["--prune"]).await;
+        assert!(code == 1 && err.contains("broke off before its end"), "{err}");
+        assert_eq!(apply(&idp, &whole, &["--prune"]).await.0, 0);
+    }
+
     async fn pruning_leaves_alone_what_the_file_does_not_speak_of(engine: Engine) {
         let idp = Idp::start(engine).await;
         furnish(&idp).await;
@@ -393,7 +404,7 @@ both_engines! {
         for args in [&["--prune"][..], &["--prune", "--dry-run"]] {
             let (code, out, err) = apply(&idp, file, args).await;
             assert_eq!((code, out.as_str()), (1, ""), "{err}");
-            assert!(err.contains("would leave no active Therap Admin") && err.contains("nothing was written"), "{err}");
+            assert!(err.contains("would leave no Therap Admin who can sign in") && err.contains("nothing was written"), "{err}");
         }
         assert!(idp.account(&root).await.active);
         assert_eq!(idp.activity().await.len(), before);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect_idp::model::user::UserType;
-use connect_idp::operations::password_link;
+use connect_idp::operations::{password_link, providers};
 
 use crate::actors::{Answer, Browser, Idp, PASSWORD, User};
 
@@ -27,6 +27,24 @@ fn assert_over(answer: &Answer) {
 }
 
 both_engines! {
+    /// A provider that forbids mailed links forbids those that are on their way; what an operator made goes on working.
+    async fn a_mailed_link_works_while_the_provider_allows_it(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let made = link(&idp, &amina).await;
+        let (account, until) = (idp.account(&amina).await, idp.now().after(Duration::from_mins(15)));
+        let app = idp.app.clone();
+        let mailed = in_tx!(idp, [account, app], |tx| password_link::make_in(tx, &app, &account, until, true).await);
+        let mailed = mailed.address.strip_prefix(&idp.app.config.issuer).unwrap().to_owned();
+        let mut browser = idp.browser();
+        assert_eq!(browser.get(&mailed).await.status, 200);
+        let off = providers::Draft { reset_by_mail: Some(false), ..providers::Draft::default() };
+        providers::set(&idp.act(), &amina.provider_id, &off).await.unwrap();
+        assert_over(&browser.get(&mailed).await);
+        assert_over(&set(&mut browser, &mailed, "Another-Horse-9").await);
+        assert_eq!(set(&mut browser, &made, "Another-Horse-9").await.status, 303);
+    }
+
     /// Opened as often as one likes, used once; the password is the user's own, and the old one is nothing.
     async fn a_link_sets_a_password_once(engine: Engine) {
         let idp = Idp::start(engine).await;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::crypto::secret::Secret;
 use crate::model::provider::{Provider, UnifiedLogin};
 use crate::operations::act::{Act, Changed, Switched, Unfit};
+use crate::operations::seed_file::is_broken_off;
 use crate::operations::{issuers, providers, users};
 use crate::store::{self, Error, Tx, in_transaction};
 use crate::time::Deadline;
@@ -47,7 +48,12 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> anyhow::Result<()> {
     let shown = args.file.display().to_string();
-    let seed = Seed::parse(&read_file(&args.file)?, &config).context(shown.clone())?;
+    let text = read_file(&args.file)?;
+    ensure!(
+        !args.prune || !is_broken_off(&text),
+        "{shown} is an export that broke off before its end, so --prune cannot know what is unwanted: export it again"
+    );
+    let seed = Seed::parse(&text, &config).context(shown.clone())?;
     let app = App::open(config, if args.dry_run { Opening::Existing } else { Opening::Run }).await?;
     let hashes = hash_passwords(&app, &seed, args.dry_run, console).await.context(shown.clone())?;
     let applied = apply(&app, seed, hashes, args).await;

@@ -102,9 +102,9 @@ impl Applying<'_> {
                 continue;
             };
             let switched_off = self.prune_users_of(&provider, kept).await?;
-            if provider.kind == ProviderKind::Operator && switched_off && !self.has_active_user(&provider).await? {
+            if provider.kind == ProviderKind::Operator && switched_off && !self.has_usable_user(&provider).await? {
                 return Err(Stop::Refused(format!(
-                    "--prune would leave no active Therap Admin: let the file name one of {} who is active",
+                    "--prune would leave no Therap Admin who can sign in: let the file name one of {} who is active and not locked",
                     provider.code
                 )));
             }
@@ -131,12 +131,12 @@ impl Applying<'_> {
         }
     }
 
-    async fn has_active_user(&mut self, provider: &Provider) -> Result<bool, Stop> {
+    async fn has_usable_user(&mut self, provider: &Provider) -> Result<bool, Stop> {
         let mut after = String::new();
         loop {
             let page = store::users::list(self.tx, &provider.id, &after, PAGE).await?;
             match page.last() {
-                _ if page.iter().any(|(_, user)| user.active) => return Ok(true),
+                _ if page.iter().any(|(_, user)| user.active && user.lock().is_none()) => return Ok(true),
                 Some((last, _)) => after.clone_from(last),
                 None => return Ok(false),
             }
