@@ -101,6 +101,48 @@ both_engines! {
         assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
     }
 
+    /// A fault after the password was proven: the renewed session is on the 503, and the same form sent again is saved (U3).
+    async fn a_fault_after_the_password_keeps_the_renewed_session(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut root = therap_admin(&idp, "root").await;
+        let client = |name| vec![("client_id", name), ("redirect_uris", "https://portal.example/callback")];
+        let issuer = |name| vec![("issuer", name), ("display_name", "One"), ("origins", "https://new.example"), ("jwks_uri", "https://new.example/keys")];
+        let page = root.get("/operator/clients/new").await;
+        let made = root.submit(&page, "#new-client-form", &client("portal")).await;
+        let client_path = made.attribute("#go-on", "href").unwrap();
+        let page = root.get("/operator/issuers/new").await;
+        let made = root.submit(&page, "#new-issuer-form", &issuer("https://new.example")).await;
+        let issuer_path = made.location().split('?').next().unwrap().to_owned();
+        for (path, form, field) in [(&client_path, "#client-form", "client_name"), (&issuer_path, "#issuer-form", "display_name")] {
+            let page = root.get(path).await;
+            assert!(root.submit(&page, form, &[(field, "Two")]).await.location().ends_with("done=saved"));
+        }
+        // From now on a second record of these kinds cannot be written.
+        let fault = "CREATE UNIQUE INDEX fault ON activity (kind) WHERE kind IN \
+                     ('client_created', 'client_changed', 'issuer_created', 'issuer_changed')";
+        for (path, form, fields) in [
+            ("/operator/clients/new", "#new-client-form", client("other")),
+            ("/operator/issuers/new", "#new-issuer-form", issuer("https://other.example")),
+            (client_path.as_str(), "#client-form", vec![("client_name", "Three")]),
+            (issuer_path.as_str(), "#issuer-form", vec![("display_name", "Three")]),
+        ] {
+            idp.outsider().await.run(fault).await;
+            idp.advance(Duration::from_mins(5));
+            let page = root.get(path).await;
+            assert!(page.has("#password"), "{path}");
+            let before = root.session();
+            let with_password: Vec<_> = fields.iter().copied().chain([("password", PASSWORD)]).collect();
+            assert_eq!(root.submit(&page, form, &with_password).await.status, 503, "{path}");
+            assert_ne!(root.session(), before, "{path}");
+            assert!(!root.get(path).await.has("#password"), "{path}: still signed in, and lately");
+            idp.outsider().await.run("DROP INDEX fault").await;
+            let again = root.submit(&page, form, &fields).await;
+            assert!(again.has("#client-secret") || again.location().contains("done="), "{path} {}", again.status);
+            // The next round begins with one record of each kind.
+            idp.outsider().await.run("DELETE FROM activity WHERE id NOT IN (SELECT MIN(id) FROM activity GROUP BY kind)").await;
+        }
+    }
+
     /// Typed too long ago, the password is asked for on the form itself: what was typed stays, a wrong one is a strike.
     async fn what_hands_sign_ins_to_others_is_saved_by_who_is_there(engine: Engine) {
         let idp = Idp::start(engine).await;
