@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, InProvider, ReadActivity};
 use super::providers::AtProvider;
-use super::reading::{Asked, Page, Place, one_more};
+use super::reading::{Asked, Page, Place, cursor_id, one_more};
 use crate::app::App;
 use crate::model::event::{Kind as EventKind, Outcome};
 use crate::model::session::Method;
@@ -126,8 +126,15 @@ pub struct Search {
     cursor: Option<String>,
 }
 
+/// What was searched for, all of it in order.
+struct Judged {
+    wanted: Wanted,
+    rows: usize,
+    before: Option<String>,
+}
+
 impl Search {
-    fn wanted(&self) -> Result<Wanted, Problem> {
+    fn judged(&self) -> Result<Judged, Problem> {
         let moment = |key: &'static str, text: &Option<String>| match text {
             None => Ok(None),
             Some(text) => Timestamp::parse_rfc3339(text)
@@ -138,7 +145,7 @@ impl Search {
             None => Whose::Anybody,
             Some(id) => Whose::User(checked(id).ok_or_else(|| Unfit::new("user_id", "must be the id of a user"))?),
         };
-        Ok(Wanted {
+        let wanted = Wanted {
             whose,
             since: moment("since", &self.since)?,
             until: moment("until", &self.until)?,
@@ -148,16 +155,15 @@ impl Search {
                 LoginType::Direct => Method::Password,
                 LoginType::Unified => Method::Handoff,
             }),
-        })
+        };
+        Ok(Judged { wanted, rows: Place::rows(self.limit)?, before: cursor_id(self.cursor.as_deref())? })
     }
 }
 
-async fn page(app: &App, reach: &Reach, search: &Search) -> Result<Json<Page<View>>, Problem> {
-    let (wanted, rows) = (search.wanted()?, Place::rows(search.limit)?);
-    let before = search.cursor.as_deref().and_then(checked);
+async fn page(app: &App, reach: &Reach, asked: Judged) -> Result<Json<Page<View>>, Problem> {
     let mut conn = app.db.read().await?;
-    let mut found = reach.page(&mut conn, &wanted, before.as_deref(), one_more(rows)).await?;
-    let next = found.cut(rows);
+    let mut found = reach.page(&mut conn, &asked.wanted, asked.before.as_deref(), one_more(asked.rows)).await?;
+    let next = found.cut(asked.rows);
     Ok(Json(Page { items: found.records.iter().map(View::of).collect(), next }))
 }
 
@@ -172,15 +178,15 @@ pub async fn of_provider(
     program: InProvider<ReadActivity>,
     Asked(search): Asked<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
-    if let Some(id) = search.user_id.as_deref().and_then(checked) {
+    let asked = search.judged()?;
+    if let Whose::User(id) = &asked.wanted.whose {
         // A user of another provider is as unknown as nobody.
-        let known = store::users::in_scope(&mut app.db.read().await?, &program.scope, &id).await?;
+        let known = store::users::in_scope(&mut app.db.read().await?, &program.scope, id).await?;
         if known.is_none() {
-            search.wanted()?;
             return Ok(Json(Page { items: Vec::new(), next: None }));
         }
     }
-    page(&app, &program.reach(), &search).await
+    page(&app, &program.reach(), asked).await
 }
 
 /// List the activity of every provider, and the operator's own, the newest first
@@ -194,5 +200,5 @@ pub async fn of_all(
     _program: Everywhere<ReadActivity>,
     Asked(search): Asked<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
-    page(&app, &Reach::Operator(None), &search).await
+    page(&app, &Reach::Operator(None), search.judged()?).await
 }

@@ -206,6 +206,19 @@ impl Place {
     }
 }
 
+/// A `cursor` that is the id of a row.
+///
+/// # Errors
+/// 422 when it is none.
+pub fn cursor_id(cursor: Option<&str>) -> Result<Option<String>, Problem> {
+    cursor.map(|id| checked(id).ok_or_else(bad_cursor)).transpose()
+}
+
+/// The answer to a cursor that no page gave.
+pub fn bad_cursor() -> Problem {
+    Unfit::new("cursor", "must be `next` of the page before").into()
+}
+
 /// A text to look for. What cannot be stored is not there.
 pub fn storable(text: Option<String>) -> String {
     text.unwrap_or_default().chars().filter(|c| *c != '\0').collect()

@@ -11,7 +11,7 @@ use super::caller::{InProvider, ReadUsers, WriteUsers};
 use super::editions::{Edition, IfMatch, stale};
 use super::once::{IdempotencyKey, New};
 use super::providers::AtProvider;
-use super::reading::{Asked, Body, Faults, Page, Place, UserId, one_more, storable};
+use super::reading::{Asked, Body, Faults, Page, Place, UserId, bad_cursor, cursor_id, one_more, storable};
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::tenant::ProviderScope;
@@ -123,7 +123,7 @@ pub async fn list(
     program: InProvider<ReadUsers>,
     Asked(asked): Asked<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let rows = Place::rows(asked.limit)?;
+    let (rows, after) = (Place::rows(asked.limit)?, cursor_id(asked.cursor.as_deref())?);
     let mut conn = app.db.read().await?;
     if let Some(name) = asked.login_name {
         let id = match users::parse_login_name(&name) {
@@ -142,11 +142,10 @@ pub async fn list(
         user_type: asked.user_type,
         sort: asked.sort.unwrap_or_default(),
     };
-    let place = match asked.cursor.as_deref().and_then(checked) {
-        Some(id) => directory::place(&mut conn, &program.scope, search.sort, &id).await?,
-        None => None,
+    let place = match after {
+        Some(id) => directory::place(&mut conn, &program.scope, search.sort, &id).await?.ok_or_else(bad_cursor)?,
+        None => directory::Place::default(),
     };
-    let place = place.unwrap_or_default();
     let mut found = directory::page(&mut conn, &program.scope, &search, &place, one_more(rows)).await?;
     let next = found.cut(rows).map(|place| place.id().to_owned());
     Ok(Json(Page { items: found.users.into_iter().map(View::of).collect(), next }))

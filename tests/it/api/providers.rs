@@ -82,7 +82,13 @@ both_engines! {
         let next = first.json["next"].as_str().unwrap();
         let second = operator.get(&format!("/api/v1/activity?limit=1&kind=sign_in&cursor={next}")).await;
         assert_ne!(first.json["items"][0]["id"], second.json["items"][0]["id"]);
-        assert_eq!(agency.get(&format!("{own}?since=yesterday")).await.json["errors"][0]["key"], "since");
+        // What does not fit is refused whoever is asked for.
+        for (key, query) in [("since", "since=yesterday"), ("limit", "limit=201"), ("cursor", "cursor=first")] {
+            for whom in ["", &format!("&user_id={}", carla.id)] {
+                let told = agency.get(&format!("{own}?{query}{whom}")).await;
+                assert_eq!(told.assert(422).json["errors"][0]["key"], key, "{whom}");
+            }
+        }
         let numbers = operator.get("/api/v1/statistics").await;
         assert_eq!(numbers.assert(200).json["waiting_requests"], 0);
         let hours = numbers.json["hours"].as_array().unwrap();

@@ -113,7 +113,7 @@ both_engines! {
             idp.user(&format!("user{n}")).create().await;
         }
         idp.provider("OTHER", |_| {}).await;
-        idp.user("user9").of("OTHER").create().await;
+        let foreign = idp.user("user9").of("OTHER").create().await;
         let program = idp.client("hr", "users.read").await;
         let mut seen = Vec::new();
         let mut path = format!("{USERS}?limit=3&sort=login_name");
@@ -127,6 +127,11 @@ both_engines! {
             path = format!("{USERS}?limit=3&sort=login_name&cursor={next}");
         }
         assert_eq!((pages, seen), (3, (0..7).map(|n| format!("user{n}")).collect()));
+        // A place that no page gave is not the list's beginning.
+        for cursor in ["nowhere", &foreign.id] {
+            let told = program.get(&format!("{USERS}?cursor={cursor}")).await;
+            assert_eq!(told.assert(422).json["errors"][0]["key"], "cursor");
+        }
         let found = program.get(&format!("{USERS}?login_name=USER3")).await;
         assert_eq!(found.json["items"].as_array().unwrap().len(), 1);
         assert_eq!(program.get(&format!("{USERS}?login_name=nobody")).await.json["items"], json!([]));
