@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::Response;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
 use utoipa::openapi::{
@@ -52,7 +52,30 @@ pub fn complete(mut document: OpenApi, app: &App) -> Value {
             add_problems(operation);
         }
     }
-    serde_json::to_value(document).unwrap_or_default()
+    let mut document = serde_json::to_value(document).unwrap_or_default();
+    for name in ["NewClient", "ClientChange"] {
+        allow_null(&mut document["components"]["schemas"][name]);
+    }
+    document
+}
+
+/// A client's metadata as it is written: `null` takes the value of any member away, be its type what it may.
+fn allow_null(schema: &mut Value) {
+    for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
+        allow_null(part);
+    }
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
+    for (name, member) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
+        match &member["type"] {
+            _ if is_required(name) => {}
+            Value::String(kind) => member["type"] = json!([kind, "null"]),
+            Value::Null => {
+                *member = json!({"description": member["description"], "oneOf": [member, {"type": "null"}]});
+            }
+            _ => {}
+        }
+    }
 }
 
 /// `GET /api/v1/openapi.json`

@@ -139,4 +139,16 @@ async fn the_document_is_whole() {
         }
     }
     assert_eq!(json!(document["servers"][0]["url"]), json!(idp.app.config.issuer));
+    // RFC 7396: whatever a client's metadata holds can be taken away.
+    let metadata = &document["components"]["schemas"]["ClientChange"]["allOf"][0]["allOf"];
+    let members: Vec<_> =
+        metadata.as_array().unwrap().iter().filter_map(|part| part["properties"].as_object()).flatten().collect();
+    assert!(members.len() > 20);
+    for (name, member) in members {
+        let kinds = member["oneOf"].as_array().map_or(&member["type"], |either| &either[1]["type"]);
+        assert!(
+            kinds == "null" || kinds.as_array().is_some_and(|kinds| kinds.contains(&json!("null"))),
+            "{name}: {member}"
+        );
+    }
 }
