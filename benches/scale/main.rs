@@ -17,10 +17,13 @@ mod lists;
 mod visitor;
 mod year;
 
+use std::time::Instant;
+
 use clap::Parser;
 use connect_idp::app::{App, Opening};
 use connect_idp::config::Config;
 use connect_idp::crypto::key_ring::KeyRing;
+use connect_idp::operations::browse_activity;
 use connect_idp::time::{Clock, Random, Timestamp};
 
 use database::Base;
@@ -84,6 +87,9 @@ async fn main() {
     print_load();
     let admin = Visitor::sign_in(&app, &base.text("SELECT bench.login_name(1)").await, &base.text(LARGEST).await).await;
     let operator = Visitor::sign_in(&app, "operator1", &app.config.operator_code).await;
+    let started = Instant::now();
+    browse_activity::count_ahead(&app).await.unwrap();
+    println!("counting 30 days of sign-ins, as the service does when it starts: {:.0?}", started.elapsed());
     lists::measure(&base, &admin, &operator, options.runs).await;
     year::measure(&base, &admin).await;
     print_load();

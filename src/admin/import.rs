@@ -8,7 +8,8 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::crypto::secret::digest;
-use crate::operations::user_import::{self, Fate, Person, Row};
+use crate::operations::act::Act;
+use crate::operations::user_import::{self, Fate, Ready, Row};
 use crate::operations::users;
 use crate::store;
 use crate::web::admin::ProviderAdmin;
@@ -109,43 +110,16 @@ async fn make(
     page: &mut ImportPage,
     rows: Vec<Row>,
 ) -> Result<(), PageError> {
-    let mut hashed = Vec::new();
+    let mut ready = Vec::with_capacity(rows.len());
     for row in rows {
-        let ready = match &row.fate {
-            Fate::Create(person) => Some(hash(app, person).await?),
-            Fate::Exists | Fate::Refused(_) => None,
-        };
-        hashed.push((row, ready));
+        ready.push(Ready::of(app, row).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?);
     }
-    for (mut row, ready) in hashed {
-        let Some((password, hash)) = ready else {
-            page.rows.push(view(row, ""));
-            continue;
-        };
-        let mut act = admin.act(app, arrival);
-        act.deadline = app.patient_deadline();
-        let Fate::Create(person) = &row.fate else { continue };
-        match user_import::create(&act, admin.scope.provider_id(), person, hash).await? {
-            None => {
-                let mut made = view(row, "Created");
-                made.password = Some(password);
-                page.rows.push(made);
-            }
-            Some(fate) => {
-                row.fate = fate;
-                page.rows.push(view(row, ""));
-            }
-        }
-    }
+    let act = || Act { deadline: app.patient_deadline(), ..admin.act(app, arrival) };
+    let done = user_import::create_all(act, admin.scope.provider_id(), ready).await;
+    page.rows = done.into_iter().map(|(row, password)| RowView { password, ..view(row, "Created") }).collect();
     page.done = true;
     page.until = users::temporary_until(app, arrival.now).in_zone(&admin.session.time_zone);
     Ok(())
-}
-
-async fn hash(app: &App, person: &Person) -> Result<(Zeroizing<String>, String), PageError> {
-    let password = person.password(app);
-    let hash = users::hash(app, &password).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
-    Ok((password, hash))
 }
 
 fn view(row: Row, create: &'static str) -> RowView {

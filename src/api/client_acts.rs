@@ -15,7 +15,7 @@ use super::reading::{Body, ClientId};
 use crate::app::App;
 use crate::model::unfit::Unfit;
 use crate::operations::act::Switched;
-use crate::operations::clients::{self, LONGEST_OVERLAP, Rotated};
+use crate::operations::clients::{self, Deleted, LONGEST_OVERLAP, Rotated};
 use crate::web::problem::{Details, Problem};
 
 /// How to replace a secret.
@@ -128,8 +128,8 @@ pub async fn delete(
     not_itself(&program, &client_id)?;
     let revision = if_match.allows(find(&app, &client_id).await?.revision)?;
     match clients::delete(&program.caller.act(&app), &client_id, Some(revision)).await? {
-        Switched::Done => Ok(StatusCode::NO_CONTENT),
-        Switched::Already => Err(stale()),
-        Switched::NotFound | Switched::OperatorRealm => Err(Problem::not_found()),
+        Deleted::Done => Ok(StatusCode::NO_CONTENT),
+        Deleted::Stale => Err(stale()),
+        Deleted::NotFound => Err(Problem::not_found()),
     }
 }

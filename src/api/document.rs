@@ -67,13 +67,13 @@ fn allow_null(schema: &mut Value) {
     let required = schema.get("required").cloned().unwrap_or_default();
     let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
     for (name, member) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        match &member["type"] {
-            _ if is_required(name) => {}
-            Value::String(kind) => member["type"] = json!([kind, "null"]),
-            Value::Null => {
-                *member = json!({"description": member["description"], "oneOf": [member, {"type": "null"}]});
-            }
-            _ => {}
+        if is_required(name) {
+            continue;
+        }
+        if let Some(kind) = member["type"].as_str() {
+            member["type"] = json!([kind, "null"]);
+        } else if member["type"].is_null() {
+            *member = json!({"description": member["description"], "oneOf": [member, {"type": "null"}]});
         }
     }
 }

@@ -5,7 +5,6 @@ use axum::Json;
 use axum::extract::Request;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use zeroize::Zeroizing;
 
 use super::caller::{InProvider, WriteUsers};
 use super::providers::AtProvider;
@@ -13,8 +12,8 @@ use super::reading::{Asked, of_type};
 use crate::app::App;
 use crate::model::provider::Provider;
 use crate::model::{words, words_in_json};
-use crate::operations::user_import::{self, Fate, Person, Row};
-use crate::operations::users;
+use crate::operations::act::Act;
+use crate::operations::user_import::{self, Fate, Ready, Row};
 use crate::store;
 use crate::web::problem::{Kind, Problem};
 
@@ -63,13 +62,13 @@ pub struct ImportedRow {
 }
 
 impl ImportedRow {
-    fn of(row: &Row, fate: Fate, outcome: Outcome) -> Self {
-        let (outcome, errors) = match fate {
+    fn of(row: Row, outcome: Outcome) -> Self {
+        let (outcome, errors) = match row.fate {
             Fate::Create(_) => (outcome, Vec::new()),
             Fate::Exists => (Outcome::Exists, Vec::new()),
             Fate::Refused(errors) => (Outcome::Refused, errors),
         };
-        Self { line: row.line, login_name: row.login_name.clone(), outcome, errors, temporary_password: None }
+        Self { line: row.line, login_name: row.login_name, outcome, errors, temporary_password: None }
     }
 }
 
@@ -97,35 +96,25 @@ pub async fn import(
     let text = std::str::from_utf8(&bytes).map_err(|_| Problem::new(Kind::Malformed, "The file is not UTF-8 text."))?;
     let rows = read(&app, &program.provider, text).await?;
     if how.dry_run {
-        let tried = rows.iter().map(|row| ImportedRow::of(row, row.fate.clone(), Outcome::WouldCreate));
+        let tried = rows.into_iter().map(|row| ImportedRow::of(row, Outcome::WouldCreate));
         return Ok(Json(Imported { rows: tried.collect() }));
     }
     // Hashed before anything is written: where there is no room for that, nothing happened.
-    let mut hashed = Vec::with_capacity(rows.len());
+    let mut ready = Vec::with_capacity(rows.len());
     for row in rows {
-        let ready = match &row.fate {
-            Fate::Create(person) => {
-                // A row costs what a request that creates one user costs.
-                program.caller.take_one(&app)?;
-                Some(hash(&app, person).await?)
-            }
-            Fate::Exists | Fate::Refused(_) => None,
-        };
-        hashed.push((row, ready));
+        if matches!(row.fate, Fate::Create(_)) {
+            // A row costs what a request that creates one user costs.
+            program.caller.take_one(&app)?;
+        }
+        ready.push(Ready::of(&app, row).await.map_err(|_| Problem::unavailable("no room to hash"))?);
     }
-    let mut answered = Vec::with_capacity(hashed.len());
-    for (row, ready) in hashed {
-        answered.push(make(&app, &program, &row, ready).await);
-    }
-    Ok(Json(Imported { rows: answered }))
-}
-
-type Hashed = (Zeroizing<String>, String);
-
-async fn hash(app: &App, person: &Person) -> Result<Hashed, Problem> {
-    let password = person.password(app);
-    let hash = users::hash(app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
-    Ok((password, hash))
+    let act = || Act { deadline: app.patient_deadline(), ..program.caller.act(&app) };
+    let done = user_import::create_all(act, &program.provider.id, ready).await;
+    let rows = done.into_iter().map(|(row, password)| ImportedRow {
+        temporary_password: password.map(|password| password.to_string()),
+        ..ImportedRow::of(row, Outcome::Created)
+    });
+    Ok(Json(Imported { rows: rows.collect() }))
 }
 
 /// The rows with their fates as things stand.
@@ -136,25 +125,4 @@ async fn read(app: &App, provider: &Provider, text: &str) -> Result<Vec<Row>, Pr
     let mut rows = rows.map_err(|why| Problem::new(Kind::Invalid, why))?;
     user_import::compare(&mut conn, provider, &mut rows).await?;
     Ok(rows)
-}
-
-/// Makes the user of one row. A fault of ours is this row's alone: the passwords of those before it must arrive.
-async fn make(app: &App, program: &InProvider<WriteUsers>, row: &Row, ready: Option<Hashed>) -> ImportedRow {
-    let (Fate::Create(person), Some((password, hash))) = (&row.fate, ready) else {
-        return ImportedRow::of(row, row.fate.clone(), Outcome::Created);
-    };
-    let mut act = program.caller.act(app);
-    act.deadline = app.patient_deadline();
-    match user_import::create(&act, &program.provider.id, person, hash).await {
-        Ok(None) => ImportedRow {
-            temporary_password: Some(password.to_string()),
-            ..ImportedRow::of(row, row.fate.clone(), Outcome::Created)
-        },
-        Ok(Some(fate)) => ImportedRow::of(row, fate, Outcome::Created),
-        Err(error) => {
-            tracing::error!(%error, "a row of an import may not have been written: {error}");
-            let why = "It is not known whether it was created. Send the file again.";
-            ImportedRow::of(row, Fate::Refused(vec![why.into()]), Outcome::Refused)
-        }
-    }
 }

@@ -23,7 +23,6 @@ use crate::store;
 use crate::store::directory::{self, Listed, Sort, State};
 use crate::store::users::NewUser;
 use crate::time::Timestamp;
-use crate::web::admin::checked;
 use crate::web::problem::{Details, Problem};
 
 /// A person's account in a provider.

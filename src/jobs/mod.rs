@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
 use crate::oidc::token::GRACE;
-use crate::operations::{key_rotation, signing_keys};
+use crate::operations::{browse_activity, key_rotation, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -60,6 +60,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             report("care of the signing keys", look_after_keys(&app).await);
             report("purge", purge(&app).await);
             report("count of single use", count_single_use(&app).await);
+            report("count of sign-ins", browse_activity::count_ahead(&app).await);
         }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
             report("key refresh", refetch(&app).await);

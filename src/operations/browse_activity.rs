@@ -5,8 +5,11 @@ use crate::model::event::actor_for_provider;
 use crate::model::tenant::ProviderScope;
 use crate::store::activity::{self, Found, Wanted};
 use crate::store::activity_counts::{self, SignIns};
-use crate::store::{Conn, Error};
-use crate::time::{Day, Timestamp};
+use crate::store::{Conn, Error, providers};
+use crate::time::{Day, Timestamp, days};
+
+/// As many days are in the picture where a filter does not say from when.
+pub const USUAL_DAYS: usize = 30;
 
 /// How far an admin's look into the record goes.
 #[derive(Clone, Debug)]
@@ -80,4 +83,17 @@ impl Reach {
             Self::Operator(provider_id) => activity_counts::of_all(conn, provider_id.as_deref(), day).await,
         }
     }
+}
+
+/// Counts the days of the operator's picture that are over: nobody shall wait for all of them after a start.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn count_ahead(app: &App) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut conn = app.db.read().await?;
+    let Some(realm) = providers::operator_realm(&mut conn).await? else { return Ok(()) };
+    let mut over = days(None, now, &realm.time_zone, USUAL_DAYS);
+    over.pop();
+    Reach::Operator(None).sign_ins(app, &mut conn, &over, now).await.map(drop)
 }

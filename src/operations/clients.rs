@@ -82,7 +82,8 @@ pub fn draw(act: &Act, client_id: &str, metadata: Metadata, enabled: bool) -> Cl
         metadata,
         enabled,
         epoch: 1,
-        revision: 1,
+        // An edition that was read of an earlier client of this name is none of this one's.
+        revision: act.now.0,
         created_at: act.now.0,
     }
 }
@@ -235,23 +236,34 @@ pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &Client, enabled: bool
     Ok(Switched::Done)
 }
 
+/// What became of a deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deleted {
+    /// It is gone, and that is recorded.
+    Done,
+    /// There is no such client.
+    NotFound,
+    /// Somebody else changed the client since it was read; it stays.
+    Stale,
+}
+
 /// Removes a client and everything that is its: secrets, consents, codes, tokens; unless somebody else changed it since it
-/// was read in the edition `revision`, where one is given: then it stands `Already` otherwise, and stays.
+/// was read in the edition `revision`, where one is given.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Switched, Error> {
+pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Deleted, Error> {
     let client_id = client_id.to_owned();
     in_transaction!(act.app.db, act.deadline, [act, client_id], |tx| {
         let Some(held) = clients::hold(tx, &client_id).await? else {
-            return Ok(Switched::NotFound);
+            return Ok(Deleted::NotFound);
         };
         if revision.is_some_and(|read| read != held.revision) {
-            return Ok(Switched::Already);
+            return Ok(Deleted::Stale);
         }
         clients::delete(tx, &held.id).await?;
         activity::record(tx, &act.event(Kind::ClientDeleted).noting(held.client_id)).await?;
-        Ok(Switched::Done)
+        Ok(Deleted::Done)
     })
 }
 

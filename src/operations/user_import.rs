@@ -9,6 +9,7 @@ use super::act::Act;
 use super::users::{self, Created};
 use super::{issuers, users::temporary_until};
 use crate::app::App;
+use crate::crypto::password::Busy;
 use crate::model::claims::Claims;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
@@ -236,6 +237,63 @@ pub async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> 
 }
 
 const SUB_TAKEN: &str = "This handoff_sub is tied to another user.";
+
+/// A row whose password, if a user is made of it, is hashed.
+#[derive(Debug)]
+pub struct Ready {
+    row: Row,
+    hashed: Option<(Zeroizing<String>, String)>,
+}
+
+impl Ready {
+    /// Hashes the password of a row of which a user is made.
+    ///
+    /// # Errors
+    /// When there is no room to hash.
+    pub async fn of(app: &App, row: Row) -> Result<Self, Busy> {
+        let hashed = match &row.fate {
+            Fate::Create(person) => {
+                let password = person.password(app);
+                let hash = users::hash(app, &password).await?;
+                Some((password, hash))
+            }
+            Fate::Exists | Fate::Refused(_) => None,
+        };
+        Ok(Self { row, hashed })
+    }
+}
+
+/// A row and what became of it, with the password of whom was created.
+pub type Done = (Row, Option<Zeroizing<String>>);
+
+/// Makes the users of rows, one after the other. It does not fail as a whole, for the passwords of those before must reach
+/// who asked: after a fault of ours the row is refused, and those that follow are not tried.
+pub async fn create_all(act: impl Fn() -> Act, provider_id: &str, ready: Vec<Ready>) -> Vec<Done> {
+    let mut broke = false;
+    let mut all = Vec::with_capacity(ready.len());
+    for Ready { mut row, hashed } in ready {
+        let mut made = None;
+        if let (Fate::Create(person), Some((password, hash))) = (&row.fate, hashed) {
+            let fate = if broke {
+                Some(Fate::Refused(vec![
+                    "It was not tried, because a row before it failed. Send the file again.".into(),
+                ]))
+            } else {
+                create(&act(), provider_id, person, hash).await.unwrap_or_else(|error| {
+                    tracing::error!(%error, "a row of an import may not have been written: {error}");
+                    broke = true;
+                    Some(Fate::Refused(vec!["It is not known whether it was created. Send the file again.".into()]))
+                })
+            };
+            match fate {
+                Some(fate) => row.fate = fate,
+                None => made = Some(password),
+            }
+        }
+        all.push((row, made));
+    }
+    all
+}
 
 /// Makes the user of one row, with its tie, or nothing at all; what became of it.
 ///

@@ -15,8 +15,7 @@ use super::password_again::{Again, Sender, show_again};
 use super::{back, switched};
 use crate::app::App;
 use crate::model::client::Client;
-use crate::operations::act::Switched;
-use crate::operations::clients::{self, Changed, Edited, Rotated};
+use crate::operations::clients::{self, Changed, Deleted, Edited, Rotated};
 use crate::store::clients::{Holdings, StoredSecret};
 use crate::store::{self, statistics};
 use crate::time::Timestamp;
@@ -263,8 +262,8 @@ pub async fn delete(
         return Ok(back(LIST, &id, "changed-before"));
     }
     match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id, Some(client.revision)).await? {
-        Switched::Already => Ok(back(LIST, &id, "changed-before")),
-        Switched::Done => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
+        Deleted::Stale => Ok(back(LIST, &id, "changed-before")),
+        Deleted::Done => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),
+        Deleted::NotFound => Err(PageError::NotFound),
     }
 }

@@ -23,8 +23,8 @@ from_row!(Hour { hour, login_type, outcome, count } parsed {});
 /// When the database cannot be asked.
 pub async fn hours(conn: &mut Conn, since: Timestamp) -> Result<Vec<Hour>, Error> {
     const SQL: &str = "SELECT at / 3600000 AS hour, login_type, outcome, COUNT(*) AS count FROM activity \
-                       WHERE id >= $1 AND at >= $2 AND kind = 'sign_in' GROUP BY 1, login_type, outcome";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.first_id()).bind(since.0).fetch_all(c).await)?)
+                       WHERE at >= $1 AND kind = 'sign_in' GROUP BY 1, login_type, outcome";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_all(c).await)?)
 }
 
 /// Refused tries of one door for one reason.
@@ -45,9 +45,9 @@ from_row!(Refused { login_type, reason, count } parsed {});
 /// When the database cannot be asked.
 pub async fn refusals(conn: &mut Conn, since: Timestamp) -> Result<Vec<Refused>, Error> {
     const SQL: &str = "SELECT login_type, COALESCE(reason, '') AS reason, COUNT(*) AS count FROM activity \
-                       WHERE id >= $1 AND at >= $2 AND kind = 'sign_in' AND outcome = 'refused' \
+                       WHERE at >= $1 AND kind = 'sign_in' AND outcome = 'refused' \
                        GROUP BY login_type, 2 ORDER BY count DESC, reason LIMIT 20";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.first_id()).bind(since.0).fetch_all(c).await)?)
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_all(c).await)?)
 }
 
 /// Logouts that relying parties have not taken yet although they were told at least once, and those given up since.

@@ -15,7 +15,7 @@ use super::sign_ins_chart::Chart;
 use crate::app::App;
 use crate::model::session::Session;
 use crate::operations::activity_file::{Line, MEMBERS};
-use crate::operations::browse_activity::Reach;
+use crate::operations::browse_activity::{Reach, USUAL_DAYS};
 use crate::operations::csv_file;
 use crate::store::activity::{Found, Wanted};
 use crate::store::{self, Conn};
@@ -24,9 +24,7 @@ use crate::time::{Timestamp, days};
 const ROWS: usize = 50;
 /// How many records of a file are in memory at once.
 const FILE_ROWS: i64 = 500;
-/// As many days are in the picture where the filter does not say from when.
-const USUAL_DAYS: usize = 30;
-/// And as many at most, whatever it says.
+/// As many days are in the picture at most, whatever the filter says.
 const MOST_DAYS: usize = 92;
 
 /// Where the record is read, and by whom.

@@ -66,6 +66,28 @@ both_engines! {
         idp.assert_invariants().await;
     }
 
+    /// A fault between rows is told of, and takes nobody's password along.
+    async fn a_fault_between_rows_loses_no_password(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        let page = upload(&mut browser, b"login_name,name\nnina,Nina Roy\nowen,Owen Li\npia,Pia Sol\namina,Amina\n").await;
+        idp.user("amina").create().await;
+        let two_cannot_be = "CREATE UNIQUE INDEX fault ON users (active) WHERE login_name_key IN ('nina', 'owen')";
+        idp.outsider().await.run(two_cannot_be).await;
+        let done = browser.submit(&page, "#create-form", &[]).await;
+        assert!(done.text("#import-done").starts_with("1 created, 1 existed already, 2 could not be created."));
+        let [password] = &done.texts("#import-table code")[..] else { panic!("one password") };
+        assert_eq!(idp.browser().try_login("nina", password, "SUNRISE-IL").await.location(), "/password/update");
+        let why = done.texts("#import-table .note");
+        assert!(why[0].starts_with("It is not known whether it was created."), "{why:?}");
+        assert!(why[1].starts_with("It was not tried,"), "{why:?}");
+        assert_eq!(why[2..], ["Nothing is changed."]);
+        idp.outsider().await.run("DROP INDEX fault").await;
+        let again = browser.submit(&page, "#create-form", &[]).await;
+        assert!(again.text("#import-done").starts_with("2 created, 2 existed already, 0 could not be created."));
+        idp.assert_invariants().await;
+    }
+
     /// What is made is what was shown: a text that was changed on the way is previewed anew.
     async fn nothing_is_made_that_was_not_shown(engine: Engine) {
         let idp = Idp::start(engine).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use connect_idp::model::client::{Client, Metadata};
 use connect_idp::model::client_draft::Draft;
 use connect_idp::operations::act::Switched;
-use connect_idp::operations::clients::{self, Changed, Rotated};
+use connect_idp::operations::clients::{self, Changed, Deleted, Rotated};
 use connect_idp::store;
 use serde_json::{Value, json};
 
@@ -105,16 +105,16 @@ both_engines! {
     /// What a disabled client was given is dead by its epoch (G9), also when it is enabled again.
     async fn disabling_bumps_the_epoch_once(engine: Engine) {
         let idp = Idp::start(engine).await;
-        create(&idp, "portal", &portal(), None).await;
+        let made = create(&idp, "portal", &portal(), None).await;
         let states = async |enabled| clients::set_enabled(&idp.act(), "portal", enabled).await.unwrap();
         assert_eq!(states(true).await, Switched::Already);
         assert_eq!(states(false).await, Switched::Done);
         let off = read(&idp, "portal").await.unwrap();
-        assert_eq!((off.enabled, off.epoch, off.revision), (false, 2, 2));
+        assert_eq!((off.enabled, off.epoch, off.revision), (false, 2, made.revision + 1));
         assert_eq!(states(false).await, Switched::Already);
         assert_eq!(states(true).await, Switched::Done);
         let on = read(&idp, "portal").await.unwrap();
-        assert_eq!((on.enabled, on.epoch, on.revision), (true, 2, 3));
+        assert_eq!((on.enabled, on.epoch, on.revision), (true, 2, made.revision + 2));
         assert_eq!(clients::set_enabled(&idp.act(), "nobody", false).await.unwrap(), Switched::NotFound);
         idp.assert_activity(["client_created success", "client_disabled success", "client_enabled success"]).await;
     }
@@ -129,13 +129,16 @@ both_engines! {
             client.id
         );
         idp.outsider().await.run(&sql).await;
-        assert_eq!(clients::delete(&idp.act(), "portal", None).await.unwrap(), Switched::Done);
+        assert_eq!(clients::delete(&idp.act(), "portal", None).await.unwrap(), Deleted::Done);
         assert!(read(&idp, "portal").await.is_none());
         assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 0);
         assert_eq!(idp.number("SELECT COUNT(*) FROM access_tokens").await, 0);
-        assert_eq!(clients::delete(&idp.act(), "portal", None).await.unwrap(), Switched::NotFound);
-        // The name is free again, and is another client.
+        assert_eq!(clients::delete(&idp.act(), "portal", None).await.unwrap(), Deleted::NotFound);
+        // The name is free again, and is another client: an edition that was read of the first is not one of its.
+        idp.advance(Duration::from_secs(1));
         let again = create(&idp, "portal", &portal(), None).await;
+        assert_ne!(again.revision, client.revision);
+        assert_eq!(clients::delete(&idp.act(), "portal", Some(client.revision)).await.unwrap(), Deleted::Stale);
         assert!(!works(&idp, &again, FIRST).await);
         idp.assert_activity(["client_created success", "client_created success", "client_deleted success"]).await;
     }
@@ -148,10 +151,10 @@ both_engines! {
         let Changed::Unfit(unfit) = set(json!({"redirect_uris": []})).await else { panic!("accepted") };
         assert_eq!(unfit.key, "redirect_uris");
         assert_eq!(set(json!({"client_name": null})).await, Changed::Keys(Vec::new()));
-        assert_eq!(read(&idp, "portal").await.unwrap().revision, 1);
+        assert_eq!(read(&idp, "portal").await.unwrap().revision, before.revision);
         assert_eq!(set(json!({"client_name": "Portal"})).await, Changed::Keys(vec!["client_name"]));
         let after = read(&idp, "portal").await.unwrap();
-        assert_eq!((after.revision, after.epoch), (2, 1));
+        assert_eq!((after.revision, after.epoch), (before.revision + 1, 1));
         assert_eq!(after.metadata, Metadata { client_name: Some("Portal".into()), ..before.metadata });
         assert_eq!(clients::set(&idp.act(), "nobody", &Draft::default()).await.unwrap(), Changed::NotFound);
         idp.assert_activity(["client_created success", "client_changed success"]).await;

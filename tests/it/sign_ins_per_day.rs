@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use connect_idp::model::user::UserType;
+use connect_idp::operations::browse_activity;
 use connect_idp::time::Timestamp;
 
 use crate::actors::{Answer, Idp, User};
@@ -72,6 +73,18 @@ both_engines! {
         idp.advance(Duration::from_hours(24 * 6));
         his.sign_in(&paul).await;
         assert_eq!(days(&his.get("/admin/activity?from=2027-03-15&to=2027-03-15").await), ["2027-03-15 2 1 0 1"]);
+    }
+
+    /// The service counts the days that are over by itself: nobody waits for all of them after a start.
+    async fn the_operators_days_are_counted_ahead(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        idp.browser().sign_in(&amina).await;
+        idp.advance(Duration::from_hours(26));
+        browse_activity::count_ahead(&idp.app).await.unwrap();
+        let days = connect_idp::time::days(None, idp.now(), "America/New_York", 3);
+        let kept = |at: usize| idp.app.day_counts.get(None, &days[at]).map(|counted| counted.direct);
+        assert_eq!((kept(0), kept(1), kept(2)), (Some(0), Some(1), None));
     }
 
     /// A month unless the filter says otherwise, a quarter of a year at most; never beyond today.

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::model::client::Client;
 use crate::model::client_draft::keys;
 use crate::model::client_rules::check_client_id;
-use crate::operations::clients::{self, Changed, Rotated};
+use crate::operations::clients::{self, Changed, Deleted, Rotated};
 use crate::store::{self, clients::StoredSecret};
 use crate::time::Timestamp;
 
@@ -117,9 +117,9 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             say_switched(console, switched, &named(which), "is on")
         }
         Verb::Delete(which) => {
-            find(app, which).await?;
-            let switched = clients::delete(&act(app), &which.client_id, None).await?;
-            say_switched(console, switched, &named(which), "is deleted, with everything that was its")
+            let deleted = clients::delete(&act(app), &which.client_id, None).await?;
+            anyhow::ensure!(deleted == Deleted::Done, unknown(which));
+            console.say(format_args!("{} is deleted, with everything that was its.", named(which)))
         }
     }
 }
