@@ -125,6 +125,7 @@ pub async fn create(
     let new = New {
         location: format!("/api/v1/clients/{client_id}"),
         body: json!(CreatedClient { client: View::of(client.clone()), client_secret: secret.clone() }),
+        revision: client.revision,
         creation: Creation::Client(Box::new(client), secret),
         name: "client_id",
     };

@@ -29,6 +29,9 @@ impl<T> Edition<T> {
     }
 }
 
+/// The edition in which a provider and a user begin; their names are never free again.
+pub const FIRST: i64 = 1;
+
 /// How an edition is written in a header.
 #[must_use]
 pub fn etag(revision: i64) -> String {

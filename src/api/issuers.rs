@@ -141,6 +141,7 @@ pub async fn create(
     let new = New {
         location: format!("/api/v1/issuers/{}", issuer.id),
         body: json!(View::of(issuer.clone(), 0)),
+        revision: issuer.revision,
         creation: Creation::Issuer(Box::new(issuer)),
         name: "issuer",
     };

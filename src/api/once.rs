@@ -50,6 +50,8 @@ pub struct New {
     pub location: String,
     /// What the answer shows.
     pub body: Value,
+    /// The edition that is shown.
+    pub revision: i64,
     /// Which member is in the way when there is one of the same name already.
     pub name: &'static str,
 }
@@ -59,6 +61,7 @@ pub struct New {
 struct Kept {
     location: String,
     body: Value,
+    revision: i64,
 }
 
 impl IdempotencyKey {
@@ -67,8 +70,8 @@ impl IdempotencyKey {
     /// # Errors
     /// 409 when there is one of the same name, or the key belongs to another request.
     pub async fn create(&self, app: &App, caller: &Caller, request: &[u8], new: New) -> Result<Response, Problem> {
-        let New { creation, location, body, name } = new;
-        let kept = Kept { location, body };
+        let New { creation, location, body, revision, name } = new;
+        let kept = Kept { location, body, revision };
         let keyed = self.0.as_ref().map(|key| seal_under(app, caller, key, request, &kept)).transpose()?;
         let kept = match create(&caller.act(app), &creation, keyed.as_ref()).await? {
             Made::Yes => kept,
@@ -99,8 +102,7 @@ fn answer(app: &App, kept: Kept) -> Response {
     if let Ok(value) = HeaderValue::from_str(&format!("{}{}", app.config.issuer, kept.location)) {
         headers.insert(header::LOCATION, value);
     }
-    // What was just made is in its first edition.
-    if let Ok(value) = HeaderValue::from_str(&etag(1)) {
+    if let Ok(value) = HeaderValue::from_str(&etag(kept.revision)) {
         headers.insert(header::ETAG, value);
     }
     response

@@ -5,7 +5,7 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, InProvider, OverProvider, ReadProviders, WriteProviders};
-use super::editions::{Edition, IfMatch, stale};
+use super::editions::{Edition, FIRST, IfMatch, stale};
 use super::once::{IdempotencyKey, New};
 use super::reading::{Asked, Body, Change, Page, Place, one_more, storable};
 use crate::app::App;
@@ -165,6 +165,7 @@ pub async fn create(
     let new = New {
         location: format!("/api/v1/providers/{}", provider.code),
         body: json!(View::of(provider.clone())),
+        revision: FIRST,
         creation: Creation::Provider(Box::new(provider)),
         name: "code",
     };

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 use super::caller::{InProvider, ReadUsers, WriteUsers};
-use super::editions::{Edition, IfMatch, stale};
+use super::editions::{Edition, FIRST, IfMatch, stale};
 use super::once::{IdempotencyKey, New};
 use super::providers::AtProvider;
 use super::reading::{Asked, Body, Faults, Page, Place, UserId, bad_cursor, cursor_id, one_more, storable};
@@ -264,6 +264,7 @@ pub async fn create(
     let new = New {
         location: format!("/api/v1/providers/{}/users/{}", program.provider.code, user.id),
         body: json!(CreatedUser { user: view, temporary_password: password.to_string() }),
+        revision: FIRST,
         creation: Creation::User(Box::new(program.provider), Box::new(user)),
         name: "login_name",
     };

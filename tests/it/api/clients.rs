@@ -16,6 +16,7 @@ both_engines! {
         let shown = program.get(path).await;
         assert_eq!(shown.assert(200).json["client_name"], "Portal");
         assert!(shown.json.get("client_secret").is_none());
+        assert_eq!(shown.etag(), made.etag());
         let changed = program.patch(path, shown.etag(), &json!({"client_name": null, "tos_uri": "https://portal.example/t"})).await;
         assert!(changed.assert(200).json.get("client_name").is_none());
         let bad = program.patch(path, changed.etag(), &json!({"redirect_uris": ["ftp://x"], "scope": "nonsense"})).await;
