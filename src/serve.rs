@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 use crate::app::App;
 use crate::crypto::tls::{self, Ssl, SslAcceptor, SslStream};
 use crate::web::client_ip::Peer;
-use crate::web::health;
+use crate::web::{health, unread};
 use crate::{jobs, router};
 
 /// Open connections at most; further ones wait to be accepted.
@@ -267,7 +267,8 @@ where
 {
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        routes.clone().oneshot(request.map(Body::new))
+        let (routes, request) = (routes.clone(), request.map(Body::new));
+        unread::taken_in(request, |request| routes.oneshot(request))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
@@ -287,7 +288,30 @@ where
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
     use super::*;
+
+    /// Whoever is refused before all is read hears it, and asks again on the same connection.
+    #[tokio::test]
+    async fn a_refusal_breaks_no_connection() {
+        let routes = Router::new().route("/", axum::routing::post(async || StatusCode::UNAUTHORIZED));
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let (peer, graceful) = (([192, 0, 2, 1], 443).into(), GracefulShutdown::new());
+        let served = tokio::spawn(serve_connection(ours, peer, routes, graceful.watcher(), Protocol::Http1));
+        for _ in 0..2 {
+            theirs.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
+            theirs.write_all(&vec![b'x'; 100_000]).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\r\n\r\n") {
+                answer.push(theirs.read_u8().await.unwrap());
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", answer.escape_ascii());
+        }
+        drop(theirs);
+        served.await.unwrap().unwrap();
+    }
 
     #[test]
     fn one_address_has_its_share_and_a_proxy_as_much_as_there_is() {

@@ -110,6 +110,9 @@ pub struct Search {
     /// Of this user.
     #[param(format = "uuid")]
     user_id: Option<String>,
+    /// Whether only of tries on names that are nobody's.
+    #[param(default = false)]
+    unknown_name: bool,
     /// Of this kind.
     #[param(inline)]
     kind: Option<EventKind>,
@@ -142,6 +145,10 @@ impl Search {
                 .ok_or_else(|| Unfit::new(key, "must be a moment such as 2026-05-01T00:00:00Z")),
         };
         let whose = match &self.user_id {
+            Some(_) if self.unknown_name => {
+                return Err(Unfit::new("unknown_name", "cannot stand beside user_id, which is somebody's").into());
+            }
+            None if self.unknown_name => Whose::Strangers,
             None => Whose::Anybody,
             Some(id) => Whose::User(checked(id).ok_or_else(|| Unfit::new("user_id", "must be the id of a user"))?),
         };

@@ -26,5 +26,6 @@ pub mod session_list;
 pub mod sign_ins_chart;
 pub mod signed_out;
 pub mod steps;
+pub mod unread;
 pub mod upload;
 pub mod user_agent;

@@ -63,27 +63,15 @@ impl Driver {
     /// Starts the driver, and a browser with a fresh profile.
     pub async fn start(kind: Kind, programs: &Programs, options: Options) -> (Self, WebDriver) {
         let home = tempfile::Builder::new().prefix("browser.").tempdir().unwrap();
-        let mut child = Command::new(&programs.driver)
-            .args(arguments(kind, home.path()))
-            .env("HOME", home.path())
-            .env("TMPDIR", home.path())
-            .env_remove("XDG_CONFIG_HOME")
-            .env_remove("XDG_CACHE_HOME")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let out = child.stdout.take().unwrap();
-        let port = tokio::task::spawn_blocking(move || {
-            let mut lines = BufReader::new(out).lines().map_while(Result::ok);
-            let port = lines.find_map(|line| port_of(&line));
-            // Read to the end, else the driver blocks when the pipe is full.
-            std::thread::spawn(move || lines.for_each(drop));
-            port
-        });
-        let port = tokio::time::timeout(super::PATIENCE * 2, port).await;
-        let port = port.expect("the driver does not start").unwrap().expect("the driver ended");
+        let mut started = Err(String::new());
+        // chromedriver takes a free port of IPv4 and wants the same of IPv6: where somebody else has that one, it ends.
+        for _ in 0..5 {
+            started = listening(kind, programs, home.path()).await;
+            if started.is_ok() {
+                break;
+            }
+        }
+        let (child, port) = started.unwrap_or_else(|said| panic!("the driver ended: {said}"));
         let mut this = Self { child, browser: None, home };
         let address = format!("http://127.0.0.1:{port}");
         let driver = WebDriver::new(address, capabilities(kind, &programs.browser, options)).await.unwrap();
@@ -93,6 +81,37 @@ impl Driver {
         driver.clone().leak().unwrap();
         (this, driver)
     }
+}
+
+/// A driver that listens, and on which port; or what it said before it ended.
+async fn listening(kind: Kind, programs: &Programs, home: &Path) -> Result<(Child, u16), String> {
+    let mut child = Command::new(&programs.driver)
+        .args(arguments(kind, home))
+        .env("HOME", home)
+        .env("TMPDIR", home)
+        .env_remove("XDG_CONFIG_HOME")
+        .env_remove("XDG_CACHE_HOME")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let out = child.stdout.take().unwrap();
+    let port = tokio::task::spawn_blocking(move || {
+        let (mut lines, mut said) = (BufReader::new(out).lines().map_while(Result::ok), String::new());
+        let port = lines.find_map(|line| {
+            said = line;
+            port_of(&said)
+        });
+        // Read to the end, else the driver blocks when the pipe is full.
+        std::thread::spawn(move || lines.for_each(drop));
+        port.ok_or(said)
+    });
+    let port = tokio::time::timeout(super::PATIENCE * 2, port).await.expect("the driver does not start").unwrap();
+    if port.is_err() {
+        child.wait().unwrap();
+    }
+    Ok((child, port?))
 }
 
 impl Drop for Driver {

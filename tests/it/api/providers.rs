@@ -76,6 +76,10 @@ both_engines! {
         assert_eq!(names(agency.get(&format!("{own}?kind=sign_in&login_type=Direct%20Login&user_id={}", amina.id)).await).len(), 2);
         assert_eq!(names(agency.get(&format!("{own}?user_id={}", carla.id)).await).len(), 0);
         assert_eq!(names(agency.get(&format!("{own}?until=2000-01-01T00:00:00Z")).await).len(), 0);
+        idp.browser().try_login("stranger", "wrong", "SUNRISE-IL").await;
+        let strangers = agency.get(&format!("{own}?unknown_name=true")).await;
+        assert_eq!(strangers.assert(200).json["items"].as_array().unwrap().len(), 1);
+        assert!(strangers.json["items"][0]["name_hash"].is_string(), "{}", strangers.json);
         assert_eq!(agency.get("/api/v1/activity").await.status, 403);
         assert_eq!(names(operator.get("/api/v1/activity?kind=sign_in&outcome=success").await), ["carla", "amina"]);
         let first = operator.get("/api/v1/activity?limit=1&kind=sign_in").await;
@@ -89,10 +93,12 @@ both_engines! {
                 assert_eq!(told.assert(422).json["errors"][0]["key"], key, "{whom}");
             }
         }
+        let told = agency.get(&format!("{own}?unknown_name=true&user_id={}", amina.id)).await;
+        assert_eq!(told.assert(422).json["errors"][0]["key"], "unknown_name");
         let numbers = operator.get("/api/v1/statistics").await;
         assert_eq!(numbers.assert(200).json["waiting_requests"], 0);
         let hours = numbers.json["hours"].as_array().unwrap();
-        assert_eq!(hours.iter().map(|hour| hour["count"].as_i64().unwrap()).sum::<i64>(), 3);
+        assert_eq!(hours.iter().map(|hour| hour["count"].as_i64().unwrap()).sum::<i64>(), 4);
     }
 
     /// Nobody of an inactive provider does anything, and a narrowed token of another client neither.
