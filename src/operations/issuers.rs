@@ -69,7 +69,7 @@ impl Draft {
     /// # Errors
     /// The first key that is missing or whose value is not accepted.
     pub fn check_new(&self, issuer: &str, config: &Config) -> Result<(), Unfit> {
-        check_address(issuer, config).map_err(|why| Unfit::new("issuer", why))?;
+        check_issuer(issuer, config)?;
         if self.origins.is_none() {
             return Err(Unfit::new("origins", "is missing: list the origins that the issuer's pages send from"));
         }
@@ -358,6 +358,14 @@ pub async fn untie_all(act: &Act, issuer: &str) -> Result<Option<u64>, Error> {
         }
         Ok(Some(count))
     })
+}
+
+/// Judges the name of an issuer.
+///
+/// # Errors
+/// Why it is none.
+pub fn check_issuer(issuer: &str, config: &Config) -> Result<(), Unfit> {
+    check_address(issuer, config).map_err(|why| Unfit::new("issuer", why))
 }
 
 /// Judges an issuer's stable id for a user.

@@ -241,7 +241,7 @@ impl ClientForm {
                 let key = if unfit.key == "response_types" { "grant_types" } else { unfit.key };
                 let member = MEMBERS.iter().find(|member| member.key == key);
                 let label = member.map_or("It", name_of);
-                faults.add(&key.replace('_', "-"), format!("{label}: {}.", unfit.why));
+                faults.add(&key.replace('_', "-"), format!("“{label}” {}.", unfit.why));
             }
         }
         faults.is_empty().then_some(draft)

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::crypto::jws::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::act::Changed;
-use crate::operations::issuers::{self, Draft, Edited};
+use crate::operations::issuers::{self, Draft, Edited, check_issuer};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::admin::{Id, Reauthenticated, TherapAdmin};
@@ -66,6 +66,9 @@ impl IssuerForm {
 
     /// All of it as a draft, or what is wrong; a new issuer's name is judged too.
     pub(super) fn judge(&self, new: Option<&str>, config: &Config, faults: &mut Faults) -> Option<Draft> {
+        if let Some(issuer) = new {
+            faults.judge("The issuer", check_issuer(issuer, config));
+        }
         let lines =
             |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
@@ -79,7 +82,6 @@ impl IssuerForm {
         let (jwks, jwks_uri) = (given(&self.jwks), given(&self.jwks_uri));
         if jwks.is_none() && jwks_uri.is_none() {
             faults.add("jwks-uri", "Give the address of the keys, or the keys themselves.");
-            return None;
         }
         let draft = Draft {
             display_name: Some(self.display_name.clone()),
@@ -99,9 +101,6 @@ impl IssuerForm {
             ("Each acr", Draft { acr: draft.acr.clone(), ..only() }),
         ] {
             faults.judge(label, part.check(config));
-        }
-        if let Some(issuer) = new.filter(|_| faults.is_empty()) {
-            faults.judge("The issuer", draft.check_new(issuer, config));
         }
         faults.is_empty().then_some(draft)
     }

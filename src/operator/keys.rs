@@ -26,7 +26,7 @@ const SHOWN: usize = 30;
 struct KeysPage {
     page: Page,
     algorithms: Vec<AlgorithmView>,
-    announce: u64,
+    announce: String,
     zone: String,
     done: Option<&'static str>,
     refused: Option<&'static str>,
@@ -97,7 +97,7 @@ pub async fn get(
     let template = KeysPage {
         page: Page::of(&app, "Signing keys", &admin.session),
         algorithms: Algorithm::ALL.into_iter().map(view).collect(),
-        announce: app.config.keys.announce().as_secs() / 60,
+        announce: span(app.config.keys.announce_minutes),
         done: match asked.done.as_deref() {
             Some("announced") => Some("A new key is published. It signs once everybody knows it."),
             Some("at-once") => Some("The new key signs now."),
@@ -177,5 +177,24 @@ pub async fn retire(
         Retired::Done { .. } => Ok(back("retired")),
         Retired::Already => Ok(back("retired-before")),
         Retired::NotFound => Err(PageError::NotFound),
+    }
+}
+
+/// So many minutes as people say it.
+fn span(minutes: u32) -> String {
+    match (minutes / 60, minutes % 60) {
+        (1, 0) => "1 hour".into(),
+        (hours, 0) => format!("{hours} hours"),
+        _ => format!("{minutes} minutes"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span;
+
+    #[test]
+    fn whole_hours_are_hours() {
+        assert_eq!([60, 1440, 90, 5].map(span), ["1 hour", "24 hours", "90 minutes", "5 minutes"]);
     }
 }

@@ -248,6 +248,12 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let (_, mut root) = therap_admin(&idp, "root").await;
         let page = root.get("/operator/issuers/new").await;
+        let blank = root.submit(&page, "#new-issuer-form", &[]).await;
+        let faulty: Vec<_> = ["issuer", "display-name", "origins", "jwks-uri"]
+            .into_iter()
+            .filter(|id| blank.attribute(&format!("#{id}"), "aria-invalid").is_some())
+            .collect();
+        assert_eq!(faulty, ["issuer", "display-name", "origins", "jwks-uri"], "{:?}", blank.texts("#form-errors li"));
         let bad = root.submit(&page, "#new-issuer-form", &[("issuer", "ftp://x"), ("origins", "https://x/"), ("jwks", "{}"), ("acr", "nothing")]).await;
         assert_eq!(bad.status, 422);
         assert!(bad.has("#origins-error") && bad.has("#jwks-error") && bad.has("#acr-error") && bad.has("#display-name-error"));
