@@ -66,8 +66,10 @@ impl IssuerForm {
 
     /// All of it as a draft, or what is wrong; a new issuer's name is judged too.
     pub(super) fn judge(&self, new: Option<&str>, config: &Config, faults: &mut Faults) -> Option<Draft> {
-        if let Some(issuer) = new {
-            faults.judge("The issuer", check_issuer(issuer, config));
+        match new {
+            Some(issuer) if issuer.trim().is_empty() => faults.add("issuer", "Please enter the issuer."),
+            Some(issuer) => drop(faults.judge("The issuer", check_issuer(issuer, config))),
+            None => {}
         }
         let lines =
             |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
@@ -95,7 +97,7 @@ impl IssuerForm {
         let only = Draft::default;
         for (label, part) in [
             ("The display name", Draft { display_name: draft.display_name.clone(), ..only() }),
-            ("The origins", Draft { origins: draft.origins.clone(), ..only() }),
+            ("The list of origins", Draft { origins: draft.origins.clone(), ..only() }),
             ("The keys", Draft { jwks: draft.jwks.clone(), jwks_uri: draft.jwks_uri.clone(), ..only() }),
             ("The client", Draft { client_id: draft.client_id.clone(), ..only() }),
             ("Each acr", Draft { acr: draft.acr.clone(), ..only() }),

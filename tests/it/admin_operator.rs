@@ -253,7 +253,9 @@ both_engines! {
             .into_iter()
             .filter(|id| blank.attribute(&format!("#{id}"), "aria-invalid").is_some())
             .collect();
-        assert_eq!(faulty, ["issuer", "display-name", "origins", "jwks-uri"], "{:?}", blank.texts("#form-errors li"));
+        let said = blank.texts("#form-errors li");
+        assert_eq!(faulty, ["issuer", "display-name", "origins", "jwks-uri"], "{said:?}");
+        assert!(said.iter().all(|said| said.starts_with(char::is_uppercase)), "{said:?}");
         let bad = root.submit(&page, "#new-issuer-form", &[("issuer", "ftp://x"), ("origins", "https://x/"), ("jwks", "{}"), ("acr", "nothing")]).await;
         assert_eq!(bad.status, 422);
         assert!(bad.has("#origins-error") && bad.has("#jwks-error") && bad.has("#acr-error") && bad.has("#display-name-error"));
