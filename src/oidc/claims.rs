@@ -1,5 +1,6 @@
 //! What is known of a user, by claim (OpenID Connect Core §5.1; R3): which claims a scope or the `claims` parameter
-//! brings, and their values. What is not known is left out.
+//! brings, and their values. What is not known is left out; an e-mail address or a phone number that is not known to be
+//! verified is said to be not verified.
 
 use serde_json::{Map, Value};
 
@@ -61,7 +62,14 @@ impl Subject<'_> {
             "user_type" => Some(self.user_type.into()),
             other => stored.members().get(other).cloned(),
         };
-        names.filter_map(|name| Some((name.to_owned(), value(name)?))).collect()
+        let mut picked: Map<_, _> = names.filter_map(|name| Some((name.to_owned(), value(name)?))).collect();
+        // An app that finds no word about an address must not take it for proved.
+        for (name, flag) in [("email", "email_verified"), ("phone_number", "phone_number_verified")] {
+            if picked.contains_key(name) {
+                picked.insert(flag.to_owned(), value(flag).unwrap_or(false.into()));
+            }
+        }
+        picked
     }
 }
 
@@ -103,5 +111,19 @@ mod tests {
                 .unwrap();
         let claims = AMINA.wished(&asked.userinfo, &Scope::parse("openid profile").unwrap());
         assert_eq!(claims.keys().collect::<Vec<_>>(), ["given_name"]);
+    }
+
+    /// OpenID Connect Core §5.1.
+    #[test]
+    fn an_address_never_goes_without_its_flag() {
+        let asked = ClaimsRequest::parse(r#"{"userinfo":{"email":null,"phone_number":null}}"#).unwrap();
+        let scope = Scope::parse("openid email phone").unwrap();
+        let unproved = Subject { claims: r#"{"email":"amina@example.org","phone_number":"+1 312 555 0100"}"#, ..AMINA };
+        for claims in [unproved.wished(&asked.userinfo, &scope), unproved.of_scope(&scope)] {
+            assert_eq!((&claims["email_verified"], &claims["phone_number_verified"]), (&false.into(), &false.into()));
+        }
+        let proved = AMINA.wished(&asked.userinfo, &scope);
+        assert_eq!(proved["email_verified"], true);
+        assert!(!proved.contains_key("phone_number_verified"), "without a number there is nothing to verify");
     }
 }

@@ -23,13 +23,44 @@ both_engines! {
         assert_eq!(answer.json(), serde_json::json!({
             "sub": amina.id, "name": "amina Diallo", "preferred_username": "amina", "given_name": "Amina",
             "birthdate": "1990-02-03", "updated_at": 1_700_000_000, "email": "amina@example.org", "email_verified": true,
-            "phone_number": "+1 312 555 0100", "address": { "country": "US" },
+            "phone_number": "+1 312 555 0100", "phone_number_verified": false, "address": { "country": "US" },
             "provider_code": "SUNRISE-IL", "provider_name": "SUNRISE-IL Homes", "user_type": "Regular User",
         }));
         assert_eq!(answer.json()["sub"], claims(tokens["id_token"].as_str().unwrap())["sub"]);
         let less = app.tokens(&mut idp.browser(), &amina, &[("scope", "openid email")]).await;
         let less = app.userinfo(less["access_token"].as_str().unwrap()).await.json();
         assert_eq!(less.as_object().unwrap().len(), 3, "{less}");
+    }
+
+    /// OpenID Connect Core §5.1: an address or a number says whether it is proved, by scope and by `claims`, at both endpoints.
+    async fn an_unproved_address_is_said_to_be_unproved(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
+        let mut outsider = idp.outsider().await;
+        let single = r#"{"userinfo":{"email":null,"phone_number":null},"id_token":{"email":null,"phone_number":null}}"#;
+        for (verified, proof) in [
+            (false, ""),
+            (false, r#","email_verified":false,"phone_number_verified":false"#),
+            (true, r#","email_verified":true,"phone_number_verified":true"#),
+        ] {
+            let stored = format!(r#"{{"email":"amina@example.org","phone_number":"+1 312 555 0100"{proof}}}"#);
+            outsider.run(&format!("UPDATE users SET claims = '{stored}' WHERE id = '{}'", amina.id)).await;
+            let by_claims = app.tokens(&mut idp.browser(), &amina, &[("scope", "openid"), ("claims", single)]).await;
+            let by_scope = app.tokens(&mut idp.browser(), &amina, &[("scope", "openid email phone")]).await;
+            for said in [
+                claims(by_claims["id_token"].as_str().unwrap()),
+                app.userinfo(by_claims["access_token"].as_str().unwrap()).await.json(),
+                app.userinfo(by_scope["access_token"].as_str().unwrap()).await.json(),
+            ] {
+                assert_eq!(said["email"], "amina@example.org", "{said}");
+                assert_eq!(said["email_verified"], verified, "{said}");
+                assert_eq!(said["phone_number_verified"], verified, "{said}");
+            }
+        }
+        outsider.run(&format!("UPDATE users SET claims = '{{}}' WHERE id = '{}'", amina.id)).await;
+        let without = app.tokens(&mut idp.browser(), &amina, &[("scope", "openid email phone")]).await;
+        let said = app.userinfo(without["access_token"].as_str().unwrap()).await.json();
+        assert_eq!(said, serde_json::json!({ "sub": amina.id }));
     }
 
     /// RFC 6750 §2, §3: header or form, never the query, once; and what is said to whom.
