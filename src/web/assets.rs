@@ -25,6 +25,7 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
         asset("pico.min.css", "text/css; charset=utf-8", include_bytes!("../../templates/assets/pico.min.css")),
         asset("app.css", "text/css; charset=utf-8", include_bytes!("../../templates/assets/app.css")),
         asset("app.js", "text/javascript; charset=utf-8", include_bytes!("../../templates/assets/app.js")),
+        asset("onwards.js", "text/javascript; charset=utf-8", include_bytes!("../../templates/assets/onwards.js")),
         asset("favicon.svg", "image/svg+xml", include_bytes!("../../templates/assets/favicon.svg")),
         asset("logo.svg", "image/svg+xml", include_bytes!("../../templates/assets/logo.svg")),
     ]
@@ -54,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_asset_a_template_names_is_there() {
-        for name in ["pico.min.css", "app.css", "app.js", "favicon.svg", "logo.svg"] {
+        for name in ["pico.min.css", "app.css", "app.js", "onwards.js", "favicon.svg", "logo.svg"] {
             assert_ne!(url(name), format!("/assets/{name}"));
         }
     }

@@ -139,21 +139,6 @@ if (profile) {
   });
 }
 
-// ---- Logout: onwards as soon as every app in a frame has heard of it, or in three seconds ----
-
-const PATIENCE_MS = 3000;
-
-const signedOut = document.getElementById("signed-out");
-if (signedOut?.dataset.next) {
-  const onwards = () => location.replace(signedOut.dataset.next);
-  const frames = all("#signed-out iframe");
-  Promise.all(frames.map((frame) => new Promise((heard) => frame.addEventListener("load", heard)))).then(onwards);
-  setTimeout(onwards, PATIENCE_MS);
-}
-
-// ---- An answer on its way back to an app ----
-
-document.getElementById("form-post")?.submit();
 // ---- Printing: a button for it, where there is a browser to be asked ----
 
 for (const button of all("button[data-print]")) {

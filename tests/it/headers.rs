@@ -85,6 +85,35 @@ both_engines! {
         }
     }
 
+    /// Pages that go on by themselves do so where `app.js` is refused: by a file that holds nothing a browser may not know.
+    async fn pages_that_go_on_have_a_plain_script_of_their_own(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
+        let mut browser = idp.browser();
+        browser.sign_in(&amina).await;
+        let mode = [("prompt", "none"), ("response_mode", "form_post")];
+        let form = browser.get(&app.path(&mode)).await;
+        assert!(form.has("#form-post #form-post-continue"));
+        let front = idp.app("told", |m| m.frontchannel_logout_uri = Some("https://told.example/out".into())).await;
+        front.tokens(&mut browser, &amina, &[]).await;
+        let out = browser.post("/logout", &[]).await;
+        assert!(out.has("#signed-out[data-next]"));
+        for page in [form, out] {
+            let path = page.attribute("main script[src*=onwards]", "src").expect("a script of its own");
+            let asset = browser.get(&path).await;
+            assert_eq!((asset.status.as_u16(), asset.header("content-type")), (200, Some("text/javascript; charset=utf-8")));
+            for id in ["form-post", "signed-out"] {
+                assert!(asset.body.contains(id), "{id}");
+            }
+            for new in ["\\p{", "=>", "?.", "??", "const ", "let ", "`", "class ", "Promise", "/u"] {
+                assert!(!asset.body.contains(new), "{new}");
+            }
+            assert!(!page.has("script:not([src])"));
+            let policy = page.header("content-security-policy").unwrap();
+            assert!(policy.contains("script-src 'self'") && !policy.contains("unsafe-inline"), "{policy}");
+        }
+    }
+
     /// No page runs or loads anything that our own CSP would not let it.
     async fn no_page_has_inline_script_or_style(engine: Engine) {
         let idp = Idp::start(engine).await;
