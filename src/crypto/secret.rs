@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::time::Random;
 
+/// How many bytes of a recognizable secret are chance; 160 bits are beyond guessing (RFC 6749 §10.10).
+const UNPREDICTABLE: usize = 20;
+
 /// 32 bytes nobody may see: no `Display`, no `Serialize`, equality in constant time.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<[u8; 32]>);
@@ -35,6 +38,31 @@ impl Secret {
     #[must_use]
     pub fn random(random: &Random) -> Self {
         Self(Zeroizing::new(random.bytes()))
+    }
+
+    /// A new secret that whoever has `key` knows again without having kept it: its last 12 bytes are an HMAC-SHA256 of
+    /// its first 20, which are unpredictable, and of what it is for.
+    #[must_use]
+    pub fn recognizable(random: &Random, key: &Self, purpose: &str) -> Self {
+        let mut bytes = random.bytes();
+        let mark = key.mark(purpose, &bytes[..UNPREDICTABLE]);
+        bytes[UNPREDICTABLE..].copy_from_slice(&mark);
+        Self::from_bytes(bytes)
+    }
+
+    /// Whether [`Secret::recognizable`] made this with the same key for the same purpose.
+    #[must_use]
+    pub fn is_of(&self, key: &Self, purpose: &str) -> bool {
+        let (unpredictable, mark) = self.0.split_at(UNPREDICTABLE);
+        key.mark(purpose, unpredictable).ct_eq(mark).into()
+    }
+
+    fn mark(&self, purpose: &str, unpredictable: &[u8]) -> [u8; 32 - UNPREDICTABLE] {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        mac.update(unpredictable);
+        mac.update(purpose.as_bytes());
+        let whole = mac.finalize().into_bytes();
+        std::array::from_fn(|index| whole[index])
     }
 
     /// A secret from its bytes.
@@ -112,6 +140,17 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "Secret(…)");
         assert_eq!(Secret::parse("short"), None);
         assert_eq!(Secret::parse(&format!("{}=", secret.reveal())), None);
+    }
+
+    #[test]
+    fn a_recognizable_secret_is_known_by_its_key_and_purpose_alone() {
+        let (random, key) = (Random::seeded(1), Secret::from_bytes([7; 32]));
+        let secret = Secret::recognizable(&random, &key, "a");
+        assert!(secret.is_of(&key, "a"));
+        assert!(!secret.is_of(&key, "b"));
+        assert!(!secret.is_of(&Secret::from_bytes([8; 32]), "a"));
+        assert!(!Secret::random(&random).is_of(&key, "a"));
+        assert_ne!(secret, Secret::recognizable(&random, &key, "a"));
     }
 
     #[test]

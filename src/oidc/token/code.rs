@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::issue::{Speaks, TokenAnswer, access_token, narrowed};
+use super::refresh::refresh_secret;
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::client::{Client, GrantType};
@@ -151,7 +152,7 @@ async fn issue(
 ) -> Result<Response, OAuthError> {
     let scope = Scope::parse(&code.scope).unwrap_or_default();
     let offline = scope.has(OFFLINE_ACCESS);
-    let refresh = client.metadata.may(GrantType::RefreshToken).then(|| Secret::random(&app.random));
+    let refresh = client.metadata.may(GrantType::RefreshToken).then(|| refresh_secret(app, &code.family_id));
     let expires_at = if offline {
         now.after(Duration::from_secs(u64::from(app.config.tokens.offline_days) * 86_400))
     } else {

@@ -1,6 +1,6 @@
 //! The refresh token grant (RFC 6749 §6; G14). A token is `<family>.<secret>`. Public clients get a new one each time: the
 //! replaced one is answered alike for 10 seconds, and its use after that, or of any older one, revokes the family
-//! (RFC 9700 §4.14.2). Clients with credentials keep theirs.
+//! (RFC 9700 §4.14.2). What was never a token of ours revokes nothing. Clients with credentials keep theirs.
 
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ enum Place {
     Live,
     Replaced,
     Spent,
+    NeverOurs,
 }
 
 /// Exchanges a refresh token for new tokens.
@@ -42,12 +43,13 @@ pub(super) async fn refresh(
 ) -> Result<Response, OAuthError> {
     let (client, params) = (&request.client, &request.asked);
     let text = params.get("refresh_token").ok_or_else(|| OAuthError::invalid_request("refresh_token is missing"))?;
-    let (family_id, hash) = read(text).ok_or_else(not_valid)?;
+    let (family_id, secret) = parts(text).ok_or_else(not_valid)?;
+    let hash = secret.digest();
     // Once more where another request replaced the token between our look and our change.
     for _ in 0..2 {
         let found = store::families::live(&mut app.db.read().await?, family_id, now).await?;
         let family = found.filter(|family| family.client == client.id).ok_or_else(not_valid)?;
-        match place(&family, &hash) {
+        match place(app, &family, &secret) {
             Place::Live => {
                 let answer = answer(app, client, &family, params, now).await?;
                 if let Some(response) = give(app, client, &family, &hash, answer, now).await? {
@@ -58,6 +60,7 @@ pub(super) async fn refresh(
                 return answer_again(app, &family);
             }
             Place::Replaced | Place::Spent => return revoke(app, client, &family, now).await,
+            Place::NeverOurs => return Err(not_valid()),
         }
     }
     Err(not_valid())
@@ -69,17 +72,35 @@ fn not_valid() -> OAuthError {
 
 /// The family and the secret's digest of a token.
 pub(in crate::oidc) fn read(text: &str) -> Option<(&str, String)> {
-    let (family, secret) = text.split_once('.')?;
-    Some((family, Secret::parse(secret)?.digest()))
+    let (family, secret) = parts(text)?;
+    Some((family, secret.digest()))
 }
 
-fn place(family: &Family, hash: &str) -> Place {
-    if family.refresh_hash.as_deref() == Some(hash) {
+fn parts(text: &str) -> Option<(&str, Secret)> {
+    let (family, secret) = text.split_once('.')?;
+    Some((family, Secret::parse(secret)?))
+}
+
+/// The secret of a family's next refresh token. It is known again when the row has forgotten it, so that a reuse can be
+/// told from a guess by somebody who saw no more than the family's id.
+pub(super) fn refresh_secret(app: &App, family: &str) -> Secret {
+    Secret::recognizable(&app.random, &refresh_key(app), family)
+}
+
+fn refresh_key(app: &App) -> Secret {
+    app.keys.oldest().derive("refresh tokens")
+}
+
+fn place(app: &App, family: &Family, secret: &Secret) -> Place {
+    let hash = secret.digest();
+    if family.refresh_hash.as_ref() == Some(&hash) {
         Place::Live
-    } else if family.previous_hash.as_deref() == Some(hash) {
+    } else if family.previous_hash.as_ref() == Some(&hash) {
         Place::Replaced
-    } else {
+    } else if secret.is_of(&refresh_key(app), &family.id) {
         Place::Spent
+    } else {
+        Place::NeverOurs
     }
 }
 
@@ -172,7 +193,7 @@ async fn give(
         })?;
         return if lives { Ok(Some(answer.tokens.respond())) } else { Err(not_valid()) };
     }
-    let next = Secret::random(&app.random);
+    let next = refresh_secret(app, &id);
     answer.tokens.refresh_token = Some(format!("{id}.{}", next.reveal()));
     let text = serde_json::to_string(&answer.tokens).unwrap_or_default();
     let sealed = seal::seal(&app.keys, &purpose(&id), text.as_bytes()).map_err(|error| {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use connect_idp::crypto::jws::Algorithm;
+use connect_idp::crypto::secret::Secret;
 use connect_idp::model::client::{AccessTokenFormat, AuthMethod, GrantType};
+use connect_idp::time::Random;
 
 use crate::actors::{Callback, Idp, VERIFIER, bearer, claims, encode};
 
@@ -208,6 +210,18 @@ both_engines! {
         app.refresh(&first).await.assert_oauth_error(400, "invalid_grant");
         app.refresh(second["refresh_token"].as_str().unwrap()).await.assert_oauth_error(400, "invalid_grant");
         assert_eq!(app.userinfo(second["access_token"].as_str().unwrap()).await.status, 401);
+    }
+
+    /// G14: what was never a token of ours is no reuse, though it names a family that lives.
+    async fn a_token_that_never_was_revokes_no_family(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
+        let (family, _) = first.split_once('.').unwrap();
+        let invented = format!("{family}.{}", Secret::random(&Random::seeded(99)).reveal());
+        app.refresh(&invented).await.assert_oauth_error(400, "invalid_grant");
+        assert_eq!(app.refresh(&first).await.status, 200, "the family lives on");
     }
 
     /// R4: without `offline_access` a refresh token ends with logout or the absolute limit, not with idleness.
