@@ -112,7 +112,8 @@ impl Desk {
         }
         let more = expand(&app, now).await?;
         let now = app.clock.now();
-        for client in logouts::due_clients(&mut app.db.read().await?, now).await? {
+        let due = logouts::due_clients(&mut app.db.read().await?, now).await?;
+        for client in due {
             let room = self.room(&client);
             if room == 0 {
                 continue;

@@ -39,7 +39,8 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     let Some(hash) = access_token::remembered_as(&app, token, now).await? else {
         return Ok(data(StatusCode::OK));
     };
-    match store::access_tokens::owner(&mut app.db.read().await?, &hash).await? {
+    let owner = store::access_tokens::owner(&mut app.db.read().await?, &hash).await?;
+    match owner {
         None => {}
         Some(owner) if owner != client => return Err(foreign()),
         Some(_) => {

@@ -13,6 +13,7 @@ pub mod consents;
 pub mod directory;
 pub mod families;
 pub mod handoffs;
+mod held;
 pub mod idempotency;
 pub mod interactions;
 pub mod invariants;
@@ -80,9 +81,14 @@ pub enum On<S, P> {
 
 /// A connection to either engine: what a SELECT runs on. Dropped while a statement is unanswered, it is closed: nobody
 /// waits for an answer that may never come.
+///
+/// One task, one connection (G29): whoever holds one and waits for another can stop everybody, once all are held so. A
+/// `match` or `for` holds what its head took; `held` finds that, and all else of the kind, in debug builds.
 pub struct Conn {
     connection: Connection,
     unanswered: bool,
+    #[expect(dead_code, reason = "held until dropped")]
+    held: held::Held,
 }
 
 enum Connection {
@@ -237,6 +243,30 @@ pub enum Error {
     TaskDied,
 }
 
+/// PostgreSQL's word for a write to a server that is read-only.
+const READ_ONLY: &str = "25006";
+
+impl Error {
+    /// Whether nothing was written for a reason that may be gone already: two stood in each other's way, or the connection
+    /// was made while the server was read-only.
+    fn is_worth_another_try(&self) -> bool {
+        match self {
+            Self::Contended(_) => true,
+            Self::Unavailable(error) => {
+                error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(READ_ONLY))
+            }
+            Self::Late
+            | Self::Stalled(_)
+            | Self::Unexpected(_)
+            | Self::Damaged(_)
+            | Self::Withdrawn
+            | Self::Silent
+            | Self::Full
+            | Self::TaskDied => false,
+        }
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         let Some(database) = error.as_database_error() else {
@@ -254,8 +284,10 @@ impl From<sqlx::Error> for Error {
             Some("57014" | "55P03" | "5") => Self::Stalled(error),
             // PostgreSQL: serialization failure, deadlock. SQLite: busy snapshot.
             Some("40001" | "40P01" | "517") => Self::Contended(error),
-            // PostgreSQL: connection trouble, shutting down, starting up, too many. SQLite: disk I/O, full, cannot open.
-            Some(code) if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => {
+            // PostgreSQL: connection trouble, shutting down, starting up, too many, read-only (it failed over). SQLite: disk I/O, full, cannot open.
+            Some(code)
+                if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code == READ_ONLY =>
+            {
                 Self::Unavailable(error)
             }
             Some("10" | "13" | "14") => Self::Unavailable(error),
@@ -377,6 +409,7 @@ impl Database {
     /// # Errors
     /// When none can be had.
     pub async fn read(&self) -> Result<Conn, Error> {
+        let held = held::Held::only();
         loop {
             let tried = match &self.engine {
                 Engine::Sqlite { reader, .. } => reader.acquire().await.map(Connection::Sqlite),
@@ -385,7 +418,7 @@ impl Database {
             match tried {
                 Err(sqlx::Error::PoolTimedOut) if self.all_taken() => {}
                 Err(error @ sqlx::Error::PoolTimedOut) => return Err(Error::Unavailable(error)),
-                other => return Ok(Conn { connection: other?, unanswered: false }),
+                other => return Ok(Conn { connection: other?, unanswered: false, held }),
             }
         }
     }
@@ -437,11 +470,12 @@ impl Database {
         F: Future<Output = (Tx, Result<T, Error>)> + Send,
         T: Send + 'static,
     {
+        held::assert_none();
         let database = self.clone();
         let task = tokio::spawn(async move {
             let tried = async {
                 match database.attempt(deadline, &work).await {
-                    Err(Error::Contended(_)) => database.attempt(deadline, &work).await,
+                    Err(error) if error.is_worth_another_try() => database.attempt(deadline, &work).await,
                     other => other,
                 }
             };
@@ -464,6 +498,8 @@ impl Database {
                 return Err(Error::Late);
             }
             Ok(value) => value,
+            // The connection may stand and yet be of no use, as one to a server that is read-only by now: closed (G33).
+            Err(error @ Error::Unavailable(_)) => return Err(error),
             Err(error) => {
                 tx.rollback().await;
                 return Err(error);
@@ -474,7 +510,22 @@ impl Database {
         Ok(value)
     }
 
+    /// Opens a transaction. Connections that were cut while they were idle are closed on the way: nothing was asked of
+    /// them yet, so as many as there may be are tried, and a new one after them.
     async fn begin(&self, deadline: Deadline) -> Result<Tx, Error> {
+        let mut cut = 0;
+        loop {
+            match self.try_begin(deadline).await {
+                Err(Error::Unavailable(sqlx::Error::PoolTimedOut)) => {
+                    return Err(Error::Unavailable(sqlx::Error::PoolTimedOut));
+                }
+                Err(Error::Unavailable(_)) if cut < self.size() => cut += 1,
+                other => return other,
+            }
+        }
+    }
+
+    async fn try_begin(&self, deadline: Deadline) -> Result<Tx, Error> {
         let connection = loop {
             let tried = match &self.engine {
                 Engine::Sqlite { writer, .. } => writer.acquire().await.map(Connection::Sqlite),
@@ -492,7 +543,8 @@ impl Database {
         if deadline.is_past(self.clock.now()) {
             return Err(Error::Late);
         }
-        let mut tx = Tx { conn: Conn { connection, unanswered: false }, finished: false };
+        let conn = Conn { connection, unanswered: false, held: held::Held::only() };
+        let mut tx = Tx { conn, finished: false };
         match self.engine {
             Engine::Sqlite { .. } => tx.simple("BEGIN IMMEDIATE").await?,
             Engine::Postgres(_) => {
@@ -509,6 +561,14 @@ impl Database {
             }
         }
         Ok(tx)
+    }
+
+    /// How many connections of those that write there may be.
+    fn size(&self) -> u32 {
+        match &self.engine {
+            Engine::Sqlite { .. } => 1,
+            Engine::Postgres(pool) => pool.options().get_max_connections(),
+        }
     }
 
     fn all_taken(&self) -> bool {

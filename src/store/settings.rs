@@ -1,6 +1,7 @@
 //! Single facts about the installation.
 
 use super::{Conn, Error, Tx, on};
+use crate::time::Timestamp;
 
 /// The fact that tells which key-encryption key the database belongs to.
 pub const KEY_FINGERPRINT: &str = "key-encryption key";
@@ -9,6 +10,19 @@ pub const KEY_FINGERPRINT: &str = "key-encryption key";
 #[must_use]
 pub fn fingerprint_of(name: &str) -> String {
     format!("{KEY_FINGERPRINT} {name}")
+}
+
+/// When a replica last showed that it can write (Unix ms).
+const WRITTEN_AT: &str = "written at";
+
+/// Shows that the database takes a write, by writing down when that was.
+///
+/// # Errors
+/// When it cannot be written: the disk is full, the database is read-only, …
+pub async fn prove_write(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
+    on!(tx, |c| sqlx::query(SQL).bind(WRITTEN_AT).bind(now.0.to_string()).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 /// The value of a fact.

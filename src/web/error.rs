@@ -106,7 +106,6 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
     };
     let mut response = respond(status, Shape::Entrance, &template);
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        app.metrics.busy();
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     if let Some(PageError::TooOften(seconds)) = error {

@@ -8,9 +8,13 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use crate::app::App;
+use crate::store::{self, in_transaction};
+use crate::time::Deadline;
 
 /// A replica further off the database's clock than this is not ready: its deadlines would lie.
 const MAX_CLOCK_OFFSET_MS: i64 = 2000;
+/// How long the database may take to answer who asks whether we are ready.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The internal routes.
 pub fn routes() -> Router<App> {
@@ -21,9 +25,23 @@ pub fn routes() -> Router<App> {
 }
 
 async fn ready(app: App) -> impl IntoResponse {
-    match clock_is_right(&app).await {
+    match is_ready(&app).await {
         Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+    }
+}
+
+/// Whether this replica can do its work (G33): its clock is right and the database takes its writes.
+async fn is_ready(app: &App) -> Result<(), String> {
+    clock_is_right(app).await?;
+    let now = app.clock.now();
+    let written = async {
+        in_transaction!(app.db, Deadline::after(PATIENCE, now), [], |tx| store::settings::prove_write(tx, now).await)
+    };
+    match tokio::time::timeout(PATIENCE, written).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(format!("the database cannot be written to: {error}")),
+        Err(_) => Err("the database takes too long to write".into()),
     }
 }
 
@@ -32,7 +50,7 @@ async fn ready(app: App) -> impl IntoResponse {
 /// # Errors
 /// What is wrong, in words.
 pub async fn clock_is_right(app: &App) -> Result<(), String> {
-    let asked = tokio::time::timeout(Duration::from_secs(2), ask(app)).await;
+    let asked = tokio::time::timeout(PATIENCE, ask(app)).await;
     asked.unwrap_or_else(|_| Err("the database does not answer".into()))
 }
 
@@ -41,7 +59,8 @@ async fn ask(app: &App) -> Result<(), String> {
     let theirs = app.db.clock().await.map_err(|error| error.to_string())?;
     match theirs {
         Some(theirs) if (theirs - asked_at.0).abs() > MAX_CLOCK_OFFSET_MS => {
-            Err(format!("our clock is {} ms off the database's", theirs - asked_at.0))
+            let (ahead, off) = (asked_at.0 > theirs, asked_at.0.abs_diff(theirs));
+            Err(format!("our clock is {off} ms {} the database's", if ahead { "ahead of" } else { "behind" }))
         }
         Some(_) => Ok(()),
         None => app.db.ping().await.map_err(|error| error.to_string()),

@@ -125,6 +125,9 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
             }
         });
     }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        app.metrics.busy();
+    }
     span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
     headers::secure(&mut response, &app.config);
     response

@@ -17,6 +17,32 @@ async fn ask(idp: &Idp, path: &str) -> (u16, String) {
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
+/// G33: after the database was read-only for a while, as in a fail-over, and its connections were cut, it is used again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_was_read_only_is_used_again() {
+    const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    if crate::actors::postgres_server().is_none() {
+        return;
+    }
+    let alter =
+        |what: &str| format!("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {what}', current_database()); END $$");
+    let idp = Idp::start_live(Engine::Postgres, |_| {}).await;
+    let amina = idp.user("amina").create().await;
+    let mut outsider = idp.outsider().await;
+    outsider.run(&alter("SET default_transaction_read_only = on")).await;
+    outsider.run(CUT).await;
+    for _ in 0..8 {
+        assert_eq!(ask(&idp, "/health/ready").await.0, 503);
+    }
+    assert!(ask(&idp, "/health/ready").await.1.contains("read-only"));
+    assert_eq!(idp.browser().log_in(&amina, &amina.password).await.status, 503);
+    // The session that alters is not bound by what it set: it was there before.
+    outsider.run(&alter("RESET default_transaction_read_only")).await;
+    assert_eq!(ask(&idp, "/health/ready").await, (200, "ready\n".into()));
+    idp.browser().sign_in(&amina).await;
+}
+
 both_engines! {
     /// Ready while the database answers, live in any case.
     async fn it_is_ready_while_the_database_answers(engine: Engine) {

@@ -12,6 +12,38 @@ fn at(app: &RelyingParty, idp: &Idp) -> RelyingParty {
 }
 
 both_engines! {
+    /// G29: many requests at once share two connections; nobody who holds one waits for the other.
+    async fn twenty_requests_at_once_are_answered_by_two_connections(engine: Engine) {
+        let idp = Idp::start_with(engine, |c| c.database.connections = 2).await;
+        let amina = idp.user("amina").create().await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let portal = idp.app("portal", |_| {}).await;
+        let mut browser = idp.browser();
+        let tokens = app.tokens(&mut browser, &amina, &[]).await;
+        let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+        let (access, refresh) = (text("access_token"), text("refresh_token"));
+        let all = join_all((0..20).map(|_| {
+            let (app, portal, access, refresh) = (app.clone(), portal.clone(), access.clone(), refresh.clone());
+            let (mut browser, amina) = (browser.clone(), amina.clone());
+            tokio::spawn(async move {
+                let mut statuses = vec![portal.post("/oauth2/introspect", &[("token", &access)]).await.status];
+                statuses.push(app.userinfo(&access).await.status);
+                statuses.push(app.refresh(&refresh).await.status);
+                statuses.push(browser.get("/").await.status);
+                statuses.push(browser.get("/activity").await.status);
+                statuses.push(browser.get("/sessions").await.status);
+                statuses.push(app.post("/oauth2/revoke", &[("token", &access)]).await.status);
+                statuses.push(app.post("/oauth2/revoke", &[("token", &refresh)]).await.status);
+                statuses.push(browser.log_in(&amina, &amina.password).await.status);
+                statuses
+            })
+        }));
+        let all = tokio::time::timeout(std::time::Duration::from_secs(20), all).await.expect("nobody waits for ever");
+        for statuses in all {
+            assert!(statuses.unwrap().iter().all(|status| status.as_u16() < 500));
+        }
+    }
+
     /// RFC 6749 §4.1.2: of 100 simultaneous redemptions one makes a family, and the others revoke it.
     async fn a_code_redeemed_a_hundred_times_at_once_leaves_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
