@@ -32,6 +32,7 @@ impl KeyRing {
     /// # Errors
     /// A file that others may read, or that is no key, named with its cure.
     pub fn load(dir: &Path) -> anyhow::Result<Option<Self>> {
+        refuse_strays(dir)?;
         let keys = read_folder(dir)?;
         Ok((!keys.is_empty()).then(|| Self { dir: dir.to_owned(), keys: RwLock::new(Arc::new(keys)) }))
     }
@@ -117,7 +118,22 @@ pub fn name_after(name: &str) -> Option<String> {
 }
 
 fn is_key_name(name: &str) -> bool {
-    name.strip_prefix("kek-").is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    name.strip_prefix("kek-").is_some_and(|number| number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A copy of a key that lies beside it would seal what only the copy opens. Only a start refuses it: while we run, it must
+/// not keep a new key from being found.
+fn refuse_strays(dir: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(dir).into_iter().flatten() {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with("kek-") && !is_key_name(&name) {
+            bail!(
+                "{} is not the name of a key (kek- and four digits): move it out of the keys folder",
+                dir.join(name).display()
+            );
+        }
+    }
+    Ok(())
 }
 
 fn read_folder(dir: &Path) -> anyhow::Result<Vec<(String, Secret)>> {
@@ -129,7 +145,7 @@ fn read_folder(dir: &Path) -> anyhow::Result<Vec<(String, Secret)>> {
     let mut names = Vec::new();
     for entry in entries {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.starts_with("kek-") {
+        if is_key_name(&name) {
             names.push(name);
         }
     }
@@ -181,6 +197,22 @@ mod tests {
         assert_eq!(first.fingerprints(), again.fingerprints());
         assert_eq!(fs::metadata(keys.join("kek-0001")).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(&keys).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_copy_of_a_key_is_no_key_and_stops_the_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = KeyRing::load_or_create(dir.path(), &Random::System).unwrap();
+        for stray in ["kek-0001.bak", "kek-0001~", "kek-1", "kek-00010", "kek-"] {
+            let copy = dir.path().join(stray);
+            fs::copy(dir.path().join("kek-0001"), &copy).unwrap();
+            let refused = KeyRing::load(dir.path()).unwrap_err().to_string();
+            assert!(refused.contains(stray) && refused.contains("move it out"), "{refused}");
+            ring.reload().unwrap();
+            assert_eq!(ring.fingerprints().len(), 1, "what runs takes no notice of {stray}");
+            fs::remove_file(copy).unwrap();
+        }
+        assert!(KeyRing::load(dir.path()).unwrap().is_some());
     }
 
     #[test]
