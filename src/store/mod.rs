@@ -284,12 +284,13 @@ impl From<sqlx::Error> for Error {
             Some("57014" | "55P03" | "5") => Self::Stalled(error),
             // PostgreSQL: serialization failure, deadlock. SQLite: busy snapshot.
             Some("40001" | "40P01" | "517") => Self::Contended(error),
-            // PostgreSQL: connection trouble, shutting down, starting up, too many, read-only (it failed over). SQLite: disk I/O, full, cannot open.
+            // PostgreSQL: connection trouble, shutting down, starting up, too many, read-only (it failed over).
             Some(code)
                 if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code == READ_ONLY =>
             {
                 Self::Unavailable(error)
             }
+            // SQLite: disk I/O, full, cannot open.
             Some("10" | "13" | "14") => Self::Unavailable(error),
             _ => Self::Unexpected(error),
         }

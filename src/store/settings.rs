@@ -1,7 +1,6 @@
 //! Single facts about the installation.
 
 use super::{Conn, Error, Tx, on};
-use crate::time::Timestamp;
 
 /// The fact that tells which key-encryption key the database belongs to.
 pub const KEY_FINGERPRINT: &str = "key-encryption key";
@@ -12,16 +11,16 @@ pub fn fingerprint_of(name: &str) -> String {
     format!("{KEY_FINGERPRINT} {name}")
 }
 
-/// When a replica last showed that it can write (Unix ms).
-const WRITTEN_AT: &str = "written at";
-
-/// Shows that the database takes a write, by writing down when that was.
+/// Shows that the database takes a write: a row of a name that nobody else has comes and goes. One row for all replicas
+/// would let one that freezes here keep the others waiting.
 ///
 /// # Errors
 /// When it cannot be written: the disk is full, the database is read-only, …
-pub async fn prove_write(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
-    on!(tx, |c| sqlx::query(SQL).bind(WRITTEN_AT).bind(now.0.to_string()).execute(c).await.map(drop))?;
+pub async fn prove_write(tx: &mut Tx, id: &str) -> Result<(), Error> {
+    const DELETE: &str = "DELETE FROM settings WHERE name = $1";
+    let name = format!("write of {id}");
+    insert(tx, &name, "").await?;
+    on!(tx, |c| sqlx::query(DELETE).bind(name).execute(c).await.map(drop))?;
     Ok(())
 }
 

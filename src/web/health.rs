@@ -35,8 +35,9 @@ async fn ready(app: App) -> impl IntoResponse {
 async fn is_ready(app: &App) -> Result<(), String> {
     clock_is_right(app).await?;
     let now = app.clock.now();
+    let id = app.random.id(now);
     let written = async {
-        in_transaction!(app.db, Deadline::after(PATIENCE, now), [], |tx| store::settings::prove_write(tx, now).await)
+        in_transaction!(app.db, Deadline::after(PATIENCE, now), [id], |tx| store::settings::prove_write(tx, &id).await)
     };
     match tokio::time::timeout(PATIENCE, written).await {
         Ok(Ok(())) => Ok(()),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use connect_idp::store;
 use connect_idp::web::health;
 use tower::ServiceExt as _;
 
@@ -41,6 +42,22 @@ async fn a_database_that_was_read_only_is_used_again() {
     outsider.run(&alter("RESET default_transaction_read_only")).await;
     assert_eq!(ask(&idp, "/health/ready").await, (200, "ready\n".into()));
     idp.browser().sign_in(&amina).await;
+}
+
+/// G30: a replica that freezes while it shows that it can write keeps no other one from being ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_probe_holds_no_other_up() {
+    if crate::actors::postgres_server().is_none() {
+        return;
+    }
+    let idp = Idp::start_live(Engine::Postgres, |_| {}).await;
+    let other = in_tx!(idp, [idp], |tx| {
+        store::settings::prove_write(tx, "frozen").await?;
+        let probed = idp.clone();
+        Ok(tokio::spawn(async move { ask(&probed, "/health/ready").await }).await.unwrap())
+    });
+    assert_eq!(other, (200, "ready\n".into()));
+    assert_eq!(idp.number("SELECT COUNT(*) FROM settings WHERE name LIKE 'write of %'").await, 0);
 }
 
 both_engines! {
