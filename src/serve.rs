@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
+use axum::http::{StatusCode, Version, header};
+use axum::response::IntoResponse as _;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -268,7 +270,12 @@ where
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         let (routes, request) = (routes.clone(), request.map(Body::new));
-        unread::taken_in(request, |request| routes.oneshot(request))
+        unread::taken_in(request, async move |request| {
+            if names_no_host(&request) {
+                return Ok(StatusCode::BAD_REQUEST.into_response());
+            }
+            routes.oneshot(request).await
+        })
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
@@ -286,9 +293,13 @@ where
     watcher.watch(connection).await
 }
 
+/// RFC 9112 §3.2: one `Host` and no other; HTTP/2 has `:authority` for it.
+fn names_no_host(request: &Request<Body>) -> bool {
+    request.version() == Version::HTTP_11 && request.headers().get_all(header::HOST).iter().count() != 1
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::http::StatusCode;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
@@ -311,6 +322,21 @@ mod tests {
         }
         drop(theirs);
         served.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_request_names_exactly_one_host() {
+        for (hosts, status) in [("", "400"), ("host: a\r\nhost: a\r\n", "400"), ("host: a\r\n", "200")] {
+            let routes = Router::new().route("/", axum::routing::get(async || StatusCode::OK));
+            let (ours, mut theirs) = tokio::io::duplex(1024);
+            let (peer, graceful) = (([192, 0, 2, 1], 443).into(), GracefulShutdown::new());
+            let served = tokio::spawn(serve_connection(ours, peer, routes, graceful.watcher(), Protocol::Http1));
+            theirs.write_all(format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            theirs.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{hosts:?}: {answer}");
+            served.await.unwrap().unwrap();
+        }
     }
 
     #[test]

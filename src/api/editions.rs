@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::app::App;
+use crate::model::header_text;
 use crate::web::problem::{Kind, Problem};
 
 /// A thing and its edition, as an answer.
@@ -54,7 +55,7 @@ pub enum IfMatch {
     /// Whichever stands there.
     Any,
     /// One of these.
-    These(Vec<String>),
+    These(Vec<Vec<u8>>),
 }
 
 impl IfMatch {
@@ -64,7 +65,7 @@ impl IfMatch {
     /// 412 when it is none that was read.
     pub fn allows(&self, current: i64) -> Result<i64, Problem> {
         match self {
-            Self::These(tags) if !tags.contains(&etag(current)) => Err(stale()),
+            Self::These(tags) if !tags.contains(&etag(current).into_bytes()) => Err(stale()),
             Self::Any | Self::These(_) => Ok(current),
         }
     }
@@ -76,19 +77,41 @@ pub fn stale() -> Problem {
     Problem::new(Kind::Stale, "Read it again, see what is different, and send the change with its new ETag.")
 }
 
+/// An entity tag as we sent it. A proxy that compresses marks it: nginx and `HAProxy` as weak, Apache by an ending.
+fn as_sent(tag: &[u8]) -> Vec<u8> {
+    let tag = tag.strip_prefix(b"W/").unwrap_or(tag);
+    for ending in [b"--gzip\"".as_slice(), b"-gzip\"", b";gzip\"", b"-br\"", b";br\""] {
+        if let Some(ours) = tag.strip_suffix(ending) {
+            return [ours, b"\""].concat();
+        }
+    }
+    tag.to_owned()
+}
+
 impl FromRequestParts<App> for IfMatch {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let mut tags = Vec::new();
-        for value in parts.headers.get_all(header::IF_MATCH) {
-            let text = value.to_str().map_err(|_| Problem::new(Kind::Malformed, "If-Match holds no entity tags."))?;
-            tags.extend(text.split(',').map(|tag| tag.trim().to_owned()));
-        }
+        let tags: Vec<_> = header_text::items(&parts.headers, header::IF_MATCH, b',').map(as_sent).collect();
         if tags.is_empty() {
             let detail = "Send If-Match with the ETag that was read, or * to write over whatever stands there.";
             return Err(Problem::new(Kind::PreconditionRequired, detail));
         }
-        Ok(if tags.iter().any(|tag| tag == "*") { Self::Any } else { Self::These(tags) })
+        Ok(if tags.iter().any(|tag| *tag == *b"*") { Self::Any } else { Self::These(tags) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_known_again_whatever_a_proxy_made_of_it() {
+        for seen in ["\"7\"", "W/\"7\"", "\"7-gzip\"", "\"7;gzip\"", "\"7--gzip\"", "W/\"7-gzip\"", "\"7-br\""] {
+            assert!(IfMatch::These(vec![as_sent(seen.as_bytes())]).allows(7).is_ok(), "{seen}");
+        }
+        for other in ["\"8\"", "7", "\"7-x\"", "\"gzip\""] {
+            assert!(IfMatch::These(vec![as_sent(other.as_bytes())]).allows(7).is_err(), "{other}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use super::editions::etag;
 use crate::app::App;
 use crate::crypto::seal;
 use crate::crypto::secret::digest;
+use crate::model::header_text;
 use crate::model::unfit::Unfit;
 use crate::operations::creation::{Creation, Made, create};
 use crate::store::idempotency::Keyed;
@@ -31,7 +32,7 @@ impl FromRequestParts<App> for IdempotencyKey {
         let Some(value) = values.next() else {
             return Ok(Self(None));
         };
-        let text = value.to_str().unwrap_or_default();
+        let text = header_text::ascii(value).unwrap_or_default();
         let good = (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
         if !good || values.next().is_some() {
             let detail = "Idempotency-Key must be 1 to 255 visible ASCII characters, once.";

@@ -3,8 +3,8 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use super::caller::param;
 use crate::app::App;
 use crate::crypto::strict_json;
 use crate::model::client_rules::check_client_id;
+use crate::model::header_text;
 use crate::model::unfit::Unfit;
 use crate::web::admin::checked;
 use crate::web::problem::{Kind, Problem};
@@ -102,9 +103,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 
 /// The body of a request whose Content-Type is one of these.
 pub async fn of_type(request: Request, app: &App, types: &[&str]) -> Result<Bytes, Problem> {
-    let named = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = named.split(';').next().unwrap_or_default().trim();
-    if !types.iter().any(|one| one.eq_ignore_ascii_case(essence)) {
+    if !types.iter().any(|one| header_text::is_of_type(request.headers(), one)) {
         let detail = format!("Send a body of Content-Type {}.", types.join(" or "));
         return Err(Problem::new(Kind::UnsupportedMediaType, detail));
     }

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::cache::issuers::Snapshot;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::header_text;
 use crate::model::session::Method as Door;
 use crate::store::{self, in_transaction};
 use crate::time::{Deadline, Timestamp};
@@ -148,7 +149,7 @@ fn judge_sender(method: &Method, uri: &Uri, headers: &HeaderMap, snapshot: &Snap
     let (Some(origin), None) = (origins.next(), origins.next()) else {
         return Err(Refusal::OriginMissing);
     };
-    let origin = origin.to_str().map_err(|_| Refusal::OriginNotRegistered)?;
+    let origin = header_text::ascii(origin).ok_or(Refusal::OriginNotRegistered)?;
     if origin == "null" {
         return Err(Refusal::OriginNull);
     }

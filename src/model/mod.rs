@@ -7,6 +7,7 @@ pub mod client;
 pub mod client_draft;
 pub mod client_rules;
 pub mod event;
+pub mod header_text;
 pub mod issuer;
 pub mod login_name;
 pub mod password_rules;

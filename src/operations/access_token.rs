@@ -6,6 +6,7 @@ use super::signing_keys;
 use crate::app::App;
 use crate::crypto::jws::Unverified;
 use crate::crypto::secret::{Secret, digest};
+use crate::model::header_text;
 use crate::model::scope::Scope;
 use crate::store;
 use crate::store::access_tokens::AccessToken;
@@ -33,7 +34,7 @@ pub fn in_header(headers: &HeaderMap) -> Presented {
     let Some(value) = first else {
         return Presented::Nothing;
     };
-    let Some((scheme, token)) = value.to_str().ok().and_then(|text| text.split_once(' ')) else {
+    let Some((scheme, token)) = header_text::ascii(value).and_then(|text| text.split_once(' ')) else {
         return Presented::Malformed;
     };
     if second.is_some() || !scheme.eq_ignore_ascii_case("Bearer") || token.trim().is_empty() {

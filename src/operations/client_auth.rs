@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::secret::digest;
 use crate::model::client::{AuthMethod, Client};
+use crate::model::header_text;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
@@ -132,7 +133,7 @@ fn offer(headers: &HeaderMap, fields: Fields<'_>) -> Result<Offer, NotProven> {
         if in_body {
             return Err(NotProven::Malformed("the client authenticates in more than one way"));
         }
-        let text = value.to_str().map_err(|_| refused("the Authorization header is not text"))?;
+        let text = header_text::ascii(value).ok_or_else(|| refused("the Authorization header is not text"))?;
         let (client_id, secret) = basic(text).ok_or_else(|| refused("the Authorization header is not HTTP Basic"))?;
         if fields.client_id.is_some_and(|named| named != client_id) {
             return Err(NotProven::Malformed("client_id is not the one that authenticates"));

@@ -1,49 +1,95 @@
 //! Whose request it is: the peer, or what trusted proxies say of it (G18).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Once;
 
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, HeaderName, header};
 use ipnet::IpNet;
+
+use crate::model::header_text;
 
 /// The other end of the connection, put into every request by `serve`.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
-/// The client's address. `X-Forwarded-For` is read from its end, as long as listed proxies vouch for it.
+/// The client's address. `X-Forwarded-For`, or `Forwarded` (RFC 7239) where that does not stand, is read from its end, as
+/// long as listed proxies vouch for it.
 #[must_use]
 pub fn client_ip(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let peer = extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip().to_canonical());
+    let mut client =
+        extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip().to_canonical());
     let is_proxy = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
-    let forwarded = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let mut client = peer;
-    for hop in hops.iter().rev() {
+    if !is_proxy(client) {
+        return client;
+    }
+    for hop in hops(headers).iter().rev() {
         if !is_proxy(client) {
             break;
         }
-        match parse(hop) {
-            Some(ip) => client = ip,
-            None => break,
-        }
+        let Some(ip) = address(hop) else {
+            warn_once(client, hop);
+            break;
+        };
+        client = ip;
     }
     client
 }
 
-fn parse(hop: &str) -> Option<IpAddr> {
-    let with_port = hop.parse::<SocketAddr>().map(|address| address.ip());
-    hop.parse::<IpAddr>().or(with_port).ok().map(|ip| ip.to_canonical())
+/// What the proxies wrote, the nearest one last.
+fn hops(headers: &HeaderMap) -> Vec<&[u8]> {
+    const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+    let listed = |name| header_text::items(headers, name, b',').filter(|item| !item.is_empty());
+    if headers.contains_key(X_FORWARDED_FOR) {
+        return listed(X_FORWARDED_FOR).collect();
+    }
+    listed(header::FORWARDED).map(forwarded_for).collect()
+}
+
+/// The node that an element of `Forwarded` was received from; nothing where it does not say.
+fn forwarded_for(element: &[u8]) -> &[u8] {
+    let mut pairs = element.split(|byte| *byte == b';').filter_map(|pair| pair.trim_ascii().split_at_checked(4));
+    pairs.find(|(name, _)| name.eq_ignore_ascii_case(b"for=")).map_or(b"", |(_, node)| node)
+}
+
+/// An address with or without a port, in brackets and quotes or not.
+fn address(hop: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(hop).ok()?;
+    let text = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    text.parse().ok().or_else(bracketed).or_else(with_port).map(|ip: IpAddr| ip.to_canonical())
+}
+
+/// Whoever stands behind such a proxy shares its address in the record and in the throttle: said once, for whoever operates it.
+fn warn_once(proxy: IpAddr, hop: &[u8]) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        tracing::warn!(
+            "the proxy {proxy} names a client that cannot be read as an address ({}): such visitors are recorded, and \
+             limited together, under the proxy's own address; let it write X-Forwarded-For as nginx or HAProxy do",
+            hop.escape_ascii()
+        );
+    });
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
-    fn seen(peer: &str, forwarded: &str) -> String {
+    fn seen_in(peer: &str, name: &'static str, lines: &[&[u8]]) -> String {
         let mut extensions = Extensions::new();
         extensions.insert(Peer(SocketAddr::new(peer.parse().unwrap(), 1)));
         let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", forwarded.parse().unwrap());
+        for line in lines {
+            headers.append(name, HeaderValue::from_bytes(line).unwrap());
+        }
         client_ip(&extensions, &headers, &["10.0.0.0/8".parse().unwrap()]).to_string()
+    }
+
+    fn seen(peer: &str, forwarded: &str) -> String {
+        seen_in(peer, "x-forwarded-for", &[forwarded.as_bytes()])
     }
 
     #[test]
@@ -52,6 +98,34 @@ mod tests {
         assert_eq!(seen("10.0.0.1", "203.0.113.9"), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", "198.51.100.1, 203.0.113.9, 10.0.0.2"), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", "203.0.113.9, nonsense"), "10.0.0.1");
-        assert_eq!(seen("10.0.0.1", "[2001:db8::1]:443"), "2001:db8::1");
+    }
+
+    #[test]
+    fn an_address_is_read_as_proxies_write_it() {
+        for (written, address) in [
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::9]", "2001:db8::9"),
+            ("\"[2001:db8::10]:4711\"", "2001:db8::10"),
+            ("203.0.113.12,", "203.0.113.12"),
+            ("203.0.113.12:80 , ", "203.0.113.12"),
+            ("::ffff:203.0.113.12", "203.0.113.12"),
+        ] {
+            assert_eq!(seen("10.0.0.1", written), address, "{written}");
+        }
+        let forwarded = |lines: &[&[u8]]| seen_in("10.0.0.1", "forwarded", lines);
+        assert_eq!(forwarded(&[b"for=\"[2001:db8::17]:4711\""]), "2001:db8::17");
+        assert_eq!(
+            forwarded(&[b"for=198.51.100.1", b"proto=https; For=203.0.113.9;by=10.0.0.1, for=10.0.0.2"]),
+            "203.0.113.9"
+        );
+        assert_eq!(forwarded(&[b"for=_hidden"]), "10.0.0.1");
+        assert_eq!(forwarded(&[b"for=198.51.100.1, proto=https"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_foreign_byte_hides_no_hop_that_a_proxy_wrote() {
+        assert_eq!(seen_in("10.0.0.1", "x-forwarded-for", &[b"caf\xe9, 203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen_in("10.0.0.1", "x-forwarded-for", &[b"198.51.100.1", b"\xff", b"203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen_in("10.0.0.1", "x-forwarded-for", &[b"198.51.100.1, \xff"]), "10.0.0.1");
     }
 }

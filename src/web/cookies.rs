@@ -4,6 +4,7 @@ use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::Config;
 use crate::crypto::secret::Secret;
+use crate::model::header_text;
 
 /// Which cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +34,9 @@ impl Cookie {
     #[must_use]
     pub fn read(&self, headers: &HeaderMap, config: &Config) -> Option<Secret> {
         let name = self.name(config);
-        let pairs = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = pairs.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        pairs.find(|(key, _)| *key == name).and_then(|(_, value)| Secret::parse(value))
+        let mut pairs = header_text::items(headers, header::COOKIE, b';');
+        let value = pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
+        Secret::parse(std::str::from_utf8(value).ok()?)
     }
 
     /// The header that sets it.
@@ -76,7 +77,7 @@ mod tests {
         let config = Config { issuer: "https://connect.example.org".into(), ..Config::default() };
         let secret = Secret::random(&Random::seeded(1));
         let set = Cookie::Session.set(&secret, &config);
-        let set = set.to_str().unwrap();
+        let set = header_text::ascii(&set).unwrap();
         assert!(set.starts_with("__Host-connect-session="));
         assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"));
         let mut headers = HeaderMap::new();
@@ -84,5 +85,16 @@ mod tests {
         headers.insert(header::COOKIE, format!("a=b; {pair}").parse().unwrap());
         assert_eq!(Cookie::Session.read(&headers, &config), Some(secret));
         assert_eq!(Cookie::PreAuth.read(&headers, &config), None);
+    }
+
+    #[test]
+    fn a_foreign_byte_in_a_cookie_takes_no_cookie_of_ours_away() {
+        let config = Config::default();
+        let secret = Secret::random(&Random::seeded(1));
+        let mut headers = HeaderMap::new();
+        let pair = format!("city=M\u{fc}nchen; connect-session={}; \u{1f36a}", secret.reveal());
+        headers.append(header::COOKIE, HeaderValue::from_bytes(b"\xff\xfe").unwrap());
+        headers.append(header::COOKIE, HeaderValue::from_bytes(pair.as_bytes()).unwrap());
+        assert_eq!(Cookie::Session.read(&headers, &config), Some(secret));
     }
 }

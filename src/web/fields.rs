@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use zeroize::Zeroizing;
 
 use super::error::PageError;
+use crate::model::header_text;
 
 /// The fields of a form, each taken once.
 #[derive(Debug, Default)]
@@ -28,9 +29,7 @@ impl Fields {
     /// # Errors
     /// When it is no form, or a field stands twice.
     pub fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, NotAForm> {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        if !header_text::is_of_type(headers, "application/x-www-form-urlencoded") {
             return Err(NotAForm::WrongType);
         }
         let mut fields = HashMap::new();

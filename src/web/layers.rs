@@ -21,6 +21,7 @@ use super::page::Shape;
 use super::{csrf, error, headers, oauth_error, problem};
 use crate::app::App;
 use crate::model::event::Visitor;
+use crate::model::header_text;
 use crate::time::Timestamp;
 
 /// A form is never larger.
@@ -145,7 +146,7 @@ fn logged(path: &str) -> String {
 fn arrival(app: &App, request: &Request) -> Arrival {
     const BROWSER_CHARS: usize = 256;
     let ip = client_ip(request.extensions(), request.headers(), &app.config.trusted_proxies);
-    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent = request.headers().get(header::USER_AGENT).map(header_text::lossy).unwrap_or_default();
     let visitor = Visitor {
         address: ip.to_string(),
         browser: agent.chars().filter(|c| !c.is_control()).take(BROWSER_CHARS).collect(),

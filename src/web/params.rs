@@ -1,7 +1,9 @@
 //! The parameters of an OAuth request, from a query or a form body: each at most once, empty as good as absent
 //! (RFC 6749 §3.1, §3.2).
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
+
+use crate::model::header_text;
 
 /// The parameters in the order they came.
 #[derive(Clone, Debug, Default)]
@@ -21,9 +23,7 @@ impl Params {
     /// Reads a form body, if it says that it is one. An empty body needs no content type.
     #[must_use]
     pub fn of_form(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
-        let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-        let essence = content_type.split(';').next().unwrap_or_default().trim();
-        let is_form = essence.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+        let is_form = header_text::is_of_type(headers, "application/x-www-form-urlencoded");
         (is_form || body.is_empty()).then(|| Self::parse(body))
     }
 

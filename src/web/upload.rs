@@ -1,10 +1,10 @@
 //! A form that may carry a file: `multipart/form-data` as browsers send it with one, or an ordinary form.
 
 use axum::extract::{FromRequest, Multipart, Request};
-use axum::http::header;
 
 use super::error::PageError;
 use super::fields::Fields;
+use crate::model::header_text;
 
 /// A form and its file.
 #[derive(Debug, Default)]
@@ -19,8 +19,7 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
     type Rejection = PageError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, PageError> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        if !content_type.unwrap_or_default().to_ascii_lowercase().starts_with("multipart/form-data") {
+        if !header_text::is_of_type(request.headers(), "multipart/form-data") {
             return Ok(Self { fields: Fields::from_request(request, state).await?, file: None });
         }
         let unreadable = PageError::BadForm("The form cannot be read, or the file is too large.");

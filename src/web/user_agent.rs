@@ -9,6 +9,8 @@ pub fn browser(user_agent: &str) -> String {
     // The order matters: Edge calls itself Chrome and Safari too.
     let browser = first(&[
         ("Edg/", "Edge"),
+        ("EdgA/", "Edge"),
+        ("EdgiOS/", "Edge"),
         ("OPR/", "Opera"),
         ("SamsungBrowser/", "Samsung Internet"),
         ("Firefox/", "Firefox"),
@@ -44,6 +46,10 @@ mod tests {
         assert_eq!(browser(edge), "Edge on Windows");
         let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Safari/604.1";
         assert_eq!(browser(safari), "Safari on iPhone");
+        let android = "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Mobile Safari/537.36 EdgA/131.0";
+        assert_eq!(browser(android), "Edge on Android");
+        let iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 EdgiOS/131.0 Mobile/15E148 Safari/604.1";
+        assert_eq!(browser(iphone), "Edge on iPhone");
         assert_eq!(browser("curl/8"), "Unknown browser");
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use connect_idp::model::header_text::ascii;
 use connect_idp::time::Clock;
 use josekit::jwk::Jwk;
 use josekit::jwk::alg::ec::EcCurve;
@@ -121,9 +122,8 @@ fn with_cookie(request: RequestBuilder, cookie: Option<&str>) -> RequestBuilder 
 
 async fn send(request: RequestBuilder) -> Result<Answer, Error> {
     let response = request.send().await?;
-    let text = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let cookies =
-        response.headers().get_all(SET_COOKIE).iter().map(|value| value.to_str().unwrap().to_owned()).collect();
+    let text = |name| response.headers().get(name).and_then(ascii).map(str::to_owned);
+    let cookies = response.headers().get_all(SET_COOKIE).iter().map(|value| ascii(value).unwrap().to_owned()).collect();
     let (location, retry_after) = (text(LOCATION).unwrap_or_default(), text(RETRY_AFTER));
     Ok(Answer { status: response.status().as_u16(), location, cookies, retry_after, body: response.text().await? })
 }

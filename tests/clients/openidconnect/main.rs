@@ -206,7 +206,7 @@ impl App {
 }
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(header::COOKIE)?.to_str().ok()?;
+    let text = String::from_utf8_lossy(headers.get(header::COOKIE)?.as_bytes());
     text.split("; ").find_map(|pair| pair.strip_prefix("session=")).map(str::to_owned)
 }
 

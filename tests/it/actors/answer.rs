@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use axum::http::{HeaderMap, StatusCode};
+use connect_idp::model::header_text::ascii;
 use scraper::{ElementRef, Html, Selector};
 
 /// What came back.
@@ -33,7 +34,7 @@ fn words(element: ElementRef) -> String {
 impl Answer {
     /// One header, if it is there.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
+        self.headers.get(name).map(|value| ascii(value).unwrap())
     }
 
     /// Where it redirects to.
@@ -121,7 +122,7 @@ impl Answer {
 
     /// Every cookie that it sets: name and value; an empty value clears it.
     pub fn cookies(&self) -> Vec<(String, String)> {
-        let set = self.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
+        let set = self.headers.get_all("set-cookie").iter().map(|value| ascii(value).unwrap());
         set.map(|text| {
             let (name, value) = text.split(';').next().unwrap().split_once('=').unwrap();
             (name.to_owned(), value.to_owned())

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
+use connect_idp::model::header_text::ascii;
 use connect_idp::web::client_ip::Peer;
 use tower::ServiceExt as _;
 
@@ -226,7 +227,7 @@ impl Browser {
     }
 
     fn keep_cookies(&mut self, answer: &Answer) {
-        for text in answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap()) {
+        for text in answer.headers.get_all("set-cookie").iter().map(|value| ascii(value).unwrap()) {
             let (pair, attributes) = text.split_once("; ").unwrap();
             let (name, value) = pair.split_once('=').unwrap();
             for wanted in ["Path=/", "HttpOnly", "SameSite=Lax"] {

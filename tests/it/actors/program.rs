@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, Method};
 use connect_idp::model::client::GrantType;
+use connect_idp::model::header_text::ascii;
 use serde_json::Value;
 
 use super::{Answer, Idp, RelyingParty, bearer};
@@ -41,7 +42,7 @@ impl Told {
     }
 
     pub fn etag(&self) -> &str {
-        self.headers["etag"].to_str().unwrap()
+        ascii(&self.headers["etag"]).unwrap()
     }
 }
 
