@@ -1,9 +1,10 @@
 //! Listens, answers, drains and stops. Every connection has its limits (G22): headers, their time, their number.
 
-use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,21 +12,22 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{StatusCode, Version, header};
-use axum::response::IntoResponse as _;
+use axum::response::{IntoResponse as _, Response};
+use http_body_util::BodyExt as _;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use ipnet::IpNet;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::app::App;
 use crate::crypto::tls::{self, Ssl, SslAcceptor, SslStream};
 use crate::web::client_ip::Peer;
+use crate::web::shares::{Limits, Shares, Use};
 use crate::web::{health, unread};
 use crate::{jobs, router};
 
@@ -33,10 +35,11 @@ use crate::{jobs, router};
 pub const MAX_CONNECTIONS: usize = 4096;
 /// All headers of a request together.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
-/// Open connections of one address at most, unless it is a trusted proxy's or our own.
+/// Open connections of one network at most, unless it is a trusted proxy's or our own.
 pub const MAX_CONNECTIONS_OF_ONE: usize = 512;
-/// How long a connection may be silent before a request, and its headers may take.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long headers may take, and nothing may happen on a connection: no request, and no progress of a long answer. It is
+/// told then that it ends, and ends after as long again.
+const QUIET: Duration = Duration::from_secs(30);
 /// No connection is older: whatever keeps it open, it ends.
 const MAX_AGE: Duration = Duration::from_hours(1);
 /// How long a TLS handshake may take.
@@ -89,7 +92,8 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
         None => None,
     };
     let (stopping, stopped) = watch::channel(false);
-    let shares = || Arc::new(Shares { unlimited: app.config.trusted_proxies.clone(), taken: Mutex::default() });
+    let limits = Limits { whole: MAX_CONNECTIONS, reserve: 0, each: MAX_CONNECTIONS_OF_ONE };
+    let shares = || Shares::new(limits, &app.config.trusted_proxies);
     let public = Service { routes: router::router(&app), shares: shares() };
     let internal = Service { routes: health::routes().with_state(app.clone()), shares: shares() };
     let public = tokio::spawn(accept(listeners.public, acceptor, public, stopped.clone()));
@@ -132,7 +136,6 @@ async fn accept(
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
@@ -151,22 +154,22 @@ async fn accept(
             },
             _ = stop.changed() => break,
         };
-        let Some(share) = service.shares.take(peer.ip()) else {
-            tracing::debug!(%peer, "a connection was closed: its address has {MAX_CONNECTIONS_OF_ONE} already");
+        let Some(share) = service.shares.take(peer.ip(), Use::Ordinary) else {
+            tracing::debug!(%peer, "a connection was closed: its network has {MAX_CONNECTIONS_OF_ONE} already");
             continue;
         };
         // Small answers leave at once; a socket that refuses this is gone already.
         let _ = stream.set_nodelay(true);
-        let (routes, acceptor, watcher) = (service.routes.clone(), acceptor.clone(), graceful.watcher());
+        let (routes, acceptor, stop) = (service.routes.clone(), acceptor.clone(), stop.clone());
         tokio::spawn(async move {
             let _held = (place, share);
             let served = async {
                 match acceptor {
-                    None => serve_connection(stream, peer, routes, watcher, Protocol::Http1).await,
+                    None => serve_connection(stream, peer, routes, stop, Protocol::Http1).await,
                     Some(acceptor) => {
                         let stream = handshake(&acceptor, stream).await?;
                         let protocol = Protocol::negotiated(&stream);
-                        serve_connection(stream, peer, routes, watcher, protocol).await
+                        serve_connection(stream, peer, routes, stop, protocol).await
                     }
                 }
             };
@@ -178,7 +181,8 @@ async fn accept(
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    if tokio::time::timeout(DRAIN, places.acquire_many(all)).await.is_err() {
         tracing::warn!("some connections did not finish within {} seconds", DRAIN.as_secs());
     }
 }
@@ -188,49 +192,6 @@ async fn accept(
 struct Service {
     routes: Router,
     shares: Arc<Shares>,
-}
-
-/// How many connections each address has.
-struct Shares {
-    unlimited: Vec<IpNet>,
-    taken: Mutex<HashMap<IpAddr, usize>>,
-}
-
-impl Shares {
-    /// Takes one more for an address; `None` when it has its share.
-    fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Share> {
-        let ip = ip.to_canonical();
-        let limit = if ip.is_loopback() || self.unlimited.iter().any(|net| net.contains(&ip)) {
-            MAX_CONNECTIONS
-        } else {
-            MAX_CONNECTIONS_OF_ONE
-        };
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(ip).or_insert(0);
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Share { shares: Arc::clone(self), ip })
-    }
-}
-
-/// One connection of an address, given back when dropped.
-struct Share {
-    shares: Arc<Shares>,
-    ip: IpAddr,
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
-                taken.remove(&self.ip);
-            }
-        }
-    }
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -261,36 +222,115 @@ async fn serve_connection<S>(
     stream: S,
     peer: SocketAddr,
     routes: Router,
-    watcher: Watcher,
+    mut stop: watch::Receiver<bool>,
     protocol: Protocol,
 ) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let activity = Arc::new(Activity { running: AtomicUsize::new(0), last: Mutex::new(Instant::now()) });
+    let seen = Arc::clone(&activity);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         let (routes, request) = (routes.clone(), request.map(Body::new));
-        unread::taken_in(request, async move |request| {
+        let running = seen.run();
+        let answered = unread::taken_in(request, async move |request| {
             if names_no_host(&request) {
                 return Ok(StatusCode::BAD_REQUEST.into_response());
             }
             routes.oneshot(request).await
-        })
+        });
+        async move { Ok::<_, Infallible>(running.answered(answered.await?)) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(QUIET).max_buf_size(MAX_HEADER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(Duration::from_secs(30));
+        .keep_alive_interval(QUIET);
     let builder = match protocol {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
     };
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    watcher.watch(connection).await
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut is_ending = *stop.borrow();
+    if is_ending {
+        connection.as_mut().graceful_shutdown();
+    }
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            // A sender that is gone stops everything too.
+            _ = stop.changed(), if !is_ending => {}
+            () = activity.quiet() => {
+                if is_ending {
+                    return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+                }
+                activity.touch();
+            }
+        }
+        is_ending = true;
+        connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// What happens on one connection. Neither protocol's own time limits see a peer that opens no stream and answers pings, or
+/// that asks and does not read.
+struct Activity {
+    running: AtomicUsize,
+    last: Mutex<Instant>,
+}
+
+impl Activity {
+    fn touch(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn run(self: &Arc<Self>) -> Running {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.touch();
+        Running(Arc::clone(self))
+    }
+
+    /// Waits until nothing has happened for a while; a request that is worked on has time limits of its own.
+    async fn quiet(&self) {
+        loop {
+            let over = *self.last.lock().unwrap_or_else(PoisonError::into_inner) + QUIET;
+            let is_running = self.running.load(Ordering::Relaxed) > 0;
+            if !is_running && over <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(if is_running { Instant::now() + QUIET } else { over }).await;
+        }
+    }
+}
+
+/// One request that is worked on.
+struct Running(Arc<Activity>);
+
+impl Running {
+    /// The answer; the parts of one that is made as it is read are activity too.
+    fn answered(self, response: Response) -> Response {
+        if response.body().size_hint().exact().is_some() {
+            return response;
+        }
+        let activity = Arc::clone(&self.0);
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                activity.touch();
+                frame
+            }))
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.touch();
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// RFC 9112 §3.2: one `Host` and no other; HTTP/2 has `:authority` for it.
@@ -309,8 +349,8 @@ mod tests {
     async fn a_refusal_breaks_no_connection() {
         let routes = Router::new().route("/", axum::routing::post(async || StatusCode::UNAUTHORIZED));
         let (ours, mut theirs) = tokio::io::duplex(1024);
-        let (peer, graceful) = (([192, 0, 2, 1], 443).into(), GracefulShutdown::new());
-        let served = tokio::spawn(serve_connection(ours, peer, routes, graceful.watcher(), Protocol::Http1));
+        let (peer, (_stop, stopped)) = (([192, 0, 2, 1], 443).into(), watch::channel(false));
+        let served = tokio::spawn(serve_connection(ours, peer, routes, stopped, Protocol::Http1));
         for _ in 0..2 {
             theirs.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
             theirs.write_all(&vec![b'x'; 100_000]).await.unwrap();
@@ -329,8 +369,8 @@ mod tests {
         for (hosts, status) in [("", "400"), ("host: a\r\nhost: a\r\n", "400"), ("host: a\r\n", "200")] {
             let routes = Router::new().route("/", axum::routing::get(async || StatusCode::OK));
             let (ours, mut theirs) = tokio::io::duplex(1024);
-            let (peer, graceful) = (([192, 0, 2, 1], 443).into(), GracefulShutdown::new());
-            let served = tokio::spawn(serve_connection(ours, peer, routes, graceful.watcher(), Protocol::Http1));
+            let (peer, (_stop, stopped)) = (([192, 0, 2, 1], 443).into(), watch::channel(false));
+            let served = tokio::spawn(serve_connection(ours, peer, routes, stopped, Protocol::Http1));
             theirs.write_all(format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n").as_bytes()).await.unwrap();
             let mut answer = String::new();
             theirs.read_to_string(&mut answer).await.unwrap();
@@ -339,16 +379,30 @@ mod tests {
         }
     }
 
-    #[test]
-    fn one_address_has_its_share_and_a_proxy_as_much_as_there_is() {
-        let shares = Arc::new(Shares { unlimited: vec!["10.0.0.0/8".parse().unwrap()], taken: Mutex::default() });
-        let stranger = "192.0.2.1".parse().unwrap();
-        let held: Vec<Share> = (0..MAX_CONNECTIONS_OF_ONE).map(|_| shares.take(stranger).unwrap()).collect();
-        assert!(shares.take(stranger).is_none());
-        assert!(shares.take("192.0.2.2".parse().unwrap()).is_some());
-        let proxied: Vec<_> = (0..1000).map(|_| shares.take("10.1.2.3".parse().unwrap())).collect();
-        assert!(proxied.iter().all(Option::is_some));
-        drop(held);
-        assert!(shares.take(stranger).is_some());
+    /// A connection that asks for nothing, whatever it speaks, and one that does not read what it asked for.
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_on_which_nothing_happens_ends() {
+        let served = |protocol| {
+            let routes = Router::new().route("/", axum::routing::get(async || "x".repeat(100_000)));
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let (stop, stopped) = watch::channel(false);
+            let peer = ([192, 0, 2, 1], 443).into();
+            let ended = tokio::spawn(async move {
+                let (started, _stop) = (Instant::now(), stop);
+                let _ = serve_connection(ours, peer, routes, stopped, protocol).await;
+                started.elapsed()
+            });
+            (theirs, ended)
+        };
+        let (_silent, ended) = served(Protocol::Http1);
+        assert!(ended.await.unwrap() <= QUIET * 2);
+        let (_silent, ended) = served(Protocol::Http2);
+        assert!(ended.await.unwrap() <= QUIET * 2);
+        let (mut preface_alone, ended) = served(Protocol::Http2);
+        preface_alone.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        assert!(ended.await.unwrap() <= QUIET * 2);
+        let (mut never_reads, ended) = served(Protocol::Http1);
+        never_reads.write_all("GET / HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100).as_bytes()).await.unwrap();
+        assert!(ended.await.unwrap() <= QUIET * 2);
     }
 }

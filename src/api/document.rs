@@ -121,7 +121,7 @@ fn add_problems(operation: &mut Operation) {
         kinds.push(Kind::NotFound);
     }
     if operation.request_body.is_some() {
-        kinds.extend([Kind::TooLarge, Kind::UnsupportedMediaType]);
+        kinds.extend([Kind::TooSlow, Kind::TooLarge, Kind::UnsupportedMediaType]);
     }
     if operation.request_body.is_some() || has(&ParameterIn::Query) {
         kinds.push(Kind::Invalid);

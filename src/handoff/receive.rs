@@ -22,7 +22,8 @@ use crate::time::{Deadline, Timestamp};
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::{Fields, NotAForm};
-use crate::web::layers::{Arrival, MAX_BODY};
+use crate::web::layers::{Arrival, BodyIsLate, MAX_BODY};
+use crate::web::unread;
 
 /// How an arrival ends.
 enum Received {
@@ -37,6 +38,9 @@ pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
     let origin = request.headers().get(header::ORIGIN).map(|origin| bounded(origin.as_bytes()));
     // Before the assertion can be read, the 30 seconds run from the arrival.
     let deadline = Deadline::after(timeout(&app), arrival.now);
+    if request.extensions().get::<BodyIsLate>().is_some() {
+        return unread::given_up(refuse(&app, Refusal::TimedOut, &arrival.visitor));
+    }
     let received = deadline.run(receive(&app, &arrival, request)).await;
     match received.unwrap_or(Ok(Received::Refused(Refusal::TimedOut))) {
         Ok(Received::Pending(id, handle)) => {

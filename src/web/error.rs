@@ -146,6 +146,9 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
             StatusCode::METHOD_NOT_ALLOWED => {
                 ("This page cannot be used that way", "Open Therap Connect and start again from there.", HOME)
             }
+            StatusCode::REQUEST_TIMEOUT => {
+                ("The form did not arrive", "Your connection may be slow. Please open Therap Connect and try again.", HOME)
+            }
             StatusCode::PAYLOAD_TOO_LARGE => ("Too much was sent", "The form holds more than this page accepts.", HOME),
             StatusCode::SERVICE_UNAVAILABLE => ("Therap Connect is busy", "Please try again in a few seconds.", HOME),
             status if status.is_client_error() => {

@@ -1,24 +1,26 @@
-//! What is around every request: a reference number, a limit on how many are in hand, a time limit, the error page,
-//! the security headers.
+//! What is around every request: a reference number, its body before all else, a limit on how many are in hand, a time
+//! limit, the error page, the security headers.
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
+use super::body::{Bodies, Missing};
 use super::client_ip::client_ip;
 use super::error::PageError;
 use super::page::Shape;
-use super::{csrf, error, headers, oauth_error, problem};
+use super::shares::{Limits, Shares, Use};
+use super::{csrf, error, headers, oauth_error, problem, unread};
 use crate::app::App;
 use crate::model::event::Visitor;
 use crate::model::header_text;
@@ -26,11 +28,15 @@ use crate::time::Timestamp;
 
 /// A form is never larger.
 pub const MAX_BODY: usize = 16 * 1024;
-/// How many requests may be in hand at once; one more is answered 503.
+/// How many requests may be in hand at once; one more is answered 503. A body counts when it is there.
 pub const MAX_IN_HAND: usize = 2048;
+/// Of these, for handoffs and the token endpoint alone.
+pub const RESERVED_IN_HAND: usize = 256;
+/// Of one network at most, unless it is a trusted proxy's or our own.
+pub const MAX_IN_HAND_OF_ONE: usize = 512;
 /// As much of a path is logged.
 const LOGGED_PATH: usize = 100;
-/// How long any request may take. A handoff has its own, shorter one (U7).
+/// How long any request may take, and its body before that. A handoff has its own, shorter one (U7).
 const TIME_LIMIT: Duration = Duration::from_secs(15);
 const HANDOFF_TIME_LIMIT: Duration = Duration::from_secs(35);
 /// A file of users is hashed one by one.
@@ -47,7 +53,7 @@ pub const MAX_CLIENT_FORM: usize = 512 * 1024;
 /// What is known of a request before any handler runs.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    /// The one present of this request.
+    /// The one present of this request: when its body was there; of a handoff, whose clock runs sooner, when it came.
     pub now: Timestamp,
     /// From whom, as it is written down.
     pub visitor: Visitor,
@@ -63,14 +69,26 @@ impl<S: Send + Sync> FromRequestParts<S> for Arrival {
     }
 }
 
+/// The body of a handoff did not come in time.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyIsLate;
+
+/// How much may be on its way and in hand.
+struct Bounds {
+    bodies: Bodies,
+    in_hand: Arc<Shares>,
+}
+
 /// Puts the layers around the routes.
 pub fn around(routes: Router<App>, app: &App) -> Router<App> {
-    let in_hand = Arc::new(Semaphore::new(MAX_IN_HAND));
+    let limits = Limits { whole: MAX_IN_HAND, reserve: RESERVED_IN_HAND, each: MAX_IN_HAND_OF_ONE };
+    let trusted = &app.config.trusted_proxies;
+    let bounds = Bounds { bodies: Bodies::new(MAX_BODY, trusted), in_hand: Shares::new(limits, trusted) };
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(from_fn_with_state(app.clone(), csrf::guard))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state((app.clone(), in_hand), outermost))
+        .layer(from_fn_with_state((app.clone(), Arc::new(bounds)), outermost))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
@@ -80,8 +98,8 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     PageError::Unavailable("a handler panicked".into()).into_response()
 }
 
-async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut request: Request, next: Next) -> Response {
-    let arrival = arrival(&app, &request);
+async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Request, next: Next) -> Response {
+    let mut arrival = arrival(&app, &request);
     let visitor = arrival.visitor.clone();
     let path = logged(request.uri().path());
     let span = tracing::info_span!(
@@ -93,26 +111,40 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     );
     let for_programs = oauth_error::is_for_programs(request.uri().path());
     let on_handoff = request.uri().path().starts_with("/unified-login") && !for_programs;
-    let limit = match request.uri().path() {
-        _ if on_handoff => HANDOFF_TIME_LIMIT,
-        IMPORT_PATH => IMPORT_TIME_LIMIT,
-        path if problem::is_of_api(path) && path.ends_with("/users/import") => IMPORT_TIME_LIMIT,
-        _ => TIME_LIMIT,
+    let (patience, limit) = match request.uri().path() {
+        _ if on_handoff => (Duration::from_secs(app.config.handoff.timeout_seconds.into()), HANDOFF_TIME_LIMIT),
+        IMPORT_PATH => (IMPORT_TIME_LIMIT, IMPORT_TIME_LIMIT),
+        path if problem::is_of_api(path) && path.ends_with("/users/import") => (IMPORT_TIME_LIMIT, IMPORT_TIME_LIMIT),
+        _ => (TIME_LIMIT, TIME_LIMIT),
     };
+    let purpose = if on_handoff || path == "/oauth2/token" { Use::Urgent } else { Use::Ordinary };
     let unavailable = |why: &str| {
         let error = if on_handoff { PageError::HandoffUnavailable } else { PageError::Unavailable };
         error(why.to_owned()).into_response()
     };
-    request.extensions_mut().insert(arrival);
     let answered = async {
-        let Ok(_place) = in_hand.try_acquire() else {
+        let (mut head, body) = request.into_parts();
+        let body = match bounds.bodies.arrive(&head.headers, body, arrival.ip, largest(&path), patience).await {
+            Ok(body) => body,
+            Err(Missing::NoRoom) => return unavailable("too many bodies are on their way"),
+            Err(Missing::Late) if on_handoff => {
+                head.extensions.insert(BodyIsLate);
+                Body::empty()
+            }
+            Err(Missing::Late) => return unread::given_up(StatusCode::REQUEST_TIMEOUT.into_response()),
+        };
+        let Some(_place) = bounds.in_hand.take(arrival.ip, purpose) else {
             return unavailable("too many requests are in hand");
         };
-        let answer = tokio::time::timeout(limit, next.run(request)).await;
+        if !on_handoff {
+            arrival.now = app.clock.now();
+        }
+        head.extensions.insert(arrival);
+        let answer = tokio::time::timeout(limit, next.run(Request::from_parts(head, body))).await;
         answer.unwrap_or_else(|_| unavailable("the request took too long"))
     };
     let mut response = answered.instrument(span.clone()).await;
-    let status = response.status();
+    let (status, is_given_up) = (response.status(), unread::is_given_up(&response));
     let has_page = response.extensions().get::<Shape>().is_some();
     if (status.is_client_error() || status.is_server_error()) && !has_page {
         let cause = response.extensions().get::<PageError>().and_then(PageError::cause);
@@ -129,9 +161,21 @@ async fn outermost(State((app, in_hand)): State<(App, Arc<Semaphore>)>, mut requ
     if status == StatusCode::SERVICE_UNAVAILABLE {
         app.metrics.busy();
     }
+    if is_given_up {
+        response = unread::given_up(response);
+    }
     span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
     headers::secure(&mut response, &app.config);
     response
+}
+
+/// How large a body at a path may be at most; the routes have the exact limits.
+fn largest(path: &str) -> usize {
+    let is_large = path == IMPORT_PATH
+        || path.starts_with("/operator/issuers")
+        || path.starts_with("/operator/clients")
+        || problem::is_of_api(path);
+    if is_large { MAX_CLIENT_FORM.max(MAX_IMPORT) } else { MAX_BODY }
 }
 
 /// As much of a path as is logged: never what opens a door.

@@ -3,6 +3,7 @@
 pub mod activity_page;
 pub mod admin;
 pub mod assets;
+pub mod body;
 pub mod client_ip;
 pub mod cookies;
 pub mod csrf;
@@ -23,6 +24,7 @@ pub mod records;
 pub mod return_to;
 pub mod session;
 pub mod session_list;
+pub mod shares;
 pub mod sign_ins_chart;
 pub mod signed_out;
 pub mod steps;

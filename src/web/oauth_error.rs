@@ -160,6 +160,7 @@ pub fn render(bare: &Response, cause: Option<&str>) -> Response {
     let error = match status {
         StatusCode::NOT_FOUND => OAuthError::invalid_request("there is nothing at this address"),
         StatusCode::METHOD_NOT_ALLOWED => OAuthError::invalid_request("this endpoint does not take this method"),
+        StatusCode::REQUEST_TIMEOUT => OAuthError::invalid_request("the body did not come in time"),
         StatusCode::PAYLOAD_TOO_LARGE => OAuthError::invalid_request("the body is too large"),
         status if status.is_client_error() => OAuthError::invalid_request("the request could not be read"),
         _ => OAuthError::temporarily_unavailable("the service cannot answer right now; try again")

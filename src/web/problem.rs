@@ -31,6 +31,8 @@ pub enum Kind {
     Conflict,
     /// Somebody else changed it since it was read.
     Stale,
+    /// The body did not come in time.
+    TooSlow,
     /// The body is too large.
     TooLarge,
     /// The body is of a type that is not read here.
@@ -52,6 +54,7 @@ words!(Kind {
     MethodNotAllowed = "method-not-allowed",
     Conflict = "conflict",
     Stale = "stale",
+    TooSlow = "too-slow",
     TooLarge = "too-large",
     UnsupportedMediaType = "unsupported-media-type",
     Invalid = "invalid",
@@ -72,6 +75,7 @@ impl Kind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Stale => StatusCode::PRECONDITION_FAILED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
@@ -92,6 +96,7 @@ impl Kind {
             Self::MethodNotAllowed => "This endpoint does not take this method",
             Self::Conflict => "What stands there already is in the way",
             Self::Stale => "Somebody else changed it since it was read",
+            Self::TooSlow => "The body did not come in time",
             Self::TooLarge => "The body is too large",
             Self::UnsupportedMediaType => "The body is of a type that is not read here",
             Self::Invalid => "A value is not accepted",

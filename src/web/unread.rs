@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{HeaderValue, Version, header};
 use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -19,6 +20,21 @@ use hyper::body::{Body as HttpBody, Frame, SizeHint};
 const MOST: u64 = 2 * 1024 * 1024;
 /// For so long; who sends nothing more is answered then.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Of an answer: its sender did not send on, so nothing more is waited for.
+#[derive(Clone, Copy)]
+struct GivenUp;
+
+/// Marks an answer to somebody who stopped sending: the connection ends with it (RFC 9110 §15.5.9).
+pub fn given_up(mut response: Response) -> Response {
+    response.extensions_mut().insert(GivenUp);
+    response
+}
+
+/// Whether an answer is so marked.
+pub fn is_given_up(response: &Response) -> bool {
+    response.extensions().get::<GivenUp>().is_some()
+}
 
 /// A body that can be read on after its reader has dropped it.
 #[derive(Clone)]
@@ -59,8 +75,15 @@ where
         return answer(request).await;
     }
     let (head, body) = request.into_parts();
+    let version = head.version;
     let body = Shared(Arc::new(Mutex::new(body)));
-    let answered = answer(Request::from_parts(head, Body::new(body.clone()))).await?;
+    let mut answered = answer(Request::from_parts(head, Body::new(body.clone()))).await?;
+    if is_given_up(&answered) {
+        if version <= Version::HTTP_11 {
+            answered.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        return Ok(answered);
+    }
     // Whatever becomes of it, the answer stands.
     let _ = tokio::time::timeout(PATIENCE, drain(body)).await;
     Ok(answered)

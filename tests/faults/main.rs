@@ -9,6 +9,7 @@
 mod support;
 
 mod cut_off;
+mod floods;
 mod house;
 mod killed;
 mod overload;

@@ -1,0 +1,127 @@
+//! Shares: what is bounded as a whole is bounded for each network too, so that one stranger cannot stop everybody (G30).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ipnet::IpNet;
+
+use crate::cache::throttle::Network;
+
+/// How much there is.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For everybody together.
+    pub whole: usize,
+    /// Of the whole, for what is urgent alone: people on their way in, and the apps that wait for their tokens.
+    pub reserve: usize,
+    /// For one network, unless it is a trusted proxy's or our own.
+    pub each: usize,
+}
+
+/// What a place is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// As there is room.
+    Ordinary,
+    /// The reserve too.
+    Urgent,
+}
+
+/// Who has how much.
+#[derive(Debug)]
+pub struct Shares {
+    limits: Limits,
+    unlimited: Vec<IpNet>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    whole: usize,
+    by: HashMap<Network, usize>,
+}
+
+/// One place of a network, given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    shares: Arc<Shares>,
+    network: Network,
+}
+
+impl Shares {
+    /// None is taken yet. Networks of trusted proxies have as much as there is: behind them is everybody.
+    #[must_use]
+    pub fn new(limits: Limits, unlimited: &[IpNet]) -> Arc<Self> {
+        Arc::new(Self { limits, unlimited: unlimited.to_vec(), taken: Mutex::default() })
+    }
+
+    /// Takes a place for an address; `None` when its network has its share, or nothing is left.
+    #[must_use]
+    pub fn take(self: &Arc<Self>, ip: IpAddr, purpose: Use) -> Option<Share> {
+        let ip = ip.to_canonical();
+        let Limits { whole, reserve, each } = self.limits;
+        let whole = if purpose == Use::Urgent { whole } else { whole - reserve };
+        let each = if ip.is_loopback() || self.unlimited.iter().any(|net| net.contains(&ip)) { whole } else { each };
+        let network = Network::from(ip);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.whole >= whole || taken.by.get(&network).is_some_and(|count| *count >= each) {
+            return None;
+        }
+        taken.whole += 1;
+        *taken.by.entry(network).or_insert(0) += 1;
+        drop(taken);
+        Some(Share { shares: Arc::clone(self), network })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.whole -= 1;
+        if let Some(count) = taken.by.get_mut(&self.network) {
+            *count -= 1;
+            if *count == 0 {
+                taken.by.remove(&self.network);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { whole: 100, reserve: 10, each: 20 };
+
+    fn take(shares: &Arc<Shares>, address: &str, purpose: Use, count: usize) -> Vec<Share> {
+        (0..count).filter_map(|_| shares.take(address.parse().unwrap(), purpose)).collect()
+    }
+
+    #[test]
+    fn one_network_has_its_share_and_a_proxy_as_much_as_there_is() {
+        let shares = Shares::new(LIMITS, &["10.0.0.0/8".parse().unwrap()]);
+        let held = take(&shares, "192.0.2.1", Use::Ordinary, 30);
+        assert_eq!(held.len(), 20);
+        assert_eq!(take(&shares, "192.0.2.2", Use::Ordinary, 30).len(), 20);
+        assert_eq!(take(&shares, "10.1.2.3", Use::Ordinary, 200).len(), 70);
+        drop(held);
+        assert_eq!(take(&shares, "192.0.2.1", Use::Ordinary, 30).len(), 20);
+    }
+
+    #[test]
+    fn the_addresses_of_one_v6_network_share_one_share() {
+        let shares = Shares::new(LIMITS, &[]);
+        let held: Vec<_> = (0..8).flat_map(|n| take(&shares, &format!("2001:db8::{n}"), Use::Ordinary, 20)).collect();
+        assert_eq!(held.len(), 20);
+        assert_eq!(take(&shares, "2001:db8:0:1::1", Use::Ordinary, 1).len(), 1);
+    }
+
+    #[test]
+    fn the_reserve_is_for_what_is_urgent() {
+        let shares = Shares::new(LIMITS, &[]);
+        let _held: Vec<_> = (0..10).flat_map(|n| take(&shares, &format!("192.0.2.{n}"), Use::Ordinary, 20)).collect();
+        assert!(take(&shares, "198.51.100.1", Use::Ordinary, 1).is_empty());
+        assert_eq!(take(&shares, "198.51.100.1", Use::Urgent, 20).len(), 10);
+    }
+}
