@@ -10,9 +10,9 @@ use anyhow::{Context as _, bail, ensure};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 
-use crate::cache::account_queue::AccountQueue;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
+use crate::cache::hash_door::HashDoor;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, Throttle};
@@ -26,6 +26,10 @@ use crate::outbound::Outbound;
 use crate::outbound::mail::Mailer;
 use crate::store::{self, Database, in_transaction};
 use crate::time::{Clock, Deadline, Random, Timestamp};
+
+/// How often one sign-in of an app may be refreshed a minute, with as many in reserve: tabs that wake up together do so at
+/// once, and nobody needs more.
+const REFRESHES_PER_MINUTE: u32 = 60;
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -46,18 +50,18 @@ pub struct Parts {
     pub keys: KeyRing,
     /// Under which names that are nobody's are hashed (G5, A1).
     pub name_key: Secret,
-    /// The threads that hash passwords.
-    pub hashes: HashPool,
-    /// Who waits for which account.
-    pub accounts: AccountQueue,
+    /// The door to the threads that hash passwords.
+    pub hashes: HashDoor,
     /// Which address tried how often.
     pub throttle: Throttle<Network>,
     /// Which address began how many requests of apps that wait for a person.
     pub waiting_throttle: Throttle<Network>,
-    /// Whose turn it is to hash what an administrator set.
-    pub hash_turn: tokio::sync::Mutex<()>,
     /// Which client asked the API how often, by `client_id`.
     pub client_throttle: Throttle<String>,
+    /// Which client asked for tokens of its own how often, by `client_id`.
+    pub own_token_throttle: Throttle<String>,
+    /// Which token family was refreshed how often, by its id.
+    pub family_throttle: Throttle<String>,
     /// The trusted issuers as last read.
     pub issuers: IssuerCache,
     /// Our signing keys as last read.
@@ -161,9 +165,11 @@ impl App {
     ) -> anyhow::Result<Self> {
         check_keys_belong(&db, &keys, clock.now()).await?;
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
-        let hashes = HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?;
+        let hashes = HashDoor::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);
         let a_minute = config.throttle.enabled.then_some(config.throttle.address_per_minute);
-        let client_throttle = Throttle::new(config.throttle.enabled.then_some(config.throttle.client_per_minute));
+        let of_a_client = config.throttle.enabled.then_some(config.throttle.client_per_minute);
+        let (client_throttle, own_token_throttle) = (Throttle::new(of_a_client), Throttle::new(of_a_client));
+        let family_throttle = Throttle::new(config.throttle.enabled.then_some(REFRESHES_PER_MINUTE));
         let throttle = Throttle::new(a_minute);
         // A person who signs in comes by several apps, and by tabs that a browser brings back.
         let waiting_throttle = Throttle::new(a_minute.map(|tries| tries.saturating_mul(4)));
@@ -171,7 +177,6 @@ impl App {
             outbound: Outbound::new(&config)?,
             mailer: Mailer::new(&config)?,
             name_key: keys.oldest().derive("names that are nobody's"),
-            accounts: AccountQueue::default(),
             issuers: IssuerCache::default(),
             signing_keys: SigningKeyCache::default(),
             client_keys: ClientKeyCache::default(),
@@ -186,7 +191,8 @@ impl App {
             throttle,
             waiting_throttle,
             client_throttle,
-            hash_turn: tokio::sync::Mutex::default(),
+            family_throttle,
+            own_token_throttle,
         })))
     }
 

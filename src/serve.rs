@@ -154,7 +154,7 @@ async fn accept(
             },
             _ = stop.changed() => break,
         };
-        let Some(share) = service.shares.take(peer.ip(), Use::Ordinary) else {
+        let Ok(share) = service.shares.take(peer.ip(), Use::Ordinary) else {
             tracing::debug!(%peer, "a connection was closed: its network has {MAX_CONNECTIONS_OF_ONE} already");
             continue;
         };

@@ -18,7 +18,7 @@ const BATCH: i64 = 50_000;
 /// Fills a fresh database. Its indices are made when the rows are there, which is much quicker.
 pub async fn fill(app: &App, base: &Base, options: &Options) {
     let started = Instant::now();
-    let hash = app.hashes.hash(password_rules::prepare(PASSWORD).unwrap()).await.unwrap();
+    let hash = connect_idp::operations::users::hash(app, &password_rules::prepare(PASSWORD).unwrap()).await.unwrap();
     let mut connection = base.connect().await;
     let c = &mut connection;
     run(c, include_str!("fill.sql")).await;

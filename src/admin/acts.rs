@@ -106,18 +106,17 @@ pub async fn reset_password(
     if own {
         return Ok(back(&id, "self"));
     }
-    if fields.take("password_version") != user.password_version.to_string() {
-        return Ok(back(&id, "reset-before"));
-    }
+    let seen = fields.take("password_version").parse().unwrap_or(0);
     let password = users::generate_password(&app.random);
     let hash = users::hash(&app, &password).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
-    match users::reset_password(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, &hash).await? {
+    match users::reset_password(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, &hash, Some(seen)).await? {
         Reset::Yes { until, still_locked, .. } => {
             let (back, code) = (format!("/admin/users/{id}"), &admin.session.provider_code);
             let (name, login_name) = (&user.name, &user.login_name);
             let whose = Whose { name, login_name, provider_code: code, still_locked, back: &back };
             Ok(password_slip::show(&app, &admin.session, "The password was reset", whose, password, until))
         }
+        Reset::Before => Ok(back(&id, "reset-before")),
         Reset::NotFound => Err(PageError::NotFound),
     }
 }

@@ -15,7 +15,7 @@ use crate::model::provider::{Provider, ProviderCode, ProviderKind};
 use crate::model::scope::Scope;
 use crate::model::tenant::ProviderScope;
 use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
-use crate::operations::act::Act;
+use crate::operations::act::{Act, Authority};
 use crate::operations::browse_activity::Reach;
 use crate::operations::{Actor, name_client};
 use crate::store;
@@ -34,6 +34,7 @@ pub struct Caller {
     /// It does what an agency's own admins may, by a scope that is narrowed to the agency.
     of_provider: bool,
     arrival: Arrival,
+    authority: Authority,
 }
 
 impl Caller {
@@ -69,7 +70,8 @@ impl Caller {
         let side = if self.of_provider { "client" } else { "operator client" };
         let actor = Actor { name: format!("{side} {}", self.client_id), visitor: self.arrival.visitor.clone() };
         let now = self.arrival.now;
-        Act { app: app.clone(), actor, now, deadline: app.ordinary_deadline(now) }
+        let (app, authority) = (app.clone(), self.authority.clone());
+        Act { deadline: app.ordinary_deadline(now), app, actor, authority, now }
     }
 }
 
@@ -94,7 +96,9 @@ impl FromRequestParts<App> for Caller {
         })?;
         name_client(&found.client_id);
         let scope = standing(&found)?;
-        let caller = Self { client: found.client, client_id: found.client_id, scope, of_provider: false, arrival };
+        let authority = Authority::Token { hash: found.hash, metadata: found.metadata };
+        let (client, client_id) = (found.client, found.client_id);
+        let caller = Self { client, client_id, scope, of_provider: false, arrival, authority };
         caller.take_one(app)?;
         Ok(caller)
     }

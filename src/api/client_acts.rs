@@ -42,20 +42,23 @@ pub struct NewSecret {
 /// Give a client a new secret
 #[utoipa::path(post, path = "/api/v1/clients/{client_id}/rotate-secret", tag = "Clients", params(AtClient),
     request_body = RotateSecret, security(("oauth2" = ["clients.write"])),
-    responses((status = 200, description = "The new secret", body = NewSecret)))]
+    responses((status = 200, description = "The new secret", body = NewSecret),
+        (status = 409, description = "It is the client that asks", body = Details, content_type = "application/problem+json")))]
 pub async fn rotate_secret(
     app: App,
     program: Everywhere<WriteClients>,
     ClientId(client_id): ClientId,
     body: Body<RotateSecret>,
 ) -> Result<Json<NewSecret>, Problem> {
+    // A token that was stolen buys no secret of its own (G36).
+    not_itself(&program, &client_id)?;
     let longest = LONGEST_OVERLAP.as_secs() / 3600;
     if body.read.keep_old_hours > longest {
         return Err(Unfit::new("keep_old_hours", format!("must be at most {longest}")).into());
     }
     let (act, overlap) = (program.caller.act(&app), Duration::from_hours(body.read.keep_old_hours));
     let secret = clients::make_secret(&app);
-    match clients::rotate_secret(&act, &client_id, &secret, overlap).await? {
+    match clients::rotate_secret(&act, &client_id, &secret, overlap, None).await? {
         Rotated::Done { before } => {
             let old_until = (before > 0 && !overlap.is_zero()).then(|| act.now.after(overlap).rfc3339());
             Ok(Json(NewSecret { client_secret: secret, old_until }))
@@ -63,7 +66,7 @@ pub async fn rotate_secret(
         Rotated::NoSecret => {
             Err(Unfit::new("token_endpoint_auth_method", "of this client proves who it is without a secret").into())
         }
-        Rotated::NotFound => Err(Problem::not_found()),
+        Rotated::Before | Rotated::NotFound => Err(Problem::not_found()),
     }
 }
 

@@ -124,13 +124,13 @@ pub async fn reset_password(
     // Nobody makes us hash for a user who is not there.
     read(&app, &program.scope, &id).await?;
     let hash = users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
-    match users::reset_password(&program.caller.act(&app), &program.provider.id, &id, &hash).await? {
+    match users::reset_password(&program.caller.act(&app), &program.provider.id, &id, &hash, None).await? {
         Reset::Yes { until, still_locked, .. } => Ok(Json(ResetPassword {
             temporary_password: password.to_string(),
             temporary_password_until: until.rfc3339(),
             admin_locked: still_locked,
         })),
-        Reset::NotFound => Err(Problem::not_found()),
+        Reset::Before | Reset::NotFound => Err(Problem::not_found()),
     }
 }
 

@@ -2,21 +2,56 @@
 //! everybody.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::time::Timestamp;
 
 /// How many are remembered. Full buckets are forgotten first: they remember nothing.
 const CAPACITY: usize = 50_000;
+/// When so many are remembered, newcomers share this many buckets, by their neighbourhood.
+const SHARED: usize = 4096;
 const MINUTE_MS: i64 = 60_000;
 
 /// The buckets of this process, or none at all.
 #[derive(Debug)]
 pub struct Throttle<K> {
     per_minute: Option<u32>,
-    buckets: Mutex<HashMap<K, Bucket>>,
+    buckets: Mutex<Buckets<K>>,
+    // Keyed by chance, so that nobody chooses whose bucket they share.
+    hasher: RandomState,
+}
+
+#[derive(Debug)]
+struct Buckets<K> {
+    own: HashMap<K, Bucket>,
+    shared: HashMap<u64, Bucket>,
+    swept_at: Timestamp,
+}
+
+/// What has neighbours: whoever makes up many of one kind shares with them when there are too many.
+pub trait Neighbourhood {
+    /// The same for all whom one stranger could make up.
+    fn neighbourhood(&self) -> impl Hash;
+}
+
+impl Neighbourhood for Network {
+    /// A /48, as sites are given, or a /24.
+    fn neighbourhood(&self) -> impl Hash {
+        match self.0 {
+            IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) >> 8 << 8).into()),
+            IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 80 << 80).into()),
+        }
+    }
+}
+
+impl Neighbourhood for String {
+    /// Nobody makes up what we gave.
+    fn neighbourhood(&self) -> impl Hash {
+        self.as_str()
+    }
 }
 
 /// What counts as one address: an IPv6 customer has a /64 to choose addresses from.
@@ -39,11 +74,12 @@ struct Bucket {
     at: Timestamp,
 }
 
-impl<K: Eq + Hash> Throttle<K> {
+impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
     /// A throttle of so many tries a minute, with as many in reserve; `None` lets everything pass.
     #[must_use]
     pub fn new(per_minute: Option<u32>) -> Self {
-        Self { per_minute, buckets: Mutex::new(HashMap::new()) }
+        let buckets = Buckets { own: HashMap::new(), shared: HashMap::new(), swept_at: Timestamp(0) };
+        Self { per_minute, buckets: Mutex::new(buckets), hasher: RandomState::new() }
     }
 
     /// Takes one try from an address or a client.
@@ -57,14 +93,18 @@ impl<K: Eq + Hash> Throttle<K> {
         };
         let full = per_minute * 1000;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= CAPACITY {
-            buckets.retain(|_, b| refilled(*b, per_minute, now) < full);
-            // Still full: whoever is remembered stays so, and a newcomer passes.
-            if buckets.len() >= CAPACITY && !buckets.contains_key(&whose) {
-                return Ok(());
-            }
+        // Looking through all of them takes a moment: not for every newcomer.
+        if buckets.own.len() >= CAPACITY && buckets.swept_at.after(Duration::from_secs(1)) <= now {
+            buckets.swept_at = now;
+            buckets.own.retain(|_, b| refilled(*b, per_minute, now) < full);
         }
-        let bucket = buckets.entry(whose).or_insert(Bucket { left: full, at: now });
+        let new = Bucket { left: full, at: now };
+        let bucket = if buckets.own.len() < CAPACITY || buckets.own.contains_key(&whose) {
+            buckets.own.entry(whose).or_insert(new)
+        } else {
+            let place = self.hasher.hash_one(whose.neighbourhood()) % SHARED as u64;
+            buckets.shared.entry(place).or_insert(new)
+        };
         let left = refilled(*bucket, per_minute, now);
         if left < 1000 {
             let wait_ms = (1000 - left) * 60 / per_minute;
@@ -98,6 +138,18 @@ mod tests {
         assert_eq!(throttle.take(b, now), Ok(()));
         assert_eq!(throttle.take(a, Timestamp(30_000)), Ok(()));
         assert!(throttle.take(a, Timestamp(30_001)).is_err());
+    }
+
+    #[test]
+    fn whoever_fills_the_memory_does_not_pass_for_that() {
+        let throttle = Throttle::<Network>::new(Some(2));
+        let now = Timestamp(0);
+        let one_of_48 = |n: usize| address(&format!("2001:db8:1:{n:x}::1"));
+        assert!((0..CAPACITY).all(|n| throttle.take(one_of_48(n), now).is_ok()));
+        assert!((0..2).all(|n| throttle.take(one_of_48(CAPACITY + n), now).is_ok()));
+        assert!((2..1000).all(|n| throttle.take(one_of_48(CAPACITY + n), now).is_err()));
+        assert!(throttle.take(one_of_48(1), now).is_ok(), "whoever is remembered stays so");
+        assert!(throttle.take(address("192.0.2.1"), now).is_ok(), "others come in");
     }
 
     #[test]

@@ -34,7 +34,7 @@ use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
 use crate::model::user::Account;
 use crate::operations::Actor;
-use crate::operations::act::{Act, Switched};
+use crate::operations::act::{Act, Authority, Switched};
 use crate::store::{providers, users};
 
 /// The sign-in service of Therap Connect.
@@ -198,6 +198,7 @@ fn act(app: &App) -> Act {
     Act {
         app: app.clone(),
         actor: Actor { name: format!("operator {}", login_of_this_process()), visitor },
+        authority: Authority::House,
         now: app.clock.now(),
         deadline: app.patient_deadline(),
     }

@@ -334,7 +334,7 @@ async fn reset_password(
     let user = who.find(app).await?;
     let password = temporary_password(app, from_stdin, console)?;
     let hash = hash(app, &password).await?;
-    match users::reset_password(&act(app), &user.provider_id, &user.id, &hash).await? {
+    match users::reset_password(&act(app), &user.provider_id, &user.id, &hash, None).await? {
         Reset::Yes { until, lifted, still_locked } => {
             let row = Row::default()
                 .with("provider_code", user.provider_code.as_str())
@@ -343,7 +343,7 @@ async fn reset_password(
                 .with("admin_locked", still_locked);
             print_once(row, (!from_stdin).then_some(&password), until, output, console)
         }
-        Reset::NotFound => bail!(gone(&user)),
+        Reset::Before | Reset::NotFound => bail!(gone(&user)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -74,6 +75,11 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     limits: PoolLimits,
+    /// Memory that no hash is using, the last used on top: as many blocks are made as hashes ever ran at once, and kept.
+    /// The allocator does not give blocks of this size back, and each thread would come to hold its own.
+    free: Mutex<Vec<Memory>>,
+    /// How long each of them is.
+    blocks: usize,
 }
 
 struct Queue {
@@ -84,8 +90,12 @@ struct Queue {
 
 struct Job {
     since: Instant,
-    run: Box<dyn FnOnce(&mut Memory) + Send>,
+    run: Box<Work>,
 }
+
+/// What is done with memory, and then without: the answer leaves when the memory is back.
+type Work = dyn FnOnce(&mut Memory) -> Answer + Send;
+type Answer = Box<dyn FnOnce()>;
 
 type Memory = Vec<Block>;
 
@@ -95,9 +105,11 @@ impl HashPool {
     /// # Errors
     /// When the cost is outside Argon2's own bounds, or a thread cannot be started.
     pub fn start(cost: Cost, limits: PoolLimits, random: Random) -> anyhow::Result<Self> {
-        cost.params().map_err(|error| anyhow::anyhow!("the [password] cost is not one of Argon2's: {error}"))?;
+        let params =
+            cost.params().map_err(|error| anyhow::anyhow!("the [password] cost is not one of Argon2's: {error}"))?;
         let queue = Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, closed: false });
-        let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits });
+        let (free, blocks) = (Mutex::default(), params.block_count());
+        let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits, free, blocks });
         for number in 0..limits.threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("argon2-{number}")).spawn(move || shared.work())?;
@@ -135,7 +147,10 @@ impl HashPool {
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, result) = oneshot::channel();
-        self.shared.push(Box::new(move |memory| drop(answer.send(work(memory)))))?;
+        self.shared.push(Box::new(move |memory| {
+            let done = work(memory);
+            Box::new(move || drop(answer.send(done)))
+        }))?;
         // The sender is dropped unsent when the job waited longer than patience allows.
         result.await.map_err(|_| Busy)
     }
@@ -154,7 +169,7 @@ impl Shared {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a queue's patience counts on the monotonic clock")]
-    fn push(&self, run: Box<dyn FnOnce(&mut Memory) + Send>) -> Result<(), Busy> {
+    fn push(&self, run: Box<Work>) -> Result<(), Busy> {
         let mut queue = self.lock();
         // A thread that waits takes a job before it could count as queued.
         if queue.jobs.len() >= self.limits.queue + queue.idle {
@@ -169,17 +184,24 @@ impl Shared {
     fn work(&self) {
         // Best effort: without the priority the pool works the same, only less politely.
         let _ = rustix::process::nice(5);
-        let mut memory = Memory::new();
-        while let Some(job) = self.next(&mut memory) {
+        while let Some(job) = self.next() {
             if job.since.elapsed() <= self.limits.patience {
-                (job.run)(&mut memory);
+                let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut memory = free().pop().unwrap_or_else(|| vec![Block::default(); self.blocks]);
+                // A thread outlives what happens in it: nobody would start another.
+                let done = catch_unwind(AssertUnwindSafe(|| (job.run)(&mut memory)));
+                free().push(memory);
+                if let Ok(answer) = done {
+                    answer();
+                } else {
+                    tracing::error!("a password hash panicked");
+                }
             }
         }
     }
 
-    /// The next job; `None` when the pool is closed. Memory is kept between jobs and given back after a quiet while.
-    fn next(&self, memory: &mut Memory) -> Option<Job> {
-        const QUIET: Duration = Duration::from_secs(5);
+    /// The next job; `None` when the pool is closed.
+    fn next(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
             if let Some(job) = queue.jobs.pop_front() {
@@ -189,12 +211,8 @@ impl Shared {
                 return None;
             }
             queue.idle += 1;
-            let (guard, timeout) = self.wake.wait_timeout(queue, QUIET).unwrap_or_else(PoisonError::into_inner);
-            queue = guard;
+            queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
             queue.idle -= 1;
-            if timeout.timed_out() && queue.jobs.is_empty() {
-                *memory = Memory::new();
-            }
         }
     }
 }
@@ -227,10 +245,17 @@ fn fill(
     memory: &mut Memory,
 ) -> Zeroizing<[u8; 32]> {
     let blocks = params.block_count();
-    memory.resize(blocks.max(memory.len()), Block::default());
+    // A stored hash may have been made with more.
+    let mut more = Memory::new();
+    let memory = if blocks <= memory.len() {
+        &mut memory[..blocks]
+    } else {
+        more.resize(blocks, Block::default());
+        &mut more[..]
+    };
     let mut output = Zeroizing::new([0; 32]);
     Argon2::new(algorithm, version, params.clone())
-        .hash_password_into_with_memory(password.as_bytes(), salt, &mut *output, &mut memory[..blocks])
+        .hash_password_into_with_memory(password.as_bytes(), salt, &mut *output, memory)
         .expect("salt and output lengths are within Argon2's bounds");
     output
 }
@@ -297,6 +322,24 @@ mod tests {
         let checked = pool.verify(secret("Correct-Horse-9"), Some(old.clone())).await.unwrap();
         assert!(checked.rehashed.unwrap().contains("t=2"));
         assert!(pool.verify(secret("wrong"), Some(old)).await.unwrap().rehashed.is_none());
+    }
+
+    /// However the threads take turns, there are no more blocks than hashes at once; a larger one is not kept.
+    #[tokio::test]
+    async fn memory_is_kept_for_as_many_hashes_as_ran_at_once() {
+        let large = pool(Cost { memory_kib: 256, ..CHEAP }, 1, 8).hash(secret("Correct-Horse-9")).await.unwrap();
+        let pool = pool(CHEAP, 8, 8);
+        for _ in 0..50 {
+            assert!(!pool.verify(secret("x"), None).await.unwrap().matches);
+            assert!(pool.verify(secret("Correct-Horse-9"), Some(large.clone())).await.unwrap().matches);
+        }
+        let kept = pool.shared.free.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(kept, [64]);
+        let panicked = pool.run(|_| -> () { panic!("on purpose") }).await;
+        assert_eq!(panicked, Err(Busy));
+        for _ in 0..20 {
+            assert!(pool.verify(secret("x"), None).await.is_ok());
+        }
     }
 
     #[tokio::test]

@@ -1,19 +1,21 @@
 //! `GET` and `POST /password/change`: a new password at will, giving the current one (L8).
 
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
-use super::LOCKED;
-use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, judge};
+use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, judge, throttled};
+use super::{LOCKED, SESSION_ENDED};
 use crate::app::App;
+use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::{EndReason, Session};
 use crate::model::user::Account;
-use crate::operations::check_password::{Attempt, Checked, Proven, Settled, check_password};
+use crate::operations::check_password::{Attempt, Checked, Proven, Settled, Typist, check_password};
 use crate::operations::mail::{self, Notice};
 use crate::store::{self, in_transaction};
+use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -53,8 +55,17 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
     let Some(new) = new.filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+        return Ok(throttled(&app, page, seconds));
+    }
     match change(&app, &session, &account, current, new, &arrival).await? {
-        Changed::Done => Ok(Redirect::to("/sessions?done=password").into_response()),
+        Changed::Done(secret) => {
+            let mut response = Redirect::to("/sessions?done=password").into_response();
+            response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
+            Ok(response)
+        }
+        Changed::SessionOver => Ok(Redirect::to(SESSION_ENDED).into_response()),
+        Changed::SignedOut => Ok(Redirect::to("/login").into_response()),
         Changed::WrongCurrent => {
             page.current_errors.push("The current password is not right.".into());
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page))
@@ -83,13 +94,18 @@ fn blank(app: &App, session: &Session) -> UpdatePage {
 }
 
 enum Changed {
-    Done,
+    /// The session has this secret now (U3).
+    Done(Secret),
     WrongCurrent,
     Locked,
+    /// Three were wrong.
+    SessionOver,
+    /// Somebody logged out meanwhile: nothing was changed.
+    SignedOut,
     Busy,
 }
 
-/// One task, as a sign-in is: a wrong current password is a guess like any other (G4).
+/// One task, as a sign-in is: a wrong current password counts against this session (G4, G35).
 async fn change(
     app: &App,
     session: &Session,
@@ -103,6 +119,7 @@ async fn change(
         login_name: account.login_name.clone(),
         password: current,
         purpose: Kind::PasswordChanged,
+        typist: Typist::SignedIn(session.clone()),
         visitor: arrival.visitor.clone(),
         deadline: app.answer_deadline(arrival.now),
     };
@@ -120,15 +137,16 @@ async fn decide(
     attempt: &Attempt,
     new: Zeroizing<String>,
 ) -> Result<Changed, store::Error> {
-    // First, so that a full pool is met before a strike is in hand.
-    let Ok(hash) = app.hashes.hash(new).await else {
-        return Ok(Changed::Busy);
-    };
     let proven = match check_password(app, attempt).await? {
         Checked::Right(proven) => proven,
         Checked::Wrong => return Ok(Changed::WrongCurrent),
         Checked::Locked => return Ok(Changed::Locked),
+        Checked::SessionOver => return Ok(Changed::SessionOver),
         Checked::Busy => return Ok(Changed::Busy),
+    };
+    let Ok(hash) = app.hashes.hash(&proven.turn, new).await else {
+        proven.give_back(app).await?;
+        return Ok(Changed::Busy);
     };
     write(app, session, &proven, hash, attempt).await
 }
@@ -143,22 +161,46 @@ async fn write(
     let (db, now) = (&app.db, app.clock.now());
     let (facts, account) = (proven.facts(), proven.account.clone());
     let (session_id, sid) = (session.id.clone(), session.sid.clone());
+    let secret = Secret::random(&app.random);
+    let secret_hash = secret.digest();
     let event = Event::new(Kind::PasswordChanged, Outcome::Success, "user", &attempt.visitor, now, &app.random)
         .about(&account)
         .of_session(&session_id);
-    in_transaction!(db, attempt.deadline, [app, facts, account, session_id, sid, hash, event], |tx| {
-        store::users::lock_row(tx, &account.id).await?;
-        Ok(match Proven::settle(&facts, tx, now).await? {
-            Settled::Locked(_) => Changed::Locked,
-            Settled::Lapsed | Settled::Changed => Changed::Busy,
-            Settled::Good if !store::users::set_password(tx, &account, &hash).await? => Changed::Busy,
-            Settled::Good => {
-                store::sessions::end_all_but(tx, &account.id, &session_id, EndReason::PasswordChanged, now).await?;
-                store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
-                store::activity::record(tx, &event).await?;
-                mail::notify(tx, &app, &account, Notice::Changed, now).await?;
-                Changed::Done
-            }
-        })
+    let written = in_transaction!(
+        db,
+        attempt.deadline,
+        [app, facts, account, session_id, sid, hash, event, secret_hash],
+        |tx| {
+            store::users::lock_row(tx, &account.id).await?;
+            Ok(match Proven::settle(&facts, tx, now).await? {
+                Settled::Locked(_) => Written::Locked,
+                Settled::Lapsed | Settled::Changed => Written::Busy,
+                Settled::Good if !store::sessions::renew(tx, &session_id, &secret_hash, now).await? => {
+                    Written::SignedOut
+                }
+                Settled::Good if !store::users::set_password(tx, &account, &hash).await? => Written::Busy,
+                Settled::Good => {
+                    store::sessions::end_all_but(tx, &account.id, &session_id, EndReason::PasswordChanged, now).await?;
+                    store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
+                    store::activity::record(tx, &event).await?;
+                    mail::notify(tx, &app, &account, Notice::Changed, now).await?;
+                    Written::Done
+                }
+            })
+        }
+    )?;
+    Ok(match written {
+        Written::Done => Changed::Done(secret),
+        Written::Locked => Changed::Locked,
+        Written::SignedOut => Changed::SignedOut,
+        Written::Busy => Changed::Busy,
     })
+}
+
+/// What the transaction did.
+enum Written {
+    Done,
+    Locked,
+    SignedOut,
+    Busy,
 }

@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{BUSY, INVALID, LOCKED};
+use super::{BUSY, INVALID, LOCKED, too_often};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::Kind;
-use crate::operations::check_password::Attempt;
+use crate::operations::check_password::{Attempt, Typist};
 use crate::operations::interactions::{self, Waiting};
 use crate::operations::sign_in::{SignIn, sign_in};
 use crate::time::Timestamp;
@@ -57,6 +57,7 @@ pub struct Asked {
     return_to: Option<String>,
     logged_out: Option<String>,
     password_set: Option<String>,
+    session_ended: Option<String>,
 }
 
 /// `GET /login`: the page, or onwards for whoever is signed in already.
@@ -88,11 +89,15 @@ pub async fn get(
         page.login_name = waiting.interaction.request.login_hint.clone().unwrap_or_default();
         page.client = Some(ClientView::of(&waiting, &handle));
     }
-    page.notice = match (asked.logged_out, asked.password_set) {
-        (Some(_), _) => Some("You have logged out. Please close this tab.".to_owned()),
-        (None, Some(_)) => Some("Your password is set. Please sign in with it.".to_owned()),
-        (None, None) => None,
-    };
+    page.notice = match (asked.logged_out, asked.password_set, asked.session_ended) {
+        (Some(_), ..) => Some("You have logged out. Please close this tab."),
+        (None, Some(_), _) => Some("Your password is set. Please sign in with it."),
+        (None, None, Some(_)) => {
+            Some("You were signed out, because a wrong password was typed three times. Please sign in again.")
+        }
+        (None, None, None) => None,
+    }
+    .map(str::to_owned);
     Ok(page.with_logo(respond(StatusCode::OK, Shape::Entrance, &page)))
 }
 
@@ -114,7 +119,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
         app.metrics.throttled();
-        page.error = Some(format!("Too many sign-ins from your network. Please try again in {seconds} seconds."));
+        page.error = Some(too_often(seconds));
         let answer = respond_padded(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page);
         return Ok(later(page.with_logo(answer), seconds));
     }
@@ -123,6 +128,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
         login_name: page.login_name.clone(),
         password,
         purpose: Kind::SignIn,
+        typist: Typist::Stranger,
         visitor: arrival.visitor.clone(),
         deadline: app.answer_deadline(arrival.now),
     };
@@ -140,7 +146,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
             response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.set(&secret, &app.config));
             Ok(response)
         }
-        SignIn::Refused => Ok(refused(page, StatusCode::FORBIDDEN, INVALID)),
+        SignIn::Refused | SignIn::SessionOver => Ok(refused(page, StatusCode::FORBIDDEN, INVALID)),
         SignIn::Locked => Ok(refused(page, StatusCode::FORBIDDEN, LOCKED)),
         SignIn::Busy => {
             app.metrics.busy();

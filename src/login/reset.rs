@@ -6,8 +6,9 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use super::update_password::{UpdatePage, busy, judge};
+use super::update_password::{UpdatePage, busy, judge, throttled};
 use crate::app::App;
+use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
 use crate::model::user::Account;
 use crate::operations::password_link;
@@ -79,7 +80,12 @@ pub async fn post(
     let Some(password) = new.filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
-    let Ok(hash) = app.hashes.hash(password).await else {
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+        return Ok(throttled(&app, page, seconds));
+    }
+    let turn = app.answer_deadline(arrival.now).run(app.hashes.turn(Whose::Account(&account.id))).await;
+    let Some(turn) = turn else { return Ok(busy(page)) };
+    let Ok(hash) = app.hashes.hash(&turn, password).await else {
         return Ok(busy(page));
     };
     let set = password_link::redeem(&app, &secret, &account, hash, &arrival.visitor, app.clock.now()).await?;

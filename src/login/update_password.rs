@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{BUSY, LOCKED};
+use super::{BUSY, LOCKED, too_often};
 use crate::app::App;
+use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::password_rules;
@@ -87,40 +88,74 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let account = account(&app, &proof).await?;
     let mut page = blank(&app, &account, &uri);
-    let new = judge(&mut fields, &mut page);
-    if let Some(new) = &new {
-        // Not a guess: whoever is here has proven the temporary password. It charges no strike.
-        match app.hashes.verify(new.clone(), Some(account.password_hash.clone())).await {
-            Err(_) => return Ok(busy(page)),
-            Ok(same) if same.matches => page.new_errors.push(SAME_AS_CURRENT.into()),
-            Ok(_) => {}
-        }
-    }
-    let Some(password) = new.filter(|_| page.is_clean()) else {
+    let Some(password) = judge(&mut fields, &mut page).filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
-    let Ok(hash) = app.hashes.hash(password).await else {
+    // What needs no hash is judged before there is one (G31); the transaction judges it again.
+    if !is_unchanged(&account, &proof) {
+        return Ok(over(&app));
+    }
+    if account.lock().is_some() {
+        return Ok(locked(page));
+    }
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+        return Ok(throttled(&app, page, seconds));
+    }
+    let turn = app.answer_deadline(arrival.now).run(app.hashes.turn(Whose::Account(&account.id))).await;
+    let Some(turn) = turn else { return Ok(busy(page)) };
+    // Not a guess: whoever is here has proven the temporary password. It charges no strike.
+    match app.hashes.verify(&turn, password.clone(), Some(account.password_hash.clone())).await {
+        Err(_) => return Ok(busy(page)),
+        Ok(same) if same.matches => {
+            page.new_errors.push(SAME_AS_CURRENT.into());
+            return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
+        }
+        Ok(_) => {}
+    }
+    let Ok(hash) = app.hashes.hash(&turn, password).await else {
         return Ok(busy(page));
     };
     let secret = Secret::random(&app.random);
     let done = update(&app, &account, &proof, &arrival, browser(&headers, &app), hash, &secret).await?;
-    let clear = Cookie::PreAuth.clear(&app.config);
-    let mut response = match done {
+    match done {
         Updated::SignedIn => {
             let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
             let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
-            response
+            response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.clear(&app.config));
+            Ok(response)
         }
-        Updated::Locked => {
-            page.new_errors.push(LOCKED.into());
-            return Ok(respond(StatusCode::FORBIDDEN, Shape::Entrance, &page));
-        }
-        // An admin reset the password again, or another tab was quicker.
-        Updated::Stale => Redirect::to("/login").into_response(),
-    };
-    response.headers_mut().append(header::SET_COOKIE, clear);
-    Ok(response)
+        Updated::Locked => Ok(locked(page)),
+        Updated::Stale => Ok(over(&app)),
+    }
+}
+
+fn locked(mut page: UpdatePage) -> Response {
+    page.new_errors.push(LOCKED.into());
+    respond(StatusCode::FORBIDDEN, Shape::Entrance, &page)
+}
+
+/// An admin reset the password again, or another tab was quicker.
+fn over(app: &App) -> Response {
+    let mut response = Redirect::to("/login").into_response();
+    response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.clear(&app.config));
+    response
+}
+
+/// Whether the account is still as it was when the temporary password was proven.
+fn is_unchanged(account: &Account, proof: &MustUpdate) -> bool {
+    account.epoch == proof.pre_auth.user_epoch
+        && account.provider_epoch == proof.pre_auth.provider_epoch
+        && account.password_version == proof.pre_auth.password_version
+}
+
+/// The page again, for whose network tries too often.
+pub(super) fn throttled(app: &App, mut page: UpdatePage, seconds: u64) -> Response {
+    app.metrics.throttled();
+    page.new_errors.push(too_often(seconds));
+    let mut response = respond(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
+    response
 }
 
 async fn account(app: &App, proof: &MustUpdate) -> Result<Account, PageError> {
@@ -198,12 +233,6 @@ async fn update(
 ) -> Result<Updated, PageError> {
     let now = app.clock.now();
     let visitor = &arrival.visitor;
-    let unchanged = account.epoch == proof.pre_auth.user_epoch
-        && account.provider_epoch == proof.pre_auth.provider_epoch
-        && account.password_version == proof.pre_auth.password_version;
-    if !unchanged {
-        return Ok(Updated::Stale);
-    }
     let pre_auth = browser.pre_auth.clone().unwrap_or_default();
     let opening = opening(app, account, visitor, browser, secret, Timestamp(proof.pre_auth.auth_time));
     let updated = Event::new(Kind::PasswordUpdated, Outcome::Success, "user", visitor, now, &app.random).about(account);

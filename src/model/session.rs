@@ -54,6 +54,8 @@ pub enum EndReason {
     PasswordChanged,
     /// A handoff's session that no browser was given in time (U8).
     NeverGiven,
+    /// The password was typed wrong three times by whoever was there (G35).
+    WrongPasswords,
 }
 words!(EndReason {
     Logout = "logout",
@@ -63,6 +65,7 @@ words!(EndReason {
     EndedByAdmin = "ended_by_admin",
     PasswordChanged = "password_changed",
     NeverGiven = "never_given",
+    WrongPasswords = "wrong_passwords",
 });
 
 /// A session as stored, with what is known of its user: proof that somebody is signed in.

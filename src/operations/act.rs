@@ -1,11 +1,14 @@
-//! An administrative act: who does it, when, and until when it is worth doing. Pages and commands make one and hand it
-//! to the operation; the operation writes its record from it.
+//! An administrative act: who does it, by what authority, when, and until when it is worth doing. Pages and commands make
+//! one and hand it to the operation; the operation's transaction reads the authority again ([`in_act!`]), and writes its
+//! record from it.
 
 use super::Actor;
 use crate::app::App;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::provider::Provider;
 pub use crate::model::unfit::Unfit;
+use crate::model::user::UserType;
+use crate::store::{self, Tx};
 use crate::time::{Deadline, Timestamp};
 
 /// One act. Cheap to clone.
@@ -15,11 +18,61 @@ pub struct Act {
     pub app: App,
     /// Who does it.
     pub actor: Actor,
+    /// By what.
+    pub authority: Authority,
     /// When.
     pub now: Timestamp,
     /// Until when its transaction may commit.
     pub deadline: Deadline,
 }
+
+/// What an act rests on. It was judged when the request arrived; whoever took it away since has the last word (G28).
+#[derive(Clone, Debug)]
+pub enum Authority {
+    /// Whoever can run commands on this machine, and the house itself.
+    House,
+    /// An admin's session.
+    Session {
+        /// As it lives through renewals.
+        sid: String,
+        /// As who the admin acts.
+        user_type: UserType,
+    },
+    /// A program's token.
+    Token {
+        /// The digest under which it is remembered.
+        hash: String,
+        /// What it was judged by: the client's metadata, JSON.
+        metadata: String,
+    },
+}
+
+impl Authority {
+    /// Reads it again where it counts, and holds it until the transaction ends.
+    ///
+    /// # Errors
+    /// [`store::Error::NoAuthority`] when it was taken away.
+    pub async fn prove(&self, tx: &mut Tx, now: Timestamp) -> Result<(), store::Error> {
+        let stands = match self {
+            Self::House => true,
+            Self::Session { sid, user_type } => store::sessions::may_act(tx, sid, *user_type, now).await?,
+            Self::Token { hash, metadata } => store::access_tokens::may_act(tx, hash, metadata, now).await?,
+        };
+        if stands { Ok(()) } else { Err(store::Error::NoAuthority) }
+    }
+}
+
+/// The one transaction of an act: `in_act!(act, [user_id, draft], |tx| { … Ok(x) })`, as `in_transaction!` does it, once its
+/// authority is proven in it.
+macro_rules! in_act {
+    ($act:ident, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
+        $crate::store::in_transaction!($act.app.db, $act.deadline, [$act, $($captured),*], |$tx| {
+            $act.authority.prove($tx, $act.now).await?;
+            $body
+        })
+    };
+}
+pub(crate) use in_act;
 
 impl Act {
     /// The record of what this act did, with nobody named yet.

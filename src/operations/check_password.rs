@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
+use super::open_session;
 use crate::app::App;
+use crate::cache::hash_door::{Turn, Whose};
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::login_name::LoginName;
 use crate::model::password_rules;
 use crate::model::provider::ProviderCode;
-use crate::model::session::Method;
+use crate::model::session::{EndReason, Method, Session};
 use crate::model::user::{Account, Lock, STRIKES};
 use crate::store::strikes::{Guessed, Reserved};
 use crate::store::{self, Tx, in_transaction};
@@ -39,10 +40,23 @@ pub struct Attempt {
     pub password: Zeroizing<String>,
     /// What the password is asked for: [`Kind::SignIn`] or [`Kind::PasswordChanged`].
     pub purpose: Kind,
+    /// Who types it.
+    pub typist: Typist,
     /// From where.
     pub visitor: Visitor,
     /// Past it nobody is there to be answered, so nothing is compared, counted or opened any more.
     pub deadline: Deadline,
+}
+
+/// Who types a password.
+#[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "one value a sign-in")]
+pub enum Typist {
+    /// A stranger, as far as we know: a wrong one is a strike at the account.
+    Stranger,
+    /// The person who is signed in: a wrong one counts against this session alone, and the third ends it. What strangers
+    /// typed bars nothing here (G35).
+    SignedIn(Session),
 }
 
 /// What came of it. Everything but `Right` and `Busy` is settled and recorded.
@@ -54,6 +68,8 @@ pub enum Checked {
     Wrong,
     /// "Your account has been locked…"
     Locked,
+    /// Three were wrong in a session: it is over.
+    SessionOver,
     /// Nothing was compared, or nothing may be answered: try again.
     Busy,
 }
@@ -63,10 +79,11 @@ pub enum Checked {
 pub struct Proven {
     /// Who it is, as read before the comparison.
     pub account: Account,
+    /// Leave to hash for this account, until the strike is settled.
+    pub turn: Turn,
+    guessed: Guessed,
     slot: String,
     rehashed: Option<String>,
-    // Holds this account's place in the queue until the strike is settled.
-    _turn: OwnedSemaphorePermit,
 }
 
 /// Compares a password with an account. Run it on a task that a closed connection cannot cancel.
@@ -76,12 +93,13 @@ pub struct Proven {
 pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, store::Error> {
     let deadline = attempt.deadline;
     let subject = deadline.run(look_up(app, attempt)).await.ok_or(store::Error::Late)??;
-    let Some(Some(turn)) = deadline.run(app.accounts.turn(subject.guessed.account())).await else {
+    let Some(turn) = deadline.run(app.hashes.turn(Whose::Account(subject.guessed.account()))).await else {
         return Ok(Checked::Busy);
     };
     let slot = match reserve(app, &subject.guessed, deadline).await? {
         Reserved::Slot(slot) => slot,
         Reserved::Wait => return Ok(Checked::Busy),
+        Reserved::Locked if matches!(attempt.typist, Typist::SignedIn(_)) => return Ok(Checked::SessionOver),
         Reserved::Locked => return record_locked(app, attempt, &subject, Lock::Password).await,
     };
     let stored = subject.account.as_ref().map(|a| a.password_hash.clone());
@@ -90,16 +108,16 @@ pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, sto
         // Refused characters: hashed all the same, so that the answer takes its time.
         None => (attempt.password.clone(), false),
     };
-    let Ok(checked) = app.hashes.verify(password, stored).await else {
+    let Ok(checked) = app.hashes.verify(&turn, password, stored).await else {
         give_back(app, &subject.guessed, &slot).await?;
         return Ok(Checked::Busy);
     };
     match subject.account {
         Some(account) if checked.matches && preparable => {
             if account.temporary_is_over(app.clock.now()) && !account.admin_locked {
-                return temporary_is_over(app, attempt, &account, slot).await;
+                return temporary_is_over(app, attempt, &subject.guessed, &account, slot).await;
             }
-            Ok(Checked::Right(Proven { account, slot, rehashed: checked.rehashed, _turn: turn }))
+            Ok(Checked::Right(Proven { account, turn, guessed: subject.guessed, slot, rehashed: checked.rehashed }))
         }
         account => settle_wrong(app, attempt, Subject { account, ..subject }, slot).await,
     }
@@ -125,7 +143,10 @@ async fn look_up(app: &App, attempt: &Attempt) -> Result<Subject, store::Error> 
         _ => None,
     };
     if let Some(account) = known.as_ref().filter(|a| a.is_live()) {
-        let guessed = Guessed::User(account.id.clone());
+        let guessed = match &attempt.typist {
+            Typist::Stranger => Guessed::User(account.id.clone()),
+            Typist::SignedIn(session) => Guessed::Session(session.sid.clone()),
+        };
         return Ok(Subject { account: known.clone(), guessed, reason: "wrong_password", known });
     }
     let reason = match &known {
@@ -169,21 +190,33 @@ async fn give_back(app: &App, guessed: &Guessed, slot: &str) -> Result<(), store
 async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: String) -> Result<Checked, store::Error> {
     let (db, now) = (&app.db, app.clock.now());
     let refused = refused(app, attempt, &subject, subject.reason, now);
-    let locked = subject.account.as_ref().map(|account| {
-        Event::new(Kind::AccountLocked, Outcome::Success, "system", &attempt.visitor, now, &app.random)
-            .about(account)
+    let because = |kind| {
+        Event::new(kind, Outcome::Success, "system", &attempt.visitor, now, &app.random)
             .because("three_wrong_passwords")
-    });
+    };
+    let (session, last) = match (&attempt.typist, &subject.account) {
+        (Typist::SignedIn(session), _) => {
+            (Some(session.clone()), Some(open_session::of_session(because(Kind::SessionEnded), session)))
+        }
+        (Typist::Stranger, Some(account)) => (None, Some(because(Kind::AccountLocked).about(account))),
+        (Typist::Stranger, None) => (None, None),
+    };
+    let is_signed_in = session.is_some();
     let account = subject.guessed.account().to_owned();
     let admin_locked = subject.account.as_ref().is_some_and(|a| a.admin_locked);
-    let failures = in_transaction!(db, attempt.deadline, [account, slot, refused, locked], |tx| {
+    let failures = in_transaction!(db, attempt.deadline, [account, slot, refused, session, last], |tx| {
         if !store::strikes::release(tx, &account, &slot, now).await? {
             return Ok(None);
         }
         let failures = store::strikes::count(tx, &account).await?;
         store::activity::record(tx, &refused).await?;
-        match locked {
-            Some(locked) if failures >= STRIKES => store::activity::record(tx, &locked).await?,
+        match last {
+            Some(last) if failures >= STRIKES => {
+                if let Some(session) = &session {
+                    store::sessions::end_of_sid(tx, &session.sid, EndReason::WrongPasswords, now).await?;
+                }
+                store::activity::record(tx, &last).await?;
+            }
             // As much work for a name that is nobody's: the third answer takes its time as the others do.
             None if failures >= STRIKES => store::settings::get(tx, "").await.map(drop)?,
             _ => {}
@@ -192,6 +225,7 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
     })?;
     Ok(match failures {
         None => Checked::Busy,
+        Some(failures) if failures >= STRIKES && is_signed_in => Checked::SessionOver,
         Some(failures) if failures >= STRIKES || admin_locked => Checked::Locked,
         Some(_) => Checked::Wrong,
     })
@@ -200,6 +234,7 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
 async fn temporary_is_over(
     app: &App,
     attempt: &Attempt,
+    guessed: &Guessed,
     account: &Account,
     slot: String,
 ) -> Result<Checked, store::Error> {
@@ -208,9 +243,9 @@ async fn temporary_is_over(
         .by(Method::Password)
         .about(account)
         .because("temporary_password_expired");
-    let id = account.id.clone();
-    let settled = in_transaction!(db, attempt.deadline, [id, slot, event], |tx| {
-        let settled = store::strikes::release(tx, &id, &slot, now).await?;
+    let guessed = guessed.clone();
+    let settled = in_transaction!(db, attempt.deadline, [guessed, slot, event], |tx| {
+        let settled = store::strikes::release(tx, guessed.account(), &slot, now).await?;
         if settled {
             store::activity::record(tx, &event).await?;
         }
@@ -273,13 +308,14 @@ impl Proven {
             // The order of locks everywhere: user, then strikes.
             store::users::lock_row(tx, &account.id).await?;
         }
-        if !store::strikes::release(tx, &account.id, &facts.slot, now).await? {
+        if !store::strikes::release(tx, facts.guessed.account(), &facts.slot, now).await? {
             return Ok(Settled::Lapsed);
         }
         let Some(current) = store::users::by_id(tx, &account.id).await? else {
             return Ok(Settled::Changed);
         };
-        if let Some(lock) = current.lock() {
+        let is_signed_in = matches!(facts.guessed, Guessed::Session(_));
+        if let Some(lock) = current.lock().filter(|lock| *lock == Lock::Admin || !is_signed_in) {
             return Ok(Settled::Locked(lock));
         }
         let same = current.is_live()
@@ -289,7 +325,7 @@ impl Proven {
         if !same {
             return Ok(Settled::Changed);
         }
-        store::strikes::clear(tx, &account.id).await?;
+        store::strikes::clear(tx, facts.guessed.account()).await?;
         if let Some(hash) = &facts.rehashed {
             store::users::rehash(tx, account, hash).await?;
         }
@@ -299,7 +335,20 @@ impl Proven {
     /// What [`Proven::settle`] needs inside a transaction that may be tried twice.
     #[must_use]
     pub fn facts(&self) -> SettleFacts {
-        SettleFacts { account: self.account.clone(), slot: self.slot.clone(), rehashed: self.rehashed.clone() }
+        SettleFacts {
+            account: self.account.clone(),
+            guessed: self.guessed.clone(),
+            slot: self.slot.clone(),
+            rehashed: self.rehashed.clone(),
+        }
+    }
+
+    /// Gives the strike back where nothing came of the right password.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn give_back(&self, app: &App) -> Result<(), store::Error> {
+        give_back(app, &self.guessed, &self.slot).await
     }
 }
 
@@ -307,6 +356,7 @@ impl Proven {
 #[derive(Clone, Debug)]
 pub struct SettleFacts {
     account: Account,
+    guessed: Guessed,
     slot: String,
     rehashed: Option<String>,
 }

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use super::act::{Act, Switched, Unfit};
+use super::act::{Act, Switched, Unfit, in_act};
 use crate::app::App;
 use crate::config::Config;
 use crate::crypto::secret::Secret;
 use crate::model::client::{Client, Metadata};
 use crate::model::client_draft::Draft;
 use crate::model::event::Kind;
-use crate::store::{Error, Tx, activity, clients, in_transaction};
+use crate::store::clients::StoredSecret;
+use crate::store::{Error, Tx, access_tokens, activity, clients};
 
 /// A secret that was typed is at least so long, where something real is at stake.
 const SHORTEST: usize = 32;
@@ -37,6 +38,8 @@ pub enum Rotated {
         /// How many before it end now or when the overlap is over.
         before: u64,
     },
+    /// The newest secret is not the one that was seen any more.
+    Before,
     /// The client's authentication method knows no secret.
     NoSecret,
     /// There is no such client.
@@ -94,9 +97,7 @@ pub fn draw(act: &Act, client_id: &str, metadata: Metadata, enabled: bool) -> Cl
 /// When it cannot be written.
 pub async fn create(act: &Act, client: &Client, secret: Option<&str>) -> Result<bool, Error> {
     let hash = secret.map(|secret| hash_secret(&act.app, &client.client_id, secret));
-    in_transaction!(act.app.db, act.deadline, [act, client, hash], |tx| {
-        add(tx, &act, &client, hash.as_deref()).await
-    })
+    in_act!(act, [client, hash], |tx| add(tx, &act, &client, hash.as_deref()).await)
 }
 
 /// Adds a client and the hash of its secret; `false` when its `client_id` is taken.
@@ -120,7 +121,7 @@ pub async fn add(tx: &mut Tx, act: &Act, client: &Client, secret_hash: Option<&s
 /// When it cannot be written.
 pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let client_id = client_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, client_id, draft], |tx| {
+    in_act!(act, [client_id, draft], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) => change(tx, &act, &held, &draft).await,
             None => Ok(Changed::NotFound),
@@ -143,7 +144,7 @@ pub enum Edited {
 /// When it cannot be written.
 pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let client_id = client_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, client_id, draft], |tx| {
+    in_act!(act, [client_id, draft], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) if held.revision != revision => Ok(Edited::Stale),
             Some(held) => Ok(Edited::Changed(change(tx, &act, &held, &draft).await?)),
@@ -173,15 +174,34 @@ pub async fn change(tx: &mut Tx, act: &Act, held: &Client, draft: &Draft) -> Res
     Ok(Changed::Keys(keys))
 }
 
+/// The newest secret of a client that is remembered, by which a page tells whether it was replaced since.
+#[must_use]
+pub fn newest(secrets: &[StoredSecret]) -> String {
+    secrets.last().map(|secret| secret.id.clone()).unwrap_or_default()
+}
+
 /// Gives a client a new secret; those before it go on working for `overlap` (at most [`LONGEST_OVERLAP`]), or until they
-/// would have ended anyway.
+/// would have ended anyway. Without an overlap, the access tokens bought with them end too (G36). On a page that was shown
+/// once, only in place of the [`newest`] that was `seen`.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn rotate_secret(act: &Act, client_id: &str, secret: &str, overlap: Duration) -> Result<Rotated, Error> {
+pub async fn rotate_secret(
+    act: &Act,
+    client_id: &str,
+    secret: &str,
+    overlap: Duration,
+    seen: Option<String>,
+) -> Result<Rotated, Error> {
     let (client_id, secret) = (client_id.to_owned(), secret.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, client_id, secret], |tx| {
-        match clients::hold(tx, &client_id).await? {
+    in_act!(act, [client_id, secret, seen], |tx| {
+        let held = clients::hold(tx, &client_id).await?;
+        if let (Some(held), Some(seen)) = (&held, &seen)
+            && newest(&clients::secrets(tx, &held.id).await?) != *seen
+        {
+            return Ok(Rotated::Before);
+        }
+        match held {
             Some(held) => replace_secret(tx, &act, &held, &secret, overlap).await,
             None => Ok(Rotated::NotFound),
         }
@@ -204,6 +224,9 @@ pub async fn replace_secret(
     }
     let before = clients::end_secrets(tx, &held.id, act.now.after(overlap.min(LONGEST_OVERLAP))).await?;
     let hash = hash_secret(&act.app, &held.client_id, secret);
+    if overlap.is_zero() {
+        access_tokens::revoke_of_client(tx, &held.id, act.now).await?;
+    }
     clients::add_secret(tx, &act.app.random.id(act.now), &held.id, &hash, act.now).await?;
     activity::record(tx, &act.event(Kind::ClientSecretRotated).noting(&held.client_id)).await?;
     Ok(Rotated::Done { before })
@@ -215,7 +238,7 @@ pub async fn replace_secret(
 /// When it cannot be written.
 pub async fn set_enabled(act: &Act, client_id: &str, enabled: bool) -> Result<Switched, Error> {
     let client_id = client_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, client_id], |tx| {
+    in_act!(act, [client_id], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) => switch_enabled(tx, &act, &held, enabled).await,
             None => Ok(Switched::NotFound),
@@ -254,7 +277,7 @@ pub enum Deleted {
 /// When it cannot be written.
 pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Deleted, Error> {
     let client_id = client_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, client_id], |tx| {
+    in_act!(act, [client_id], |tx| {
         let Some(held) = clients::hold(tx, &client_id).await? else {
             return Ok(Deleted::NotFound);
         };

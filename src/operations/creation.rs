@@ -1,7 +1,7 @@
 //! What programs create, and once only: a repeat under the same key gets the answer of the first time, whether or not that
 //! one arrived. The key and what was created under it are one transaction.
 
-use super::act::Act;
+use super::act::{Act, in_act};
 use super::users::Created;
 use super::{clients, issuers, providers, users};
 use crate::model::client::Client;
@@ -9,7 +9,7 @@ use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::Provider;
 use crate::store::idempotency::{self, Keyed};
 use crate::store::users::NewUser;
-use crate::store::{Error, Tx, in_transaction};
+use crate::store::{Error, Tx};
 
 /// Something that is not stored yet, judged and drawn.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub enum Made {
 /// When it cannot be written.
 pub async fn create(act: &Act, creation: &Creation, keyed: Option<&Keyed>) -> Result<Made, Error> {
     let keyed = keyed.cloned();
-    let made = in_transaction!(act.app.db, act.deadline, [act, creation, keyed], |tx| {
+    let made = in_act!(act, [creation, keyed], |tx| {
         if let Some(keyed) = &keyed
             && let Some(earlier) = idempotency::claim(tx, keyed, act.now).await?
         {

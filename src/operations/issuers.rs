@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::act::{Act, Changed, Switched, Unfit};
+use super::act::{Act, Changed, Switched, Unfit, in_act};
 use super::providers::replace;
 use crate::config::Config;
 use crate::crypto::jws::VerifyingKeys;
@@ -14,7 +14,7 @@ use crate::model::event::Kind;
 use crate::model::issuer::{TrustedIssuer, is_origin};
 use crate::model::text::check_line;
 use crate::model::user::Account;
-use crate::store::{Error, Tx, activity, in_transaction, issuers};
+use crate::store::{Error, Tx, activity, issuers};
 
 /// What an operator may set on a trusted issuer. What is absent stays as it is.
 #[derive(Clone, Debug, Default)]
@@ -187,7 +187,7 @@ pub fn draw(act: &Act, issuer: &str, draft: &Draft, enabled: bool) -> TrustedIss
 /// When it cannot be written.
 pub async fn create(act: &Act, issuer: &str, draft: &Draft) -> Result<bool, Error> {
     let drawn = draw(act, issuer, draft, true);
-    let added = in_transaction!(act.app.db, act.deadline, [act, drawn], |tx| add(tx, &act, &drawn).await)?;
+    let added = in_act!(act, [drawn], |tx| add(tx, &act, &drawn).await)?;
     act.app.issuers.forget();
     Ok(added)
 }
@@ -211,7 +211,7 @@ pub async fn add(tx: &mut Tx, act: &Act, issuer: &TrustedIssuer) -> Result<bool,
 /// When it cannot be written.
 pub async fn set(act: &Act, issuer: &str, draft: &Draft) -> Result<Changed, Error> {
     let issuer = issuer.to_owned();
-    let changed = in_transaction!(act.app.db, act.deadline, [act, issuer, draft], |tx| {
+    let changed = in_act!(act, [issuer, draft], |tx| {
         match issuers::hold(tx, &issuer).await? {
             Some(held) => change(tx, &act, held, &draft).await.map(Changed::Keys),
             None => Ok(Changed::NotFound),
@@ -236,7 +236,7 @@ pub enum Edited {
 /// When it cannot be written.
 pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let issuer = issuer.to_owned();
-    let edited = in_transaction!(act.app.db, act.deadline, [act, issuer, draft], |tx| {
+    let edited = in_act!(act, [issuer, draft], |tx| {
         match issuers::hold(tx, &issuer).await? {
             Some(held) if held.revision != revision => Ok(Edited::Stale),
             Some(held) => Ok(Edited::Changed(Changed::Keys(change(tx, &act, held, &draft).await?))),
@@ -272,7 +272,7 @@ pub async fn change(
 /// When it cannot be written.
 pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
-    let switched = in_transaction!(act.app.db, act.deadline, [act, issuer], |tx| {
+    let switched = in_act!(act, [issuer], |tx| {
         let Some(held) = issuers::hold(tx, &issuer).await? else {
             return Ok(Switched::NotFound);
         };
@@ -299,7 +299,7 @@ pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Swit
 /// When it cannot be written.
 pub async fn enable(act: &Act, issuer: &str) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
-    let switched = in_transaction!(act.app.db, act.deadline, [act, issuer], |tx| {
+    let switched = in_act!(act, [issuer], |tx| {
         match issuers::hold(tx, &issuer).await? {
             Some(held) => switch_enabled(tx, &act, &held, true).await,
             None => Ok(Switched::NotFound),
@@ -328,7 +328,7 @@ pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &TrustedIssuer, enable
 /// When it cannot be written.
 pub async fn end_sessions(act: &Act, issuer: &str) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
-    let ended = in_transaction!(act.app.db, act.deadline, [act, issuer], |tx| {
+    let ended = in_act!(act, [issuer], |tx| {
         let Some(held) = issuers::hold(tx, &issuer).await? else {
             return Ok(Switched::NotFound);
         };
@@ -347,7 +347,7 @@ pub async fn end_sessions(act: &Act, issuer: &str) -> Result<Switched, Error> {
 /// When it cannot be written.
 pub async fn untie_all(act: &Act, issuer: &str) -> Result<Option<u64>, Error> {
     let issuer = issuer.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, issuer], |tx| {
+    in_act!(act, [issuer], |tx| {
         let Some(held) = issuers::hold(tx, &issuer).await? else {
             return Ok(None);
         };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::act::Act;
+use super::act::{Act, in_act};
 use super::signing_keys::{LONGEST_LIFE, purpose, read_again};
 use crate::app::App;
 use crate::cache::signing_keys::Snapshot;
@@ -162,7 +162,7 @@ pub async fn rotate(act: &Act, alg: Algorithm, when: When) -> Result<Rotated, Er
     let rows = signing_keys::list(&mut act.app.db.read().await?).await?;
     let newest = rows.iter().filter(|row| row.alg == alg.name()).map(|row| row.generation).max();
     let new = make(&act.app, alg, now).await?;
-    let rotated = in_transaction!(act.app.db, act.deadline, [act, new], |tx| {
+    let rotated = in_act!(act, [new], |tx| {
         let held = Held::of(tx, &new.alg, now).await?;
         rotate_held(tx, &act, &held, new, when, newest).await
     })?;
@@ -223,7 +223,7 @@ pub async fn retire(act: &Act, kid: &str) -> Result<Retired, Error> {
     };
     let new = make(&act.app, algorithm(row)?, now).await?;
     let kid = kid.to_owned();
-    let retired = in_transaction!(act.app.db, act.deadline, [act, new, kid], |tx| {
+    let retired = in_act!(act, [new, kid], |tx| {
         let held = Held::of(tx, &new.alg, now).await?;
         retire_held(tx, &act, &held, new, &kid).await
     })?;

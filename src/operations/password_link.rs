@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::act::Act;
+use super::act::{Act, in_act};
 use super::mail::{self, Notice};
 use crate::app::App;
 use crate::crypto::secret::Secret;
@@ -33,7 +33,7 @@ pub struct Link {
 pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Result<Option<Link>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let until = act.now.after(LIFE);
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id], |tx| {
+    in_act!(act, [provider_id, user_id], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(None);
         };

@@ -1,12 +1,12 @@
 //! What an operator does to a provider: each one transaction with exactly one record, and none when nothing changed.
 //! Functions that take a `Tx` are the same acts as parts of a larger one (`apply`).
 
-use super::act::{Act, Changed, Switched, Unfit};
+use super::act::{Act, Changed, Switched, Unfit, in_act};
 use crate::config::Config;
 use crate::model::event::Kind;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, Step, UnifiedLogin};
 use crate::model::text::check_line;
-use crate::store::{Error, Tx, activity, in_transaction, providers, strikes, unified_login};
+use crate::store::{Error, Tx, activity, providers, strikes, unified_login};
 use crate::time::zone_exists;
 
 /// What an administrator may set on a provider. What is absent stays as it is, or is the default at creation.
@@ -124,7 +124,7 @@ pub fn draw(act: &Act, code: &ProviderCode, draft: &Draft, active: bool, unified
 /// When it cannot be written.
 pub async fn create(act: &Act, code: &ProviderCode, draft: &Draft) -> Result<Created, Error> {
     let provider = draw(act, code, draft, true, UnifiedLogin::Off);
-    in_transaction!(act.app.db, act.deadline, [act, provider], |tx| {
+    in_act!(act, [provider], |tx| {
         let added = add(tx, &act, &provider).await?;
         Ok(if added { Created::Yes(Box::new(provider)) } else { Created::CodeTaken })
     })
@@ -155,7 +155,7 @@ pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<bool, Er
 /// When it cannot be written.
 pub async fn set(act: &Act, provider_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, draft], |tx| {
+    in_act!(act, [provider_id, draft], |tx| {
         match providers::hold(tx, &provider_id).await? {
             Some(provider) => change(tx, &act, provider, &draft).await,
             None => Ok(Changed::NotFound),
@@ -185,7 +185,7 @@ pub async fn change(tx: &mut Tx, act: &Act, mut provider: Provider, draft: &Draf
 /// When it cannot be written.
 pub async fn set_active(act: &Act, provider_id: &str, active: bool) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id], |tx| {
+    in_act!(act, [provider_id], |tx| {
         match providers::hold(tx, &provider_id).await? {
             Some(provider) => switch_active(tx, &act, &provider, active).await,
             None => Ok(Switched::NotFound),
@@ -215,7 +215,7 @@ pub async fn switch_active(tx: &mut Tx, act: &Act, provider: &Provider, active: 
 /// When it cannot be written.
 pub async fn set_unified_login(act: &Act, provider_id: &str, state: UnifiedLogin) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id], |tx| {
+    in_act!(act, [provider_id], |tx| {
         match providers::hold(tx, &provider_id).await? {
             Some(provider) => switch_unified_login(tx, &act, &provider, state).await,
             None => Ok(Switched::NotFound),
@@ -287,7 +287,7 @@ pub enum Edited {
 /// When it cannot be written.
 pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, draft], |tx| {
+    in_act!(act, [provider_id, draft], |tx| {
         let Some(provider) = providers::hold(tx, &provider_id).await? else {
             return Ok(Edited::Changed(Changed::NotFound));
         };
@@ -304,7 +304,7 @@ pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) ->
 /// When it cannot be written.
 pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id], |tx| {
+    in_act!(act, [provider_id], |tx| {
         let Some(provider) = providers::hold(tx, &provider_id).await? else {
             return Ok(Switched::NotFound);
         };
@@ -322,7 +322,7 @@ pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Erro
 /// When it cannot be written.
 pub async fn unlock_all(act: &Act, provider_id: &str) -> Result<Option<u64>, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id], |tx| {
+    in_act!(act, [provider_id], |tx| {
         let Some(provider) = providers::hold(tx, &provider_id).await? else {
             return Ok(None);
         };

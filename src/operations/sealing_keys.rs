@@ -3,13 +3,13 @@
 
 use anyhow::{Context as _, ensure};
 
-use super::act::Act;
+use super::act::{Act, in_act};
 use super::key_rotation::algorithm;
 use super::signing_keys::{open, purpose};
 use crate::crypto::key_ring::name_after;
 use crate::crypto::seal;
 use crate::model::event::Kind;
-use crate::store::{Error, activity, in_transaction, settings, signing_keys};
+use crate::store::{Error, activity, settings, signing_keys};
 
 /// Adds a key-encryption key, which seals from now on wherever its file is, and says its name: one that this database has
 /// never known.
@@ -30,7 +30,7 @@ pub async fn renew(act: &Act) -> anyhow::Result<String> {
     keys.add(&name, &act.app.random)?;
     let fingerprint = keys.fingerprints().into_iter().find(|(of, _)| *of == name);
     let (noted, fingerprint) = fingerprint.context("the key that was just made is gone")?;
-    let known = in_transaction!(act.app.db, act.deadline, [act, noted, fingerprint], |tx| {
+    let known = in_act!(act, [noted, fingerprint], |tx| {
         let known = settings::insert(tx, &settings::fingerprint_of(&noted), &fingerprint).await?;
         activity::record(tx, &act.event(Kind::SealingKeyRenewed).noting(noted)).await?;
         Ok(known)
@@ -62,7 +62,7 @@ pub async fn reseal(act: &Act) -> Result<usize, Error> {
     if seals.is_empty() {
         return Ok(0);
     }
-    in_transaction!(act.app.db, act.deadline, [act, seals, current], |tx| {
+    in_act!(act, [seals, current], |tx| {
         let mut done = 0;
         for (kid, old, new) in &seals {
             done += usize::from(signing_keys::reseal(tx, kid, old, new).await?);

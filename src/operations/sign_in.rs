@@ -26,6 +26,8 @@ pub enum SignIn {
     Refused,
     /// "Your account has been locked…" (L5).
     Locked,
+    /// Three were wrong in a session that asked for it again: it is over (G35).
+    SessionOver,
     /// Nothing was answered; try again.
     Busy,
 }
@@ -37,6 +39,7 @@ impl SignIn {
             Self::MustUpdate(_) => "unfinished",
             Self::Refused => "refused",
             Self::Locked => "locked",
+            Self::SessionOver => "session_over",
             Self::Busy => "busy",
         }
     }
@@ -62,6 +65,7 @@ async fn decide(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn,
         Checked::Right(proven) => proven,
         Checked::Wrong => return Ok(SignIn::Refused),
         Checked::Locked => return Ok(SignIn::Locked),
+        Checked::SessionOver => return Ok(SignIn::SessionOver),
         Checked::Busy => return Ok(SignIn::Busy),
     };
     let now = app.clock.now();

@@ -1,10 +1,10 @@
 //! The way to Unified Login (U1): a Provider Admin asks and may withdraw, a Therap Admin approves, declines and may
 //! switch off later. Each step is noted, and is one record.
 
-use super::act::{Act, Unfit};
+use super::act::{Act, Unfit, in_act};
 use super::providers::take_step;
 use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
-use crate::store::{Error, Tx, in_transaction, providers, unified_login};
+use crate::store::{Error, Tx, providers, unified_login};
 
 /// What became of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ pub async fn decide(
 ) -> Result<Taken, Error> {
     let provider_id = provider_id.to_owned();
     let step = if decision == Decision::Approve { Step::Approved } else { Step::Declined };
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, read, words], |tx| {
+    in_act!(act, [provider_id, read, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {
             return Ok(Taken::NotFound);
         };
@@ -98,7 +98,7 @@ async fn take(
     may: impl Fn(&Provider) -> bool + Copy + Send + Sync + 'static,
 ) -> Result<Taken, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, words], |tx| {
+    in_act!(act, [provider_id, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {
             return Ok(Taken::NotFound);
         };

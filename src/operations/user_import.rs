@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use zeroize::Zeroizing;
 
-use super::act::Act;
+use super::act::{Act, in_act};
 use super::users::{self, Created};
 use super::{issuers, users::temporary_until};
 use crate::app::App;
@@ -17,7 +17,7 @@ use crate::model::provider::Provider;
 use crate::model::user::UserType;
 use crate::store::issuers::Tied;
 use crate::store::users::NewUser;
-use crate::store::{self, Conn, Error, in_transaction, providers};
+use crate::store::{self, Conn, Error, providers};
 
 /// The columns that a file may have, in any order; the first two it must have.
 pub const COLUMNS: [&str; 7] =
@@ -313,7 +313,7 @@ pub async fn create(act: &Act, provider_id: &str, person: &Person, hash: String)
         claims: person.claims.to_json(),
     };
     let (provider_id, sub) = (provider_id.to_owned(), person.sub.clone());
-    let done = in_transaction!(act.app.db, act.deadline, [act, provider_id, user, sub], |tx| {
+    let done = in_act!(act, [provider_id, user, sub], |tx| {
         let Some(provider) = providers::by_id(tx, &provider_id).await? else {
             return Ok(Some(Fate::Refused(vec!["The provider is not there any more.".into()])));
         };

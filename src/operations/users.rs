@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::act::{Act, Switched, Unfit};
+use super::act::{Act, Switched, Unfit, in_act};
 use super::mail::{self, Notice};
 use super::providers::replace;
 use crate::app::App;
+use crate::cache::hash_door::Whose;
 use crate::crypto::password::{Busy, is_usable_hash};
 use crate::model::claims::Claims;
 use crate::model::event::Kind;
@@ -21,7 +22,7 @@ use crate::model::session::EndReason;
 use crate::model::text::check_line;
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::store::users::NewUser;
-use crate::store::{Error, Tx, activity, in_transaction, issuers, providers, sessions, strikes, users};
+use crate::store::{Error, Tx, activity, issuers, providers, sessions, strikes, users};
 use crate::time::{Random, Timestamp};
 
 /// A Login Name, or why it cannot be one.
@@ -103,8 +104,8 @@ pub fn temporary_until(app: &App, now: Timestamp) -> Timestamp {
 /// # Errors
 /// When the pool has no room.
 pub async fn hash(app: &App, password: &Zeroizing<String>) -> Result<String, Busy> {
-    let _turn = app.hash_turn.lock().await;
-    app.hashes.hash(password.clone()).await
+    let turn = app.hashes.turn(Whose::Administration).await;
+    app.hashes.hash(&turn, password.clone()).await
 }
 
 /// What became of a creation.
@@ -126,7 +127,7 @@ pub enum Created {
 /// When it cannot be written.
 pub async fn create(act: &Act, provider_id: &str, user: &NewUser) -> Result<Created, Error> {
     let provider_id = provider_id.to_owned();
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user], |tx| {
+    in_act!(act, [provider_id, user], |tx| {
         match providers::by_id(tx, &provider_id).await? {
             Some(provider) => add(tx, &act, &provider, &user).await,
             None => Ok(Created::NoSuchProvider),
@@ -190,7 +191,7 @@ pub enum Changed {
 /// When it cannot be written.
 pub async fn set(act: &Act, provider_id: &str, user_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, draft], |tx| {
+    in_act!(act, [provider_id, user_id, draft], |tx| {
         match users::hold(tx, &provider_id, &user_id).await? {
             Some(user) => change(tx, &act, user, &draft).await,
             None => Ok(Changed::NotFound),
@@ -247,7 +248,7 @@ pub enum Edited {
 /// When it cannot be written.
 pub async fn edit(act: &Act, provider_id: &str, user_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, draft], |tx| {
+    in_act!(act, [provider_id, user_id, draft], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Edited::Changed(Changed::NotFound));
         };
@@ -280,7 +281,7 @@ pub fn with_email(claims: Claims, email: &str) -> Result<Claims, Unfit> {
 /// When it cannot be written.
 pub async fn lock(act: &Act, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id], |tx| {
+    in_act!(act, [provider_id, user_id], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
@@ -326,7 +327,7 @@ pub enum Unlocked {
 /// When it cannot be written.
 pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -> Result<Unlocked, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id], |tx| {
+    in_act!(act, [provider_id, user_id], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Unlocked::NotFound);
         };
@@ -350,7 +351,7 @@ pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -
 /// When it cannot be written.
 pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: bool) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id], |tx| {
+    in_act!(act, [provider_id, user_id], |tx| {
         match users::hold(tx, &provider_id, &user_id).await? {
             Some(user) => switch_active(tx, &act, &user, active).await,
             None => Ok(Switched::NotFound),
@@ -383,21 +384,33 @@ pub enum Reset {
         /// An admin's lock still stands.
         still_locked: bool,
     },
+    /// The password is not the one that was to be replaced any more.
+    Before,
     /// There is no such user here.
     NotFound,
 }
 
-/// Gives a user a temporary password by its hash. It lifts a password lock, never an admin's, and ends every session
+/// Gives a user a temporary password by its hash; on a page that was shown once, only in place of the password of that
+/// version. It lifts a password lock, never an admin's, and ends every session
 /// (L7, R4).
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn reset_password(act: &Act, provider_id: &str, user_id: &str, hash: &str) -> Result<Reset, Error> {
+pub async fn reset_password(
+    act: &Act,
+    provider_id: &str,
+    user_id: &str,
+    hash: &str,
+    seen: Option<i64>,
+) -> Result<Reset, Error> {
     let (provider_id, user_id, hash) = (provider_id.to_owned(), user_id.to_owned(), hash.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, hash], |tx| {
+    in_act!(act, [provider_id, user_id, hash], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Reset::NotFound);
         };
+        if seen.is_some_and(|version| version != user.password_version) {
+            return Ok(Reset::Before);
+        }
         let until = temporary_until(&act.app, act.now);
         users::reset_password(tx, &user.id, &hash, until).await?;
         let lifted = strikes::clear(tx, &user.id).await? >= STRIKES;
@@ -431,7 +444,7 @@ pub enum Untied {
 pub async fn untie(act: &Act, provider_id: &str, user_id: &str, issuer: Option<&str>) -> Result<Untied, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let issuer = issuer.map(str::to_owned);
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, issuer], |tx| {
+    in_act!(act, [provider_id, user_id, issuer], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Untied::NoSuchUser);
         };
@@ -459,7 +472,7 @@ pub async fn untie(act: &Act, provider_id: &str, user_id: &str, issuer: Option<&
 /// When it cannot be written.
 pub async fn end_sessions(act: &Act, provider_id: &str, user_id: &str) -> Result<Option<u64>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id], |tx| {
+    in_act!(act, [provider_id, user_id], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(None);
         };
@@ -477,7 +490,7 @@ pub async fn end_sessions(act: &Act, provider_id: &str, user_id: &str) -> Result
 /// When it cannot be written.
 pub async fn end_session(act: &Act, provider_id: &str, user_id: &str, session_id: &str) -> Result<Switched, Error> {
     let (provider_id, user_id, session_id) = (provider_id.to_owned(), user_id.to_owned(), session_id.to_owned());
-    in_transaction!(act.app.db, act.deadline, [act, provider_id, user_id, session_id], |tx| {
+    in_act!(act, [provider_id, user_id, session_id], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };

@@ -77,11 +77,6 @@ async fn find(app: &App, id: &str) -> Result<Client, PageError> {
     store::clients::by_id(&mut app.db.read().await?, id).await?.ok_or(PageError::NotFound)
 }
 
-/// The newest secret that is remembered: who presses a button on an older page is told so.
-fn newest(secrets: &[StoredSecret]) -> String {
-    secrets.last().map(|secret| secret.id.clone()).unwrap_or_default()
-}
-
 async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Result<ClientPage, PageError> {
     let client = find(app, id).await?;
     let mut conn = app.db.read().await?;
@@ -104,7 +99,7 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.token_endpoint_auth_method.has_secret(),
         secrets: working.map(view).collect(),
-        newest_secret: newest(&secrets),
+        newest_secret: clients::newest(&secrets),
         overlaps: choices(&OVERLAPS, USUAL_OVERLAP),
         holdings,
         failing: failing.as_ref().map_or(0, |row| row.waiting),
@@ -205,10 +200,7 @@ pub async fn rotate_secret(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
-    let secrets = store::clients::secrets(&mut app.db.read().await?, &client.id).await?;
-    if fields.take("newest") != newest(&secrets) {
-        return Ok(back(LIST, &id, "rotated-before"));
-    }
+    let seen = Some(fields.take("newest"));
     let keep_old = fields.take("keep_old");
     let offered = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
     let Some(hours) = offered else {
@@ -216,11 +208,12 @@ pub async fn rotate_secret(
     };
     let (act, overlap) = (proof.admin.act(&app, &arrival), Duration::from_hours(hours));
     let secret = Zeroizing::new(clients::make_secret(&app));
-    match clients::rotate_secret(&act, &client.client_id, &secret, overlap).await? {
+    match clients::rotate_secret(&act, &client.client_id, &secret, overlap, seen).await? {
         Rotated::Done { before } => {
             let until = (before > 0).then(|| act.now.after(overlap));
             Ok(client_secret::show(&app, &proof.admin, "The client has a new secret", &client, secret, until))
         }
+        Rotated::Before => Ok(back(LIST, &id, "rotated-before")),
         Rotated::NoSecret => Ok(back(LIST, &id, "no-secret")),
         Rotated::NotFound => Err(PageError::NotFound),
     }

@@ -1,5 +1,5 @@
-//! `/operator/confirm`: the password again, before what cannot be undone. It is a sign-in like any other (G4, U3): the
-//! session is renewed, and a wrong password is a strike.
+//! `/operator/confirm`: the password again, before what cannot be undone. The session is renewed (U3); a wrong password
+//! counts against it alone (G35).
 
 use askama::Template;
 use axum::extract::Query;

@@ -1,6 +1,5 @@
 //! The password once more, on the form that it is for: what hands sign-ins to somebody else is saved by whoever proves
-//! to be there, and what was typed stays. It is a sign-in like any other (G4, U3): the session is renewed, and a wrong
-//! password is a strike.
+//! to be there, and what was typed stays. The session is renewed (U3); a wrong password counts against it alone (G35).
 
 use askama::Template;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -8,8 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
 use crate::app::App;
+use crate::login::{BUSY, LOCKED, SESSION_ENDED, too_often};
 use crate::model::event::Kind;
-use crate::operations::check_password::Attempt;
+use crate::operations::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
 use crate::web::admin::TherapAdmin;
 use crate::web::cookies::Cookie;
@@ -73,11 +73,17 @@ impl Sender<'_> {
     /// Judges a password.
     pub(super) async fn check(&self, password: Zeroizing<String>, faults: &mut Faults) -> Result<Again, PageError> {
         let (app, session) = (self.app, &self.admin.session);
+        if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now) {
+            app.metrics.throttled();
+            faults.add("password", too_often(seconds));
+            return Ok(Again::Unproven(StatusCode::TOO_MANY_REQUESTS));
+        }
         let attempt = Attempt {
             provider_code: session.provider_code.clone(),
             login_name: session.login_name.clone(),
             password,
             purpose: Kind::SignIn,
+            typist: Typist::SignedIn(session.clone()),
             visitor: self.arrival.visitor.clone(),
             deadline: app.answer_deadline(self.arrival.now),
         };
@@ -88,13 +94,12 @@ impl Sender<'_> {
             }
             // Reset meanwhile: the session is over, and the login page knows the way.
             SignIn::MustUpdate(_) => return Ok(Again::Over(Redirect::to("/login").into_response())),
+            SignIn::SessionOver => return Ok(Again::Over(Redirect::to(SESSION_ENDED).into_response())),
             SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
-            SignIn::Locked => {
-                (StatusCode::FORBIDDEN, "Your account has been locked. Please contact your agency administrator.")
-            }
+            SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),
             SignIn::Busy => {
                 app.metrics.busy();
-                (StatusCode::SERVICE_UNAVAILABLE, "Therap Connect is busy. Please try again in a few seconds.")
+                (StatusCode::SERVICE_UNAVAILABLE, BUSY)
             }
         };
         faults.add("password", why);

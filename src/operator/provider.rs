@@ -12,6 +12,7 @@ use crate::model::user::{Account, STRIKES};
 use crate::operations::act::Changed;
 use crate::operations::providers::{self, Edited};
 use crate::store;
+use crate::time::Timestamp;
 use crate::web::admin::{Id, TherapAdmin};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -44,6 +45,7 @@ pub(super) struct ProviderPage {
     steps: Vec<StepView>,
     admins: Vec<AdminView>,
     pub(super) new_admin: NewAdmin,
+    pub(super) ask_password: bool,
     done: Option<&'static str>,
     refused: Option<&'static str>,
 }
@@ -93,8 +95,14 @@ pub struct Asked {
 ///
 /// # Errors
 /// When there is no such provider, or the database cannot be asked.
-pub async fn get(app: App, admin: TherapAdmin, Id(id): Id, Query(asked): Query<Asked>) -> Result<Response, PageError> {
-    let mut page = page(&app, &admin, &id).await?;
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.done = match asked.done.as_deref() {
         Some("created") => Some("The provider was created. It needs a Provider Admin of its own now."),
         Some("saved") => Some("The changes were saved."),
@@ -125,7 +133,7 @@ pub async fn post(
     Id(id): Id,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    let mut page = page(&app, &admin, &id).await?;
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.form = ProviderForm::typed(&mut fields);
     let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
@@ -138,7 +146,7 @@ pub async fn post(
         }
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
-            let now = self::page(&app, &admin, &id).await?;
+            let now = self::page(&app, arrival.now, &admin, &id).await?;
             page.revision = now.revision;
             page.stale = Some(now.form);
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
@@ -147,7 +155,7 @@ pub async fn post(
 }
 
 /// The page of an agency as it stands.
-pub(super) async fn page(app: &App, admin: &TherapAdmin, id: &str) -> Result<ProviderPage, PageError> {
+pub(super) async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Result<ProviderPage, PageError> {
     let mut conn = app.db.read().await?;
     // Before the data: an edition that is older than they are only asks once more.
     let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
@@ -173,6 +181,7 @@ pub(super) async fn page(app: &App, admin: &TherapAdmin, id: &str) -> Result<Pro
         steps: steps.into_iter().map(|step| StepView::of(step, zone, false)).collect(),
         admins: admins.into_iter().map(AdminView::of).collect(),
         new_admin: NewAdmin::default(),
+        ask_password: !admin.typed_lately(now),
         done: None,
         refused: None,
     })

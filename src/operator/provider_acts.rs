@@ -1,14 +1,18 @@
 //! What an operator's buttons do to one provider: each a POST of its own, and back to the provider's page. What ends
 //! sessions asks for the password again.
 
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::provider;
+use super::password_again::{Again, Sender, show_again};
+use super::provider::{self, ProviderPage};
 use super::{back, switched};
 use crate::app::App;
+use crate::model::claims::Claims;
+use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
+use crate::operations::act::Act;
 use crate::operations::providers;
 use crate::operations::unified_login::{self, Taken, check_words};
 use crate::operations::users::{self, Created, Reset};
@@ -94,7 +98,7 @@ pub async fn switch_off(
             Taken::NotFound => Err(PageError::NotFound),
         },
         Err(unfit) => {
-            let mut page = provider::page(&app, &proof.admin, &id).await?;
+            let mut page = provider::page(&app, arrival.now, &proof.admin, &id).await?;
             page.note = typed;
             page.faults.judge::<()>("The reason", Err(unfit));
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
@@ -111,9 +115,10 @@ pub async fn new_admin(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
+    headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    let mut page = provider::page(&app, &admin, &id).await?;
+    let mut page = provider::page(&app, arrival.now, &admin, &id).await?;
     let new = &mut page.new_admin;
     (new.login_name, new.name, new.email) =
         (fields.take("login_name"), fields.take("admin_name"), fields.take("email"));
@@ -133,10 +138,29 @@ pub async fn new_admin(
     let (Some(login_name), Some(claims), true) = (login_name, claims, faults.is_empty()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(show_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    page.ask_password = false;
+    Ok(proof.on(create_admin(&app, &admin.act(&app, &arrival), &admin, &id, page, login_name, claims).await))
+}
+
+/// Makes the admin that the form describes, and shows the password, or the form again.
+async fn create_admin(
+    app: &App,
+    act: &Act,
+    admin: &TherapAdmin,
+    id: &str,
+    mut page: ProviderPage,
+    login_name: LoginName,
+    claims: Claims,
+) -> Result<Response, PageError> {
     let password = users::generate_password(&app.random);
-    let hash = users::hash(&app, &password).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
-    let act = admin.act(&app, &arrival);
-    let until = users::temporary_until(&app, act.now);
+    let hash = users::hash(app, &password).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
+    let until = users::temporary_until(app, act.now);
     let user = NewUser {
         id: app.random.id(act.now),
         login_name,
@@ -149,7 +173,7 @@ pub async fn new_admin(
         temporary_until: Some(until),
         claims: claims.to_json(),
     };
-    match users::create(&act, &id, &user).await? {
+    match users::create(act, id, &user).await? {
         Created::Yes(_) => {
             let whose = Whose {
                 name: &user.name,
@@ -158,7 +182,7 @@ pub async fn new_admin(
                 still_locked: false,
                 back: &format!("/operator/providers/{id}"),
             };
-            Ok(password_slip::show(&app, &admin.session, "The Provider Admin was created", whose, password, until))
+            Ok(password_slip::show(app, &admin.session, "The Provider Admin was created", whose, password, until))
         }
         Created::NameTaken => {
             page.faults.add("login-name", "Another user has this Login Name already. Please choose another one.");
@@ -175,11 +199,11 @@ pub async fn new_admin(
 pub async fn reset_password(
     app: App,
     arrival: Arrival,
-    admin: TherapAdmin,
+    proof: Reauthenticated,
     Id(id): Id,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    let provider = agency(&app, &id).await?;
+    let (admin, provider) = (proof.admin, agency(&app, &id).await?);
     let Some(user_id) = checked(&fields.take("user")) else {
         return Err(PageError::BadForm("It does not say whose password is to be reset."));
     };
@@ -187,12 +211,10 @@ pub async fn reset_password(
     let user = found
         .filter(|user| user.provider_id == provider.id && user.user_type == UserType::ProviderAdmin)
         .ok_or(PageError::NotFound)?;
-    if fields.take("password_version") != user.password_version.to_string() {
-        return Ok(back(LIST, &id, "reset-before"));
-    }
+    let seen = fields.take("password_version").parse().unwrap_or(0);
     let password = users::generate_password(&app.random);
     let hash = users::hash(&app, &password).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
-    match users::reset_password(&admin.act(&app, &arrival), &provider.id, &user.id, &hash).await? {
+    match users::reset_password(&admin.act(&app, &arrival), &provider.id, &user.id, &hash, Some(seen)).await? {
         Reset::Yes { until, still_locked, .. } => {
             let whose = Whose {
                 name: &user.name,
@@ -203,6 +225,7 @@ pub async fn reset_password(
             };
             Ok(password_slip::show(&app, &admin.session, "The password was reset", whose, password, until))
         }
+        Reset::Before => Ok(back(LIST, &id, "reset-before")),
         Reset::NotFound => Err(PageError::NotFound),
     }
 }

@@ -45,9 +45,22 @@ pub async fn insert(tx: &mut Tx, token: &NewAccessToken, now: Timestamp) -> Resu
     Ok(())
 }
 
+/// Forgets all but the newest tokens of a family, so that one sign-in of an app never fills the table.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn keep_newest(tx: &mut Tx, family: &str, count: i64) -> Result<(), Error> {
+    const SQL: &str = "DELETE FROM access_tokens WHERE family_id = $1 AND hash NOT IN \
+                       (SELECT hash FROM access_tokens WHERE family_id = $1 ORDER BY created_at DESC, hash LIMIT $2)";
+    on!(tx, |c| sqlx::query(SQL).bind(family).bind(count).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// A usable token, with the client it belongs to and the user it speaks of.
 #[derive(Clone, Debug)]
 pub struct AccessToken {
+    /// The digest under which it is remembered.
+    pub hash: String,
     /// The family it was born of; none for a client's own.
     pub family_id: Option<String>,
     /// The client's row.
@@ -86,7 +99,7 @@ pub struct AccessToken {
     pub provider_name: Option<String>,
 }
 from_row!(AccessToken {
-    family_id, client, client_id, metadata, scope, audience, created_at, expires_at, user_id, wishes, acr, auth_time, name,
+    hash, family_id, client, client_id, metadata, scope, audience, created_at, expires_at, user_id, wishes, acr, auth_time, name,
     login_name, user_type, claims, provider_code, provider_name,
 } parsed {});
 
@@ -95,7 +108,7 @@ from_row!(AccessToken {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<AccessToken>, Error> {
-    const SQL: &str = "SELECT a.family_id, a.client, c.client_id, c.metadata, a.scope, a.audience, a.created_at, a.expires_at, \
+    const SQL: &str = "SELECT a.hash, a.family_id, a.client, c.client_id, c.metadata, a.scope, a.audience, a.created_at, a.expires_at, \
          f.user_id, f.claims AS wishes, f.acr, f.auth_time, u.name, u.login_name, u.user_type, u.claims, p.code AS provider_code, \
          p.name AS provider_name \
          FROM access_tokens a JOIN clients c ON c.id = a.client LEFT JOIN families f ON f.id = a.family_id \
@@ -105,6 +118,29 @@ pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<
          AND p.epoch = f.provider_epoch AND (f.issuer_id IS NULL OR i.epoch = f.issuer_epoch) AND (f.offline OR EXISTS \
          (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))))";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(hash).fetch_optional(c).await)?)
+}
+
+/// Whether a program may still act by a token of its own: neither it nor its client was taken away or changed since it was
+/// judged. The rows are held (G28).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn may_act(tx: &mut Tx, hash: &str, metadata: &str, now: Timestamp) -> Result<bool, Error> {
+    let row: Option<(i64,)> = on!(tx, "SELECT CAST(1 AS BIGINT) FROM clients c, access_tokens a \
+         WHERE c.id = a.client AND a.hash = $1 AND a.family_id IS NULL AND a.revoked_at IS NULL AND a.expires_at > $2 \
+         AND c.enabled AND c.epoch = a.client_epoch AND c.metadata = $3" locking "FOR SHARE OF c, a",
+        |sql, c| sqlx::query_as(sql).bind(hash).bind(now.0).bind(metadata).fetch_optional(c).await)?;
+    Ok(row.is_some())
+}
+
+/// Revokes every token that a client was given; its users' apps get new ones with what they hold.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn revoke_of_client(tx: &mut Tx, client: &str, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE access_tokens SET revoked_at = $2 WHERE client = $1 AND revoked_at IS NULL";
+    on!(tx, |c| sqlx::query(SQL).bind(client).bind(now.0).execute(c).await.map(drop))?;
+    Ok(())
 }
 
 /// Revokes one token of a client; `false` when it has none such.

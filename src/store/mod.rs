@@ -235,6 +235,9 @@ pub enum Error {
     /// The database said nothing at all for too long. A commit under way may or may not have happened.
     #[error("the database does not answer")]
     Silent,
+    /// What the act rested on was taken away meanwhile (G28): nothing was written.
+    #[error("whoever asked for it may do it no longer")]
+    NoAuthority,
     /// As much is remembered of one issuer as may be (G2).
     #[error("too many assertions of one issuer are remembered")]
     Full,
@@ -260,6 +263,7 @@ impl Error {
             | Self::Unexpected(_)
             | Self::Damaged(_)
             | Self::Withdrawn
+            | Self::NoAuthority
             | Self::Silent
             | Self::Full
             | Self::TaskDied => false,

@@ -3,6 +3,7 @@
 
 use super::{Conn, Error, Tx, from_row, on};
 use crate::model::session::{EndReason, Method, Session};
+use crate::model::user::UserType;
 use crate::time::Timestamp;
 
 from_row!(Session {
@@ -165,6 +166,21 @@ pub struct NewSession {
     pub browser: String,
 }
 
+/// Whether whoever acts in a session may still act: it lives, and its user is who the act was judged for. The rows are held,
+/// so that what takes this away waits for the act or comes before it (G28).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn may_act(tx: &mut Tx, sid: &str, user_type: UserType, now: Timestamp) -> Result<bool, Error> {
+    let row: Option<(i64,)> = on!(tx, "SELECT CAST(1 AS BIGINT) FROM providers p, users u, sessions s \
+         WHERE u.id = s.user_id AND p.id = s.provider_id AND s.sid = $1 AND s.ended_at IS NULL AND s.expires_at > $2 \
+         AND s.idle_until > $2 AND u.active AND u.epoch = s.user_epoch AND u.user_type = $3 AND p.active \
+         AND p.epoch = s.provider_epoch AND (s.issuer_id IS NULL OR EXISTS (SELECT 1 FROM issuers i WHERE i.id = s.issuer_id \
+         AND i.epoch = s.issuer_epoch))" locking "FOR SHARE OF p, u, s",
+        |sql, c| sqlx::query_as(sql).bind(sid).bind(now.0).bind(user_type.as_str()).fetch_optional(c).await)?;
+    Ok(row.is_some())
+}
+
 /// Opens a session.
 ///
 /// # Errors
@@ -229,6 +245,36 @@ pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Re
     if rows == 1 && reason != EndReason::Renewed {
         on!(tx, |c| sqlx::query(NOTE).bind(id).execute(c).await.map(drop))?;
     }
+    Ok(rows == 1)
+}
+
+/// Ends the row under which a session lives now; `false` when it is over already.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end_of_sid(tx: &mut Tx, sid: &str, reason: EndReason, now: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "SELECT id FROM sessions WHERE sid = $1 AND ended_at IS NULL";
+    let living: Option<(String,)> = on!(tx, |c| sqlx::query_as(SQL).bind(sid).fetch_optional(c).await)?;
+    match living {
+        Some((id,)) => end(tx, &id, reason, now).await,
+        None => Ok(false),
+    }
+}
+
+/// Gives a session another secret, after its password was typed: who holds the one before is signed out. `false` when it is
+/// over.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn renew(tx: &mut Tx, id: &str, secret_hash: &str, auth_time: Timestamp) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE sessions SET secret_hash = $2, auth_time = $3 WHERE id = $1 AND ended_at IS NULL";
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(id)
+        .bind(secret_hash)
+        .bind(auth_time.0)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
     Ok(rows == 1)
 }
 

@@ -1,6 +1,7 @@
 //! Strikes: how many wrong passwords in a row, and how many guesses are in hand right now (G3).
 //!
-//! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5): one table, one way.
+//! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5), or a session's `sid` where whoever is
+//! signed in types the password again (G35): one table, one way.
 
 use super::{Error, Tx, on};
 use crate::model::user::STRIKES;
@@ -24,6 +25,8 @@ pub enum Guessed {
     User(String),
     /// Nobody's, by keyed hash.
     Phantom(String),
+    /// A session's, by `sid`: its account's are not touched.
+    Session(String),
 }
 
 impl Guessed {
@@ -31,7 +34,7 @@ impl Guessed {
     #[must_use]
     pub fn account(&self) -> &str {
         match self {
-            Self::User(account) | Self::Phantom(account) => account,
+            Self::User(account) | Self::Phantom(account) | Self::Session(account) => account,
         }
     }
 }

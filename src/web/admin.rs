@@ -15,7 +15,7 @@ use crate::model::session::{Method, Session};
 use crate::model::tenant::ProviderScope;
 use crate::model::user::UserType;
 use crate::operations::Actor;
-use crate::operations::act::Act;
+use crate::operations::act::{Act, Authority};
 use crate::time::Timestamp;
 
 /// A Provider Admin is signed in, by either door.
@@ -31,7 +31,7 @@ impl ProviderAdmin {
     /// An act of this admin.
     #[must_use]
     pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
-        act(app, arrival, format!("admin {}", self.session.login_name))
+        act(app, arrival, &self.session, "admin")
     }
 }
 
@@ -58,7 +58,7 @@ impl TherapAdmin {
     /// An act of this admin.
     #[must_use]
     pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
-        act(app, arrival, format!("therap admin {}", self.session.login_name))
+        act(app, arrival, &self.session, "therap admin")
     }
 
     /// Whether the password was typed within the last minutes.
@@ -104,9 +104,10 @@ impl FromRequestParts<App> for Reauthenticated {
     }
 }
 
-fn act(app: &App, arrival: &Arrival, name: String) -> Act {
-    let actor = Actor { name, visitor: arrival.visitor.clone() };
-    Act { app: app.clone(), actor, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
+fn act(app: &App, arrival: &Arrival, session: &Session, side: &str) -> Act {
+    let actor = Actor { name: format!("{side} {}", session.login_name), visitor: arrival.visitor.clone() };
+    let authority = Authority::Session { sid: session.sid.clone(), user_type: session.user_type };
+    Act { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
 }
 
 /// The id in a path. What cannot be one is as unknown as one that is nobody's.

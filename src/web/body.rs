@@ -13,7 +13,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use ipnet::IpNet;
 
-use super::shares::{Limits, Shares, Use};
+use super::shares::{Full, Limits, Shares, Use};
 use crate::model::header_text;
 
 /// Bodies that may be on their way at once, where they are small…
@@ -31,7 +31,7 @@ pub enum Missing {
     /// It did not come in time.
     Late,
     /// Too many others are on their way.
-    NoRoom,
+    NoRoom(Full),
 }
 
 /// How many bodies are on their way.
@@ -73,7 +73,7 @@ impl Bodies {
         let said = headers.get(header::CONTENT_LENGTH).and_then(header_text::ascii).and_then(|text| text.parse().ok());
         let is_small = most <= self.most_small || said.is_some_and(|length: usize| length <= self.most_small);
         let shares = if is_small { &self.small } else { &self.large };
-        let _share = shares.take(from, Use::Ordinary).ok_or(Missing::NoRoom)?;
+        let _share = shares.take(from, Use::Ordinary).map_err(Missing::NoRoom)?;
         tokio::time::timeout(patience, collect(body, most)).await.map_err(|_| Missing::Late)
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         let arrive = async |address: &str| {
             bodies.arrive(&headers, Body::from("a=b"), address.parse().unwrap(), 100, PATIENCE).await
         };
-        assert_eq!(arrive("192.0.2.1").await.err(), Some(Missing::NoRoom));
+        assert_eq!(arrive("192.0.2.1").await.err(), Some(Missing::NoRoom(Full::Theirs)));
         assert!(arrive("192.0.2.2").await.is_ok());
         drop(waiting);
         assert!(arrive("192.0.2.1").await.is_ok());

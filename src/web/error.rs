@@ -26,6 +26,8 @@ pub enum PageError {
     HandoffUnavailable(String),
     /// An app's request that cannot be answered to the app: the standards' code, and what is wrong in words.
     Authorization(&'static str, String),
+    /// Whoever asked was signed out, or may do this no longer, while the request was on its way (G28).
+    NoAuthority,
     /// One address asks too often: try again in so many seconds.
     TooOften(u64),
 }
@@ -36,14 +38,22 @@ impl PageError {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Unavailable(cause) | Self::HandoffUnavailable(cause) => Some(cause),
-            Self::NotFound | Self::ForeignForm | Self::BadForm(_) | Self::Authorization(..) | Self::TooOften(_) => None,
+            Self::NotFound
+            | Self::ForeignForm
+            | Self::BadForm(_)
+            | Self::Authorization(..)
+            | Self::NoAuthority
+            | Self::TooOften(_) => None,
         }
     }
 }
 
 impl From<store::Error> for PageError {
     fn from(error: store::Error) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            store::Error::NoAuthority => Self::NoAuthority,
+            error => Self::Unavailable(error.to_string()),
+        }
     }
 }
 
@@ -51,7 +61,7 @@ impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let status = match &self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::ForeignForm => StatusCode::FORBIDDEN,
+            Self::ForeignForm | Self::NoAuthority => StatusCode::FORBIDDEN,
             Self::BadForm(_) | Self::Authorization(..) => StatusCode::BAD_REQUEST,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) | Self::HandoffUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -137,6 +147,11 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
             ("", "Back to Therap Services"),
         ),
         Some(PageError::BadForm(why)) => ("The form could not be read", why, HOME),
+        Some(PageError::NoAuthority) => (
+            "Nothing was changed",
+            "You were signed out, or your access was changed, before this arrived. Please sign in again.",
+            HOME,
+        ),
         Some(PageError::TooOften(_)) => {
             ("Too many requests", "Too much is asked from your network. Please try again in a minute.", HOME)
         }
@@ -146,9 +161,11 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
             StatusCode::METHOD_NOT_ALLOWED => {
                 ("This page cannot be used that way", "Open Therap Connect and start again from there.", HOME)
             }
-            StatusCode::REQUEST_TIMEOUT => {
-                ("The form did not arrive", "Your connection may be slow. Please open Therap Connect and try again.", HOME)
-            }
+            StatusCode::REQUEST_TIMEOUT => (
+                "The form did not arrive",
+                "Your connection may be slow. Please open Therap Connect and try again.",
+                HOME,
+            ),
             StatusCode::PAYLOAD_TOO_LARGE => ("Too much was sent", "The form holds more than this page accepts.", HOME),
             StatusCode::SERVICE_UNAVAILABLE => ("Therap Connect is busy", "Please try again in a few seconds.", HOME),
             status if status.is_client_error() => {

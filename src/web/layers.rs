@@ -19,7 +19,7 @@ use super::body::{Bodies, Missing};
 use super::client_ip::client_ip;
 use super::error::PageError;
 use super::page::Shape;
-use super::shares::{Limits, Shares, Use};
+use super::shares::{Full, Limits, Shares, Use};
 use super::{csrf, error, headers, oauth_error, problem, unread};
 use crate::app::App;
 use crate::model::event::Visitor;
@@ -41,6 +41,8 @@ const TIME_LIMIT: Duration = Duration::from_secs(15);
 const HANDOFF_TIME_LIMIT: Duration = Duration::from_secs(35);
 /// A file of users is hashed one by one.
 const IMPORT_TIME_LIMIT: Duration = Duration::from_mins(1);
+/// Whose network has its share asks again after so long.
+const RETRY_SECONDS: u64 = 5;
 /// Where a file of users is sent, and how large the form with it may be.
 pub const IMPORT_PATH: &str = "/admin/users/import";
 /// See [`IMPORT_PATH`].
@@ -122,19 +124,25 @@ async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Req
         let error = if on_handoff { PageError::HandoffUnavailable } else { PageError::Unavailable };
         error(why.to_owned()).into_response()
     };
+    // Who fills a share alone is told so; no fault of ours is logged.
+    let no_room = |full, why: &str| match full {
+        Full::Theirs => PageError::TooOften(RETRY_SECONDS).into_response(),
+        Full::Whole => unavailable(why),
+    };
     let answered = async {
         let (mut head, body) = request.into_parts();
         let body = match bounds.bodies.arrive(&head.headers, body, arrival.ip, largest(&path), patience).await {
             Ok(body) => body,
-            Err(Missing::NoRoom) => return unavailable("too many bodies are on their way"),
+            Err(Missing::NoRoom(full)) => return no_room(full, "too many bodies are on their way"),
             Err(Missing::Late) if on_handoff => {
                 head.extensions.insert(BodyIsLate);
                 Body::empty()
             }
             Err(Missing::Late) => return unread::given_up(StatusCode::REQUEST_TIMEOUT.into_response()),
         };
-        let Some(_place) = bounds.in_hand.take(arrival.ip, purpose) else {
-            return unavailable("too many requests are in hand");
+        let _place = match bounds.in_hand.take(arrival.ip, purpose) {
+            Ok(place) => place,
+            Err(full) => return no_room(full, "too many requests are in hand"),
         };
         if !on_handoff {
             arrival.now = app.clock.now();

@@ -21,6 +21,7 @@ pub struct OAuthError {
     cause: Option<String>,
     challenge: Option<&'static str>,
     bare: bool,
+    retry_after: Option<u64>,
 }
 
 /// Makes a constructor for each code.
@@ -59,12 +60,18 @@ codes! {
 
 impl OAuthError {
     fn new(code: &'static str, description: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, description: description.into(), cause: None, challenge: None, bare: false }
+        Self { code, description: description.into(), cause: None, challenge: None, bare: false, retry_after: None }
     }
 
     /// RFC 6750 §3.1: a token was expected and none was there; the challenge says no more.
     pub fn missing_token() -> Self {
         Self { bare: true, ..Self::invalid_token("an access token is needed").challenging("Bearer") }
+    }
+
+    /// Asked too often: again in so many seconds (RFC 6585 §4).
+    pub fn too_often(seconds: u64) -> Self {
+        let description = format!("too many tokens are asked for; try again in {seconds} seconds");
+        Self { retry_after: Some(seconds), ..Self::temporarily_unavailable(description) }
     }
 
     /// With the cause, for the log alone.
@@ -83,6 +90,7 @@ impl OAuthError {
 
     fn status(&self) -> StatusCode {
         match self.code {
+            _ if self.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,
             "invalid_client" | "invalid_token" => StatusCode::UNAUTHORIZED,
             "insufficient_scope" => StatusCode::FORBIDDEN,
             "temporarily_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
@@ -122,6 +130,9 @@ impl IntoResponse for OAuthError {
         }
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -185,7 +185,12 @@ impl From<Vec<Unfit>> for Problem {
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        Self::unavailable(error)
+        match error {
+            store::Error::NoAuthority => {
+                Self::unauthenticated("The token or its client was taken away before this arrived.", true)
+            }
+            error => Self::unavailable(error),
+        }
     }
 }
 

@@ -28,6 +28,15 @@ pub enum Use {
     Urgent,
 }
 
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Their network has its share.
+    Theirs,
+    /// Nothing is left.
+    Whole,
+}
+
 /// Who has how much.
 #[derive(Debug)]
 pub struct Shares {
@@ -56,22 +65,27 @@ impl Shares {
         Arc::new(Self { limits, unlimited: unlimited.to_vec(), taken: Mutex::default() })
     }
 
-    /// Takes a place for an address; `None` when its network has its share, or nothing is left.
-    #[must_use]
-    pub fn take(self: &Arc<Self>, ip: IpAddr, purpose: Use) -> Option<Share> {
+    /// Takes a place for an address.
+    ///
+    /// # Errors
+    /// When its network has its share, or nothing is left.
+    pub fn take(self: &Arc<Self>, ip: IpAddr, purpose: Use) -> Result<Share, Full> {
         let ip = ip.to_canonical();
         let Limits { whole, reserve, each } = self.limits;
         let whole = if purpose == Use::Urgent { whole } else { whole - reserve };
         let each = if ip.is_loopback() || self.unlimited.iter().any(|net| net.contains(&ip)) { whole } else { each };
         let network = Network::from(ip);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.whole >= whole || taken.by.get(&network).is_some_and(|count| *count >= each) {
-            return None;
+        if taken.by.get(&network).is_some_and(|count| *count >= each) {
+            return Err(Full::Theirs);
+        }
+        if taken.whole >= whole {
+            return Err(Full::Whole);
         }
         taken.whole += 1;
         *taken.by.entry(network).or_insert(0) += 1;
         drop(taken);
-        Some(Share { shares: Arc::clone(self), network })
+        Ok(Share { shares: Arc::clone(self), network })
     }
 }
 
@@ -95,7 +109,7 @@ mod tests {
     const LIMITS: Limits = Limits { whole: 100, reserve: 10, each: 20 };
 
     fn take(shares: &Arc<Shares>, address: &str, purpose: Use, count: usize) -> Vec<Share> {
-        (0..count).filter_map(|_| shares.take(address.parse().unwrap(), purpose)).collect()
+        (0..count).filter_map(|_| shares.take(address.parse().unwrap(), purpose).ok()).collect()
     }
 
     #[test]

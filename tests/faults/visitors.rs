@@ -44,7 +44,7 @@ impl Answer {
         self.cookie("handoff-")
     }
 
-    fn cookie(&self, prefix: &str) -> Option<String> {
+    pub fn cookie(&self, prefix: &str) -> Option<String> {
         let pair = |cookie: &String| cookie.split(';').next().map(str::to_owned);
         self.cookies.iter().filter_map(pair).find(|pair| pair.starts_with(prefix) && !pair.ends_with('='))
     }
@@ -84,6 +84,12 @@ impl Visitors {
         let form = [("login_name", login_name), ("password", password), ("provider_code", PROVIDER)];
         let request = self.client.post(format!("{}/login", self.address)).header(ORIGIN, &self.issuer).form(&form);
         send(with_cookie(request, session)).await
+    }
+
+    /// A form of our own pages.
+    pub async fn post(&self, path: &str, form: &[(&str, &str)], cookie: &str) -> Result<Answer, Error> {
+        let request = self.client.post(format!("{}{path}", self.address)).header(ORIGIN, &self.issuer).form(form);
+        send(with_cookie(request, Some(cookie))).await
     }
 
     /// The first step of a handoff.

@@ -78,7 +78,7 @@ const TABLE: &[Row] = &[
     ("POST", "/operator/clients/new", Therap, Nothing, &[]),
     ("GET", "/operator/clients/{id}", Therap, AClient, &[]),
     ("POST", "/operator/clients/{id}", Therap, AClient, &[]),
-    ("POST", "/operator/clients/{id}/rotate-secret", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}/rotate-secret", Therap, AClient, &[("keep_old", "0")]),
     ("POST", "/operator/clients/{id}/disable", Therap, AClient, &[]),
     ("POST", "/operator/clients/{id}/enable", Therap, AClient, &[]),
     ("POST", "/operator/clients/{id}/delete", Therap, AClient, &[("revision", "3")]),

@@ -47,7 +47,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
         assert!(works(&idp, &client, FIRST).await && !works(&idp, &client, SECOND).await);
-        let rotated = clients::rotate_secret(&idp.act(), "portal", SECOND, DAY).await.unwrap();
+        let rotated = clients::rotate_secret(&idp.act(), "portal", SECOND, DAY, None).await.unwrap();
         assert_eq!(rotated, Rotated::Done { before: 1 });
         assert!(works(&idp, &client, FIRST).await && works(&idp, &client, SECOND).await);
         idp.advance(DAY.checked_sub(Duration::from_millis(1)).unwrap());
@@ -61,10 +61,10 @@ both_engines! {
     async fn a_rotation_without_overlap_ends_every_older_secret(engine: Engine) {
         let idp = Idp::start(engine).await;
         let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
-        clients::rotate_secret(&idp.act(), "portal", SECOND, DAY).await.unwrap();
+        clients::rotate_secret(&idp.act(), "portal", SECOND, DAY, None).await.unwrap();
         idp.advance(Duration::from_secs(1));
         let third = clients::make_secret(&idp.app);
-        let rotated = clients::rotate_secret(&idp.act(), "portal", &third, Duration::ZERO).await.unwrap();
+        let rotated = clients::rotate_secret(&idp.act(), "portal", &third, Duration::ZERO, None).await.unwrap();
         assert_eq!(rotated, Rotated::Done { before: 2 });
         assert!(!works(&idp, &client, FIRST).await && !works(&idp, &client, SECOND).await);
         assert!(works(&idp, &client, &third).await);
@@ -74,8 +74,8 @@ both_engines! {
     async fn an_overlap_is_never_stretched(engine: Engine) {
         let idp = Idp::start(engine).await;
         let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
-        clients::rotate_secret(&idp.act(), "portal", SECOND, Duration::from_hours(1)).await.unwrap();
-        clients::rotate_secret(&idp.act(), "portal", "the-third-secret", DAY).await.unwrap();
+        clients::rotate_secret(&idp.act(), "portal", SECOND, Duration::from_hours(1), None).await.unwrap();
+        clients::rotate_secret(&idp.act(), "portal", "the-third-secret", DAY, None).await.unwrap();
         idp.advance(Duration::from_hours(1));
         assert!(!works(&idp, &client, FIRST).await && works(&idp, &client, SECOND).await);
     }
@@ -86,7 +86,7 @@ both_engines! {
         let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
         for number in 0..25 {
             let secret = format!("secret-number-{number}");
-            clients::rotate_secret(&idp.act(), "portal", &secret, DAY).await.unwrap();
+            clients::rotate_secret(&idp.act(), "portal", &secret, DAY, None).await.unwrap();
         }
         assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 20);
         assert!(works(&idp, &client, "secret-number-24").await && !works(&idp, &client, FIRST).await);
@@ -168,7 +168,7 @@ both_engines! {
             let change = draft(&json!({"token_endpoint_auth_method": method}));
             assert_eq!(clients::set(&idp.act(), "portal", &change).await.unwrap(), Changed::Keys(vec!["token_endpoint_auth_method"]));
             assert!(!works(&idp, &client, FIRST).await);
-            let rotated = clients::rotate_secret(&idp.act(), "portal", SECOND, DAY).await.unwrap();
+            let rotated = clients::rotate_secret(&idp.act(), "portal", SECOND, DAY, None).await.unwrap();
             assert_eq!(rotated == Rotated::NoSecret, method == "none");
         }
         assert!(works(&idp, &client, SECOND).await);

@@ -170,7 +170,7 @@ async fn furnish_with_users(idp: &Idp, provider_id: &str, code: &str, random: &R
             active: number % 3 != 0,
             admin_locked: number & 4 != 0,
             failures: if number & 8 != 0 { 3 } else { i64::from(number % 3) },
-            password_hash: idp.app.hashes.hash(PASSWORD.to_owned().into()).await.unwrap(),
+            password_hash: connect_idp::operations::users::hash(&idp.app, &PASSWORD.to_owned().into()).await.unwrap(),
             temporary_until: (number & 2 != 0)
                 .then(|| idp.now().after(Duration::from_millis(1001 + u64::from(number)))),
             claims: if number % 2 == 0 { "{}".into() } else { claims.to_string() },

@@ -386,12 +386,15 @@ both_engines! {
         let answer = here.submit(&page, "#update-form", &typed("Wrong-Horse-9", NEW)).await;
         assert_eq!(answer.status, 422);
         assert_eq!(answer.text("#current-password-errors"), "The current password is not right.");
-        assert_eq!(idp.account(&amina).await.failures, 1, "a wrong current password is a guess (G4)");
+        assert_eq!(idp.account(&amina).await.failures, 0, "whoever is signed in locks nobody (G35)");
         let answer = here.submit(&page, "#update-form", &typed(PASSWORD, PASSWORD)).await;
         assert_eq!(answer.text("#new-password-errors"), "The new password must differ from the current one.");
+        let mut copied = here.clone();
         let answer = here.submit(&page, "#update-form", &typed(PASSWORD, NEW)).await;
         assert_eq!(answer.location(), "/sessions?done=password");
         here.assert_signed_in_as(&amina).await;
+        // Every typed password renews the secret (U3).
+        copied.assert_signed_out().await;
         there.assert_signed_out().await;
         assert_eq!(idp.browser().log_in(&amina, NEW).await.location(), "/");
         idp.assert_activity([
@@ -417,22 +420,101 @@ both_engines! {
             let answer = browser.post("/password/change", &typed("Wrong-Horse-9", new)).await;
             assert_eq!((answer.status.as_u16(), answer.texts(".field-errors li")), (422, vec!["The current password is not right.".into()]));
         }
-        assert_eq!(idp.account(&amina).await.failures, 2);
+        assert_eq!(idp.account(&amina).await.failures, 0);
     }
 
-    /// L4, G4: guessing through the change page locks as guessing at the door does.
-    async fn guesses_at_the_change_page_lock_too(engine: Engine) {
+    /// G35: guessing through a session that is open ends that session at the third, and locks nobody.
+    async fn the_third_wrong_password_in_a_session_ends_it_and_locks_nobody(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let (mut browser, mut other) = (idp.browser(), idp.browser());
+        browser.sign_in(&amina).await;
+        other.sign_in(&amina).await;
+        let typed = [("current_password", "Wrong-Horse-9"), ("new_password", NEW), ("confirm_new_password", NEW)];
+        for _ in 0..2 {
+            browser.post("/password/change", &typed).await.assert_page(422, "The current password is not right.");
+        }
+        let over = browser.post("/password/change", &typed).await;
+        assert_eq!(over.location(), "/login?session_ended=1");
+        let page = browser.follow(over).await;
+        assert!(page.text("#login-notice").starts_with("You were signed out"), "{}", page.text("#login-notice"));
+        browser.assert_signed_out().await;
+        other.assert_signed_in_as(&amina).await;
+        assert_eq!(idp.account(&amina).await.failures, 0);
+        assert_eq!(idp.browser().log_in(&amina, PASSWORD).await.location(), "/");
+        idp.assert_activity([
+            "sign_in success",
+            "sign_in success",
+            "password_changed refused wrong_password",
+            "password_changed refused wrong_password",
+            "password_changed refused wrong_password",
+            "session_ended success three_wrong_passwords",
+            "sign_in success",
+        ])
+        .await;
+        idp.assert_invariants().await;
+    }
+
+    /// G35, G3: however many guesses arrive at once, three are answered, and the session is over.
+    async fn guesses_in_a_session_race_to_three_answers(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
         let mut browser = idp.browser();
         browser.sign_in(&amina).await;
         let typed = [("current_password", "Wrong-Horse-9"), ("new_password", NEW), ("confirm_new_password", NEW)];
-        for (status, message) in [(422, "The current password is not right."), (422, "The current password is not right."), (403, LOCKED)] {
-            browser.post("/password/change", &typed).await.assert_page(status, message);
+        let guesses = (0..20).map(|_| {
+            let mut tab = browser.clone();
+            async move { tab.post("/password/change", &typed).await.status.as_u16() }
+        });
+        let answers = futures_util::future::join_all(guesses).await;
+        assert_eq!(answers.iter().filter(|status| **status == 422).count(), 2, "{answers:?}");
+        browser.assert_signed_out().await;
+        let wrong = idp.activity().await.iter().filter(|record| record.reason.as_deref() == Some("wrong_password")).count();
+        assert_eq!((wrong, idp.account(&amina).await.failures), (3, 0));
+    }
+
+    /// G35: what strangers type at the door bars nobody who is signed in from what asks for the password.
+    async fn strangers_strikes_bar_nobody_who_is_signed_in(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let mut browser = idp.browser();
+        browser.sign_in(&amina).await;
+        for _ in 0..3 {
+            idp.browser().log_in(&amina, "Wrong-Horse-9").await;
         }
         idp.browser().log_in(&amina, PASSWORD).await.assert_page(403, LOCKED);
         let right = [("current_password", PASSWORD), ("new_password", NEW), ("confirm_new_password", NEW)];
-        browser.post("/password/change", &right).await.assert_page(403, LOCKED);
+        assert_eq!(browser.post("/password/change", &right).await.location(), "/sessions?done=password");
+        browser.assert_signed_in_as(&amina).await;
+        idp.browser().log_in(&amina, NEW).await.assert_page(403, LOCKED);
+    }
+
+    /// G31: what needs no hash is judged first, and every page that takes a password has the throttle of the login page.
+    async fn every_page_that_takes_a_password_is_throttled(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| {
+            config.throttle.enabled = true;
+            config.throttle.address_per_minute = 2;
+        })
+        .await;
+        let tina = idp.user("tina").temporary().create().await;
+        let mut browser = idp.browser();
+        browser.log_in(&tina, PASSWORD).await;
+        let weak = [("new_password", "weak"), ("confirm_new_password", "weak")];
+        for _ in 0..5 {
+            assert_eq!(browser.post("/password/update", &weak).await.status, 422, "a rule is broken: no try is taken");
+        }
+        let same = [("new_password", PASSWORD), ("confirm_new_password", PASSWORD)];
+        assert_eq!(browser.post("/password/update", &same).await.status, 422);
+        let told = browser.post("/password/update", &same).await;
+        told.assert_page(429, "Too many sign-ins from your network. Please try again in 31 seconds.");
+        assert_eq!(told.headers["retry-after"], "31");
+        idp.advance(Duration::from_mins(1));
+        let new = [("new_password", NEW), ("confirm_new_password", NEW)];
+        assert_eq!(browser.post("/password/update", &new).await.location(), "/");
+        let change = [("current_password", NEW), ("new_password", PASSWORD), ("confirm_new_password", PASSWORD)];
+        let wrong = [("current_password", "Wrong-Horse-9"), ("new_password", PASSWORD), ("confirm_new_password", PASSWORD)];
+        assert_eq!(browser.post("/password/change", &wrong).await.status, 422);
+        assert_eq!(browser.post("/password/change", &change).await.status, 429);
     }
 
     /// L10: after logout the session is dead on the server, whatever the browser kept.

@@ -76,7 +76,9 @@ impl Applying<'_> {
         }
         match clients::replace_secret(self.tx, self.act, held, secret, Duration::ZERO).await? {
             clients::Rotated::Done { .. } => Ok(Secrets::Replaced),
-            clients::Rotated::NoSecret | clients::Rotated::NotFound => Ok(Secrets::NotNeeded),
+            clients::Rotated::Before | clients::Rotated::NoSecret | clients::Rotated::NotFound => {
+                Ok(Secrets::NotNeeded)
+            }
         }
     }
 }

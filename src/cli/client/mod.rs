@@ -189,10 +189,10 @@ async fn rotate_secret(
 ) -> anyhow::Result<()> {
     let secret = secret(app, secret_stdin, console)?;
     let act = act(app);
-    let before = match clients::rotate_secret(&act, &which.client_id, &secret, keep_old).await? {
+    let before = match clients::rotate_secret(&act, &which.client_id, &secret, keep_old, None).await? {
         Rotated::Done { before } => before,
         Rotated::NoSecret => bail!(no_secret(which)),
-        Rotated::NotFound => bail!(unknown(which)),
+        Rotated::Before | Rotated::NotFound => bail!(unknown(which)),
     };
     let row = Row::default().with("client_id", which.client_id.as_str());
     let row = with_secret(row, (!secret_stdin).then_some(secret));

@@ -27,6 +27,9 @@ use crate::web::params::Params;
 /// How long a replaced token gets the same answer again.
 pub const GRACE: Duration = Duration::from_secs(10);
 
+/// So many access tokens of one family live at once; one more ends the oldest.
+pub const LIVE_TOKENS: i64 = 20;
+
 /// Which token of its family was presented.
 enum Place {
     Live,
@@ -51,6 +54,7 @@ pub(super) async fn refresh(
         let family = found.filter(|family| family.client == client.id).ok_or_else(not_valid)?;
         match place(app, &family, &secret) {
             Place::Live => {
+                app.family_throttle.take(family.id.clone(), now).map_err(OAuthError::too_often)?;
                 let answer = answer(app, client, &family, params, now).await?;
                 if let Some(response) = give(app, client, &family, &hash, answer, now).await? {
                     return Ok(response);
@@ -188,6 +192,7 @@ async fn give(
             let lives = store::families::live(tx, &id, now).await?.is_some();
             if lives {
                 store::access_tokens::insert(tx, &row, now).await?;
+                store::access_tokens::keep_newest(tx, &id, LIVE_TOKENS).await?;
             }
             Ok(lives)
         })?;
@@ -205,6 +210,7 @@ async fn give(
         let rotated = lives && store::families::rotate(tx, &id, &old_hash, &new_hash, &sealed, now).await?;
         if rotated {
             store::access_tokens::insert(tx, &row, now).await?;
+            store::access_tokens::keep_newest(tx, &id, LIVE_TOKENS).await?;
         }
         Ok(rotated)
     })?;

@@ -14,7 +14,7 @@ use connect_idp::model::login_name::LoginName;
 use connect_idp::model::password_rules;
 use connect_idp::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use connect_idp::model::user::{Account, UserType};
-use connect_idp::operations::act::Act;
+use connect_idp::operations::act::{Act, Authority};
 use connect_idp::operations::{self, Actor};
 use connect_idp::store::activity::{Filter, Record};
 use connect_idp::store::users::NewUser;
@@ -186,7 +186,7 @@ impl Idp {
     pub fn act(&self) -> Act {
         let (app, now) = (self.app.clone(), self.now());
         let actor = Actor { name: "operator test".into(), visitor: Visitor::default() };
-        Act { deadline: app.patient_deadline(), app, actor, now }
+        Act { deadline: app.patient_deadline(), app, actor, authority: Authority::House, now }
     }
 
     /// Makes a provider with Unified Login on.
@@ -275,8 +275,8 @@ impl Idp {
     }
 
     pub async fn reset_password(&self, user: &User, password: &str) {
-        let hash = self.app.hashes.hash(password_rules::check(password).unwrap()).await.unwrap();
-        operations::users::reset_password(&self.act(), &user.provider_id, &user.id, &hash).await.unwrap();
+        let hash = operations::users::hash(&self.app, &password_rules::check(password).unwrap()).await.unwrap();
+        operations::users::reset_password(&self.act(), &user.provider_id, &user.id, &hash, None).await.unwrap();
     }
 
     /// Every record, oldest first.
@@ -424,7 +424,9 @@ impl UserToBe {
             active: self.active,
             admin_locked: self.admin_locked,
             failures: self.failures,
-            password_hash: idp.app.hashes.hash(password_rules::prepare(PASSWORD).unwrap()).await.unwrap(),
+            password_hash: operations::users::hash(&idp.app, &password_rules::prepare(PASSWORD).unwrap())
+                .await
+                .unwrap(),
             temporary_until: self.temporary_until,
             claims: "{}".into(),
         };

@@ -199,6 +199,31 @@ both_engines! {
         app.refresh(&third).await.assert_oauth_error(400, "invalid_grant");
     }
 
+    /// G30: one sign-in of an app is refreshed so often and no oftener, and only so many of its tokens live.
+    async fn one_family_fills_no_table(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| config.throttle.enabled = true).await;
+        let (amina, other) = (idp.user("amina").create().await, idp.user("other").create().await);
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let mut tokens = app.tokens(&mut idp.browser(), &amina, &[]).await;
+        let others = app.tokens(&mut idp.browser(), &other, &[]).await;
+        let first = tokens["access_token"].as_str().unwrap().to_owned();
+        for _ in 0..60 {
+            idp.advance(Duration::from_millis(1));
+            tokens = app.refresh(tokens["refresh_token"].as_str().unwrap()).await.json();
+        }
+        let refresh = tokens["refresh_token"].as_str().unwrap();
+        let told = app.refresh(refresh).await;
+        told.assert_oauth_error(429, "temporarily_unavailable");
+        assert_eq!(told.headers["retry-after"], "1");
+        assert_eq!(app.refresh(others["refresh_token"].as_str().unwrap()).await.status, 200);
+        assert_eq!(app.userinfo(&first).await.status, 401);
+        assert_eq!(app.userinfo(tokens["access_token"].as_str().unwrap()).await.status, 200);
+        let most = idp.number("SELECT MAX(n) FROM (SELECT COUNT(*) AS n FROM access_tokens GROUP BY family_id) AS counted").await;
+        assert_eq!(most, 20);
+        idp.advance(Duration::from_secs(1));
+        assert_eq!(app.refresh(refresh).await.status, 200, "a refusal spends nothing");
+    }
+
     /// G14: the grace ends after 10 seconds.
     async fn a_replaced_token_is_reuse_after_its_grace(engine: Engine) {
         let idp = Idp::start(engine).await;

@@ -1,0 +1,201 @@
+//! Authority is proven where it is used (G28), and what a page saw is compared where it is replaced.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method};
+use connect_idp::model::user::UserType;
+use connect_idp::operations::act::{Act, Authority};
+use connect_idp::operations::{self, users};
+use connect_idp::store::Error;
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::actors::{Idp, PASSWORD, RelyingParty, User};
+
+/// An admin with a session, and the authority that it gives.
+async fn admin(idp: &Idp, name: &str, code: &str, user_type: UserType) -> (User, Authority) {
+    let user = idp.user(name).of(code).user_type(user_type).create().await;
+    idp.browser().sign_in(&user).await;
+    let sid = idp.outsider().await.text(&format!("SELECT sid FROM sessions WHERE user_id = '{}'", user.id)).await;
+    (user, Authority::Session { sid, user_type })
+}
+
+/// Locks a user by an authority; whether it was done.
+async fn locks(idp: &Idp, authority: &Authority, user: &User) -> bool {
+    let act = Act { authority: authority.clone(), ..idp.act() };
+    let done = users::lock(&act, &user.provider_id, &user.id).await;
+    let is_locked = idp.account(user).await.admin_locked;
+    match done {
+        Ok(_) => assert!(is_locked),
+        Err(Error::NoAuthority) => assert!(!is_locked),
+        Err(error) => panic!("{error}"),
+    }
+    if is_locked {
+        idp.unlock(user).await;
+    }
+    is_locked
+}
+
+both_engines! {
+    /// Whatever takes an admin's authority away after it was judged has the last word in the transaction of the act.
+    async fn an_act_whose_authority_was_taken_away_changes_nothing(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let nobody = idp.user("nobody").create().await;
+        for (number, taken) in ["", "deactivated", "locked", "reset", "logged out", "demoted", "provider off"].into_iter().enumerate() {
+            idp.set_provider_active(&amina.provider_id, true).await;
+            let (paul, authority) = admin(&idp, &format!("paul{number}"), "SUNRISE-IL", UserType::ProviderAdmin).await;
+            assert!(locks(&idp, &authority, &amina).await);
+            let run = async |sql: String| idp.outsider().await.run(&sql).await;
+            match taken {
+                "deactivated" => idp.set_active(&paul, false).await,
+                "locked" => idp.lock(&paul).await,
+                "reset" => idp.reset_password(&paul, "Another-Horse-10").await,
+                "logged out" => drop(users::end_sessions(&idp.act(), &paul.provider_id, &paul.id).await.unwrap()),
+                "demoted" => run(format!("UPDATE users SET user_type = 'Regular User' WHERE id = '{}'", paul.id)).await,
+                "provider off" => idp.set_provider_active(&paul.provider_id, false).await,
+                _ => {}
+            }
+            assert_eq!(locks(&idp, &authority, &amina).await, taken.is_empty(), "{taken}");
+        }
+        let (root, authority) = admin(&idp, "root", "THERAP", UserType::TherapAdmin).await;
+        assert!(locks(&idp, &authority, &nobody).await);
+        idp.set_active(&root, false).await;
+        assert!(!locks(&idp, &authority, &nobody).await);
+    }
+
+    /// The same of a program, whose client or token was taken away, or changed.
+    async fn an_act_of_a_program_ends_with_its_token(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        for taken in ["", "token", "client", "scope"] {
+            let client_id = format!("hr-{taken}");
+            idp.client(&client_id, "users.write users.read").await;
+            let metadata = idp.outsider().await.text(&format!("SELECT metadata FROM clients WHERE client_id = '{client_id}'")).await;
+            let sql = format!("SELECT hash FROM access_tokens WHERE client = (SELECT id FROM clients WHERE client_id = '{client_id}')");
+            let hash = idp.outsider().await.text(&sql).await;
+            let authority = Authority::Token { hash, metadata };
+            assert!(locks(&idp, &authority, &amina).await, "{taken}");
+            let run = async |sql: &str| idp.outsider().await.run(&sql.replace("ID", &client_id)).await;
+            match taken {
+                "token" => run("UPDATE access_tokens SET revoked_at = 1 WHERE client = (SELECT id FROM clients WHERE client_id = 'ID')").await,
+                "client" => drop(operations::clients::set_enabled(&idp.act(), &client_id, false).await.unwrap()),
+                "scope" => run("UPDATE clients SET metadata = REPLACE(metadata, 'users.write', 'users.none') WHERE client_id = 'ID'").await,
+                _ => {}
+            }
+            assert_eq!(locks(&idp, &authority, &amina).await, taken.is_empty(), "{taken}");
+        }
+    }
+
+    /// Headers and ten bytes are sent; the admin is deactivated; the rest follows: too late, and nothing is made.
+    async fn a_slow_sender_does_not_choose_the_moment(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+        let mut browser = idp.browser();
+        browser.sign_in(&paul).await;
+        let page = browser.get("/admin/users/new").await;
+        assert_eq!(page.status, 200);
+        let form = "login_name=eve&name=Eve+Evil&user_type=Regular+User&email=";
+        let (send, rest) = tokio::sync::oneshot::channel::<()>();
+        let parts = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from(&form.as_bytes()[..10])) });
+        let parts = parts.chain(futures_util::stream::once(async move {
+            rest.await.unwrap();
+            Ok(Bytes::from(&form.as_bytes()[10..]))
+        }));
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+        let cookies: Vec<_> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        headers.insert("cookie", cookies.join("; ").parse().unwrap());
+        headers.insert("origin", idp.app.config.issuer.parse().unwrap());
+        let mut slow = browser.clone();
+        let body = Body::from_stream(parts);
+        let sent = tokio::spawn(async move { slow.send(Method::POST, "/admin/users/new", headers, body).await });
+        tokio::task::yield_now().await;
+        idp.set_active(&paul, false).await;
+        send.send(()).unwrap();
+        let answer = sent.await.unwrap();
+        assert!(answer.location().starts_with("/login"), "{}", answer.location());
+        assert_eq!(idp.number("SELECT COUNT(*) FROM users WHERE login_name = 'eve'").await, 0);
+    }
+
+    /// Two clicks on one button: one password is made, and it is the one that was shown.
+    async fn of_two_resets_of_one_page_one_counts(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        let amina = idp.user("amina").create().await;
+        let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+        let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        for (who, whose, path, form) in [
+            (&paul, &amina, format!("/admin/users/{}", amina.id), "form[action$=reset-password]"),
+            (&root, &paul, format!("/operator/providers/{}", paul.provider_id), "#admins-table form"),
+        ] {
+            let mut browser = idp.browser();
+            browser.sign_in(who).await;
+            let page = browser.get(&path).await;
+            let answers = join_all((0..4).map(|_| {
+                let (mut tab, page) = (browser.clone(), page.clone());
+                async move { tab.submit(&page, form, &[]).await }
+            }))
+            .await;
+            let shown: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+            assert_eq!(shown.len(), 1);
+            assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.location().ends_with("reset-before")));
+            let password = shown[0].text("#temporary-password");
+            assert!(idp.browser().log_in(whose, &password).await.location().starts_with("/password/update"));
+        }
+    }
+
+    /// The same of a client's secret.
+    async fn of_two_new_secrets_of_one_page_one_counts(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        let portal = idp.app("portal", |_| {}).await;
+        let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        let mut browser = idp.browser();
+        browser.sign_in(&root).await;
+        let page = browser.get(&format!("/operator/clients/{}", portal.client.id)).await;
+        let answers = join_all((0..4).map(|_| {
+            let (mut tab, page) = (browser.clone(), page.clone());
+            async move { tab.submit(&page, "#rotate-form", &[("keep_old", "0")]).await }
+        }))
+        .await;
+        let shown: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+        assert_eq!(shown.len(), 1);
+        let new = RelyingParty { secret: shown[0].text("#client-secret"), ..portal.clone() };
+        assert_eq!(new.post("/oauth2/introspect", &[("token", "x")]).await.status, 200);
+        assert_eq!(portal.post("/oauth2/introspect", &[("token", "x")]).await.status, 401);
+    }
+
+    /// G34: whom the operator makes an admin, and whose password is given out, asks for the password again.
+    async fn what_hands_out_a_password_asks_for_the_operators_own(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+        let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        let mut browser = idp.browser();
+        browser.sign_in(&root).await;
+        idp.advance(Duration::from_mins(5));
+        let path = format!("/operator/providers/{}", paul.provider_id);
+        let page = browser.get(&path).await;
+        let sent = browser.submit(&page, "#admins-table form", &[]).await;
+        assert!(sent.location().starts_with("/operator/confirm?"), "{}", sent.location());
+        let new = [("login_name", "nora"), ("admin_name", "Nora")];
+        let asked = browser.submit(&page, "#new-admin-form", &new).await;
+        assert_eq!((asked.status.as_u16(), asked.has("#password-error")), (422, true));
+        assert_eq!(asked.attribute("#login-name", "value").as_deref(), Some("nora"));
+        let made = browser.submit(&asked, "#new-admin-form", &[("password", PASSWORD)]).await;
+        assert!(made.has("#temporary-password"));
+    }
+
+    /// G36: without an overlap, what was bought with the old secret ends with it; and no token buys a secret.
+    async fn a_secret_replaced_at_once_ends_what_it_bought(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let program = idp.client("hr", "clients.write clients.read").await;
+        assert_eq!(program.get("/api/v1/clients").await.status, 200);
+        let own = program.post("/api/v1/clients/hr/rotate-secret", &json!({})).await;
+        assert_eq!((own.status, own.problem()), (409, "conflict"));
+        operations::clients::rotate_secret(&idp.act(), "hr", &"s".repeat(40), Duration::from_hours(1), None).await.unwrap();
+        assert_eq!(program.get("/api/v1/clients").await.status, 200);
+        operations::clients::rotate_secret(&idp.act(), "hr", &"t".repeat(40), Duration::ZERO, None).await.unwrap();
+        assert_eq!(program.get("/api/v1/clients").await.status, 401);
+    }
+}
