@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -76,6 +77,7 @@ pub struct Parts {
     pub mailer: Option<Mailer>,
     /// What is counted.
     pub metrics: Metrics,
+    clock_is_wrong: AtomicBool,
 }
 
 impl Deref for App {
@@ -150,6 +152,9 @@ impl App {
             db.migrate().await?;
         }
         if opening == Opening::Migrate || (sqlite && migrate) || is_ready(&db).await? {
+            if opening == Opening::Run {
+                check_issuer_belongs(&db, &config.issuer, clock.now()).await?;
+            }
             Self::assemble(config, clock, random, db, keys).await
         } else {
             bail!("the database's schema is not this program's: run `connect-idp migrate` first")
@@ -182,6 +187,7 @@ impl App {
             client_keys: ClientKeyCache::default(),
             day_counts: DayCounts::default(),
             metrics: Metrics::default(),
+            clock_is_wrong: AtomicBool::new(false),
             config,
             clock,
             random,
@@ -194,6 +200,29 @@ impl App {
             family_throttle,
             own_token_throttle,
         })))
+    }
+
+    /// Lets the database belong to the issuer of the configuration from now on.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub async fn adopt_issuer(&self) -> Result<(), store::Error> {
+        let (db, issuer) = (&self.db, self.config.issuer.clone());
+        in_transaction!(db, self.patient_deadline(), [issuer], |tx| {
+            store::settings::put(tx, store::settings::ISSUER, &issuer).await
+        })
+    }
+
+    /// Notes whether our clock is wrong, until it is asked again.
+    pub fn find_clock_wrong(&self, is_wrong: bool) -> bool {
+        self.clock_is_wrong.store(is_wrong, Ordering::Relaxed);
+        is_wrong
+    }
+
+    /// Whether our clock was found wrong when it was last compared with the database's.
+    #[must_use]
+    pub fn clock_is_wrong(&self) -> bool {
+        self.clock_is_wrong.load(Ordering::Relaxed)
     }
 
     /// Until when the work of an ordinary request may commit. Its answer is owed sooner (`web::layers`).
@@ -274,6 +303,23 @@ async fn check_keys_belong(db: &Database, keys: &KeyRing, now: Timestamp) -> any
             "{file} in the keys folder is not the {file} that this database knows: copy it from the replica that made it"
         );
     }
+    Ok(())
+}
+
+/// Tokens, links and handoffs name the issuer: two replicas that say different ones would each refuse what the other made.
+async fn check_issuer_belongs(db: &Database, issuer: &str, now: Timestamp) -> anyhow::Result<()> {
+    let issuer = issuer.to_owned();
+    let deadline = Deadline::after(Duration::from_secs(30), now);
+    let known = in_transaction!(db, deadline, [issuer], |tx| {
+        store::settings::insert(tx, store::settings::ISSUER, &issuer).await?;
+        store::settings::get(tx, store::settings::ISSUER).await
+    })?;
+    let known = known.unwrap_or_default();
+    ensure!(
+        known == issuer,
+        "the database belongs to the issuer {known}, and the configuration says {issuer}: give every replica the same \
+         `issuer`; if the address has really changed, stop them all and run `connect-idp migrate --new-issuer`"
+    );
     Ok(())
 }
 

@@ -25,7 +25,8 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 use crate::app::App;
-use crate::crypto::tls::{self, Ssl, SslAcceptor, SslStream};
+use crate::config;
+use crate::crypto::tls::{Pair, Ssl, SslAcceptor, SslStream};
 use crate::web::client_ip::Peer;
 use crate::web::shares::{Limits, Shares, Use};
 use crate::web::{health, unread};
@@ -42,6 +43,10 @@ pub const MAX_CONNECTIONS_OF_ONE: usize = 512;
 const QUIET: Duration = Duration::from_secs(30);
 /// No connection is older: whatever keeps it open, it ends.
 const MAX_AGE: Duration = Duration::from_hours(1);
+/// How often the certificate's files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// How long the keys of session tickets are used (RFC 9325 §3.4).
+const TICKET_KEYS_LAST: Duration = Duration::from_hours(1);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams of one HTTP/2 connection.
@@ -78,6 +83,7 @@ impl Listeners {
 /// # Errors
 /// When an address cannot be bound or the certificate is not usable.
 pub async fn run(app: App) -> anyhow::Result<()> {
+    outlive_other_signals();
     let listeners = Listeners::bind(app.config.listen, app.config.internal_listen).await?;
     run_on(app, listeners, stop_signal()).await
 }
@@ -87,11 +93,16 @@ pub async fn run(app: App) -> anyhow::Result<()> {
 /// # Errors
 /// When the certificate is not usable.
 pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let (stopping, stopped) = watch::channel(false);
     let acceptor = match &app.config.tls {
-        Some(tls) => Some(tls::acceptor(&tls.certificate, &tls.key)?),
+        Some(files) => {
+            let pair = Pair::read(&files.certificate, &files.key)?;
+            let (renewing, acceptor) = watch::channel(pair.acceptor()?);
+            tokio::spawn(renew_certificate(files.clone(), pair, renewing, stopped.clone()));
+            Some(acceptor)
+        }
         None => None,
     };
-    let (stopping, stopped) = watch::channel(false);
     let limits = Limits { whole: MAX_CONNECTIONS, reserve: 0, each: MAX_CONNECTIONS_OF_ONE };
     let shares = || Shares::new(limits, &app.config.trusted_proxies);
     let public = Service { routes: router::router(&app), shares: shares() };
@@ -116,6 +127,79 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     Ok(())
 }
 
+/// Makes a new acceptor now and then, so that the keys of session tickets change, and as soon as the files hold another
+/// pair or somebody sends SIGHUP. A pair that is not usable is said, and never replaces the one that was.
+async fn renew_certificate(
+    files: config::Tls,
+    mut pair: Pair,
+    renewing: watch::Sender<SslAcceptor>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut asked = asked_to_reload();
+    let mut made_at = Instant::now();
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {}
+            () = asked.next() => {}
+            _ = stopped.changed() => return,
+        }
+        let found = Pair::read(&files.certificate, &files.key).unwrap_or_else(|error| {
+            tracing::warn!("the certificate stays as it was: {error:#}");
+            pair.clone()
+        });
+        if found == pair && made_at.elapsed() < TICKET_KEYS_LAST {
+            continue;
+        }
+        match found.acceptor() {
+            Ok(acceptor) => {
+                if found != pair {
+                    tracing::info!("the certificate was read anew");
+                }
+                (pair, made_at) = (found, Instant::now());
+                renewing.send_replace(acceptor);
+            }
+            Err(error) => tracing::warn!("the certificate stays as it was: {error:#}"),
+        }
+    }
+}
+
+/// SIGHUP, as renewal hooks, `systemctl reload` and terminals that close send it.
+struct Reload(Option<tokio::signal::unix::Signal>);
+
+fn asked_to_reload() -> Reload {
+    Reload(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok())
+}
+
+impl Reload {
+    async fn next(&mut self) {
+        match &mut self.0 {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Catches what would end the process without a word: TERM and INT alone end it.
+fn outlive_other_signals() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let others = [
+        SignalKind::hangup(),
+        SignalKind::quit(),
+        SignalKind::user_defined1(),
+        SignalKind::user_defined2(),
+        SignalKind::alarm(),
+    ];
+    for kind in others {
+        match signal(kind) {
+            Ok(mut signal) => {
+                tokio::spawn(async move { while signal.recv().await.is_some() {} });
+            }
+            Err(error) => tracing::warn!("a signal cannot be caught and would end this process: {error}"),
+        }
+    }
+}
+
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -131,7 +215,7 @@ async fn stop_signal() {
 
 async fn accept(
     listener: TcpListener,
-    acceptor: Option<SslAcceptor>,
+    acceptor: Option<watch::Receiver<SslAcceptor>>,
     service: Service,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -160,7 +244,8 @@ async fn accept(
         };
         // Small answers leave at once; a socket that refuses this is gone already.
         let _ = stream.set_nodelay(true);
-        let (routes, acceptor, stop) = (service.routes.clone(), acceptor.clone(), stop.clone());
+        let acceptor = acceptor.as_ref().map(|acceptor| acceptor.borrow().clone());
+        let (routes, stop) = (service.routes.clone(), stop.clone());
         tokio::spawn(async move {
             let _held = (place, share);
             let served = async {

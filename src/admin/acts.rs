@@ -23,7 +23,7 @@ fn switched(id: &str, switched: Switched, done: &str) -> Result<Response, PageEr
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => Ok(back(id, done)),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
+        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(PageError::NotFound),
     }
 }
 

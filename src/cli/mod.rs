@@ -62,7 +62,11 @@ enum Verb {
     /// Bring the database's schema up to date.
     #[command(after_help = "Example: connect-idp migrate\n\n\
                             On SQLite it also makes the file, the keys folder and the key-encryption key.")]
-    Migrate,
+    Migrate {
+        /// The address has changed: let the database belong to the `issuer` of the configuration from now on.
+        #[arg(long)]
+        new_issuer: bool,
+    },
     /// Make providers, users, clients and trusted issuers as a TOML file says.
     Apply(apply::Args),
     /// Write what is set as a seed file, for `apply`.
@@ -154,8 +158,12 @@ impl Cli {
             Verb::Key(verb) => key::run(&verb, config()?, console).await?,
             Verb::Doctor(args) => return doctor::run(&args, config()?, console).await,
             Verb::Serve => serve::run(config()?).await?,
-            Verb::Migrate => {
+            Verb::Migrate { new_issuer } => {
                 let app = App::open(config()?, Opening::Migrate).await?;
+                if new_issuer {
+                    app.adopt_issuer().await?;
+                    console.say(format_args!("The database belongs to the issuer {} now.", app.config.issuer))?;
+                }
                 console.say(format_args!("The {} database is up to date.", app.db.engine_name()))?;
                 app.db.close().await;
             }
@@ -255,6 +263,9 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
         Switched::Done => console.say(format_args!("{subject} {done}.")),
         Switched::Already => console.say(format_args!("{subject} {done} already; nothing changed.")),
         Switched::NotFound => anyhow::bail!("{subject} is not there any more: list again and retry"),
+        Switched::LastAdmin => anyhow::bail!(
+            "{subject} is the last Therap Admin who can sign in, and stays so: make another one first, with `connect-idp user create`"
+        ),
         Switched::OperatorRealm => anyhow::bail!("the operator realm cannot be switched: name an agency"),
     }
 }

@@ -1,11 +1,13 @@
 //! `session`: the sessions of a user.
 
+use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::console::{Output, Row};
 use super::{Console, Who, act, say_switched};
 use crate::app::App;
 use crate::operations::act::Switched;
+use crate::operations::end_sessions;
 use crate::operations::users;
 use crate::store::sessions;
 use crate::time::Timestamp;
@@ -30,6 +32,17 @@ pub(super) enum Verb {
         /// The session's id, from `session list`.
         #[arg(long)]
         id: String,
+    },
+    /// End every session and every token, of one provider or of all: for the hour of an incident.
+    #[command(after_help = "Example: connect-idp session end-all --provider SUNRISE-IL --yes\n\n\
+                            Everybody signs in again; apps are told. Without --provider, programs get new tokens too.")]
+    EndAll {
+        /// Of this provider alone.
+        #[arg(long, value_name = "CODE")]
+        provider: Option<String>,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -65,5 +78,18 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             }
             say_switched(console, switched, &format!("Session {id}"), "is ended")
         }
+        Verb::EndAll { provider, yes } => end_all(app, provider.as_deref(), *yes, console).await,
     }
+}
+
+async fn end_all(app: &App, only: Option<&str>, yes: bool, console: &mut Console) -> anyhow::Result<()> {
+    let whose = only.map_or_else(|| "of every provider".to_owned(), |code| format!("of {code}"));
+    let question = format!("This ends every session {whose}, and every token that came of them.");
+    let answered = if yes { Some(true) } else { console.confirm(&question)? };
+    if !answered.with_context(|| format!("{question} Nobody can be asked here: say --yes"))? {
+        return console.say("Nothing was ended.");
+    }
+    let ended = end_sessions::end_all(&act(app), only).await?;
+    anyhow::ensure!(ended > 0, "there is no provider {whose}: see `connect-idp provider list`");
+    console.say(format_args!("Every session {whose} is ended."))
 }

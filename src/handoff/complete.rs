@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
+use super::CLOCK_IS_WRONG;
 use super::claim::{judge_account, judge_lock};
 use super::receive::refuse;
 use super::refusal::Refusal;
@@ -22,7 +23,7 @@ use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::Method;
 use crate::model::user::Account;
 use crate::operations::open_session::{Browser, Opening, limits, open_session};
-use crate::store::handoffs::{Handoff, Held, State};
+use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};
 use crate::time::{Deadline, Random, Timestamp};
 use crate::web::cookies::Cookie;
@@ -55,6 +56,9 @@ enum Completed {
 
 /// `GET /unified-login/complete`
 pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
+    if app.clock_is_wrong() {
+        return PageError::HandoffUnavailable(CLOCK_IS_WRONG.into()).into_response();
+    }
     let id = asked.h.unwrap_or_default();
     let cookie = Cookie::Handoff(id.clone());
     let (Some(handle), Some(started)) = (cookie.read(&headers, &app.config), birth(&id)) else {
@@ -188,18 +192,22 @@ async fn complete_in_time(
 async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Completed, store::Error> {
     let (db, owned, step, now) = (&app.db, app.clone(), step.clone(), app.clock.now());
     in_transaction!(db, deadline, [owned, step], |tx| {
-        let Some(Held { handoff, issuer_stands }) = store::handoffs::hold(tx, &step.id, &step.handle_hash).await?
-        else {
+        let Some(handoff) = store::handoffs::hold(tx, &step.id, &step.handle_hash).await? else {
             return Ok(Completed::Refused(Refusal::HandleMissing));
         };
         match handoff.state {
-            State::Completed => {
-                let lives = store::sessions::find(tx, &step.secret_hash, now).await?.is_some();
-                Ok(if lives { Completed::Again } else { Completed::Over })
-            }
+            State::Completed => match store::sessions::find(tx, &step.secret_hash, now).await? {
+                // Its first answer was never used, and a session does not begin this late (U7).
+                Some(session) if session.used_at.is_none() && Timestamp(handoff.deadline) <= now => {
+                    settle::end_unused_in(tx, &handoff.id, now, &owned.random).await?;
+                    Ok(Completed::Refused(Refusal::TimedOut))
+                }
+                Some(_) => Ok(Completed::Again),
+                None => Ok(Completed::Over),
+            },
             State::Failed if Timestamp(handoff.deadline) <= now => Ok(Completed::Refused(Refusal::TimedOut)),
             State::Failed => Ok(Completed::Refused(Refusal::ChangedMeanwhile)),
-            State::Pending => finish(&owned, tx, &handoff, issuer_stands, &step, now).await,
+            State::Pending => finish(&owned, tx, &handoff, &step, now).await,
         }
     })
 }
@@ -209,7 +217,6 @@ async fn finish(
     app: &App,
     tx: &mut Tx,
     handoff: &Handoff,
-    issuer_stands: bool,
     step: &SecondStep,
     now: Timestamp,
 ) -> Result<Completed, store::Error> {
@@ -219,6 +226,7 @@ async fn finish(
         store::activity::record(tx, &event).await?;
         return Ok(Completed::Refused(Refusal::TimedOut));
     }
+    let issuer_stands = store::issuers::stands(tx, &handoff.issuer_id, handoff.issuer_epoch).await?;
     let Some(account) = store::users::by_id_strikes_held(tx, &handoff.user_id).await? else {
         return Err(store::Error::Damaged(format!("handoff {} has no user", handoff.id)));
     };

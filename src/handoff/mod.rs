@@ -51,6 +51,9 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
 }
 
 /// From the click to the answer.
+/// By such a clock the 30 seconds would be stretched or cut short.
+const CLOCK_IS_WRONG: &str = "our clock is not the database's, so that nobody can tell what is in time";
+
 fn timeout(app: &App) -> Duration {
     Duration::from_secs(app.config.handoff.timeout_seconds.into())
 }

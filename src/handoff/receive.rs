@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::assertion::{Assertion, Rejected, Signed, Trail, verify};
 use super::claim::{Claimed, claim_in_time};
 use super::refusal::{Message, Refusal};
-use super::{MALFORMED, refused_page, rules, settle, timeout, trust};
+use super::{CLOCK_IS_WRONG, MALFORMED, refused_page, rules, settle, timeout, trust};
 use crate::app::App;
 use crate::cache::issuers::Snapshot;
 use crate::crypto::secret::Secret;
@@ -40,6 +40,9 @@ pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
     let deadline = Deadline::after(timeout(&app), arrival.now);
     if request.extensions().get::<BodyIsLate>().is_some() {
         return unread::given_up(refuse(&app, Refusal::TimedOut, &arrival.visitor));
+    }
+    if app.clock_is_wrong() {
+        return PageError::HandoffUnavailable(CLOCK_IS_WRONG.into()).into_response();
     }
     let received = deadline.run(receive(&app, &arrival, request)).await;
     match received.unwrap_or(Ok(Received::Refused(Refusal::TimedOut))) {

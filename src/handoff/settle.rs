@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::crypto::secret::digest;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{EndReason, Method};
-use crate::store::handoffs::{Handoff, Held, State};
+use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};
 use crate::time::{Random, Timestamp};
 use crate::web::layers::Arrival;
@@ -168,7 +168,7 @@ async fn end_unheard(app: &App, handoff_id: &str, handle_hash: &str) -> Result<(
     in_transaction!(db, app.patient_deadline(), [random, handoff_id, handle_hash], |tx| {
         // Holding the row waits for a commit whose connection broke; one that comes after it finds nothing pending.
         match store::handoffs::hold(tx, &handoff_id, &handle_hash).await? {
-            Some(Held { handoff, .. }) if handoff.state == State::Pending => {
+            Some(handoff) if handoff.state == State::Pending => {
                 store::handoffs::settle(tx, &handoff_id, State::Failed).await?;
                 let event = timed_out(tx, &handoff, now, &random).await?;
                 store::activity::record(tx, &event).await
@@ -179,7 +179,11 @@ async fn end_unheard(app: &App, handoff_id: &str, handle_hash: &str) -> Result<(
     })
 }
 
-async fn end_unused_in(tx: &mut Tx, handoff_id: &str, now: Timestamp, random: &Random) -> Result<(), store::Error> {
+/// Ends the session of a handoff if nobody has used it, with a record of the time-out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end_unused_in(tx: &mut Tx, handoff_id: &str, now: Timestamp, random: &Random) -> Result<(), store::Error> {
     let Some((session_id, user_id)) = store::sessions::unused_of_handoff(tx, handoff_id).await? else {
         return Ok(());
     };

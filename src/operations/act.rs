@@ -102,6 +102,8 @@ pub enum Switched {
     NotFound,
     /// The operator realm stays as it is.
     OperatorRealm,
+    /// It is the last Therap Admin who can sign in.
+    LastAdmin,
 }
 
 /// What became of a change of data.

@@ -1,5 +1,6 @@
 //! A browser's logout: the session is dead on the server, recorded, and noted for the clients that were signed in under it.
 
+use super::act::{Act, in_act};
 use super::open_session::{Browser, RENEWAL, of_session};
 use crate::app::App;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
@@ -82,4 +83,26 @@ pub async fn log_out(
         Some(format!("{address}{joint}{query}"))
     });
     Ok(LoggedOut { frames: frames.collect() })
+}
+
+/// Ends every session of one provider, or of all, with all that came of them; then what clients were given for themselves
+/// too. How many providers. For the hour of an incident, and after a restore (G36).
+///
+/// # Errors
+/// When it cannot be written: then nothing was ended.
+pub async fn end_all(act: &Act, only: Option<&str>) -> Result<usize, store::Error> {
+    let only = only.map(str::to_owned);
+    in_act!(act, [only], |tx| {
+        let ids = store::providers::ids(tx, only.as_deref()).await?;
+        for id in &ids {
+            let Some(provider) = store::providers::hold(tx, id).await? else { continue };
+            store::providers::bump_epoch(tx, id).await?;
+            let event = act.event_of(Kind::SessionEnded, &provider).noting("every session of the provider");
+            store::activity::record(tx, &event).await?;
+        }
+        if only.is_none() {
+            store::access_tokens::revoke_all(tx, act.now).await?;
+        }
+        Ok(ids.len())
+    })
 }

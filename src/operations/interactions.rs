@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::authorization::AuthorizationRequest;
 use crate::model::client::Client;
+use crate::model::session::{Method, Session};
 use crate::store::interactions::Interaction;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
@@ -37,6 +38,7 @@ pub async fn begin(
     client: &Client,
     request: &AuthorizationRequest,
     browser: Option<&Secret>,
+    user_id: Option<&str>,
     now: Timestamp,
 ) -> Result<Secret, store::Error> {
     let handle = Secret::random(&app.random);
@@ -46,6 +48,7 @@ pub async fn begin(
         client: client.id.clone(),
         request: request.clone(),
         consented_by: None,
+        user_id: user_id.map(str::to_owned),
     };
     let hash = handle.digest();
     in_transaction!(app.db, app.ordinary_deadline(now), [interaction, hash], |tx| {
@@ -94,6 +97,29 @@ pub async fn bind(
     in_transaction!(app.db, app.ordinary_deadline(now), [id, hash], |tx| {
         store::interactions::bind(tx, &id, &hash).await
     })
+}
+
+/// A request that was begun for one person is not finished as another, whom a handoff brought into this browser meanwhile:
+/// it asks anew, as if that person had begun it (U3). Whoever types a password on the page that it waits at is there for it.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn keep_to_its_person(
+    app: &App,
+    interaction: &mut Interaction,
+    session: &Session,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    let is_anothers = interaction.user_id.as_ref().is_some_and(|user| *user != session.user_id);
+    if !is_anothers || session.method != Method::Handoff {
+        return Ok(());
+    }
+    let (id, anew, user) = (interaction.id.clone(), app.random.id(now), session.user_id.clone());
+    in_transaction!(app.db, app.ordinary_deadline(now), [id, anew, user], |tx| {
+        store::interactions::ask_anew(tx, &id, &anew, &user).await
+    })?;
+    (interaction.id, interaction.user_id, interaction.consented_by) = (anew, Some(user), None);
+    Ok(())
 }
 
 #[cfg(test)]

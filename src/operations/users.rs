@@ -364,12 +364,25 @@ pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: boo
 /// # Errors
 /// When it cannot be written.
 pub async fn switch_active(tx: &mut Tx, act: &Act, user: &Account, active: bool) -> Result<Switched, Error> {
+    if !active && is_last_admin(tx, user).await? {
+        return Ok(Switched::LastAdmin);
+    }
     if !users::set_active(tx, &user.id, active).await? {
         return Ok(Switched::Already);
     }
     let kind = if active { Kind::UserReactivated } else { Kind::UserDeactivated };
     activity::record(tx, &act.event(kind).about(user)).await?;
     Ok(Switched::Done)
+}
+
+/// Whether a user is the last Therap Admin who can sign in: without one nobody operates the house by its pages.
+async fn is_last_admin(tx: &mut Tx, user: &Account) -> Result<bool, Error> {
+    if user.user_type != UserType::TherapAdmin || !user.active || user.admin_locked {
+        return Ok(false);
+    }
+    // Two who end each other at once take turns.
+    providers::hold(tx, &user.provider_id).await?;
+    users::has_no_other_admin(tx, &user.id).await
 }
 
 /// What became of a reset.

@@ -31,6 +31,6 @@ fn switched(list: &str, id: &str, switched: Switched, done: &str) -> Result<Resp
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => Ok(back(list, id, done)),
-        Switched::NotFound | Switched::OperatorRealm => Err(PageError::NotFound),
+        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(PageError::NotFound),
     }
 }

@@ -143,6 +143,16 @@ pub async fn revoke_of_client(tx: &mut Tx, client: &str, now: Timestamp) -> Resu
     Ok(())
 }
 
+/// Revokes every token there is.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn revoke_all(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE access_tokens SET revoked_at = $1 WHERE revoked_at IS NULL";
+    on!(tx, |c| sqlx::query(SQL).bind(now.0).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// Revokes one token of a client; `false` when it has none such.
 ///
 /// # Errors

@@ -13,6 +13,19 @@ pub async fn scope(conn: &mut Conn, user_id: &str, client: &str) -> Result<Optio
     Ok(row.map(|(scope,)| scope))
 }
 
+/// [`scope`], whose row is held: whoever withdraws it waits for the code that is being made, or comes before it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hold(tx: &mut Tx, user_id: &str, client: &str) -> Result<Option<String>, Error> {
+    let row: Option<(String,)> = on!(
+        tx,
+        "SELECT scope FROM consents WHERE user_id = $1 AND client = $2" locking "FOR SHARE",
+        |sql, c| sqlx::query_as(sql).bind(user_id).bind(client).fetch_optional(c).await
+    )?;
+    Ok(row.map(|(scope,)| scope))
+}
+
 /// Remembers that a user allowed a client this scope, in place of what was there.
 ///
 /// # Errors

@@ -99,39 +99,16 @@ pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<()
     Ok(())
 }
 
-/// A handoff whose row is held, and its issuer as it stands now.
-#[derive(Clone, Debug)]
-pub struct Held {
-    /// The handoff.
-    pub handoff: Handoff,
-    /// The issuer is still switched on, and its sessions were not ended since.
-    pub issuer_stands: bool,
-}
-
-macro_rules! held_row {
-    ($row:ty) => {
-        impl<'r> sqlx::FromRow<'r, $row> for Held {
-            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                Ok(Self { issuer_stands: sqlx::Row::try_get(row, "issuer_stands")?, handoff: Handoff::from_row(row)? })
-            }
-        }
-    };
-}
-held_row!(sqlx::sqlite::SqliteRow);
-held_row!(sqlx::postgres::PgRow);
-
 /// The handoff of this id and handle, its row held until the transaction ends.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Held>, Error> {
+pub async fn hold(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Handoff>, Error> {
     Ok(on!(
         tx,
-        "SELECT h.id, h.handle_hash, h.state, h.issuer_id, h.jti_hash, h.provider_id, h.user_id, h.user_epoch, \
-         h.provider_epoch, h.issuer_epoch, h.sub, h.deadline, h.auth_time, h.acr, h.amr, h.target, h.address, h.browser, \
-         h.reference, (i.enabled AND i.epoch = h.issuer_epoch) AS issuer_stands FROM handoffs h \
-         JOIN issuers i ON i.id = h.issuer_id WHERE h.id = $1 AND h.handle_hash = $2"
-        locking "FOR NO KEY UPDATE OF h",
+        "SELECT id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_epoch, \
+         sub, deadline, auth_time, acr, amr, target, address, browser, reference FROM handoffs \
+         WHERE id = $1 AND handle_hash = $2" locking "FOR NO KEY UPDATE",
         |sql, c| sqlx::query_as(sql).bind(id).bind(handle_hash).fetch_optional(c).await
     )?)
 }

@@ -17,6 +17,8 @@ pub struct Interaction {
     pub request: AuthorizationRequest,
     /// The user who allowed it on the consent page.
     pub consented_by: Option<String>,
+    /// For whom it was begun: who was signed in.
+    pub user_id: Option<String>,
 }
 
 macro_rules! interaction_row {
@@ -31,6 +33,7 @@ macro_rules! interaction_row {
                     request: serde_json::from_str(row.try_get("request")?)
                         .map_err(|error| sqlx::Error::Decode(error.into()))?,
                     consented_by: row.try_get("consented_by")?,
+                    user_id: row.try_get("user_id")?,
                 })
             }
         }
@@ -50,8 +53,8 @@ pub async fn insert(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO interactions (id, handle_hash, browser_hash, client, request, consented_by, created_at, expires_at) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    const SQL: &str = "INSERT INTO interactions (id, handle_hash, browser_hash, client, request, consented_by, created_at, expires_at, user_id) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let request = serde_json::to_string(&interaction.request).map_err(|error| Error::Damaged(error.to_string()))?;
     on!(tx, |c| sqlx::query(SQL)
         .bind(&interaction.id)
@@ -62,6 +65,7 @@ pub async fn insert(
         .bind(&interaction.consented_by)
         .bind(now.0)
         .bind(expires_at.0)
+        .bind(&interaction.user_id)
         .execute(c)
         .await
         .map(drop))?;
@@ -73,7 +77,7 @@ pub async fn insert(
 /// # Errors
 /// When the database cannot be asked.
 pub async fn find(conn: &mut Conn, handle_hash: &str, now: Timestamp) -> Result<Option<Interaction>, Error> {
-    const SQL: &str = "SELECT id, browser_hash, client, request, consented_by FROM interactions WHERE handle_hash = $1 AND expires_at > $2";
+    const SQL: &str = "SELECT id, browser_hash, client, request, consented_by, user_id FROM interactions WHERE handle_hash = $1 AND expires_at > $2";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(handle_hash).bind(now.0).fetch_optional(c).await)?)
 }
 
@@ -98,14 +102,14 @@ pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Er
     Ok(())
 }
 
-/// Lets a request that was answered ask as if it were made now: its id says when, so that only a later sign-in is one for
+/// Lets a request that was answered, or is another's now, ask as if this user made it now: its id says when, so that only a later sign-in is one for
 /// it.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str) -> Result<(), Error> {
-    const SQL: &str = "UPDATE interactions SET id = $2, consented_by = NULL WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(new_id).execute(c).await.map(drop))?;
+pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str, user_id: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE interactions SET id = $2, consented_by = NULL, user_id = $3 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(new_id).bind(user_id).execute(c).await.map(drop))?;
     Ok(())
 }
 

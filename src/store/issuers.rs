@@ -259,3 +259,17 @@ pub async fn count_ties(conn: &mut Conn, issuer_id: &str) -> Result<i64, Error> 
     let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(issuer_id).fetch_one(c).await)?;
     Ok(count)
 }
+
+/// Whether an issuer is switched on, and its sessions were not ended since this epoch. Its row is held: whoever switches it
+/// off waits for the session that is being born, or comes before it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn stands(tx: &mut Tx, id: &str, epoch: i64) -> Result<bool, Error> {
+    let row: Option<(i64,)> = on!(
+        tx,
+        "SELECT CAST(1 AS BIGINT) FROM issuers WHERE id = $1 AND epoch = $2 AND enabled" locking "FOR SHARE",
+        |sql, c| sqlx::query_as(sql).bind(id).bind(epoch).fetch_optional(c).await
+    )?;
+    Ok(row.is_some())
+}

@@ -178,3 +178,14 @@ pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
     let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
     Ok(row.map(|(revision,)| revision))
 }
+
+/// The ids of all providers, the operator realm's too, or of the one with this code; in one order, so that two who hold
+/// them all take turns.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn ids(conn: &mut Conn, only: Option<&str>) -> Result<Vec<String>, Error> {
+    const SQL: &str = "SELECT id FROM providers WHERE $1 IS NULL OR code = $1 ORDER BY id";
+    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(only).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}

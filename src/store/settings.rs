@@ -11,6 +11,19 @@ pub fn fingerprint_of(name: &str) -> String {
     format!("{KEY_FINGERPRINT} {name}")
 }
 
+/// The fact that tells by which address browsers and apps know the installation.
+pub const ISSUER: &str = "issuer";
+
+/// Writes a fact down, whatever stands there.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn put(tx: &mut Tx, name: &str, value: &str) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
+    on!(tx, |c| sqlx::query(SQL).bind(name).bind(value).execute(c).await.map(drop))?;
+    Ok(())
+}
+
 /// Shows that the database takes a write: a row of a name that nobody else has comes and goes. One row for all replicas
 /// would let one that freezes here keep the others waiting.
 ///

@@ -48,7 +48,7 @@ pub async fn by_name(conn: &mut Conn, code: &ProviderCode, name: &LoginName) -> 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn by_id_strikes_held(tx: &mut Tx, id: &str) -> Result<Option<Account>, Error> {
-    Ok(on!(tx, (select_account!("WHERE u.id = $1")) locking "FOR SHARE OF s", |sql, c| {
+    Ok(on!(tx, (select_account!("WHERE u.id = $1")) locking "FOR SHARE OF p, s", |sql, c| {
         sqlx::query_as(sql).bind(id).fetch_optional(c).await
     })?)
 }
@@ -344,4 +344,15 @@ pub async fn admins(conn: &mut Conn, provider_id: &str, limit: i64) -> Result<Ve
         "WHERE u.provider_id = $1 AND u.user_type = 'Provider Admin' ORDER BY u.login_name_key LIMIT $2"
     );
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(limit).fetch_all(c).await)?)
+}
+
+/// Whether nobody else is a Therap Admin who can sign in.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn has_no_other_admin(conn: &mut Conn, id: &str) -> Result<bool, Error> {
+    const SQL: &str = "SELECT COUNT(*) FROM users WHERE user_type = $2 AND active AND NOT admin_locked AND id <> $1";
+    let (others,): (i64,) =
+        on!(conn, |c| sqlx::query_as(SQL).bind(id).bind(UserType::TherapAdmin.as_str()).fetch_one(c).await)?;
+    Ok(others == 0)
 }

@@ -59,7 +59,7 @@ async fn ask(app: &App) -> Result<(), String> {
     let asked_at = app.clock.now();
     let theirs = app.db.clock().await.map_err(|error| error.to_string())?;
     match theirs {
-        Some(theirs) if (theirs - asked_at.0).abs() > MAX_CLOCK_OFFSET_MS => {
+        Some(theirs) if app.find_clock_wrong((theirs - asked_at.0).abs() > MAX_CLOCK_OFFSET_MS) => {
             let (ahead, off) = (asked_at.0 > theirs, asked_at.0.abs_diff(theirs));
             Err(format!("our clock is {off} ms {} the database's", if ahead { "ahead of" } else { "behind" }))
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method};
 use connect_idp::model::user::UserType;
-use connect_idp::operations::act::{Act, Authority};
+use connect_idp::operations::act::{Act, Authority, Switched};
 use connect_idp::operations::{self, users};
 use connect_idp::store::Error;
 use futures_util::StreamExt as _;
@@ -60,6 +60,7 @@ both_engines! {
             }
             assert_eq!(locks(&idp, &authority, &amina).await, taken.is_empty(), "{taken}");
         }
+        idp.user("rosa").of("THERAP").user_type(UserType::TherapAdmin).create().await;
         let (root, authority) = admin(&idp, "root", "THERAP", UserType::TherapAdmin).await;
         assert!(locks(&idp, &authority, &nobody).await);
         idp.set_active(&root, false).await;
@@ -197,5 +198,85 @@ both_engines! {
         assert_eq!(program.get("/api/v1/clients").await.status, 200);
         operations::clients::rotate_secret(&idp.act(), "hr", &"t".repeat(40), Duration::ZERO, None).await.unwrap();
         assert_eq!(program.get("/api/v1/clients").await.status, 401);
+    }
+
+    /// The last Therap Admin who can sign in stays one, also where two end each other at once.
+    async fn the_last_therap_admin_stays(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        let (root, _) = admin(&idp, "root", "THERAP", UserType::TherapAdmin).await;
+        let (rosa, _) = admin(&idp, "rosa", "THERAP", UserType::TherapAdmin).await;
+        let end = async |user: &User| users::set_active(&idp.act(), &user.provider_id, &user.id, false).await.unwrap();
+        let (one, two) = tokio::join!(end(&root), end(&rosa));
+        let mut outcomes = [one, two];
+        outcomes.sort_by_key(|outcome| format!("{outcome:?}"));
+        assert_eq!(outcomes, [Switched::Done, Switched::LastAdmin]);
+    }
+
+    /// G36: for the hour of an incident, everything that was given is over, and is begun anew.
+    async fn everything_can_be_ended_at_once(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, other) = (idp.user("amina").create().await, idp.provider("CEDAR-OR", |_| {}).await);
+        let omar = idp.user("omar").of(&other.code).create().await;
+        let app = idp.app("portal", |_| {}).await;
+        let program = idp.client("hr", "users.read").await;
+        let (mut hers, mut his) = (idp.browser(), idp.browser());
+        let token = app.tokens(&mut hers, &amina, &[]).await["access_token"].as_str().unwrap().to_owned();
+        his.sign_in(&omar).await;
+        let ended = operations::end_sessions::end_all(&idp.act(), Some("CEDAR-OR")).await.unwrap();
+        assert_eq!(ended, 1);
+        his.assert_signed_out().await;
+        hers.assert_signed_in_as(&amina).await;
+        assert_eq!(program.get("/api/v1/providers/CEDAR-OR/users").await.status, 200);
+        assert_eq!(operations::end_sessions::end_all(&idp.act(), Some("NOBODY")).await.unwrap(), 0);
+        operations::end_sessions::end_all(&idp.act(), None).await.unwrap();
+        hers.assert_signed_out().await;
+        assert_eq!(app.userinfo(&token).await.status, 401);
+        assert_eq!(program.get("/api/v1/providers/CEDAR-OR/users").await.status, 401);
+        hers.sign_in(&amina).await;
+    }
+
+    /// U3: a request that waits for one person is not finished as another, whom a handoff brought into the browser.
+    async fn a_request_belongs_to_the_person_it_was_begun_for(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, bruno) = (idp.user("amina").create().await, idp.user("bruno").create().await);
+        let app = idp.app("portal", |m| m.first_party = true).await;
+        let mut browser = idp.browser();
+        browser.sign_in(&amina).await;
+        let asked = browser.get(&app.path(&[("prompt", "login")])).await;
+        let resume = {
+            let login = url::Url::parse(&format!("https://x{}", asked.location())).unwrap();
+            login.query_pairs().find(|(name, _)| name == "return_to").unwrap().1.into_owned()
+        };
+        browser.hand_off(&idp.therap_services().sign(&bruno)).await;
+        let again = browser.get(&resume).await;
+        assert!(again.location().starts_with("/login?"), "finished as another: {}", again.location());
+        // A handoff of that person made after it is one for it, as any sign-in is.
+        idp.advance(Duration::from_secs(1));
+        browser.hand_off(&idp.therap_services().sign(&bruno)).await;
+        assert!(browser.get(&resume).await.location().contains("code="));
+    }
+
+    /// A consent withdrawn while its code is being made comes before it or after it, never beside it.
+    async fn a_withdrawn_consent_gives_no_code(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        let app = idp.app("portal", |m| m.first_party = false).await;
+        for round in 0..10 {
+            let user = idp.user(&format!("u{round}")).create().await;
+            let mut browser = idp.browser();
+            browser.sign_in(&user).await;
+            let page = app.send(&mut browser, &[]).await;
+            let allowed = browser.submit_by(&page, "#consent-form", "decision", "allow").await;
+            assert!(browser.follow_within(allowed).await.location().contains("code="));
+            let (mut asks, mut withdraws) = (browser.clone(), browser.clone());
+            let path = app.path(&[]);
+            let asking = asks.get(&path);
+            let client = [("client", app.client.id.as_str())];
+            let (answer, _) = tokio::join!(asking, withdraws.post("/sessions/withdraw", &client));
+            if let Some((_, code)) = answer.location().split_once("code=") {
+                let code = code.split('&').next().unwrap();
+                app.exchange(code).await.assert_oauth_error(400, "invalid_grant");
+            }
+        }
+        idp.assert_invariants().await;
     }
 }

@@ -558,6 +558,36 @@ both_engines! {
         idp.assert_activity(["sign_in success", "logout success", "sign_in success", "logout success"]).await;
     }
 
+    /// U7: a session that nobody has used does not begin after the deadline, however its second step is repeated.
+    async fn a_second_step_repeated_too_late_ends_what_nobody_used(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let mut browser = idp.browser();
+        let first = browser.click(&idp.therap_services().sign(&amina)).await;
+        let mut lost = browser.clone();
+        assert_eq!(lost.complete(&first).await.location(), "/");
+        idp.advance(Duration::from_secs(30));
+        let late = browser.complete(&first).await;
+        late.assert_handoff_refused(LATE);
+        lost.assert_signed_out().await;
+        assert_eq!(idp.sessions(&amina).await, 0);
+        idp.assert_activity(["sign_in success", "sign_in refused timed_out"]).await;
+        idp.assert_invariants().await;
+    }
+
+    /// A replica whose clock is known to be wrong takes no handoff: by it the 30 seconds would be longer or shorter.
+    async fn a_replica_with_a_wrong_clock_takes_no_handoff(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let assertion = idp.therap_services().sign(&amina);
+        idp.app.find_clock_wrong(true);
+        let refused = idp.browser().click(&assertion).await;
+        refused.assert_page(503, "You could not be signed in just now. Please try again from Therap Services.");
+        idp.app.find_clock_wrong(false);
+        assert_eq!(idp.browser().hand_off(&assertion).await.status, 200);
+        idp.assert_activity(["sign_in success"]).await;
+    }
+
     /// surface.md: a repeat of the second step sets the same cookie while the session lives, and else none.
     async fn the_second_step_may_be_repeated(engine: Engine) {
         let idp = Idp::start(engine).await;

@@ -80,6 +80,7 @@ both_engines! {
             Engine::Postgres => {
                 assert_eq!(status, 503);
                 assert!(body.starts_with("not ready: our clock is "), "{body}");
+                assert!(idp.app.clock_is_wrong());
             }
         }
     }

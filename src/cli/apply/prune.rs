@@ -103,10 +103,7 @@ impl Applying<'_> {
             };
             let switched_off = self.prune_users_of(&provider, kept).await?;
             if provider.kind == ProviderKind::Operator && switched_off && !self.has_usable_user(&provider).await? {
-                return Err(Stop::Refused(format!(
-                    "--prune would leave no Therap Admin who can sign in: let the file name one of {} who is active and not locked",
-                    provider.code
-                )));
+                return Err(nobody_left(&provider.code));
             }
         }
         Ok(())
@@ -124,6 +121,9 @@ impl Applying<'_> {
             for (_, listed) in page.iter().filter(|(key, user)| user.active && !kept.contains(key.as_str())) {
                 if let Some(held) = store::users::hold(self.tx, &provider.id, &listed.id).await? {
                     let switched = users::switch_active(self.tx, self.act, &held, false).await?;
+                    if switched == Switched::LastAdmin {
+                        return Err(nobody_left(&provider.code));
+                    }
                     any |= switched == Switched::Done;
                     self.switched_off(switched, &format!("user {}/{}: deactivated", provider.code, held.login_name));
                 }
@@ -142,4 +142,10 @@ impl Applying<'_> {
             }
         }
     }
+}
+
+fn nobody_left(code: &str) -> Stop {
+    Stop::Refused(format!(
+        "--prune would leave no Therap Admin who can sign in: let the file name one of {code} who is active and not locked"
+    ))
 }

@@ -33,10 +33,16 @@ impl Applying<'_> {
                 users::Changed::Keys(keys) => keys,
                 users::Changed::WrongType | users::Changed::NotFound => return Err(wrong_type()),
             };
-            if let Some(active) = seed.active
-                && users::switch_active(self.tx, self.act, &held, active).await? == Switched::Done
-            {
-                keys.push("active");
+            if let Some(active) = seed.active {
+                match users::switch_active(self.tx, self.act, &held, active).await? {
+                    Switched::Done => keys.push("active"),
+                    Switched::LastAdmin => {
+                        return Err(Stop::Refused(format!(
+                            "{what}: the last Therap Admin who can sign in stays active"
+                        )));
+                    }
+                    Switched::Already | Switched::NotFound | Switched::OperatorRealm => {}
+                }
             }
             if self.tie(seed, &held, trusted).await? {
                 keys.push("handoff_sub");

@@ -155,6 +155,7 @@ mod tests {
             client: "1".into(),
             request: request(|_| {}),
             consented_by: consented_by.map(str::to_owned),
+            user_id: None,
         }
     }
 

@@ -68,7 +68,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     match validate(&app, &params, arrival.now).await {
         Ok((client, request)) => {
             app.waiting_throttle.take(arrival.ip, arrival.now).map_err(PageError::TooOften)?;
-            let handle = interactions::begin(&app, &client, &request, None, arrival.now).await?;
+            let handle = interactions::begin(&app, &client, &request, None, None, arrival.now).await?;
             Ok(Redirect::to(&resume_path(&handle)).into_response())
         }
         Err(error) => answer_error(&app, error),
@@ -154,12 +154,15 @@ struct Asked {
 }
 
 impl Asked {
-    async fn proceed(self, app: &App, arrival: &Arrival, headers: &HeaderMap) -> Result<Response, PageError> {
+    async fn proceed(mut self, app: &App, arrival: &Arrival, headers: &HeaderMap) -> Result<Response, PageError> {
         let now = arrival.now;
         let browser = browser(headers, app);
         // Half signed in is not signed in: the update comes first (L7).
         let must_update = unfinished(app, &browser, now).await?.is_some();
         let session = if must_update { None } else { current(app, &browser, now).await? };
+        if let (Some(session), Some((interaction, _))) = (&session, &mut self.waiting) {
+            interactions::keep_to_its_person(app, interaction, session, now).await?;
+        }
         let consented = match &session {
             Some(session) => self.consented(app, session).await?,
             None => None,
@@ -172,10 +175,12 @@ impl Asked {
         match (decide(&self.request, &self.client, present, now), &session) {
             (Decision::Issue(scope), Some(session)) => self.issue(app, session, &scope, now).await,
             (Decision::Refuse(code, why), _) => Ok(respond::refusal(app, &self.request, code, why)),
-            (Decision::Consent, Some(_)) => self.wait(app, arrival, headers, |i| format!("/consent?i={i}")).await,
+            (Decision::Consent, Some(session)) => {
+                self.wait(app, arrival, headers, Some(session), |i| format!("/consent?i={i}")).await
+            }
             (Decision::SignIn | Decision::Consent | Decision::Issue(_), _) => {
                 let page = if must_update { "/password/update" } else { "/login" };
-                self.wait(app, arrival, headers, |i| {
+                self.wait(app, arrival, headers, session.as_ref(), |i| {
                     let path = format!("{}?i={i}", interactions::RESUME);
                     let query =
                         url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &path).finish();
@@ -200,6 +205,7 @@ impl Asked {
         app: &App,
         arrival: &Arrival,
         headers: &HeaderMap,
+        session: Option<&Session>,
         page: impl FnOnce(&str) -> String,
     ) -> Result<Response, PageError> {
         if let Some((_, handle)) = &self.waiting {
@@ -209,7 +215,8 @@ impl Asked {
         app.waiting_throttle.take(arrival.ip, arrival.now).map_err(PageError::TooOften)?;
         let held = Cookie::Browser.read(headers, &app.config);
         let secret = held.clone().unwrap_or_else(|| Secret::random(&app.random));
-        let handle = interactions::begin(app, &self.client, &self.request, Some(&secret), arrival.now).await?;
+        let whose = session.map(|session| session.user_id.as_str());
+        let handle = interactions::begin(app, &self.client, &self.request, Some(&secret), whose, arrival.now).await?;
         let mut response = Redirect::to(&page(&handle.reveal())).into_response();
         if held.is_none() {
             response.headers_mut().append(header::SET_COOKIE, Cookie::Browser.set(&secret, &app.config));
@@ -233,20 +240,38 @@ impl Asked {
             claims: (!request.claims.is_empty()).then(|| serde_json::to_string(&request.claims).unwrap_or_default()),
         };
         let expires_at = now.after(Duration::from_secs(app.config.tokens.code_seconds.into()));
-        let session_id = session.id.clone();
+        let (session_id, user_id) = (session.id.clone(), session.user_id.clone());
+        let allowed = (!self.client.metadata.first_party).then(|| request.asks_for());
         // What was answered asks anew: its sign-in and its consent were for this answer.
         let waited = self.waiting.as_ref().map(|(interaction, _)| (interaction.id.clone(), app.random.id(now)));
-        let born = in_transaction!(app.db, app.ordinary_deadline(now), [code, session_id, waited], |tx| {
+        let captured = (code, session_id, user_id, allowed, waited);
+        let born = in_transaction!(app.db, app.ordinary_deadline(now), [captured], |tx| {
+            let (code, session_id, user_id, allowed, waited) = captured;
+            if let Some(allowed) = &allowed {
+                let consented = store::consents::hold(tx, &user_id, &code.client).await?;
+                let consented = consented.and_then(|scope| Scope::parse(&scope)).unwrap_or_default();
+                if !allowed.is_within(&consented) {
+                    return Ok(Born::NotAllowed);
+                }
+            }
             let born = store::codes::insert(tx, &code, &session_id, now, expires_at).await?;
             if let Some((id, anew)) = waited.as_ref().filter(|_| born) {
-                store::interactions::ask_anew(tx, id, anew).await?;
+                store::interactions::ask_anew(tx, id, anew, &user_id).await?;
             }
-            Ok(born)
+            Ok(if born { Born::Yes } else { Born::SessionOver })
         })?;
-        if born {
-            return Ok(respond::code(app, request, secret.reveal()));
-        }
-        // The session ended since it was read.
-        Ok(respond::refusal(app, request, "login_required", "the session just ended"))
+        Ok(match born {
+            Born::Yes => respond::code(app, request, secret.reveal()),
+            // Since it was read.
+            Born::SessionOver => respond::refusal(app, request, "login_required", "the session just ended"),
+            Born::NotAllowed => respond::refusal(app, request, "access_denied", "the user just withdrew this"),
+        })
     }
+}
+
+/// What became of a code.
+enum Born {
+    Yes,
+    SessionOver,
+    NotAllowed,
 }
