@@ -227,12 +227,14 @@ async fn is_ready(db: &Database) -> anyhow::Result<bool> {
     db.is_migrated().await.context("the database cannot be reached: check database.url and that it is running")
 }
 
-/// SQLite has no lock for migrations: two processes that start at once take turns by a file.
+/// SQLite has no lock for migrations: two processes that start at once take turns by a file beside it. It stays there: who
+/// removed it could leave two that each hold one of that name.
 struct MigrationLock(#[expect(dead_code, reason = "held until dropped")] std::fs::File);
 
 impl MigrationLock {
     fn take(config: &Config) -> anyhow::Result<Self> {
-        let path: PathBuf = config.keys.dir.join(".migrating");
+        let database = Database::sqlite_file(&config.database.url).context("database.url is not a SQLite address")?;
+        let path = PathBuf::from(format!("{}.migrating", database.display()));
         let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
         file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
         Ok(Self(file))

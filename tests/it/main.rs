@@ -20,6 +20,7 @@ mod admin_users;
 mod api;
 mod client_keys;
 mod clients;
+mod database;
 mod deadlines;
 mod export;
 mod floors;
