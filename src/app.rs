@@ -16,7 +16,7 @@ use crate::cache::day_counts::DayCounts;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, Throttle};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::password::HashPool;
 use crate::crypto::secret::Secret;
@@ -139,17 +139,20 @@ impl App {
                 )
             })?
         };
-        let db = Database::open(&config.database.url, config.database.connections, clock.clone()).await?;
+        let db = Database::open(&config.database, clock.clone()).await?;
         let migrate = opening == Opening::Migrate || (sqlite && opening == Opening::Run);
         if migrate {
             let _alone = sqlite.then(|| MigrationLock::take(&config)).transpose()?;
             db.migrate().await?;
         }
-        if opening == Opening::Migrate || (sqlite && migrate) || is_ready(&db).await? {
-            Self::assemble(config, clock, random, db, keys).await
-        } else {
-            bail!("the database's schema is not this program's: run `connect-idp migrate` first")
+        let schema = db.schema().await?;
+        if let Some(refusal) = schema.refusal() {
+            bail!("{refusal}");
         }
+        if let Some(notice) = schema.notice() {
+            tracing::warn!("{notice}");
+        }
+        Self::assemble(config, clock, random, db, keys).await
     }
 
     async fn assemble(
@@ -215,16 +218,13 @@ pub async fn has_its_key(config: &Config) -> bool {
     if !exists {
         return false;
     }
-    let Ok(db) = Database::open(&config.database.url, 1, Clock::System).await else { return false };
+    let settings = config::Database { connections: 1, ..config.database.clone() };
+    let Ok(db) = Database::open(&settings, Clock::System).await else { return false };
     let Ok(mut conn) = db.read().await else { return false };
     let found = store::settings::get(&mut conn, store::settings::KEY_FINGERPRINT).await;
     drop(conn);
     db.close().await;
     found.is_ok_and(|found| found.is_some())
-}
-
-async fn is_ready(db: &Database) -> anyhow::Result<bool> {
-    db.is_migrated().await.context("the database cannot be reached: check database.url and that it is running")
 }
 
 /// SQLite has no lock for migrations: two processes that start at once take turns by a file beside it. It stays there: who
