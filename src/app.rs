@@ -17,7 +17,7 @@ use crate::cache::hash_door::HashDoor;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, Throttle};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::password::HashPool;
 use crate::crypto::secret::Secret;
@@ -145,20 +145,23 @@ impl App {
                 )
             })?
         };
-        let db = Database::open(&config.database.url, config.database.connections, clock.clone()).await?;
+        let db = Database::open(&config.database, clock.clone()).await?;
         let migrate = opening == Opening::Migrate || (sqlite && opening == Opening::Run);
         if migrate {
             let _alone = sqlite.then(|| MigrationLock::take(&config)).transpose()?;
             db.migrate().await?;
         }
-        if opening == Opening::Migrate || (sqlite && migrate) || is_ready(&db).await? {
-            if opening == Opening::Run {
-                check_issuer_belongs(&db, &config.issuer, clock.now()).await?;
-            }
-            Self::assemble(config, clock, random, db, keys).await
-        } else {
-            bail!("the database's schema is not this program's: run `connect-idp migrate` first")
+        let schema = db.schema().await?;
+        if let Some(refusal) = schema.refusal() {
+            bail!("{refusal}");
         }
+        if let Some(notice) = schema.notice() {
+            tracing::warn!("{notice}");
+        }
+        if opening == Opening::Run {
+            check_issuer_belongs(&db, &config.issuer, clock.now()).await?;
+        }
+        Self::assemble(config, clock, random, db, keys).await
     }
 
     async fn assemble(
@@ -250,7 +253,8 @@ pub async fn has_its_key(config: &Config) -> bool {
     if !exists {
         return false;
     }
-    let Ok(db) = Database::open(&config.database.url, 1, Clock::System).await else { return false };
+    let settings = config::Database { connections: 1, ..config.database.clone() };
+    let Ok(db) = Database::open(&settings, Clock::System).await else { return false };
     let Ok(mut conn) = db.read().await else { return false };
     let found = store::settings::get(&mut conn, store::settings::KEY_FINGERPRINT).await;
     drop(conn);
@@ -258,16 +262,14 @@ pub async fn has_its_key(config: &Config) -> bool {
     found.is_ok_and(|found| found.is_some())
 }
 
-async fn is_ready(db: &Database) -> anyhow::Result<bool> {
-    db.is_migrated().await.context("the database cannot be reached: check database.url and that it is running")
-}
-
-/// SQLite has no lock for migrations: two processes that start at once take turns by a file.
+/// SQLite has no lock for migrations: two processes that start at once take turns by a file beside it. It stays there: who
+/// removed it could leave two that each hold one of that name.
 struct MigrationLock(#[expect(dead_code, reason = "held until dropped")] std::fs::File);
 
 impl MigrationLock {
     fn take(config: &Config) -> anyhow::Result<Self> {
-        let path: PathBuf = config.keys.dir.join(".migrating");
+        let database = Database::sqlite_file(&config.database.url).context("database.url is not a SQLite address")?;
+        let path = PathBuf::from(format!("{}.migrating", database.display()));
         let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
         file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
         Ok(Self(file))

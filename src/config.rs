@@ -82,6 +82,18 @@ pub struct Database {
     pub url: String,
     /// Connections at most (PostgreSQL), readers at most (SQLite).
     pub connections: u32,
+    /// What a pooler between us and PostgreSQL gives a connection of its own.
+    pub pooling: Pooling,
+}
+
+/// What a pooler between us and PostgreSQL gives a connection of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pooling {
+    /// Each of our connections, for as long as it lasts; or there is no pooler.
+    Session,
+    /// Each transaction: nothing lasts longer on a connection.
+    Transaction,
 }
 
 /// `[keys]`
@@ -233,7 +245,7 @@ impl Default for Config {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: "sqlite://connect-idp.db".into(), connections: 10 }
+        Self { url: "sqlite://connect-idp.db".into(), connections: 10, pooling: Pooling::Session }
     }
 }
 
@@ -644,6 +656,7 @@ mod tests {
         refused("issuer = \"https://connect.example.org\"\n[password]\nmemory_kib = 64", "password.memory_kib");
         refused("[handoff]\ntimeout_seconds = 31", "handoff.timeout_seconds");
         refused("[keys]\nrsa_bits = 1024", "keys.rsa_bits");
+        refused("[database]\npooling = \"statement\"", "database.pooling");
         refused("[keys]\nrotate_days = 1\nannounce_minutes = 1441", "keys.announce_minutes");
         refused("issuer = \"https://connect.example.org\"\n[keys]\nannounce_minutes = 59", "keys.announce_minutes");
         refused("[mail]\nhost = \"mail.example.org\"", "from");

@@ -1,6 +1,7 @@
 //! Our signing keys as last read, parsed once and shared. Their states are read off their dates at each use, so that a
 //! snapshot that cannot be renewed for a while still turns the right key at the right time.
 
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -69,6 +70,14 @@ impl Snapshot {
         self.algorithms.is_empty()
     }
 
+    /// The algorithms of which keys are published.
+    pub fn published(&self, now: Timestamp) -> impl Iterator<Item = Algorithm> {
+        self.algorithms
+            .iter()
+            .filter(move |(_, keys)| !published(keys, now).is_empty())
+            .map(|(algorithm, _)| *algorithm)
+    }
+
     /// The key that signs with an algorithm.
     #[must_use]
     pub fn signing(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Key> {
@@ -102,6 +111,7 @@ fn published(keys: &[Key], now: Timestamp) -> Vec<Value> {
 #[derive(Debug, Default)]
 pub struct SigningKeyCache {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
+    proven: RwLock<HashMap<String, Timestamp>>,
     reading: tokio::sync::Mutex<()>,
     making: tokio::sync::Mutex<()>,
 }
@@ -115,6 +125,18 @@ impl SigningKeyCache {
     /// Puts a snapshot in place of the last one.
     pub fn put(&self, snapshot: Arc<Snapshot>) {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Some(snapshot);
+    }
+
+    /// When a key was last shown to sign.
+    pub fn proven_at(&self, kid: &str) -> Option<Timestamp> {
+        self.proven.read().unwrap_or_else(PoisonError::into_inner).get(kid).copied()
+    }
+
+    /// Notes that a key signs; what was noted before `forgotten` is not kept.
+    pub fn note_proven(&self, kid: &str, now: Timestamp, forgotten: Timestamp) {
+        let mut proven = self.proven.write().unwrap_or_else(PoisonError::into_inner);
+        proven.retain(|_, at| *at > forgotten);
+        proven.insert(kid.to_owned(), now);
     }
 
     /// One reads at a time.

@@ -6,6 +6,7 @@ use super::console::{Output, Row};
 use super::{Console, Ended};
 use crate::config::{Config, Loaded, Site};
 use crate::crypto::tls;
+use crate::store::Database;
 
 /// What can be asked about the configuration.
 #[derive(Debug, Subcommand)]
@@ -66,6 +67,11 @@ pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
             real && config.keys.dir.is_relative(),
             "keys.dir is relative to the folder that the program is started in: write the whole path",
         ),
+        (
+            Database::is_unprotected(&config.database.url),
+            "database.url names another machine without TLS, and all that goes there can be read on the way: add \
+             ?sslmode=verify-full to it (and sslrootcert=FILE, for an authority of your own)",
+        ),
         (!config.throttle.enabled, "the throttle is off: anybody may guess as fast as the machine allows"),
         (
             config.site == Site::Beta && !config.on_loopback(),
@@ -84,5 +90,17 @@ mod tests {
         let config = Config { issuer: "https://connect.example.org".into(), ..Config::default() };
         assert!(warnings(&config).iter().any(|w| w.contains("trusted_proxies")));
         assert!(warnings(&Config::default()).iter().all(|w| w.contains("loopback")));
+    }
+
+    #[test]
+    fn a_database_elsewhere_without_tls_is_warned_of() {
+        let warned = |url: &str| {
+            let mut config = Config::default();
+            config.database.url = url.into();
+            warnings(&config).iter().any(|w| w.contains("sslmode=verify-full"))
+        };
+        assert!(warned("postgres://idp@db.example.org/connect"));
+        assert!(!warned("postgres://idp@db.example.org/connect?sslmode=verify-full"));
+        assert!(!warned("postgres://idp@localhost/connect"));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::{App, Opening};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::tls;
@@ -107,16 +107,15 @@ async fn database(config: &Config) -> Result<String, String> {
             ));
         }
     }
-    let db = Database::open(&config.database.url, 1, Clock::System).await.map_err(|error| format!("{error:#}"))?;
-    let unreachable = |error| format!("it cannot be reached, check database.url and that it is running: {error}");
-    db.ping().await.map_err(unreachable)?;
-    let current = db.is_migrated().await.map_err(unreachable);
+    let settings = config::Database { connections: 1, ..config.database.clone() };
+    let db = Database::open(&settings, Clock::System).await.map_err(|error| format!("{error:#}"))?;
+    let schema = db.schema().await.map_err(|error| error.to_string());
     db.close().await;
-    if current? {
-        Ok(format!("{}, schema current", db.engine_name()))
-    } else {
-        Err("its schema is not this program's: run `connect-idp migrate` with the newest program".into())
+    let schema = schema?;
+    if let Some(refusal) = schema.refusal() {
+        return Err(refusal);
     }
+    Ok(format!("{}, {}", db.engine_name(), schema.notice().unwrap_or_else(|| "schema current".into())))
 }
 
 async fn examine_contents(app: &App, findings: &mut Vec<Finding>) {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
 pub use crate::cache::signing_keys::PublicSet;
@@ -27,6 +27,8 @@ pub const LONGEST_LIFE: Duration = Duration::from_hours(25);
 const FRESH: Duration = Duration::from_secs(1);
 /// How long a database that does not answer is waited for, where there are keys to go on with.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// For how long a key that signed is taken to sign.
+const PROVEN: Duration = Duration::from_secs(10);
 /// A hint may have been signed by a key that is retired for this long (OpenID Connect RP-Initiated Logout §2: however old).
 const HINTS: Duration = Duration::from_hours(400 * 24);
 /// What every JWK Set of ours holds. A key of a type that some libraries do not know comes in when a client asks for it.
@@ -50,6 +52,36 @@ fn opened(key: &Key) -> Result<Arc<SigningKey>, Error> {
         Some(Err(why)) => Err(Error::Damaged(why.clone())),
         None => Err(Error::Damaged(format!("signing key {} has no private half any more", key.kid))),
     }
+}
+
+/// Proves that this replica signs with every algorithm of which a key is published (G33): a signature is made, and checked
+/// by the public half. Of a key that signed a moment ago it is known.
+///
+/// # Errors
+/// With which it cannot, why, and what to do.
+pub async fn prove(app: &App, now: Timestamp) -> Result<(), String> {
+    let known = snapshot(app, now).await.map_err(|error| error.to_string())?;
+    for alg in known.published(now) {
+        sign_once(app, &known, alg, now).map_err(|why| format!("nothing can be signed with {}: {why}", alg.name()))?;
+    }
+    Ok(())
+}
+
+fn sign_once(app: &App, known: &Snapshot, alg: Algorithm, now: Timestamp) -> Result<(), String> {
+    let Some(key) = known.signing(alg, now) else {
+        return Err(format!("none may sign: run `connect-idp key rotate --alg {} --at-once`", alg.name()));
+    };
+    let signer = opened(key).map_err(|error| error.to_string())?;
+    let long_ago = now.before(PROVEN);
+    if app.signing_keys.proven_at(&key.kid).is_some_and(|at| at > long_ago) {
+        return Ok(());
+    }
+    let proof = signer.sign("proof", &json!({ "iat": now.seconds() })).map_err(|error| error.to_string())?;
+    if !Unverified::parse(&proof, proof.len()).is_ok_and(|proof| key.verifier.verify(&proof)) {
+        return Err(format!("what {} signs does not fit its public half: rotate it at once", key.kid));
+    }
+    app.signing_keys.note_proven(&key.kid, now, long_ago);
+    Ok(())
 }
 
 /// The public keys, as they are published. None is left out that may sign within the time the set may be kept.

@@ -156,7 +156,9 @@ mod tests {
                              NULL, 1, 1, NULL, NULL, '', '')";
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::fixed(Timestamp(1_800_000_000_000));
-        let db = Database::open(&format!("sqlite://{}/t.db", dir.path().display()), 1, clock.clone()).await.unwrap();
+        let url = format!("sqlite://{}/t.db", dir.path().display());
+        let settings = crate::config::Database { url, connections: 1, ..crate::config::Database::default() };
+        let db = Database::open(&settings, clock.clone()).await.unwrap();
         db.migrate().await.unwrap();
         let broken = async || {
             let counted = violations(&mut db.read().await.unwrap(), clock.now()).await.unwrap();

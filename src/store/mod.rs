@@ -22,6 +22,7 @@ pub mod logouts;
 pub mod mails;
 mod migrations;
 pub mod password_links;
+mod postgres;
 pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;
@@ -41,11 +42,14 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool};
 
+pub use migrations::Schema;
+
+use crate::config;
 use crate::time::{Clock, Deadline};
 
 /// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
@@ -53,8 +57,6 @@ use crate::time::{Clock, Deadline};
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(28);
 /// How long past its deadline a transaction may go without an answer before its connection is given up.
 const SILENCE: Duration = Duration::from_secs(10);
-/// A PostgreSQL connection idle for longer is asked whether it still stands before it is used.
-const TRUST_IDLE: Duration = Duration::from_secs(2);
 /// How long one try for a connection lasts before we look whether the database is there at all.
 const ACQUIRE_TRY: Duration = Duration::from_secs(3);
 
@@ -68,7 +70,7 @@ pub struct Database {
 #[derive(Clone, Debug)]
 enum Engine {
     Sqlite { reader: SqlitePool, writer: SqlitePool },
-    Postgres(PgPool),
+    Postgres(postgres::Server),
 }
 
 /// Either engine's own kind of the same thing.
@@ -84,30 +86,63 @@ pub enum On<S, P> {
 ///
 /// One task, one connection (G29): whoever holds one and waits for another can stop everybody, once all are held so. A
 /// `match` or `for` holds what its head took; `held` finds that, and all else of the kind, in debug builds.
+///
+/// A connection that was cut is replaced under a SELECT, which is asked again (G33): nothing was written, and nobody notices.
 pub struct Conn {
     connection: Connection,
     unanswered: bool,
+    /// Whether another connection may take its place: once, and never in a transaction.
+    renewable: bool,
     #[expect(dead_code, reason = "held until dropped")]
     held: held::Held,
 }
 
 enum Connection {
     Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Postgres(postgres::Lent),
 }
 
 impl Conn {
     /// The connection of the engine in use.
-    fn route(&mut self) -> On<&mut SqliteConnection, &mut PgConnection> {
+    fn route(&mut self) -> On<&mut SqliteConnection, postgres::Statements<'_>> {
         self.unanswered = true;
         match &mut self.connection {
             Connection::Sqlite(connection) => On::Sqlite(&mut **connection),
-            Connection::Postgres(connection) => On::Postgres(&mut **connection),
+            Connection::Postgres(lent) => On::Postgres(lent.statements()),
         }
     }
 
-    const fn answered(&mut self) {
+    async fn begin_to_read(&mut self) -> Result<(), Error> {
+        if let Connection::Postgres(lent) = &mut self.connection {
+            match lent.begin_to_read().await {
+                Err(Error::Unavailable(_)) => {
+                    lent.doubt();
+                    lent.renew().await?;
+                }
+                begun => begun?,
+            }
+        }
         self.unanswered = false;
+        Ok(())
+    }
+
+    /// Takes note of an answer: whether it says that the connection was cut. Such a one is closed.
+    fn is_cut<T>(&mut self, done: &Result<T, sqlx::Error>) -> bool {
+        self.unanswered = done.as_ref().is_err_and(postgres::is_cut);
+        if self.unanswered
+            && let Connection::Postgres(lent) = &self.connection
+        {
+            lent.doubt();
+        }
+        self.unanswered
+    }
+
+    /// Puts a new connection in the place of one that was cut, where that may be.
+    async fn renew(&mut self) -> bool {
+        match &mut self.connection {
+            Connection::Postgres(lent) if std::mem::take(&mut self.renewable) => lent.renew().await.is_ok(),
+            Connection::Sqlite(_) | Connection::Postgres(_) => false,
+        }
     }
 
     fn close_on_drop(&mut self) {
@@ -126,34 +161,41 @@ impl Drop for Conn {
     }
 }
 
-/// Runs one statement on whichever engine is in use: `on!(conn, |c| sqlx::query(SQL).bind(x).execute(c).await)`.
+/// Runs one statement on whichever engine is in use: `on!(conn, |c| sqlx::query(SQL).bind(x).execute(c).await)`. The
+/// body may run twice.
 macro_rules! on {
-    ($conn:expr, |$c:ident| $body:expr) => {{
-        let done = match $conn.route() {
-            $crate::store::On::Sqlite($c) => $body,
-            $crate::store::On::Postgres($c) => $body,
-        };
-        $conn.answered();
-        done
-    }};
+    ($conn:expr, |$c:ident| $body:expr) => {
+        loop {
+            let done = match $conn.route() {
+                $crate::store::On::Sqlite($c) => $body,
+                $crate::store::On::Postgres($c) => $body,
+            };
+            if !$conn.is_cut(&done) || !$conn.renew().await {
+                break done;
+            }
+        }
+    };
     // With a row lock, which PostgreSQL needs and SQLite's one writer does not.
     ($conn:expr, $sql:literal locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {
         $crate::store::on!($conn, ($sql) locking $lock, |$s, $c| $body)
     };
-    ($conn:expr, ($($sql:tt)+) locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {{
-        let done = match $conn.route() {
-            $crate::store::On::Sqlite($c) => {
-                let $s: &'static str = $($sql)+;
-                $body
+    ($conn:expr, ($($sql:tt)+) locking $lock:literal, |$s:ident, $c:ident| $body:expr) => {
+        loop {
+            let done = match $conn.route() {
+                $crate::store::On::Sqlite($c) => {
+                    let $s: &'static str = $($sql)+;
+                    $body
+                }
+                $crate::store::On::Postgres($c) => {
+                    let $s: &'static str = concat!($($sql)+, " ", $lock);
+                    $body
+                }
+            };
+            if !$conn.is_cut(&done) || !$conn.renew().await {
+                break done;
             }
-            $crate::store::On::Postgres($c) => {
-                let $s: &'static str = concat!($($sql)+, " ", $lock);
-                $body
-            }
-        };
-        $conn.answered();
-        done
-    }};
+        }
+    };
 }
 pub(crate) use on;
 
@@ -220,9 +262,15 @@ pub enum Error {
     /// Two transactions stood in each other's way twice.
     #[error("two transactions stood in each other's way: {0}")]
     Contended(sqlx::Error),
-    /// The database is not there, or broke the connection. A commit under way may or may not have happened.
+    /// No connection can be had: why, and what to do. Nothing was written.
+    #[error("the database cannot be reached: {0}")]
+    Unreachable(String),
+    /// The database broke the connection, or can take nothing. A commit under way may or may not have happened.
     #[error("the database is not available: {0}")]
     Unavailable(sqlx::Error),
+    /// A pooler parted what belongs to one session.
+    #[error("a pooler gives each transaction any connection: set database.pooling = \"transaction\" ({0})")]
+    Parted(sqlx::Error),
     /// The database refused or returned what it never should.
     #[error("the database does not fit this program: {0}")]
     Unexpected(sqlx::Error),
@@ -246,9 +294,6 @@ pub enum Error {
     TaskDied,
 }
 
-/// PostgreSQL's word for a write to a server that is read-only.
-const READ_ONLY: &str = "25006";
-
 impl Error {
     /// Whether nothing was written for a reason that may be gone already: two stood in each other's way, or the connection
     /// was made while the server was read-only.
@@ -256,10 +301,12 @@ impl Error {
         match self {
             Self::Contended(_) => true,
             Self::Unavailable(error) => {
-                error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(READ_ONLY))
+                error.as_database_error().is_some_and(|error| error.code().as_deref() == Some(postgres::READ_ONLY))
             }
             Self::Late
             | Self::Stalled(_)
+            | Self::Unreachable(_)
+            | Self::Parted(_)
             | Self::Unexpected(_)
             | Self::Damaged(_)
             | Self::Withdrawn
@@ -283,22 +330,38 @@ impl From<sqlx::Error> for Error {
                 Self::Unexpected(error)
             };
         };
-        match database.code().as_deref() {
-            // PostgreSQL: statement and lock time-outs. SQLite: busy.
-            Some("57014" | "55P03" | "5") => Self::Stalled(error),
-            // PostgreSQL: serialization failure, deadlock. SQLite: busy snapshot.
-            Some("40001" | "40P01" | "517") => Self::Contended(error),
-            // PostgreSQL: connection trouble, shutting down, starting up, too many, read-only (it failed over).
-            Some(code)
-                if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") || code == READ_ONLY =>
-            {
-                Self::Unavailable(error)
-            }
-            // SQLite: disk I/O, full, cannot open.
-            Some("10" | "13" | "14") => Self::Unavailable(error),
+        let Some(code) = database.code() else { return Self::Unexpected(error) };
+        if let Some(primary) = sqlite_code(&code) {
+            return match (primary, code.as_ref()) {
+                (_, BUSY_SNAPSHOT) => Self::Contended(error),
+                // Busy, locked.
+                (5 | 6, _) => Self::Stalled(error),
+                // Read-only, disk I/O, full, cannot open.
+                (8 | 10 | 13 | 14, _) => Self::Unavailable(error),
+                _ => Self::Unexpected(error),
+            };
+        }
+        match code.as_ref() {
+            // Statement and lock time-outs.
+            "57014" | "55P03" => Self::Stalled(error),
+            // Serialization failure, deadlock.
+            "40001" | "40P01" => Self::Contended(error),
+            // A statement whose name is not known there, or known already.
+            "26000" | "42P05" => Self::Parted(error),
+            // Too many, out of memory, a full disk.
+            code if postgres::ends_connection(code) || code.starts_with("53") => Self::Unavailable(error),
             _ => Self::Unexpected(error),
         }
     }
+}
+
+/// SQLite's word for a transaction that read before another wrote.
+const BUSY_SNAPSHOT: &str = "517";
+
+/// The primary one of SQLite's result codes, which are small numbers, in any of its extended forms; PostgreSQL's have five
+/// characters.
+fn sqlite_code(code: &str) -> Option<u32> {
+    (code.len() < 5).then(|| code.parse::<u32>().ok()).flatten().map(|code| code & 0xff)
 }
 
 /// An open transaction: a connection that may also write. Dropped unfinished, the connection is closed and never handed
@@ -323,8 +386,9 @@ impl DerefMut for Tx {
 }
 
 impl Tx {
-    async fn simple(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        on!(self, |c| sqlx::raw_sql(sql).execute(c).await.map(drop))
+    async fn simple(&mut self, sql: impl SqlSafeStr) -> Result<(), sqlx::Error> {
+        let sql = sql.into_sql_str();
+        on!(self, |c| sqlx::raw_sql(sql.clone()).execute(c).await.map(drop))
     }
 
     async fn rollback(mut self) {
@@ -346,11 +410,12 @@ impl Database {
     ///
     /// # Errors
     /// When the URL or its options are wrong, or the file cannot be opened; PostgreSQL is first asked when first used.
-    pub async fn open(url: &str, connections: u32, clock: Clock) -> anyhow::Result<Self> {
+    pub async fn open(settings: &config::Database, clock: Clock) -> anyhow::Result<Self> {
+        let (url, connections) = (&settings.url, settings.connections);
         let engine = if url.starts_with("sqlite:") {
             open_sqlite(url, connections).await?
         } else {
-            open_postgres(url, connections)?
+            Engine::Postgres(postgres::Server::open(url, connections, settings.pooling)?)
         };
         Ok(Self { engine, clock })
     }
@@ -370,41 +435,36 @@ impl Database {
         Some(SqliteConnectOptions::from_str(url).ok()?.get_filename().to_owned())
     }
 
+    /// Whether a URL names a database on another machine and does not ask for TLS.
+    #[must_use]
+    pub fn is_unprotected(url: &str) -> bool {
+        postgres::is_unprotected(url)
+    }
+
     /// Brings the schema up to date. Harmless when it is; safe from several processes at once.
     ///
     /// # Errors
-    /// When the database cannot be reached, or its schema is newer than this program.
+    /// When the database cannot be reached, or a step fails: on PostgreSQL nothing was done then.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        match &self.engine {
-            Engine::Sqlite { writer, .. } => migrations::migrator(true).run(writer).await,
-            Engine::Postgres(pool) => {
-                // An index of ten million records takes longer than any statement of ours may: this connection has all
-                // the time there is, and is not used for anything else.
-                let mut connection = pool.acquire().await?;
-                connection.close_on_drop();
-                sqlx::query("SET statement_timeout = 0").execute(&mut *connection).await?;
-                migrations::migrator(false).run(&mut *connection).await
-            }
-        }
-        .context("the database's schema could not be brought up to date")
+        let done = match &self.engine {
+            Engine::Sqlite { writer, .. } => migrations::migrator().run(writer).await.map_err(Into::into),
+            Engine::Postgres(server) => server.migrate(&migrations::migrator()).await,
+        };
+        done.context("the database's schema could not be brought up to date")
     }
 
-    /// Whether the schema is the one this program was made for.
+    /// How the schema stands to the one that this program was made for.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn is_migrated(&self) -> Result<bool, Error> {
-        let wanted = migrations::newest();
+    pub async fn schema(&self) -> Result<Schema, Error> {
+        const SQL: &str = "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version";
         let mut conn = self.read().await?;
-        let found: Result<(i64,), sqlx::Error> = on!(conn, |c| sqlx::query_as(
-            "SELECT CAST(COALESCE(MAX(version), 0) AS BIGINT) FROM _sqlx_migrations WHERE success"
-        )
-        .fetch_one(c)
-        .await);
+        let found: Result<Vec<(i64, Vec<u8>, bool)>, sqlx::Error> =
+            on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await);
         match found {
-            // A newer schema only has more: the version before keeps running beside it (G23).
-            Ok((version,)) => Ok(version >= wanted),
-            Err(error) if error.as_database_error().is_some() => Ok(false),
+            Ok(applied) => Ok(Schema::of(&applied)),
+            Err(error) if is_no_such_table(&error) => Ok(Schema::of(&[])),
             Err(error) => Err(error.into()),
         }
     }
@@ -415,16 +475,37 @@ impl Database {
     /// When none can be had.
     pub async fn read(&self) -> Result<Conn, Error> {
         let held = held::Held::only();
-        loop {
-            let tried = match &self.engine {
-                Engine::Sqlite { reader, .. } => reader.acquire().await.map(Connection::Sqlite),
-                Engine::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
-            };
-            match tried {
-                Err(sqlx::Error::PoolTimedOut) if self.all_taken() => {}
-                Err(error @ sqlx::Error::PoolTimedOut) => return Err(Error::Unavailable(error)),
-                other => return Ok(Conn { connection: other?, unanswered: false, held }),
+        let connection = loop {
+            if let Some(connection) = self.acquire(false).await? {
+                break connection;
             }
+        };
+        let mut conn = Conn { connection, unanswered: true, renewable: true, held };
+        conn.begin_to_read().await?;
+        Ok(conn)
+    }
+
+    /// A connection, on SQLite of those that write or of those that read; `None` when it may be tried again.
+    async fn acquire(&self, writes: bool) -> Result<Option<Connection>, Error> {
+        match &self.engine {
+            Engine::Sqlite { reader, writer } => match if writes { writer } else { reader }.acquire().await {
+                Ok(connection) => Ok(Some(Connection::Sqlite(connection))),
+                // The file is this machine's own: a connection that is long in coming is one that is taken.
+                Err(sqlx::Error::PoolTimedOut) => Ok(None),
+                Err(error) => Err(error.into()),
+            },
+            Engine::Postgres(server) => Ok(server.acquire().await?.map(Connection::Postgres)),
+        }
+    }
+
+    /// Why no connection can be had, if so: for who waited in vain.
+    ///
+    /// # Errors
+    /// The reason, and what to do.
+    pub async fn diagnose(&self) -> Result<(), String> {
+        match &self.engine {
+            Engine::Sqlite { .. } => Ok(()),
+            Engine::Postgres(server) => server.diagnose().await,
         }
     }
 
@@ -443,14 +524,13 @@ impl Database {
     /// # Errors
     /// When it cannot be asked.
     pub async fn clock(&self) -> Result<Option<i64>, Error> {
-        match &self.engine {
-            Engine::Sqlite { .. } => Ok(None),
-            Engine::Postgres(pool) => {
-                const SQL: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
-                let (now,): (i64,) = sqlx::query_as(SQL).fetch_one(pool).await?;
-                Ok(Some(now))
-            }
+        const SQL: &str = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)";
+        if let Engine::Sqlite { .. } = self.engine {
+            return Ok(None);
         }
+        let mut conn = self.read().await?;
+        let (now,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).fetch_one(c).await)?;
+        Ok(Some(now))
     }
 
     /// Closes every connection; on SQLite the write-ahead log is folded into the file.
@@ -460,7 +540,7 @@ impl Database {
                 reader.close().await;
                 writer.close().await;
             }
-            Engine::Postgres(pool) => pool.close().await,
+            Engine::Postgres(server) => server.close().await,
         }
     }
 
@@ -485,7 +565,11 @@ impl Database {
                 }
             };
             // The server's own time-outs come first; this one is for a server that is gone without a word.
-            tokio::time::timeout(deadline.left() + SILENCE, tried).await.unwrap_or(Err(Error::Silent))
+            let done = tokio::time::timeout(deadline.left() + SILENCE, tried).await;
+            if let (Err(_), Engine::Postgres(server)) = (&done, &database.engine) {
+                server.doubt();
+            }
+            done.unwrap_or(Err(Error::Silent))
         });
         task.await.map_err(|_| Error::TaskDied)?
     }
@@ -515,74 +599,39 @@ impl Database {
         Ok(value)
     }
 
-    /// Opens a transaction. Connections that were cut while they were idle are closed on the way: nothing was asked of
-    /// them yet, so as many as there may be are tried, and a new one after them.
+    /// Opens a transaction. A connection that was cut while it was idle is found out here, once: nothing was asked of it
+    /// yet, and those as old as it are passed over after it.
     async fn begin(&self, deadline: Deadline) -> Result<Tx, Error> {
-        let mut cut = 0;
-        loop {
-            match self.try_begin(deadline).await {
-                Err(Error::Unavailable(sqlx::Error::PoolTimedOut)) => {
-                    return Err(Error::Unavailable(sqlx::Error::PoolTimedOut));
-                }
-                Err(Error::Unavailable(_)) if cut < self.size() => cut += 1,
-                other => return other,
-            }
+        match self.try_begin(deadline).await {
+            Err(Error::Unavailable(_)) => self.try_begin(deadline).await,
+            other => other,
         }
     }
 
     async fn try_begin(&self, deadline: Deadline) -> Result<Tx, Error> {
         let connection = loop {
-            let tried = match &self.engine {
-                Engine::Sqlite { writer, .. } => writer.acquire().await.map(Connection::Sqlite),
-                Engine::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
-            };
-            match tried {
-                Ok(connection) => break connection,
-                Err(sqlx::Error::PoolTimedOut) if deadline.is_past(self.clock.now()) => return Err(Error::Late),
-                // Every connection is taken by somebody: go on waiting. Otherwise none could be made.
-                Err(sqlx::Error::PoolTimedOut) if self.all_taken() => {}
-                Err(error @ sqlx::Error::PoolTimedOut) => return Err(Error::Unavailable(error)),
-                Err(error) => return Err(error.into()),
+            let tried = self.acquire(true).await;
+            if deadline.is_past(self.clock.now()) {
+                return Err(Error::Late);
+            }
+            if let Some(connection) = tried? {
+                break connection;
             }
         };
-        if deadline.is_past(self.clock.now()) {
-            return Err(Error::Late);
-        }
-        let conn = Conn { connection, unanswered: false, held: held::Held::only() };
+        let begin = match &connection {
+            Connection::Sqlite(_) => "BEGIN IMMEDIATE".into_sql_str(),
+            Connection::Postgres(lent) => lent.begin(deadline.left()),
+        };
+        let conn = Conn { connection, unanswered: false, renewable: false, held: held::Held::only() };
         let mut tx = Tx { conn, finished: false };
-        match self.engine {
-            Engine::Sqlite { .. } => tx.simple("BEGIN IMMEDIATE").await?,
-            Engine::Postgres(_) => {
-                tx.simple("BEGIN").await?;
-                let left = deadline.left();
-                if left < STATEMENT_TIMEOUT {
-                    // set_config(…, true) is SET LOCAL with a parameter.
-                    const SQL: &str = "SELECT set_config('statement_timeout', $1, true)";
-                    let millis = left.as_millis().max(1).to_string();
-                    if let On::Postgres(c) = tx.route() {
-                        sqlx::query(SQL).bind(millis).execute(c).await?;
-                    }
-                }
-            }
-        }
+        tx.simple(begin).await?;
         Ok(tx)
     }
+}
 
-    /// How many connections of those that write there may be.
-    fn size(&self) -> u32 {
-        match &self.engine {
-            Engine::Sqlite { .. } => 1,
-            Engine::Postgres(pool) => pool.options().get_max_connections(),
-        }
-    }
-
-    fn all_taken(&self) -> bool {
-        match &self.engine {
-            // The file is this machine's own: a connection that is long in coming is one that is taken.
-            Engine::Sqlite { .. } => true,
-            Engine::Postgres(pool) => pool.size() >= pool.options().get_max_connections(),
-        }
-    }
+/// PostgreSQL's and SQLite's word for it; SQLite's is its word for any statement that it cannot understand.
+fn is_no_such_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| matches!(code.as_ref(), "42P01" | "1"))
 }
 
 async fn open_sqlite(url: &str, connections: u32) -> anyhow::Result<Engine> {
@@ -633,32 +682,4 @@ fn keep_private(file: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-fn open_postgres(url: &str, connections: u32) -> anyhow::Result<Engine> {
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|error| anyhow::anyhow!("database.url is not a PostgreSQL address: {error}"))?
-        .application_name("connect-idp")
-        .options([
-            ("statement_timeout", STATEMENT_TIMEOUT.as_millis().to_string()),
-            ("idle_in_transaction_session_timeout", "60000".to_owned()),
-            // Our statements are short; compiling one takes longer than it runs.
-            ("jit", "off".to_owned()),
-        ])
-        .disable_statement_logging();
-    let pool = PgPoolOptions::new()
-        .max_connections(connections)
-        .acquire_timeout(ACQUIRE_TRY)
-        // Asking before every use nearly doubles a read; asking after a pause finds what a restart cut off.
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUST_IDLE {
-                    sqlx::Connection::ping(connection).await?;
-                }
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(options);
-    Ok(Engine::Postgres(pool))
 }

@@ -33,7 +33,7 @@ pub async fn prove_write(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const DELETE: &str = "DELETE FROM settings WHERE name = $1";
     let name = format!("write of {id}");
     insert(tx, &name, "").await?;
-    on!(tx, |c| sqlx::query(DELETE).bind(name).execute(c).await.map(drop))?;
+    on!(tx, |c| sqlx::query(DELETE).bind(&name).execute(c).await.map(drop))?;
     Ok(())
 }
 

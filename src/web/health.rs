@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 
 use crate::app::App;
+use crate::operations::signing_keys;
 use crate::store::{self, in_transaction};
 use crate::time::Deadline;
 
@@ -15,6 +16,9 @@ use crate::time::Deadline;
 const MAX_CLOCK_OFFSET_MS: i64 = 2000;
 /// How long the database may take to answer who asks whether we are ready.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long is taken on top of it to learn why it did not.
+const TO_LEARN_WHY: Duration = Duration::from_secs(1);
 
 /// The internal routes.
 pub fn routes() -> Router<App> {
@@ -31,19 +35,19 @@ async fn ready(app: App) -> impl IntoResponse {
     }
 }
 
-/// Whether this replica can do its work (G33): its clock is right and the database takes its writes.
+/// Whether this replica can do its work (G33): its clock is right, it signs with every published algorithm, and the
+/// database takes its writes.
 async fn is_ready(app: &App) -> Result<(), String> {
     clock_is_right(app).await?;
     let now = app.clock.now();
+    in_time(app, signing_keys::prove(app, now)).await?;
     let id = app.random.id(now);
     let written = async {
-        in_transaction!(app.db, Deadline::after(PATIENCE, now), [id], |tx| store::settings::prove_write(tx, &id).await)
+        let deadline = Deadline::after(PATIENCE, now);
+        let done = in_transaction!(app.db, deadline, [id], |tx| store::settings::prove_write(tx, &id).await);
+        done.map_err(|error| format!("the database cannot be written to: {error}"))
     };
-    match tokio::time::timeout(PATIENCE, written).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(format!("the database cannot be written to: {error}")),
-        Err(_) => Err("the database takes too long to write".into()),
-    }
+    in_time(app, written).await
 }
 
 /// Whether the database answers, and its clock is ours.
@@ -51,8 +55,16 @@ async fn is_ready(app: &App) -> Result<(), String> {
 /// # Errors
 /// What is wrong, in words.
 pub async fn clock_is_right(app: &App) -> Result<(), String> {
-    let asked = tokio::time::timeout(PATIENCE, ask(app)).await;
-    asked.unwrap_or_else(|_| Err("the database does not answer".into()))
+    in_time(app, ask(app)).await
+}
+
+/// What is found, or why nothing is found in time.
+async fn in_time(app: &App, asked: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    if let Ok(found) = tokio::time::timeout(PATIENCE, asked).await {
+        return found;
+    }
+    let why = tokio::time::timeout(TO_LEARN_WHY, app.db.diagnose()).await;
+    why.unwrap_or(Ok(())).and(Err("the database does not answer in time".into()))
 }
 
 async fn ask(app: &App) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! A database that is gone, hangs, or moved: everybody is answered within bounds, and the service finds back by itself.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -105,5 +107,33 @@ async fn a_locked_file_is_answered_503_and_waited_out(engine: Engine) {
     raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
 
     println!("locked file: answered within {answered:?}, back after {:?}", recovers(&visitors, RECOVERED).await);
+    house.cli(&["doctor"]);
+}
+
+on_engines! { a_full_disk_is_answered_503_and_not_ready_until_there_is_room: sqlite }
+async fn a_full_disk_is_answered_503_and_not_ready_until_there_is_room(engine: Engine) {
+    let mut house = House::new(engine, 24, CHEAP, "").await;
+    // With the signal ignored that comes with it, a limit on files is to a program what a full disk is.
+    let script = format!("#!/bin/sh\ntrap '' XFSZ\nexec '{}' \"$@\"\n", house.program.display());
+    house.program = house.write("without-signal", &script);
+    fs::set_permissions(&house.program, fs::Permissions::from_mode(0o700)).unwrap();
+    let service = house.serve().await;
+    let visitors = service.visitors();
+    let signed_in = visitors.log_in("user0").await.session().unwrap();
+    assert!(visitors.is_signed_in(&signed_in).await);
+    let ready = service.internal("/health/ready");
+    assert_eq!(visitors.status(&ready).await, Some(200));
+
+    let log = fs::metadata(house.folder.path().join("connect.db-wal")).unwrap().len();
+    service.limit_files(Some(log));
+    assert_all_busy(&visitors, BOUND).await;
+    assert_eq!(visitors.status(&ready).await, Some(503));
+    assert_eq!(visitors.status(&service.internal("/health/live")).await, Some(200));
+    assert!(visitors.is_signed_in(&signed_in).await, "reading needs no room");
+
+    service.limit_files(None);
+    println!("full disk: back after {:?}", recovers(&visitors, RECOVERED).await);
+    assert_eq!(visitors.status(&ready).await, Some(200));
+    assert!(visitors.is_signed_in(&signed_in).await);
     house.cli(&["doctor"]);
 }

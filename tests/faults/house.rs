@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use connect_idp::crypto::password::Cost;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
@@ -24,19 +24,24 @@ pub struct House {
 }
 
 impl House {
-    /// Without throttle; with a provider whose Unified Login is on, users `user0`, `user1`, … and a trusted issuer.
+    /// Without throttle; with what [`House::seed`] says.
     pub async fn new(engine: Engine, users: usize, cost: Cost, settings: &str) -> Self {
         let house = Self::empty(engine, cost, settings).await;
         house.prepare();
+        house.apply(&house.seed(users, cost).await);
+        house
+    }
+
+    /// A provider whose Unified Login is on, users `user0`, `user1`, … and a trusted issuer.
+    pub async fn seed(&self, users: usize, cost: Cost) -> String {
         let hash = hash(cost).await;
         let mut seed = format!("[[provider]]\ncode = \"{PROVIDER}\"\nname = \"Sunrise\"\nunified_login = \"on\"\n");
         seed.extend((0..users).map(|number| user(&format!("user{number}"), &hash)));
         let issuer = format!(
             "[[trusted_issuer]]\nissuer = \"{SENDER}\"\ndisplay_name = \"Sender\"\norigins = [\"{SENDER}\"]\njwks = '{}'\n",
-            house.sender.jwks()
+            self.sender.jwks()
         );
-        house.apply(&(seed + &issuer));
-        house
+        seed + &issuer
     }
 
     /// A configuration and, on PostgreSQL, an empty database.
@@ -111,7 +116,11 @@ impl House {
 
     /// A second replica.
     pub async fn serve_too(&self) -> Service {
-        self.ready(self.start(free_port(), &[])).await
+        self.serve_too_with(&[]).await
+    }
+
+    pub async fn serve_too_with(&self, variables: &[(&str, &str)]) -> Service {
+        self.ready(self.start(free_port(), variables)).await
     }
 
     async fn ready(&self, service: Service) -> Service {
@@ -136,6 +145,15 @@ impl House {
             .spawn()
             .unwrap();
         Service { child, log, address: format!("http://127.0.0.1:{port}"), issuer: self.issuer.clone(), internal }
+    }
+
+    /// Changes the database by another way than the program's.
+    pub async fn run_sql(&self, sql: &'static str) {
+        if matches!(self.engine, Engine::Sqlite) {
+            sqlx::query(sql).execute(&mut self.sqlite().await).await.unwrap();
+        } else {
+            sqlx::query(sql).execute(&mut PgConnection::connect(&self.database).await.unwrap()).await.unwrap();
+        }
     }
 
     /// Two texts from each row.
@@ -232,6 +250,17 @@ impl Service {
 
     pub fn runs(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
+    }
+
+    /// No file of its may grow past so many bytes, as on a disk that is full; `None`: any may again.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let limit = Rlimit { current: bytes, maximum: None };
+        prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
+    }
+
+    /// What it wrote to its log.
+    pub fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
     }
 
     fn pid(&self) -> Pid {

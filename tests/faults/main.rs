@@ -9,13 +9,16 @@
 mod support;
 
 mod cut_off;
+mod fail_over;
 mod floods;
 mod house;
 mod killed;
 mod overload;
+mod pooler;
 mod proxy;
 mod relying_parties;
 mod replicas;
+mod servers;
 mod slow_clients;
 mod stalled;
 mod start_up;

@@ -21,7 +21,7 @@ const REDIRECT: &str = "http://127.0.0.1:9/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-fn client(backchannel: &str) -> String {
+pub fn client(backchannel: &str) -> String {
     format!(
         "[[client]]\nclient_id = \"portal\"\nclient_secret = \"{SECRET}\"\nredirect_uris = [\"{REDIRECT}\"]\nfirst_party = true\n\
          grant_types = [\"authorization_code\", \"refresh_token\"]\nscope = \"openid profile offline_access\"\n{backchannel}"
@@ -29,19 +29,19 @@ fn client(backchannel: &str) -> String {
 }
 
 /// The app's own requests, at one replica.
-struct App {
+pub struct App {
     http: Client,
     address: String,
 }
 
 impl App {
-    fn at(address: &str) -> Self {
+    pub fn at(address: &str) -> Self {
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         Self { http, address: address.to_owned() }
     }
 
     /// A code for whoever holds this session.
-    async fn code(&self, visitors: &Visitors, session: &str) -> Option<String> {
+    pub async fn code(&self, visitors: &Visitors, session: &str) -> Option<String> {
         let query = [
             ("client_id", "portal"),
             ("redirect_uri", REDIRECT),
@@ -57,13 +57,13 @@ impl App {
     }
 
     /// The status and body of a form to the back channel.
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Option<(u16, Value)> {
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Option<(u16, Value)> {
         let asked = self.http.post(format!("{}{path}", self.address)).basic_auth("portal", Some(SECRET)).form(fields);
         let answer = asked.send().await.ok()?;
         Some((answer.status().as_u16(), answer.json().await.ok()?))
     }
 
-    async fn exchange(&self, code: &str) -> Option<(u16, Value)> {
+    pub async fn exchange(&self, code: &str) -> Option<(u16, Value)> {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -73,7 +73,7 @@ impl App {
         self.post("/oauth2/token", &fields).await
     }
 
-    async fn userinfo(&self, token: &str) -> u16 {
+    pub async fn userinfo(&self, token: &str) -> u16 {
         let asked = self.http.get(format!("{}/oauth2/userinfo", self.address)).bearer_auth(token);
         asked.send().await.unwrap().status().as_u16()
     }

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::house::House;
-use crate::support::{CHEAP, Engine, bare, free_port, hash, user};
+use crate::servers::{Postgres, folder, named};
+use crate::support::{CHEAP, Engine, bare, eventually, free_port, hash, sql_on, user};
 
 /// Longer than the patience with a database that does not answer.
 const REFUSED: Duration = Duration::from_secs(15);
@@ -120,9 +121,52 @@ async fn postgresql_is_not_served_before_its_key_and_schema(engine: Engine) {
 
     let nobody_listens = format!("postgres://postgres@127.0.0.1:{}/postgres", free_port());
     let nowhere = format!("{}_not_there", house.database);
-    for url in [nobody_listens, nowhere] {
-        assert_refused(house.command(&["serve"]).env("CONNECT_IDP__DATABASE__URL", url), &["database.url"]).await;
+    for (url, why) in [(nobody_listens, "nothing listens at 127.0.0.1:"), (nowhere, "there is no database")] {
+        let mut serve = house.command(&["serve"]);
+        assert_refused(serve.env("CONNECT_IDP__DATABASE__URL", url), &[why, "database.url"]).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_keeps_us_from_postgresql_is_named() {
+    let Some(programs) = named("CONNECT_IDP_TEST_POSTGRES_PROGRAMS") else { return };
+    let folder = folder();
+    let postgres = Postgres::first(&programs, folder.path()).await;
+    postgres.run_sql("CREATE ROLE idp LOGIN PASSWORD 'Right-Horse-9'").await;
+    let rules = "host all postgres 127.0.0.1/32 trust\nhost all idp 127.0.0.1/32 scram-sha-256\n";
+    fs::write(folder.path().join("first/pg_hba.conf"), rules).unwrap();
+    postgres.run_sql("SELECT pg_reload_conf()").await;
+    let house = House::empty(Engine::Postgres(postgres.url()), CHEAP, "").await;
+    house.prepare();
+    let url = |password: &str| house.database.replace("postgres@", &format!("idp:{password}@"));
+    let serve = |password: &str| {
+        let mut serve = house.command(&["serve"]);
+        serve.env("CONNECT_IDP__DATABASE__URL", url(password));
+        serve
+    };
+    let reloaded = async || matches!(sql_on(&url("Wrong-Horse-9"), "SELECT 1".into()).await, Err(error) if error.to_string().contains("password"));
+    eventually("the rules are read", REFUSED, reloaded).await;
+
+    assert_refused(&mut serve("Wrong-Horse-9"), &["the password of idp is wrong"]).await;
+    postgres.run_sql("ALTER ROLE idp CONNECTION LIMIT 0").await;
+    assert_refused(&mut serve("Right-Horse-9"), &["has no connection left for us", "database.connections"]).await;
+    let doctor = house.command(&["doctor"]).env("CONNECT_IDP__DATABASE__URL", url("Wrong-Horse-9")).output().unwrap();
+    let said = String::from_utf8(doctor.stdout).unwrap();
+    assert!(said.contains("WRONG  database: ") && said.contains("the password of idp is wrong"), "{said}");
+    assert!(!said.contains("Horse"), "{said}");
+}
+
+on_engines! { a_newer_schema_is_said_aloud: sqlite, postgres }
+async fn a_newer_schema_is_said_aloud(engine: Engine) {
+    const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                         SELECT 9999, 'of a later program', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    let house = House::new(engine, 1, CHEAP, "").await;
+    house.run_sql(LATER).await;
+    let service = house.serve().await;
+    assert_eq!(service.visitors().log_in("user0").await.status, 303);
+    let said = service.said();
+    assert!(said.contains("newer than this program") && said.contains("9999"), "{said}");
+    assert!(house.cli(&["doctor"]).contains("9999"));
 }
 
 on_engines! { a_bad_seed_file_applies_nothing: sqlite, postgres }

@@ -1,9 +1,12 @@
 //! Health and metrics, on the internal listener.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
+use connect_idp::operations::sealing_keys;
 use connect_idp::store;
 use connect_idp::web::health;
 use tower::ServiceExt as _;
@@ -83,6 +86,27 @@ both_engines! {
                 assert!(idp.app.clock_is_wrong());
             }
         }
+    }
+
+    /// G33: a replica that cannot open the key that is to sign is not ready, and says which and why.
+    async fn a_replica_that_cannot_sign_is_not_ready(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        sealing_keys::renew(&idp.act()).await.unwrap();
+        assert_eq!(idp.browser().get("/oauth2/jwks").await.status, 200);
+        assert_eq!(ask(&idp, "/health/ready").await, (200, "ready\n".into()));
+        let file = idp.app.config.keys.dir.join("kek-0002");
+        let kept = fs::read(&file).unwrap();
+        fs::remove_file(&file).unwrap();
+        let blind = idp.replica(|_| {}).await;
+        let (status, body) = ask(&blind, "/health/ready").await;
+        assert_eq!(status, 503, "{body}");
+        assert!(body.starts_with("not ready: nothing can be signed with RS256: "), "{body}");
+        assert!(body.contains("kek-0002") && body.contains("restore"), "{body}");
+        assert_eq!(ask(&idp, "/health/ready").await.0, 200, "it has opened its keys already");
+        fs::write(&file, kept).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let fresh = idp.replica(|_| {}).await;
+        assert_eq!(ask(&fresh, "/health/ready").await.0, 200);
     }
 
     /// What is counted says nothing of anybody.

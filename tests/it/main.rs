@@ -21,6 +21,7 @@ mod api;
 mod authority;
 mod client_keys;
 mod clients;
+mod database;
 mod deadlines;
 mod export;
 mod floors;

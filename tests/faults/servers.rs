@@ -1,0 +1,158 @@
+//! Servers of others that a test starts for itself: PostgreSQL, HAProxy and PgBouncer, each in a folder and on a port of its
+//! own. None of them likes to be root.
+
+use std::fs::{self, File};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::geteuid;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tempfile::TempDir;
+
+use crate::support::{eventually, free_port};
+
+/// Who these servers are where the test is root.
+const NOBODY: u32 = 65534;
+
+/// The program or folder that a variable names; without it, what needs it is left out.
+pub fn named(variable: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable).map(PathBuf::from);
+    let all = std::env::var_os("CONNECT_IDP_TEST_ALL").is_some();
+    assert!(path.is_some() || !all, "{variable} is not set");
+    if path.is_none() {
+        eprintln!("left out: {variable} is not set");
+    }
+    path
+}
+
+/// A folder that these servers come to.
+pub fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    if geteuid().is_root() {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    folder
+}
+
+/// A program that is not root, in a folder.
+pub fn command(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder).stdin(Stdio::null());
+    if geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+/// Runs a command that must succeed.
+fn done(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A running server. Dropped, it is killed; when the test fails, it shows its log.
+pub struct Server {
+    pub port: u16,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// Starts a program that will listen on a port.
+    pub async fn start(mut command: Command, folder: &Path, port: u16) -> Self {
+        let log = folder.join(format!("{port}.log"));
+        let file = File::create(&log).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let server = Self { port, child: command.spawn().unwrap(), log };
+        let listens = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok();
+        eventually("the server listens", Duration::from_secs(20), listens).await;
+        server
+    }
+
+    /// `kill -9`; what else it started ends with it.
+    pub fn kill(&mut self) {
+        // It may be gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(&self.log).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("--- {} ---\n{}", self.log.display(), lines[lines.len().saturating_sub(40)..].join("\n"));
+        }
+    }
+}
+
+/// A PostgreSQL of the test's own.
+pub struct Postgres {
+    pub server: Server,
+    programs: PathBuf,
+}
+
+impl Postgres {
+    /// One that is empty, ready to be followed by a standby.
+    pub async fn first(programs: &Path, folder: &Path) -> Self {
+        done(command(&programs.join("initdb"), folder).args([
+            "--pgdata=first",
+            "--username=postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-locale",
+            "--no-sync",
+        ]));
+        Self::run(programs, folder, "first").await
+    }
+
+    /// A standby that follows it.
+    pub async fn standby(&self, folder: &Path) -> Self {
+        let copy = format!("--dbname=host=127.0.0.1 port={} user=postgres", self.server.port);
+        let mut backup = command(&self.programs.join("pg_basebackup"), folder);
+        done(backup.args(["--pgdata=second", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", &copy]));
+        Self::run(&self.programs, folder, "second").await
+    }
+
+    async fn run(programs: &Path, folder: &Path, data: &str) -> Self {
+        let port = free_port();
+        let mut postgres = command(&programs.join("postgres"), folder);
+        postgres.args(["-D", data, "-p", &port.to_string()]);
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=200",
+            // What one that is killed leaves behind goes with its folder.
+            "dynamic_shared_memory_type=mmap",
+        ] {
+            postgres.args(["-c", setting]);
+        }
+        let server = Server::start(postgres, folder, port).await;
+        let postgres = Self { server, programs: programs.to_owned() };
+        let answers = async || PgConnection::connect(&postgres.url()).await.is_ok();
+        eventually("PostgreSQL answers", Duration::from_secs(20), answers).await;
+        postgres
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.server.port)
+    }
+
+    /// Runs one statement.
+    pub async fn run_sql(&self, sql: &str) {
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.unwrap();
+    }
+
+    /// One number.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
+    }
+}
