@@ -133,6 +133,8 @@ pub struct Metadata {
     pub application_type: ApplicationType,
     /// What its ID tokens are signed with.
     pub id_token_signed_response_alg: Algorithm,
+    /// Ours: the claims of its scopes stand in its ID tokens too, not at userinfo alone.
+    pub id_token_claims: bool,
     /// What its userinfo answers are signed with; absent: plain JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<Algorithm>,
@@ -188,6 +190,7 @@ impl Default for Metadata {
             tos_uri: None,
             application_type: ApplicationType::Web,
             id_token_signed_response_alg: Algorithm::Rs256,
+            id_token_claims: false,
             userinfo_signed_response_alg: None,
             default_max_age: None,
             require_auth_time: false,

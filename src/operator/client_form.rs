@@ -113,6 +113,7 @@ const MEMBERS: &[Member] = &[
         "Where a handoff that names it lands.",
     ),
     member("id_token_signed_response_alg", "ID tokens are signed with", Kind::One(ALGORITHMS), ""),
+    member("id_token_claims", "The claims of its scopes stand in its ID tokens too", Kind::Tick, ""),
     member("userinfo_signed_response_alg", "Userinfo answers are signed with", Kind::One(OR_PLAIN), ""),
     member("access_token_format", "Access tokens are", Kind::One(FORMATS), ""),
     member("resources", "Resources (optional)", Kind::Lines, "One address a line that it may ask tokens for."),

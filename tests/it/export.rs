@@ -40,7 +40,7 @@ impl Buffer {
 }
 
 /// A command on the service's database: its exit status, and what it said on standard output and error.
-async fn command(idp: &Idp, args: &[&str]) -> (u8, String, String) {
+pub async fn command(idp: &Idp, args: &[&str]) -> (u8, String, String) {
     let config = &idp.app.config;
     let text = format!(
         "[database]\nurl = {:?}\nconnections = 3\n[keys]\ndir = {:?}\n[password]\nmemory_kib = 8\niterations = 1\n",
@@ -56,7 +56,7 @@ async fn command(idp: &Idp, args: &[&str]) -> (u8, String, String) {
     (tokio::task::spawn_blocking(run).await.unwrap(), out.text(), err.text())
 }
 
-async fn export(idp: &Idp, args: &[&str]) -> String {
+pub async fn export(idp: &Idp, args: &[&str]) -> String {
     let (code, out, err) = command(idp, &[&["export"], args].concat()).await;
     assert_eq!((code, err.as_str()), (0, ""));
     out
@@ -69,7 +69,7 @@ async fn apply(idp: &Idp, text: &str, args: &[&str]) -> (u8, String, String) {
 }
 
 /// What `apply` printed.
-async fn applied(idp: &Idp, text: &str, args: &[&str]) -> String {
+pub async fn applied(idp: &Idp, text: &str, args: &[&str]) -> String {
     let (code, out, err) = apply(idp, text, args).await;
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     out
@@ -225,6 +225,7 @@ async fn furnish_with_apps(idp: &Idp) {
         default_acr_values: vec!["urn:x".into()],
         backchannel_logout_uri: Some("https://portal.example.org/logout".into()),
         first_party: true,
+        id_token_claims: true,
         resources: vec!["https://api.example.org/".into()],
         ..Metadata::default()
     };

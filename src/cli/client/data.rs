@@ -44,6 +44,9 @@ pub struct Data {
     /// Every code must be bound by PKCE although it has credentials.
     #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_pkce: Option<bool>,
+    /// The claims of its scopes stand in its ID tokens too, for programs that read nothing else.
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    id_token_claims: Option<bool>,
     /// What its access tokens are: `opaque` (the default) or `jwt`.
     #[arg(long, value_name = "FORMAT")]
     access_token_format: Option<String>,
@@ -126,7 +129,11 @@ impl Data {
                 members.insert(key.into(), serde_json::to_value(given)?);
             }
         }
-        for (key, flag) in [("first_party", self.first_party), ("require_pkce", self.require_pkce)] {
+        for (key, flag) in [
+            ("first_party", self.first_party),
+            ("require_pkce", self.require_pkce),
+            ("id_token_claims", self.id_token_claims),
+        ] {
             if let Some(flag) = flag {
                 members.insert(key.into(), flag.into());
             }

@@ -397,6 +397,46 @@ both_engines! {
         assert_eq!(claims(again["id_token"].as_str().unwrap())["provider_code"], "SUNRISE-IL");
     }
 
+    /// OpenID Connect Core §5.4: the claims of scopes are at userinfo; for a client with `id_token_claims` in the ID token
+    /// too, after a refresh as well, of the scope that was granted and no other.
+    async fn the_claims_of_scopes_stand_in_the_id_token_where_a_client_wants_them(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let stored = r#"{"email":"amina@example.org"}"#;
+        idp.outsider().await.run(&format!("UPDATE users SET claims = '{stored}' WHERE id = '{}'", amina.id)).await;
+        let kube = idp.app("kubernetes", |m| m.id_token_claims = true).await;
+        let wish = r#"{"id_token":{"name":null}}"#;
+        let tokens = kube.tokens(&mut idp.browser(), &amina, &[("scope", "openid email provider"), ("claims", wish)]).await;
+        let narrowed = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+            ("scope", "openid email"),
+        ];
+        let less = kube.post("/oauth2/token", &narrowed).await.json();
+        let again = kube.refresh(tokens["refresh_token"].as_str().unwrap()).await.json();
+        for (answer, provider) in [(tokens, Some("SUNRISE-IL")), (less, None), (again, Some("SUNRISE-IL"))] {
+            let inside = claims(answer["id_token"].as_str().unwrap());
+            assert_eq!((inside["email"].as_str(), inside["email_verified"].as_bool()), (Some("amina@example.org"), Some(false)));
+            assert_eq!(inside.get("provider_code").and_then(|code| code.as_str()), provider, "{inside}");
+            assert_eq!((inside["name"].as_str(), inside.get("preferred_username")), (Some("amina Diallo"), None));
+            assert_eq!((inside["sub"].as_str(), inside["aud"].as_str()), (Some(amina.id.as_str()), Some("kubernetes")));
+        }
+    }
+
+    /// An ID token with all that can be known of a user is still taken as a hint.
+    async fn the_longest_id_token_logs_out(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |m| m.id_token_claims = true).await);
+        let stored = format!(r#"{{"nickname":"{}"}}"#, "n".repeat(8170));
+        idp.outsider().await.run(&format!("UPDATE users SET claims = '{stored}' WHERE id = '{}'", amina.id)).await;
+        let mut browser = idp.browser();
+        let tokens = app.tokens(&mut browser, &amina, &[]).await;
+        let hint = tokens["id_token"].as_str().unwrap();
+        assert!(hint.len() > 8192, "{}", hint.len());
+        browser.get(&format!("/oauth2/end_session?{}", encode(&[("id_token_hint", hint)]))).await;
+        browser.assert_signed_out().await;
+    }
+
     /// RFC 6749 §3.1.2.1: without openid it is plain OAuth.
     async fn without_openid_there_is_no_id_token(engine: Engine) {
         let idp = Idp::start(engine).await;
