@@ -120,7 +120,7 @@ pub async fn create(
     let ToCreate { client_id, metadata } = body.read;
     check_client_id(&client_id)?;
     let metadata = draft(metadata)?.new_metadata(app.config.client_rules())?;
-    let secret = metadata.token_endpoint_auth_method.has_secret().then(|| clients::make_secret(&app));
+    let secret = metadata.has_secret().then(|| clients::make_secret(&app));
     let client = clients::draw(&program.caller.act(&app), &client_id, metadata, true);
     let new = New {
         location: format!("/api/v1/clients/{client_id}"),

@@ -101,8 +101,9 @@ pub struct Metadata {
     pub grant_types: Vec<GrantType>,
     /// What it may ask the authorization endpoint for.
     pub response_types: Vec<String>,
-    /// How it proves who it is.
-    pub token_endpoint_auth_method: AuthMethod,
+    /// How it proves who it is; absent: by its secret, in HTTP Basic or in the form, as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_method: Option<AuthMethod>,
     /// The only algorithm of its assertions; absent: any of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<Algorithm>,
@@ -178,7 +179,7 @@ impl Default for Metadata {
             post_logout_redirect_uris: Vec::new(),
             grant_types: vec![GrantType::AuthorizationCode],
             response_types: vec!["code".into()],
-            token_endpoint_auth_method: AuthMethod::Basic,
+            token_endpoint_auth_method: None,
             token_endpoint_auth_signing_alg: None,
             jwks: None,
             jwks_uri: None,
@@ -221,10 +222,22 @@ impl Metadata {
         self.grant_types.contains(&grant)
     }
 
+    /// Whether it proves who it is by a secret.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        self.token_endpoint_auth_method.is_none_or(AuthMethod::has_secret)
+    }
+
+    /// How it proves who it is, as people read it.
+    #[must_use]
+    pub fn proves_itself_by(&self) -> &'static str {
+        self.token_endpoint_auth_method.map_or("client_secret_basic or client_secret_post", AuthMethod::as_str)
+    }
+
     /// Whether it has no credentials.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        self.token_endpoint_auth_method == AuthMethod::None
+        self.token_endpoint_auth_method == Some(AuthMethod::None)
     }
 
     /// Whether every code of its must be bound by PKCE.

@@ -140,8 +140,7 @@ impl Metadata {
         if let Some(address) = &self.jwks_uri {
             check_web("jwks_uri", address, rules)?;
         }
-        let method = self.token_endpoint_auth_method;
-        let signs = method == AuthMethod::PrivateKeyJwt;
+        let signs = self.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
         if let Some(jwks) = &self.jwks {
             let text = jwks.to_string();
             if text.len() > MOST_BYTES {

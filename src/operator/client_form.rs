@@ -45,8 +45,9 @@ const fn member(key: &'static str, label: &'static str, kind: Kind, hint: &'stat
 }
 
 const METHODS: Pairs = &[
-    ("client_secret_basic", "client_secret_basic"),
-    ("client_secret_post", "client_secret_post"),
+    ("", "A secret, by client_secret_basic or client_secret_post"),
+    ("client_secret_basic", "client_secret_basic alone"),
+    ("client_secret_post", "client_secret_post alone"),
     ("private_key_jwt", "private_key_jwt"),
     ("none", "none: a public client, with PKCE"),
 ];

@@ -124,7 +124,7 @@ pub async fn create(
         Again::Over(response) => return Ok(response),
     };
     let act = admin.act(&app, &arrival);
-    let secret = metadata.token_endpoint_auth_method.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
+    let secret = metadata.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
     let client = clients::draw(&act, &client_id, metadata, true);
     let answered = async {
         if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {

@@ -96,7 +96,7 @@ both_engines! {
         assert_eq!(bad.attribute("#client-name", "value").as_deref(), Some("Kept"));
         let public = one.submit(&page, "#client-form", &[("token_endpoint_auth_method", "none")]).await;
         assert!(public.location().ends_with("done=saved"));
-        assert_eq!(stored(&idp, "portal").await.unwrap().token_endpoint_auth_method, AuthMethod::None);
+        assert_eq!(stored(&idp, "portal").await.unwrap().token_endpoint_auth_method, Some(AuthMethod::None));
         let page = one.get(&path).await;
         assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
     }

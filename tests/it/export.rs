@@ -232,7 +232,7 @@ async fn furnish_with_apps(idp: &Idp) {
     let program = Metadata {
         grant_types: vec![GrantType::ClientCredentials],
         response_types: Vec::new(),
-        token_endpoint_auth_method: AuthMethod::PrivateKeyJwt,
+        token_endpoint_auth_method: Some(AuthMethod::PrivateKeyJwt),
         jwks: Some(serde_json::from_str(&public_jwks(&["es256", "rs256"])).unwrap()),
         scope: String::new(),
         ..Metadata::default()

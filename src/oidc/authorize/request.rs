@@ -360,7 +360,7 @@ mod tests {
             let (got, why) = judged(query, &app).unwrap_err();
             assert!(got == code && why.contains(words), "{query}: {got} {why}");
         }
-        let public = client(|m| m.token_endpoint_auth_method = AuthMethod::None);
+        let public = client(|m| m.token_endpoint_auth_method = Some(AuthMethod::None));
         assert!(judged("response_type=code&scope=openid", &public).unwrap_err().1.contains("PKCE"));
         let machine = client(|m| m.grant_types = vec![GrantType::ClientCredentials]);
         assert_eq!(judged("response_type=code&scope=openid", &machine).unwrap_err().0, "unauthorized_client");

@@ -160,11 +160,11 @@ impl RelyingParty {
         browser.follow_within(answer).await
     }
 
-    /// The client's own headers: HTTP Basic where it has a secret for it.
+    /// The client's own headers: HTTP Basic where it may use it.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        if self.client.metadata.token_endpoint_auth_method == AuthMethod::Basic {
+        if matches!(self.client.metadata.token_endpoint_auth_method, None | Some(AuthMethod::Basic)) {
             let text = STANDARD.encode(format!("{}:{}", self.client.client_id, self.secret));
             headers.insert(header::AUTHORIZATION, format!("Basic {text}").parse().unwrap());
         }
@@ -175,11 +175,11 @@ impl RelyingParty {
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let mut fields = fields.to_vec();
         match self.client.metadata.token_endpoint_auth_method {
-            AuthMethod::Post => {
+            Some(AuthMethod::Post) => {
                 fields.extend([("client_id", self.client.client_id.as_str()), ("client_secret", self.secret.as_str())]);
             }
-            AuthMethod::None => fields.push(("client_id", self.client.client_id.as_str())),
-            AuthMethod::Basic | AuthMethod::PrivateKeyJwt => {}
+            Some(AuthMethod::None) => fields.push(("client_id", self.client.client_id.as_str())),
+            None | Some(AuthMethod::Basic | AuthMethod::PrivateKeyJwt) => {}
         }
         self.idp.program(Method::POST, path, self.headers(), encode(&fields)).await
     }

@@ -103,7 +103,7 @@ both_engines! {
     async fn who_must_use_pkce_is_told_so(engine: Engine) {
         let idp = Idp::start(engine).await;
         let none = [("code_challenge", ""), ("code_challenge_method", "")];
-        let public = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let public = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         Callback::of(&idp.browser().get(&public.path(&none)).await).assert_error("invalid_request");
         let strict = idp.app("strict", |m| m.require_pkce = true).await;
         Callback::of(&idp.browser().get(&strict.path(&none)).await).assert_error("invalid_request");

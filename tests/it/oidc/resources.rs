@@ -123,7 +123,7 @@ both_engines! {
             assert_eq!(app.post("/oauth2/introspect", &[("token", nothing)]).await.json(), serde_json::json!({ "active": false }));
         }
         app.post("/oauth2/introspect", &[]).await.assert_oauth_error(400, "invalid_request");
-        let public = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let public = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         public.post("/oauth2/introspect", &[("token", access)]).await.assert_oauth_error(401, "invalid_client");
     }
 

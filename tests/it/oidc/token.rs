@@ -6,9 +6,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use connect_idp::crypto::jws::Algorithm;
 use connect_idp::crypto::secret::Secret;
 use connect_idp::model::client::{AccessTokenFormat, AuthMethod, GrantType};
+use connect_idp::operations::clients;
 use connect_idp::time::Random;
+use serde_json::json;
 
 use crate::actors::{Callback, Idp, VERIFIER, bearer, claims, encode};
+use crate::clients::draft;
 
 both_engines! {
     /// RFC 6749 §5.1, OpenID Connect Core §3.1.3.3: the whole answer.
@@ -112,10 +115,41 @@ both_engines! {
         assert!(!app.is_active(access).await && !app.is_active(refresh).await);
     }
 
+    /// RFC 6749 §2.3.1: a client that names no method uses either, and whoever is proven by either hears the same reason: some
+    /// libraries send the same request by the other one after any refusal.
+    async fn a_client_that_names_no_method_uses_basic_or_post(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("jupyterhub", |_| {}).await);
+        let mut form = app.clone();
+        form.client.metadata.token_endpoint_auth_method = Some(AuthMethod::Post);
+        let mut browser = idp.browser();
+        for way in [&app, &form] {
+            let code = app.sign_in(&mut browser, &amina, &[]).await.code().to_owned();
+            assert_eq!(way.exchange(&code).await.status, 200);
+            assert_eq!(way.exchange("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").await.json()["error"], "invalid_grant");
+        }
+        let late = app.sign_in(&mut browser, &amina, &[]).await.code().to_owned();
+        idp.advance(Duration::from_mins(2));
+        for way in [&app, &form] {
+            way.exchange(&late).await.assert_oauth_error(400, "invalid_grant");
+            let mut wrong = way.clone();
+            wrong.secret = "wrong".into();
+            wrong.exchange(&late).await.assert_oauth_error(401, "invalid_client");
+        }
+        let mut unproven = app.clone();
+        unproven.client.metadata.token_endpoint_auth_method = Some(AuthMethod::None);
+        unproven.exchange(&late).await.assert_oauth_error(401, "invalid_client");
+        let pinned = json!({"token_endpoint_auth_method": "client_secret_basic"});
+        clients::set(&idp.act(), "jupyterhub", &draft(&pinned)).await.unwrap();
+        app.exchange(&late).await.assert_oauth_error(400, "invalid_grant");
+        form.exchange(&late).await.assert_oauth_error(401, "invalid_client");
+    }
+
     /// RFC 6749 §2.3, §5.2: exactly one way of proof, the registered one.
     async fn a_client_proves_itself_as_registered(engine: Engine) {
         let idp = Idp::start(engine).await;
-        let (basic, post) = (idp.app("basic", |_| {}).await, idp.app("post", |m| m.token_endpoint_auth_method = AuthMethod::Post).await);
+        let basic = idp.app("basic", |m| m.token_endpoint_auth_method = Some(AuthMethod::Basic)).await;
+        let post = idp.app("post", |m| m.token_endpoint_auth_method = Some(AuthMethod::Post)).await;
         let form = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
         let token = async |headers: HeaderMap, fields: &[(&str, &str)]| {
             idp.program(Method::POST, "/oauth2/token", headers, encode(fields)).await
@@ -185,7 +219,7 @@ both_engines! {
     async fn a_public_client_gets_a_new_refresh_token_each_time(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
         let answer = app.refresh(&first).await;
         let second = answer.json()["refresh_token"].as_str().unwrap().to_owned();
@@ -203,7 +237,7 @@ both_engines! {
     async fn a_replaced_token_is_reuse_after_its_grace(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
         let second = app.refresh(&first).await.json();
         idp.advance(Duration::from_secs(10));
@@ -216,7 +250,7 @@ both_engines! {
     async fn a_token_that_never_was_revokes_no_family(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
         let (family, _) = first.split_once('.').unwrap();
         let invented = format!("{family}.{}", Secret::random(&Random::seeded(99)).reveal());
