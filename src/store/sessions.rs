@@ -73,6 +73,15 @@ pub async fn to_log_out(
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).bind(since.0).fetch_optional(c).await)?)
 }
 
+/// The session under a `sid`, also where it is idle.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn under(conn: &mut Conn, sid: &str, now: Timestamp) -> Result<Option<Session>, Error> {
+    const SQL: &str = standing!("AND s.sid = $2");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(sid).fetch_optional(c).await)?)
+}
+
 /// Every usable session of a user, newest first, with from where it was made.
 ///
 /// # Errors

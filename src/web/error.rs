@@ -26,6 +26,8 @@ pub enum PageError {
     HandoffUnavailable(String),
     /// An app's request that cannot be answered to the app: the standards' code, and what is wrong in words.
     Authorization(&'static str, String),
+    /// An app's request to log somebody out that cannot be answered to the app, in words; the page offers the logout.
+    Logout(String),
     /// One address asks too often: try again in so many seconds.
     TooOften(u64),
 }
@@ -36,7 +38,12 @@ impl PageError {
     pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Unavailable(cause) | Self::HandoffUnavailable(cause) => Some(cause),
-            Self::NotFound | Self::ForeignForm | Self::BadForm(_) | Self::Authorization(..) | Self::TooOften(_) => None,
+            Self::NotFound
+            | Self::ForeignForm
+            | Self::BadForm(_)
+            | Self::Authorization(..)
+            | Self::Logout(_)
+            | Self::TooOften(_) => None,
         }
     }
 }
@@ -52,7 +59,7 @@ impl IntoResponse for PageError {
         let status = match &self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ForeignForm => StatusCode::FORBIDDEN,
-            Self::BadForm(_) | Self::Authorization(..) => StatusCode::BAD_REQUEST,
+            Self::BadForm(_) | Self::Authorization(..) | Self::Logout(_) => StatusCode::BAD_REQUEST,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) | Self::HandoffUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
@@ -72,6 +79,7 @@ struct ErrorPage {
     reference: String,
     next_url: String,
     next_label: &'static str,
+    logout: bool,
 }
 
 /// The page for an error answer that has none yet; logged here, once.
@@ -96,6 +104,7 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         page: Page::new(app, heading),
         code: match error {
             Some(PageError::Authorization(code, _)) => (*code).to_owned(),
+            Some(PageError::Logout(_)) => "invalid_request".to_owned(),
             _ => status.as_u16().to_string(),
         },
         heading: heading.into(),
@@ -103,6 +112,7 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         reference: visitor.reference.clone(),
         next_url: if from_therap_services { app.config.therap_services_url.clone() } else { next_url.to_owned() },
         next_label,
+        logout: matches!(error, Some(PageError::Logout(_))),
     };
     let mut response = respond(status, Shape::Entrance, &template);
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -140,7 +150,9 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
         Some(PageError::TooOften(_)) => {
             ("Too many requests", "Too much is asked from your network. Please try again in a minute.", HOME)
         }
-        Some(PageError::Authorization(_, why)) => ("The app’s request cannot be answered", why, HOME),
+        Some(PageError::Authorization(_, why) | PageError::Logout(why)) => {
+            ("The app’s request cannot be answered", why, HOME)
+        }
         Some(PageError::NotFound | PageError::Unavailable(_)) | None => match status {
             StatusCode::NOT_FOUND => ("Page not found", "There is no page at this address.", HOME),
             StatusCode::METHOD_NOT_ALLOWED => {
