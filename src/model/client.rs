@@ -166,9 +166,11 @@ pub struct Metadata {
     pub require_pkce: bool,
     /// Ours: what its access tokens are.
     pub access_token_format: AccessTokenFormat,
-    /// Ours: the resources it may ask tokens for (RFC 8707).
+    /// Ours: the resources it may ask tokens for (RFC 8707), and whose tokens it may introspect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
+    /// Ours: it may introspect every client's access tokens, as a gateway in front of many resources must.
+    pub introspect_all: bool,
 }
 
 impl Default for Metadata {
@@ -205,6 +207,7 @@ impl Default for Metadata {
             require_pkce: false,
             access_token_format: AccessTokenFormat::Opaque,
             resources: Vec::new(),
+            introspect_all: false,
         }
     }
 }

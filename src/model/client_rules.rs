@@ -161,6 +161,9 @@ impl Metadata {
                 "holds client_credentials, but a client without credentials has none",
             ));
         }
+        if self.is_public() && self.introspect_all {
+            return Err(Unfit::new("introspect_all", "is on, but a client without credentials may introspect nothing"));
+        }
         Ok(())
     }
 
@@ -395,6 +398,7 @@ mod tests {
         refused(json!({"jwks": keys(51)}), "jwks");
         let both = ["authorization_code", "client_credentials"];
         refused(json!({"token_endpoint_auth_method": "none", "grant_types": both}), "grant_types");
+        refused(json!({"token_endpoint_auth_method": "none", "introspect_all": true}), "introspect_all");
         let published = json!({"jwks": {"keys": [{"kid": "TEST-ONLY-a", "kty": "EC", "crv": "P-256",
             "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU", "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]}});
         refused(published.clone(), "jwks");

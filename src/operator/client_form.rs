@@ -117,7 +117,13 @@ const MEMBERS: &[Member] = &[
     member("id_token_claims", "The claims of its scopes stand in its ID tokens too", Kind::Tick, ""),
     member("userinfo_signed_response_alg", "Userinfo answers are signed with", Kind::One(OR_PLAIN), ""),
     member("access_token_format", "Access tokens are", Kind::One(FORMATS), ""),
-    member("resources", "Resources (optional)", Kind::Lines, "One address a line that it may ask tokens for."),
+    member(
+        "resources",
+        "Resources (optional)",
+        Kind::Lines,
+        "One address a line that it may ask tokens for, and introspect tokens for.",
+    ),
+    member("introspect_all", "It may introspect every client’s access tokens: a gateway", Kind::Tick, ""),
     member(
         "default_max_age",
         "Oldest sign-in it takes, in seconds (optional)",

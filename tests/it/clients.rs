@@ -200,7 +200,7 @@ both_engines! {
         let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
         let page = format!("/operator/clients/{}", client.id);
         let shown = async || program.get("/api/v1/clients/portal").await.assert(200).json.clone();
-        for (key, flag) in [("id_token_claims", "--id-token-claims")] {
+        for (key, flag) in [("id_token_claims", "--id-token-claims"), ("introspect_all", "--introspect-all")] {
             let id = format!("#{}", key.replace('_', "-"));
             assert_eq!(shown().await[key], false, "off by default");
             let (code, said, err) = command(&idp, &["client", "set", "--client-id", "portal", flag]).await;

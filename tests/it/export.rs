@@ -226,6 +226,7 @@ async fn furnish_with_apps(idp: &Idp) {
         backchannel_logout_uri: Some("https://portal.example.org/logout".into()),
         first_party: true,
         id_token_claims: true,
+        introspect_all: true,
         resources: vec!["https://api.example.org/".into()],
         ..Metadata::default()
     };

@@ -51,9 +51,12 @@ pub struct Data {
     /// What its access tokens are: `opaque` (the default) or `jwt`.
     #[arg(long, value_name = "FORMAT")]
     access_token_format: Option<String>,
-    /// A resource that it may ask tokens for; may be repeated.
+    /// A resource that it may ask tokens for, and introspect tokens for; may be repeated.
     #[arg(long = "resource", value_name = "ADDRESS")]
     resources: Vec<String>,
+    /// It may introspect every client's access tokens, as a gateway in front of many resources must.
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    introspect_all: Option<bool>,
     /// Where it is told of logouts, server to server.
     #[arg(long, value_name = "ADDRESS")]
     backchannel_logout_uri: Option<String>,
@@ -134,6 +137,7 @@ impl Data {
             ("first_party", self.first_party),
             ("require_pkce", self.require_pkce),
             ("id_token_claims", self.id_token_claims),
+            ("introspect_all", self.introspect_all),
         ] {
             if let Some(flag) = flag {
                 members.insert(key.into(), flag.into());
