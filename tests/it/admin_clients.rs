@@ -28,7 +28,7 @@ both_engines! {
         assert_eq!(root.get("/operator/clients").await.text("p.empty"), "None yet.");
         let page = root.get("/operator/clients/new").await;
         let bad = root.submit(&page, "#new-client-form", &[
-            ("client_id", "not good"), ("client_name", "Kept"), ("scope", "openid nothing"), ("jwks_uri", "ftp://x"), ("default_max_age", ""),
+            ("client_id", "/not/good"), ("client_name", "Kept"), ("scope", "openid nothing"), ("jwks_uri", "ftp://x"), ("default_max_age", ""),
         ]).await;
         assert_eq!(bad.status, 422);
         let wrong = bad.texts("#form-errors li");

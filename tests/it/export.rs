@@ -239,7 +239,7 @@ async fn furnish_with_apps(idp: &Idp) {
         ..Metadata::default()
     };
     for (client_id, metadata, enabled) in
-        [("portal", portal.clone(), true), ("Zeta", portal, false), ("a.program~1", program, true)]
+        [("portal", portal.clone(), true), ("Zeta", portal, false), ("https://a.program/~1?x", program, true)]
     {
         assert!(clients::create(&act, &clients::draw(&act, client_id, metadata, enabled), None).await.unwrap());
     }

@@ -18,6 +18,7 @@ mod admin_operator;
 mod admin_provider;
 mod admin_users;
 mod api;
+mod client_ids;
 mod client_keys;
 mod clients;
 mod deadlines;

@@ -165,7 +165,10 @@ impl RelyingParty {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         if matches!(self.client.metadata.token_endpoint_auth_method, None | Some(AuthMethod::Basic)) {
-            let text = STANDARD.encode(format!("{}:{}", self.client.client_id, self.secret));
+            // RFC 6749 §2.3.1: each half is form-encoded.
+            let [id, secret] = [&self.client.client_id, &self.secret]
+                .map(|half| url::form_urlencoded::byte_serialize(half.as_bytes()).collect::<String>());
+            let text = STANDARD.encode(format!("{id}:{secret}"));
             headers.insert(header::AUTHORIZATION, format!("Basic {text}").parse().unwrap());
         }
         headers
