@@ -206,6 +206,31 @@ both_engines! {
         assert_eq!(idp.record().await.iter().filter(|line| *line == "logout success").count(), 3);
     }
 
+    /// R4, G38: who ends one session from elsewhere ends it also where it became idle since it was listed, with what was born
+    /// of it.
+    async fn a_session_that_is_ended_by_its_id_may_be_idle(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, portal(&idp).await);
+        let (mut here, mut one, mut other) = (idp.browser(), idp.browser(), idp.browser());
+        let [first, second] = [app.tokens(&mut one, &amina, &[]).await, app.tokens(&mut other, &amina, &[]).await];
+        let mut outsider = idp.outsider().await;
+        let ids = [&first, &second].map(|tokens| claims(tokens["id_token"].as_str().unwrap())["sid"].as_str().unwrap().to_owned());
+        let of = |sid: &str| format!("SELECT id FROM sessions WHERE sid = '{sid}'");
+        let ids = [outsider.text(&of(&ids[0])).await, outsider.text(&of(&ids[1])).await];
+        idp.advance(Duration::from_mins(31));
+        let program = idp.client("hr", "users.write").await;
+        here.sign_in(&amina).await;
+        assert_eq!(here.post("/sessions/end", &[("session", &ids[0])]).await.location(), "/sessions?done=ended");
+        let path = format!("/api/v1/providers/SUNRISE-IL/users/{}/sessions/{}", amina.id, ids[1]);
+        program.delete(&path).await.assert(204);
+        for tokens in [first, second] {
+            app.refresh(tokens["refresh_token"].as_str().unwrap()).await.assert_oauth_error(400, "invalid_grant");
+        }
+        let ended = idp.activity().await.into_iter().filter(|record| record.kind == Kind::SessionEnded);
+        assert_eq!(ended.count(), 2);
+        here.assert_signed_in_as(&amina).await;
+    }
+
     /// G38: no cookie is cleared but of what was ended.
     async fn a_logout_clears_the_cookies_of_what_it_ended(engine: Engine) {
         let idp = Idp::start(engine).await;
