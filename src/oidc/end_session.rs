@@ -67,7 +67,9 @@ pub async fn get(
         return end(&app, &arrival, &browser, asked).await;
     };
     // Only of this browser's own session is anybody asked.
-    asked.log_out(&app, &arrival, &Browser::default()).await?;
+    if asked.hint.is_some() {
+        asked.log_out(&app, &arrival, &Browser::default()).await?;
+    }
     let given = |name| params.get(name).map(|value: &str| (name, value.to_owned()));
     let template = ConfirmPage {
         page: Page::new(&app, "Log out?"),

@@ -1,6 +1,7 @@
 //! The way of a browser to a site, on which script files are broken: what an old engine, a filter or a bad line does to one.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -20,7 +21,7 @@ pub enum Files {
     Missing,
 }
 
-/// Files of these names, with or without a fingerprint: ours, and the one of the page that sends an assertion.
+/// How the paths of these files begin: our scripts, and the one of the page that sends an assertion.
 const BROKEN: [&str; 2] = ["/assets/app.", "/send.js"];
 
 /// A running detour; gone with this.
@@ -63,7 +64,8 @@ impl Drop for Detour {
 
 async fn pass(State(parts): State<Arc<Parts>>, request: Request) -> Response {
     let path = request.uri().path_and_query().unwrap().as_str().to_owned();
-    if path.ends_with(".js") && BROKEN.iter().any(|name| path.starts_with(name)) {
+    let is_script = Path::new(&path).extension().is_some_and(|ending| ending == "js");
+    if is_script && BROKEN.iter().any(|name| path.starts_with(name)) {
         return match parts.files {
             Files::SyntaxErrors => ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], ")").into_response(),
             Files::Missing => StatusCode::NOT_FOUND.into_response(),

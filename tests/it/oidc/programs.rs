@@ -74,7 +74,7 @@ both_engines! {
         }
     }
 
-    /// JupyterHub 6.1 and mozilla-django-oidc send the secret in the form, without a look at discovery.
+    /// `JupyterHub` 6.1 and mozilla-django-oidc send the secret in the form, without a look at discovery.
     async fn jupyterhub_and_mozilla_django_oidc_send_the_secret_in_the_form(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, mut browser) = (amina(&idp).await, idp.browser());
@@ -121,7 +121,7 @@ both_engines! {
         browser.assert_signed_out().await;
     }
 
-    /// Gitea 1.26 and JupyterHub 6.1 send the browser without a hint; Okta's middleware to an address that is one slash longer
+    /// Gitea 1.26 and `JupyterHub` 6.1 send the browser without a hint; Okta's middleware to an address that is one slash longer
     /// than the registered one.
     async fn gitea_jupyterhub_and_oktas_middleware_log_a_browser_out(engine: Engine) {
         let idp = Idp::start(engine).await;

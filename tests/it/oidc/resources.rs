@@ -147,7 +147,7 @@ both_engines! {
             for resources in [vec![], vec![records], vec![billing], vec![records, billing]] {
                 let mut query = app.path(&[]);
                 for one in &resources {
-                    query.push_str(&format!("&{}", encode(&[("resource", one)])));
+                    query = format!("{query}&{}", encode(&[("resource", one)]));
                 }
                 let answer = browser.get(&query).await;
                 let mut answer = browser.follow_within(answer).await;
