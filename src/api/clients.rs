@@ -81,7 +81,7 @@ pub async fn list(
 #[schema(as = NewClient)]
 pub struct ToCreate {
     /// Its name on the wire.
-    #[schema(pattern = "^[A-Za-z0-9._~-]{1,255}$")]
+    #[schema(pattern = "^[!-.0-~][ -~]{0,254}$")]
     client_id: String,
     /// The metadata. What is absent has its default.
     #[serde(flatten)]
@@ -120,10 +120,10 @@ pub async fn create(
     let ToCreate { client_id, metadata } = body.read;
     check_client_id(&client_id)?;
     let metadata = draft(metadata)?.new_metadata(app.config.client_rules())?;
-    let secret = metadata.token_endpoint_auth_method.has_secret().then(|| clients::make_secret(&app));
+    let secret = metadata.has_secret().then(|| clients::make_secret(&app));
     let client = clients::draw(&program.caller.act(&app), &client_id, metadata, true);
     let new = New {
-        location: format!("/api/v1/clients/{client_id}"),
+        location: format!("/api/v1/clients/{}", segment(&client_id)),
         body: json!(CreatedClient { client: View::of(client.clone()), client_secret: secret.clone() }),
         revision: client.revision,
         creation: Creation::Client(Box::new(client), secret),
@@ -132,12 +132,18 @@ pub async fn create(
     key.create(&app, &program.caller, &body.bytes, new).await
 }
 
+/// A text as one segment of a path (RFC 3986 §3.3).
+fn segment(text: &str) -> String {
+    // A form's encoding leaves fewer characters as they are; its plus is a space.
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}
+
 /// The client in the path.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "it describes what `Name` reads")]
 pub struct AtClient {
-    /// Its name on the wire.
+    /// Its name on the wire, percent-encoded.
     client_id: String,
 }
 

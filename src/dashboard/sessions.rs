@@ -15,6 +15,7 @@ use crate::operations::open_session::of_session;
 use crate::store::consents::Given;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
+use crate::web::admin::checked;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -99,15 +100,18 @@ pub async fn get(
 /// When the database fails.
 pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Redirect, PageError> {
     let (db, now, current) = (&app.db, arrival.now, signed_in.session);
-    let wanted = fields.take("session");
+    // What is no id is nobody's.
+    let Some(wanted) = checked(&fields.take("session")) else {
+        return Ok(Redirect::to("/sessions"));
+    };
     let event = Event::new(Kind::SessionEnded, Outcome::Success, "user", &arrival.visitor, now, &app.random);
     in_transaction!(db, app.ordinary_deadline(now), [current, wanted, event], |tx| {
-        // Only the user's own sessions are looked through: another's id is as good as none.
-        let mine = store::sessions::of_user(tx, &current.user_id, now).await?;
-        if let Some(session) = mine.iter().find(|session| session.id == wanted && session.id != current.id)
+        // Another's id is as good as none.
+        let mine = store::sessions::one_of_user(tx, &current.user_id, &wanted, now).await?;
+        if let Some(session) = mine.filter(|session| session.id != current.id)
             && store::sessions::end(tx, &session.id, EndReason::EndedByUser, now).await?
         {
-            let event = of_session(event, session).because("ended_from_another_session");
+            let event = of_session(event, &session).because("ended_from_another_session");
             store::activity::record(tx, &event).await?;
         }
         Ok(())

@@ -4,17 +4,17 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::operations::end_sessions::{Wanted, log_out};
+use crate::operations::end_sessions::log_out;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::session::browser;
-use crate::web::signed_out;
+use crate::web::signed_out::{self, End};
 
 /// `POST /logout`. Harmless when nobody is signed in.
 ///
 /// # Errors
 /// When the database fails: then the session lives, and the cookies stay.
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap) -> Result<Response, PageError> {
-    let ended = log_out(&app, &browser(&headers, &app), &Wanted::Any, &arrival.visitor, None, arrival.now).await?;
-    Ok(signed_out::page(&app, ended, Some("/login?logged_out=1".into())))
+    let ended = log_out(&app, &browser(&headers, &app), None, &arrival.visitor, None, arrival.now).await?;
+    Ok(signed_out::page(&app, ended, End::Onwards("/login?logged_out=1".into())))
 }

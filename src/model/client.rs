@@ -101,8 +101,9 @@ pub struct Metadata {
     pub grant_types: Vec<GrantType>,
     /// What it may ask the authorization endpoint for.
     pub response_types: Vec<String>,
-    /// How it proves who it is.
-    pub token_endpoint_auth_method: AuthMethod,
+    /// How it proves who it is; absent: by its secret, in HTTP Basic or in the form, as it likes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_method: Option<AuthMethod>,
     /// The only algorithm of its assertions; absent: any of ours.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_endpoint_auth_signing_alg: Option<Algorithm>,
@@ -133,6 +134,8 @@ pub struct Metadata {
     pub application_type: ApplicationType,
     /// What its ID tokens are signed with.
     pub id_token_signed_response_alg: Algorithm,
+    /// Ours: the claims of its scopes stand in its ID tokens too, not at userinfo alone.
+    pub id_token_claims: bool,
     /// What its userinfo answers are signed with; absent: plain JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo_signed_response_alg: Option<Algorithm>,
@@ -163,9 +166,11 @@ pub struct Metadata {
     pub require_pkce: bool,
     /// Ours: what its access tokens are.
     pub access_token_format: AccessTokenFormat,
-    /// Ours: the resources it may ask tokens for (RFC 8707).
+    /// Ours: the resources it may ask tokens for (RFC 8707), and whose tokens it may introspect.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<String>,
+    /// Ours: it may introspect every client's access tokens, as a gateway in front of many resources must.
+    pub introspect_all: bool,
 }
 
 impl Default for Metadata {
@@ -176,7 +181,7 @@ impl Default for Metadata {
             post_logout_redirect_uris: Vec::new(),
             grant_types: vec![GrantType::AuthorizationCode],
             response_types: vec!["code".into()],
-            token_endpoint_auth_method: AuthMethod::Basic,
+            token_endpoint_auth_method: None,
             token_endpoint_auth_signing_alg: None,
             jwks: None,
             jwks_uri: None,
@@ -188,6 +193,7 @@ impl Default for Metadata {
             tos_uri: None,
             application_type: ApplicationType::Web,
             id_token_signed_response_alg: Algorithm::Rs256,
+            id_token_claims: false,
             userinfo_signed_response_alg: None,
             default_max_age: None,
             require_auth_time: false,
@@ -201,6 +207,7 @@ impl Default for Metadata {
             require_pkce: false,
             access_token_format: AccessTokenFormat::Opaque,
             resources: Vec::new(),
+            introspect_all: false,
         }
     }
 }
@@ -218,10 +225,22 @@ impl Metadata {
         self.grant_types.contains(&grant)
     }
 
+    /// Whether it proves who it is by a secret.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        self.token_endpoint_auth_method.is_none_or(AuthMethod::has_secret)
+    }
+
+    /// How it proves who it is, as people read it.
+    #[must_use]
+    pub fn proves_itself_by(&self) -> &'static str {
+        self.token_endpoint_auth_method.map_or("client_secret_basic or client_secret_post", AuthMethod::as_str)
+    }
+
     /// Whether it has no credentials.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        self.token_endpoint_auth_method == AuthMethod::None
+        self.token_endpoint_auth_method == Some(AuthMethod::None)
     }
 
     /// Whether every code of its must be bound by PKCE.

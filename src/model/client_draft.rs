@@ -251,13 +251,18 @@ mod tests {
         assert_eq!((after.client_name, after.redirect_uris), (None, before.redirect_uris.clone()));
         let unfit = draft(json!({"token_endpoint_auth_method": "private_key_jwt"})).change(&before, Rules::default());
         assert_eq!(unfit.unwrap_err().key, "jwks");
+        let pinned = draft(json!({"token_endpoint_auth_method": "client_secret_basic"}));
+        let (pinned, keys) = pinned.change(&before, Rules::default()).unwrap();
+        assert_eq!((pinned.token_endpoint_auth_method, keys.len()), (Some(AuthMethod::Basic), 1));
+        let (free, _) = draft(json!({"token_endpoint_auth_method": null})).change(&pinned, Rules::default()).unwrap();
+        assert_eq!(free.token_endpoint_auth_method, None);
     }
 
     #[test]
     fn the_response_types_follow_the_grants() {
         let service = draft(json!({"grant_types": ["client_credentials"]})).new_metadata(Rules::default()).unwrap();
         assert_eq!((service.response_types.len(), service.scope.as_str()), (0, ""));
-        assert_eq!(service.token_endpoint_auth_method, AuthMethod::Basic);
+        assert_eq!(service.token_endpoint_auth_method, None);
         let both = draft(json!({"grant_types": ["client_credentials", "authorization_code"]}));
         assert_eq!(both.change(&portal(), Rules::default()).unwrap().1, ["grant_types"]);
         let odd = draft(json!({"grant_types": ["client_credentials"], "response_types": ["code"]}));

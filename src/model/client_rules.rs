@@ -32,15 +32,17 @@ pub fn error_code(unfit: &Unfit) -> &'static str {
     if unfit.key == "redirect_uris" { "invalid_redirect_uri" } else { "invalid_client_metadata" }
 }
 
-/// Judges a `client_id`: what stands unencoded in an address and in HTTP Basic.
+/// Judges a `client_id`: every printable ASCII character may be in it (RFC 6749 appendix A.1). A handoff's `target` tells
+/// an app from a path by its first one.
 ///
 /// # Errors
 /// What it must be.
 pub fn check_client_id(client_id: &str) -> Result<(), Unfit> {
-    let legal = |b: u8| b.is_ascii_alphanumeric() || b"._~-".contains(&b);
-    let good = (1..=255).contains(&client_id.len()) && client_id.bytes().all(legal);
-    good.then_some(())
-        .ok_or_else(|| Unfit::new("client_id", "must be 1 to 255 of A-Z, a-z, 0-9, '.', '_', '~' and '-'"))
+    let good = (1..=255).contains(&client_id.len())
+        && client_id.bytes().all(|b| (0x20..=0x7e).contains(&b))
+        && !client_id.starts_with(['/', ' ']);
+    let why = "must be 1 to 255 printable ASCII characters, the first of them neither '/' nor a space";
+    good.then_some(()).ok_or_else(|| Unfit::new("client_id", why))
 }
 
 /// Reads a client's JWK Set under the house's rules: published test keys open no door that matters (G21).
@@ -140,8 +142,7 @@ impl Metadata {
         if let Some(address) = &self.jwks_uri {
             check_web("jwks_uri", address, rules)?;
         }
-        let method = self.token_endpoint_auth_method;
-        let signs = method == AuthMethod::PrivateKeyJwt;
+        let signs = self.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
         if let Some(jwks) = &self.jwks {
             let text = jwks.to_string();
             if text.len() > MOST_BYTES {
@@ -161,6 +162,9 @@ impl Metadata {
                 "grant_types",
                 "holds client_credentials, but a client without credentials has none",
             ));
+        }
+        if self.is_public() && self.introspect_all {
+            return Err(Unfit::new("introspect_all", "is on, but a client without credentials may introspect nothing"));
         }
         Ok(())
     }
@@ -396,6 +400,7 @@ mod tests {
         refused(json!({"jwks": keys(51)}), "jwks");
         let both = ["authorization_code", "client_credentials"];
         refused(json!({"token_endpoint_auth_method": "none", "grant_types": both}), "grant_types");
+        refused(json!({"token_endpoint_auth_method": "none", "introspect_all": true}), "introspect_all");
         let published = json!({"jwks": {"keys": [{"kid": "TEST-ONLY-a", "kty": "EC", "crv": "P-256",
             "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU", "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]}});
         refused(published.clone(), "jwks");
@@ -465,8 +470,12 @@ mod tests {
             ("portal", true),
             ("Care.Portal_1~x-y", true),
             ("", false),
-            ("a:b", false),
-            ("a b", false),
+            ("https://app.example/a b?c=d&e#f", true),
+            ("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ ", true),
+            ("/app", false),
+            (" app", false),
+            ("a\tb", false),
+            ("a\u{7f}", false),
             ("\u{e9}", false),
         ] {
             assert_eq!(check_client_id(client_id).is_ok(), good, "{client_id}");

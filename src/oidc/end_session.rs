@@ -1,5 +1,6 @@
-//! Logout asked for by a relying party (OpenID Connect RP-Initiated Logout §2): with a valid hint for the session at once,
-//! otherwise after a question; back to the client only where a valid hint proves it and the address is registered.
+//! Logout asked for by a relying party (OpenID Connect RP-Initiated Logout §2): with a valid hint the session of its `sid` at
+//! once, whoever brings it; otherwise after a question. Back to the client only where a valid hint proves it and the
+//! address is registered; a client that is merely named has a link.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -11,7 +12,8 @@ use super::id_token::{Hint, read_hint};
 use crate::app::App;
 use crate::model::client::Client;
 use crate::model::session::Session;
-use crate::operations::end_sessions::{Wanted, log_out};
+use crate::operations::end_sessions::{LoggedOut, held, log_out};
+use crate::operations::open_session::Browser;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
@@ -20,7 +22,7 @@ use crate::web::oauth_error::plain;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::params::Params;
 use crate::web::session::{browser, current};
-use crate::web::signed_out;
+use crate::web::signed_out::{self, End};
 
 /// What a request may hold; the confirm page carries it along.
 const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
@@ -39,8 +41,7 @@ struct ConfirmPage {
 struct Asked {
     client: Option<Client>,
     hint: Option<Hint>,
-    /// A registered address of a client that a hint proved, with `state`.
-    back_to: Option<String>,
+    end: End,
 }
 
 /// `GET /oauth2/end_session`
@@ -55,15 +56,20 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     let asked = judge(&app, &params, arrival.now).await?;
-    let session = match current(&app, &browser(&headers, &app), arrival.now).await? {
-        Some(session) if asked.is_for(&session) => return end(&app, &arrival, &headers, &Wanted::Any, asked).await,
-        Some(session) => session,
-        // A session that is idle is over for its user, who is not asked; what was born of it ends by its own hint alone.
-        None => {
-            let wanted = asked.hint.as_ref().map_or(Wanted::None, |hint| Wanted::Under(hint.sid.clone()));
-            return end(&app, &arrival, &headers, &wanted, asked).await;
-        }
+    let browser = browser(&headers, &app);
+    let session = match current(&app, &browser, arrival.now).await? {
+        Some(session) => Some(session),
+        None => held(&app, &browser, arrival.now).await?,
     };
+    // A session that is idle is over for its user, who is not asked; what was born of it ends with it (R4).
+    let asks = |session: &Session| session.idle_until > arrival.now.0 && !asked.is_for(session);
+    let Some(session) = session.filter(asks) else {
+        return end(&app, &arrival, &browser, asked).await;
+    };
+    // Only of this browser's own session is anybody asked.
+    if asked.hint.is_some() {
+        asked.log_out(&app, &arrival, &Browser::default()).await?;
+    }
     let given = |name| params.get(name).map(|value: &str| (name, value.to_owned()));
     let template = ConfirmPage {
         page: Page::new(&app, "Log out?"),
@@ -81,7 +87,7 @@ pub async fn get(
 /// As [`get`].
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
     let Some(params) = Params::of_form(&headers, &body) else {
-        return Err(PageError::Authorization("invalid_request", "The request was not sent as a form.".into()));
+        return Err(PageError::Logout("The request was not sent as a form.".into()));
     };
     judge(&app, &params, arrival.now).await?;
     let pairs = PARAMETERS.into_iter().filter_map(|name| Some((name, params.get(name)?)));
@@ -96,17 +102,26 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
 pub async fn confirm(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
     let params = Params::of_form(&headers, &body).unwrap_or_default();
     let asked = judge(&app, &params, arrival.now).await?;
-    end(&app, &arrival, &headers, &Wanted::Any, asked).await
+    end(&app, &arrival, &browser(&headers, &app), asked).await
 }
 
 impl Asked {
     fn is_for(&self, session: &Session) -> bool {
         self.hint.as_ref().is_some_and(|hint| hint.sid == session.sid)
     }
+
+    /// Ends what the browser holds, and what the hint of a client that is switched on names. Only a hint proves whose
+    /// request it is; anybody may name a client.
+    async fn log_out(&self, app: &App, arrival: &Arrival, browser: &Browser) -> Result<LoggedOut, store::Error> {
+        let proven = self.hint.as_ref().zip(self.client.as_ref());
+        let hinted = proven.filter(|(_, client)| client.enabled).map(|(hint, _)| hint.sid.as_str());
+        let note = proven.map(|(_, client)| format!("asked for by {}", client.name()));
+        log_out(app, browser, hinted, &arrival.visitor, note, arrival.now).await
+    }
 }
 
 async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, PageError> {
-    let wrong = |why: String| PageError::Authorization("invalid_request", why);
+    let wrong = PageError::Logout;
     if let Some(name) = params.repeated() {
         let shown: String = plain(name).chars().take(40).collect();
         return Err(wrong(format!("{shown} was sent twice.")));
@@ -133,16 +148,20 @@ async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, Page
     if client.is_none() && named.is_some() {
         return Err(wrong("client_id is not registered.".into()));
     }
-    let back_to = match (params.get("post_logout_redirect_uri"), &client) {
-        (None, _) | (Some(_), None) => None,
+    let end = match (params.get("post_logout_redirect_uri"), &client) {
+        (None, _) | (Some(_), None) => End::Here,
         (Some(uri), Some(client)) if client.metadata.post_logout_redirect_uris.iter().any(|one| one == uri) => {
-            // Without a hint nobody has proven that it is this client who asks; and to one that is switched off, perhaps
-            // because its address is somebody else's by now, nobody is sent.
-            hint.as_ref().filter(|_| client.enabled).map(|_| with_state(uri, params.get("state")))
+            match &hint {
+                // Its address may be somebody else's by now.
+                _ if !client.enabled => End::Here,
+                Some(_) => End::Onwards(with_state(uri, params.get("state"))),
+                // Nobody has proven that it is this client who asks.
+                None => End::Link { name: client.name().to_owned(), address: uri.to_owned() },
+            }
         }
         (Some(_), Some(_)) => return Err(wrong("post_logout_redirect_uri is not registered.".into())),
     };
-    Ok(Asked { client, hint, back_to })
+    Ok(Asked { client, hint, end })
 }
 
 /// `state` as it came, and nothing else (§3).
@@ -155,16 +174,7 @@ fn with_state(uri: &str, state: Option<&str>) -> String {
     format!("{uri}{joint}{query}")
 }
 
-async fn end(
-    app: &App,
-    arrival: &Arrival,
-    headers: &HeaderMap,
-    wanted: &Wanted,
-    asked: Asked,
-) -> Result<Response, PageError> {
-    // Only a hint proves whose request it is; anybody may name a client.
-    let proven = asked.client.as_ref().filter(|_| asked.hint.is_some());
-    let note = proven.map(|client| format!("asked for by {}", client.name()));
-    let ended = log_out(app, &browser(headers, app), wanted, &arrival.visitor, note, arrival.now).await?;
-    Ok(signed_out::page(app, ended, asked.back_to))
+async fn end(app: &App, arrival: &Arrival, browser: &Browser, asked: Asked) -> Result<Response, PageError> {
+    let ended = asked.log_out(app, arrival, browser).await?;
+    Ok(signed_out::page(app, ended, asked.end))
 }

@@ -25,8 +25,8 @@ pub(super) struct IdToken<'a> {
     pub(super) sid: &'a str,
     /// The access token beside it.
     pub(super) access_token: &'a str,
-    /// Claims that were asked for here one by one.
-    pub(super) wished: Map<String, Value>,
+    /// What it says of the user.
+    pub(super) about: Map<String, Value>,
 }
 
 impl IdToken<'_> {
@@ -34,7 +34,7 @@ impl IdToken<'_> {
     pub(super) async fn sign(&self, app: &App, client: &Client, now: Timestamp) -> Result<String, OAuthError> {
         let alg = client.metadata.id_token_signed_response_alg;
         let life = Duration::from_mins(app.config.tokens.id_token_minutes.into());
-        let mut claims = self.wished.clone();
+        let mut claims = self.about.clone();
         for (name, value) in [
             ("iss", json!(app.config.issuer)),
             ("sub", json!(self.sub)),
@@ -68,7 +68,8 @@ pub(super) struct Hint {
 
 /// An ID token of ours, however old; `None` for everything else, also where we signed it.
 pub(super) async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<Option<Hint>, store::Error> {
-    const MAX_BYTES: usize = 8192;
+    // One that holds the claims of scopes too.
+    const MAX_BYTES: usize = 16 * 1024;
     let Ok(jws) = Unverified::parse(text, MAX_BYTES) else {
         return Ok(None);
     };

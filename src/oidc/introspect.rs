@@ -1,4 +1,5 @@
-//! Token introspection (RFC 7662): a client with credentials asks what a token is worth.
+//! Token introspection (RFC 7662): a client with credentials asks what a token of its own, or for a resource of its own, is
+//! worth.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -31,21 +32,26 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     }
     let answer = match refresh_parts(token) {
         Some((family, hash)) => of_refresh_token(&app, client, family, &hash, arrival.now).await?,
-        None => of_access_token(&app, token, arrival.now).await?,
+        None => of_access_token(&app, client, token, arrival.now).await?,
     };
     Ok(data(Json(answer)))
 }
 
-/// All that is said of a token that is worth nothing (RFC 7662 §2.2).
+/// All that is said of a token that is worth nothing, or nothing to who asks (RFC 7662 §2.2).
 fn inactive() -> Value {
     json!({ "active": false })
 }
 
-async fn of_access_token(app: &App, token: &str, now: Timestamp) -> Result<Value, OAuthError> {
-    let Some(found) = access_token::find(app, token, now).await? else {
-        return Ok(inactive());
-    };
-    Ok(described(app, &found))
+async fn of_access_token(app: &App, client: &Client, token: &str, now: Timestamp) -> Result<Value, OAuthError> {
+    let found = access_token::find(app, token, now).await?.filter(|found| may_know(client, found));
+    Ok(found.map_or_else(inactive, |found| described(app, &found)))
+}
+
+/// Whether a client may know what a token is worth: one of its own, one for a resource of its own, and any where an
+/// operator says so (RFC 7662 §4).
+fn may_know(client: &Client, token: &AccessToken) -> bool {
+    let is_own = |resource: &str| client.metadata.resources.iter().any(|own| own == resource);
+    client.metadata.introspect_all || token.client == client.id || token.audience.split(' ').any(is_own)
 }
 
 fn described(app: &App, found: &AccessToken) -> Value {

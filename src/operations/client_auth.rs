@@ -1,4 +1,5 @@
-//! Who a client is: exactly one way of proving it a request, and the registered one alone (RFC 6749 §2.3, RFC 7523 §2.2).
+//! Who a client is: exactly one way of proving it a request, and the registered one alone, where one is registered
+//! (RFC 6749 §2.3, RFC 7523 §2.2).
 
 use std::time::Duration;
 
@@ -102,9 +103,9 @@ pub async fn authenticate(
     let Some((client, hashes)) = found.filter(|(client, _)| client.enabled) else {
         return Err(refused("client_id is not registered, or switched off"));
     };
-    let wanted = client.metadata.token_endpoint_auth_method;
-    match (&offer.proof, wanted) {
-        (Proof::Basic(secret), AuthMethod::Basic) | (Proof::Post(secret), AuthMethod::Post) => {
+    match (&offer.proof, client.metadata.token_endpoint_auth_method) {
+        (Proof::Basic(secret), None | Some(AuthMethod::Basic))
+        | (Proof::Post(secret), None | Some(AuthMethod::Post)) => {
             if hashes.is_empty() {
                 return Err(refused("this client has no secret yet: whoever runs the service makes one"));
             }
@@ -113,15 +114,16 @@ pub async fn authenticate(
                 hashes.iter().fold(false, |right, hash| right | bool::from(hash.as_bytes().ct_eq(given.as_bytes())));
             right.then_some(client).ok_or_else(|| refused("client_secret is not right"))
         }
-        (Proof::Assertion(text), AuthMethod::PrivateKeyJwt) => {
+        (Proof::Assertion(text), Some(AuthMethod::PrivateKeyJwt)) => {
             prove_by_assertion(app, &client, text, endpoint, now).await?;
             Ok(client)
         }
-        (Proof::None, AuthMethod::None) => Ok(client),
-        (_, AuthMethod::Basic) => Err(refused("this client authenticates by client_secret_basic")),
-        (_, AuthMethod::Post) => Err(refused("this client authenticates by client_secret_post")),
-        (_, AuthMethod::PrivateKeyJwt) => Err(refused("this client authenticates by private_key_jwt")),
-        (_, AuthMethod::None) => Err(refused("this client is public: it sends client_id and no credentials")),
+        (Proof::None, Some(AuthMethod::None)) => Ok(client),
+        (_, None) => Err(refused("this client authenticates by client_secret_basic or client_secret_post")),
+        (_, Some(AuthMethod::Basic)) => Err(refused("this client authenticates by client_secret_basic")),
+        (_, Some(AuthMethod::Post)) => Err(refused("this client authenticates by client_secret_post")),
+        (_, Some(AuthMethod::PrivateKeyJwt)) => Err(refused("this client authenticates by private_key_jwt")),
+        (_, Some(AuthMethod::None)) => Err(refused("this client is public: it sends client_id and no credentials")),
     }
 }
 

@@ -166,7 +166,7 @@ pub async fn change(tx: &mut Tx, act: &Act, held: &Client, draft: &Draft) -> Res
         return Ok(Changed::Keys(keys));
     }
     clients::update(tx, &held.id, &metadata).await?;
-    if !metadata.token_endpoint_auth_method.has_secret() {
+    if !metadata.has_secret() {
         clients::end_secrets(tx, &held.id, act.now).await?;
     }
     let note = format!("{}: {}", held.client_id, keys.join(", "));
@@ -219,7 +219,7 @@ pub async fn replace_secret(
     secret: &str,
     overlap: Duration,
 ) -> Result<Rotated, Error> {
-    if !held.metadata.token_endpoint_auth_method.has_secret() {
+    if !held.metadata.has_secret() {
         return Ok(Rotated::NoSecret);
     }
     let before = clients::end_secrets(tx, &held.id, act.now.after(overlap.min(LONGEST_OVERLAP))).await?;

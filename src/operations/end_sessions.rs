@@ -1,4 +1,5 @@
-//! A browser's logout: the session is dead on the server, recorded, and noted for the clients that were signed in under it.
+//! Logging out, by a browser or by an app's hint: the session is dead on the server, recorded, and noted for the clients
+//! that were signed in under it.
 
 use super::act::{Act, in_act};
 use super::open_session::{Browser, RENEWAL, of_session};
@@ -8,81 +9,90 @@ use crate::model::session::{EndReason, Session};
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
-/// What is left to do in the browser.
+/// What was ended, and what is left to do in the browser.
 #[derive(Clone, Debug, Default)]
 pub struct LoggedOut {
+    /// The session that the browser held.
+    pub session: bool,
+    /// The unfinished sign-in that it held.
+    pub unfinished: bool,
+    /// The session that a hint named and the browser did not hold.
+    pub elsewhere: bool,
     /// The addresses to frame, one for each client that wants to hear of it in the browser (OpenID Connect Front-Channel
     /// Logout §2).
     pub frames: Vec<String>,
 }
 
-/// What is to end.
-#[derive(Clone, Debug)]
-pub enum Wanted {
-    /// Whatever session the browser holds.
-    Any,
-    /// The session that the browser holds if it is under this `sid`.
-    Under(String),
-    /// No session.
-    None,
-}
-
-impl Wanted {
-    fn is(&self, session: &Session) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Under(sid) => *sid == session.sid,
-            Self::None => false,
-        }
+/// The session that a logout in this browser ends, also where it is idle.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn held(app: &App, browser: &Browser, now: Timestamp) -> Result<Option<Session>, store::Error> {
+    match &browser.session {
+        Some(secret) => store::sessions::to_log_out(&mut app.db.read().await?, secret, now.before(RENEWAL), now).await,
+        None => Ok(None),
     }
 }
 
-/// Ends what a browser holds, also where it is idle: what was born of it would live on. Harmless when it holds nothing.
+/// Ends what a browser holds and what is under the `sid` of a hint, also where it is idle: what was born of it would live
+/// on. Harmless when there is nothing.
 ///
 /// # Errors
 /// When the database fails: then the session lives.
 pub async fn log_out(
     app: &App,
     browser: &Browser,
-    wanted: &Wanted,
+    hinted: Option<&str>,
     visitor: &Visitor,
     note: Option<String>,
     now: Timestamp,
 ) -> Result<LoggedOut, store::Error> {
-    let event = Event::new(Kind::Logout, Outcome::Success, "user", visitor, now, &app.random);
-    let event = Event { note, ..event };
-    let (browser, wanted) = (browser.clone(), wanted.clone());
-    let ended = in_transaction!(app.db, app.ordinary_deadline(now), [browser, wanted, event], |tx| {
-        let mut ended = None;
+    let event = || Event {
+        note: note.clone(),
+        ..Event::new(Kind::Logout, Outcome::Success, "user", visitor, now, &app.random)
+    };
+    let events = [event(), event()];
+    let (browser, hinted) = (browser.clone(), hinted.map(str::to_owned));
+    let (ended, sids) = in_transaction!(app.db, app.ordinary_deadline(now), [browser, hinted, events], |tx| {
         let held = match &browser.session {
             Some(secret_hash) => store::sessions::to_log_out(tx, secret_hash, now.before(RENEWAL), now).await?,
             None => None,
         };
-        if let Some(session) = held.filter(|session| wanted.is(session))
-            && store::sessions::end(tx, &session.id, EndReason::Logout, now).await?
+        let elsewhere = match hinted.filter(|sid| held.as_ref().is_none_or(|session| session.sid != *sid)) {
+            Some(sid) => store::sessions::under(tx, &sid, now).await?,
+            None => None,
+        };
+        let (mut ended, mut sids) = (LoggedOut::default(), Vec::new());
+        for ((session, event), done) in
+            [held, elsewhere].into_iter().zip(events).zip([&mut ended.session, &mut ended.elsewhere])
         {
-            store::activity::record(tx, &of_session(event, &session)).await?;
-            ended = Some(session.sid);
+            if let Some(session) = session
+                && store::sessions::end(tx, &session.id, EndReason::Logout, now).await?
+            {
+                store::activity::record(tx, &of_session(event, &session)).await?;
+                *done = true;
+                sids.push(session.sid);
+            }
         }
         if let Some(pre_auth) = &browser.pre_auth {
-            store::pre_auths::remove(tx, pre_auth).await?;
+            ended.unfinished = store::pre_auths::remove(tx, pre_auth).await?;
         }
-        Ok(ended)
+        Ok((ended, sids))
     })?;
-    let Some(sid) = ended else {
-        return Ok(LoggedOut::default());
-    };
-    let clients = store::logouts::clients_of(&mut app.db.read().await?, &sid).await?;
-    let frames = clients.iter().filter_map(|client| {
-        let address = client.metadata.frontchannel_logout_uri.as_ref()?;
-        let joint = if address.contains('?') { '&' } else { '?' };
-        let query = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("iss", &app.config.issuer)
-            .append_pair("sid", &sid)
-            .finish();
-        Some(format!("{address}{joint}{query}"))
-    });
-    Ok(LoggedOut { frames: frames.collect() })
+    let mut frames = Vec::new();
+    for sid in sids {
+        let clients = store::logouts::clients_of(&mut app.db.read().await?, &sid).await?;
+        frames.extend(clients.iter().filter_map(|client| {
+            let address = client.metadata.frontchannel_logout_uri.as_ref()?;
+            let joint = if address.contains('?') { '&' } else { '?' };
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("iss", &app.config.issuer)
+                .append_pair("sid", &sid)
+                .finish();
+            Some(format!("{address}{joint}{query}"))
+        }));
+    }
+    Ok(LoggedOut { frames, ..ended })
 }
 
 /// Ends every session of one provider, or of all, with all that came of them; then what clients were given for themselves

@@ -507,8 +507,8 @@ pub async fn end_session(act: &Act, provider_id: &str, user_id: &str, session_id
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
-        let usable = sessions::one_of_user(tx, &user.id, &session_id, act.now).await?;
-        if usable.is_none() || !sessions::end(tx, &session_id, EndReason::EndedByAdmin, act.now).await? {
+        let standing = sessions::one_of_user(tx, &user.id, &session_id, act.now).await?;
+        if standing.is_none() || !sessions::end(tx, &session_id, EndReason::EndedByAdmin, act.now).await? {
             return Ok(Switched::Already);
         }
         activity::record(tx, &act.event(Kind::SessionEnded).about(&user).of_session(&session_id)).await?;

@@ -97,7 +97,7 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         fields: ClientForm::of(&client.metadata).fields(),
         revision: client.revision,
         ask_password: !admin.typed_lately(now),
-        has_secret: client.metadata.token_endpoint_auth_method.has_secret(),
+        has_secret: client.metadata.has_secret(),
         secrets: working.map(view).collect(),
         newest_secret: clients::newest(&secrets),
         overlaps: choices(&OVERLAPS, USUAL_OVERLAP),

@@ -45,8 +45,9 @@ const fn member(key: &'static str, label: &'static str, kind: Kind, hint: &'stat
 }
 
 const METHODS: Pairs = &[
-    ("client_secret_basic", "client_secret_basic"),
-    ("client_secret_post", "client_secret_post"),
+    ("", "client_secret_basic or client_secret_post"),
+    ("client_secret_basic", "client_secret_basic only"),
+    ("client_secret_post", "client_secret_post only"),
     ("private_key_jwt", "private_key_jwt"),
     ("none", "none: a public client, with PKCE"),
 ];
@@ -113,9 +114,16 @@ const MEMBERS: &[Member] = &[
         "Where a handoff that names it lands.",
     ),
     member("id_token_signed_response_alg", "ID tokens are signed with", Kind::One(ALGORITHMS), ""),
+    member("id_token_claims", "Include the claims of its scopes in ID tokens", Kind::Tick, ""),
     member("userinfo_signed_response_alg", "Userinfo answers are signed with", Kind::One(OR_PLAIN), ""),
     member("access_token_format", "Access tokens are", Kind::One(FORMATS), ""),
-    member("resources", "Resources (optional)", Kind::Lines, "One address a line that it may ask tokens for."),
+    member(
+        "resources",
+        "Resources (optional)",
+        Kind::Lines,
+        "One address a line that it may ask tokens for, and introspect tokens for.",
+    ),
+    member("introspect_all", "May introspect every client’s access tokens (an API gateway)", Kind::Tick, ""),
     member(
         "default_max_age",
         "Oldest sign-in it takes, in seconds (optional)",

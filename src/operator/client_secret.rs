@@ -40,7 +40,7 @@ pub(super) fn show(
         back: format!("/operator/clients/{}", client.id),
         name: client.name().to_owned(),
         client_id: client.client_id.clone(),
-        method: client.metadata.token_endpoint_auth_method.as_str(),
+        method: client.metadata.proves_itself_by(),
         issuer: app.config.issuer.clone(),
         secret,
         old_until: old_until.map(|at| at.in_zone(&admin.session.time_zone)),

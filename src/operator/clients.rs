@@ -57,8 +57,11 @@ pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>) -> Re
     let template = ClientsPage {
         page: Page::of(&app, "Clients", &admin.session),
         first: (!after.is_empty()).then_some("/operator/clients"),
-        // Such an id stands unencoded in an address.
-        next: rows.last().filter(|_| more).map(|last| format!("/operator/clients?after={}", last.client_id)),
+        next: rows.last().filter(|_| more).map(|last| {
+            let query =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("after", &last.client_id).finish();
+            format!("/operator/clients?{query}")
+        }),
         rows,
         done: match asked.done.as_deref() {
             Some("deleted") => Some("The client was deleted, with everything that was its."),
@@ -124,7 +127,7 @@ pub async fn create(
         Again::Over(response) => return Ok(response),
     };
     let act = admin.act(&app, &arrival);
-    let secret = metadata.token_endpoint_auth_method.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
+    let secret = metadata.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
     let client = clients::draw(&act, &client_id, metadata, true);
     let answered = async {
         if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {

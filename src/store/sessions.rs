@@ -74,6 +74,15 @@ pub async fn to_log_out(
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).bind(since.0).fetch_optional(c).await)?)
 }
 
+/// The session under a `sid`, also where it is idle.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn under(conn: &mut Conn, sid: &str, now: Timestamp) -> Result<Option<Session>, Error> {
+    const SQL: &str = standing!("AND s.sid = $2");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(sid).fetch_optional(c).await)?)
+}
+
 /// Every usable session of a user, newest first, with from where it was made.
 ///
 /// # Errors
@@ -365,11 +374,11 @@ pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Er
     Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
 }
 
-/// The usable session with this id, if it is this user's.
+/// The session with this id, if it is this user's, also where it is idle: what ends it must reach what was born of it.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn one_of_user(conn: &mut Conn, user_id: &str, id: &str, now: Timestamp) -> Result<Option<Session>, Error> {
-    const SQL: &str = usable!("AND s.user_id = $2 AND s.id = $3");
+    const SQL: &str = standing!("AND s.user_id = $2 AND s.id = $3");
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(user_id).bind(id).fetch_optional(c).await)?)
 }

@@ -28,6 +28,8 @@ pub enum PageError {
     Authorization(&'static str, String),
     /// Whoever asked was signed out, or may do this no longer, while the request was on its way (G28).
     NoAuthority,
+    /// An app's request to log somebody out that cannot be answered to the app, in words; the page offers the logout.
+    Logout(String),
     /// One address asks too often: try again in so many seconds.
     TooOften(u64),
 }
@@ -43,6 +45,7 @@ impl PageError {
             | Self::BadForm(_)
             | Self::Authorization(..)
             | Self::NoAuthority
+            | Self::Logout(_)
             | Self::TooOften(_) => None,
         }
     }
@@ -62,7 +65,7 @@ impl IntoResponse for PageError {
         let status = match &self {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::ForeignForm | Self::NoAuthority => StatusCode::FORBIDDEN,
-            Self::BadForm(_) | Self::Authorization(..) => StatusCode::BAD_REQUEST,
+            Self::BadForm(_) | Self::Authorization(..) | Self::Logout(_) => StatusCode::BAD_REQUEST,
             Self::TooOften(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) | Self::HandoffUnavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
@@ -82,6 +85,7 @@ struct ErrorPage {
     reference: String,
     next_url: String,
     next_label: &'static str,
+    logout: bool,
 }
 
 /// The page for an error answer that has none yet; logged here, once.
@@ -106,6 +110,7 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         page: Page::new(app, heading),
         code: match error {
             Some(PageError::Authorization(code, _)) => (*code).to_owned(),
+            Some(PageError::Logout(_)) => "invalid_request".to_owned(),
             _ => status.as_u16().to_string(),
         },
         heading: heading.into(),
@@ -113,6 +118,7 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         reference: visitor.reference.clone(),
         next_url: if from_therap_services { app.config.therap_services_url.clone() } else { next_url.to_owned() },
         next_label,
+        logout: matches!(error, Some(PageError::Logout(_))),
     };
     let mut response = respond(status, Shape::Entrance, &template);
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -155,7 +161,9 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
         Some(PageError::TooOften(_)) => {
             ("Too many requests", "Too much is asked from your network. Please try again in a minute.", HOME)
         }
-        Some(PageError::Authorization(_, why)) => ("The app’s request cannot be answered", why, HOME),
+        Some(PageError::Authorization(_, why) | PageError::Logout(why)) => {
+            ("The app’s request cannot be answered", why, HOME)
+        }
         Some(PageError::NotFound | PageError::Unavailable(_)) | None => match status {
             StatusCode::NOT_FOUND => ("Page not found", "There is no page at this address.", HOME),
             StatusCode::METHOD_NOT_ALLOWED => {

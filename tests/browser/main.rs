@@ -11,6 +11,7 @@ mod accounts;
 mod admin_tour;
 mod admins;
 mod at_will;
+mod broken_script;
 mod firefox;
 mod front_door;
 mod handoff;

@@ -45,7 +45,7 @@ async fn the_button_works_without_scripts() {
     let Stage { browser, demo } = &stage;
     browser.log_in_to_therap(demo, &AMINA).await;
     browser.press_the_button(demo).await;
-    browser.follow("noscript button").await;
+    browser.follow("#send-submit").await;
     browser.is_in_as(&AMINA).await;
 }
 

@@ -28,7 +28,7 @@ both_engines! {
         assert_eq!(root.get("/operator/clients").await.text("p.empty"), "None yet.");
         let page = root.get("/operator/clients/new").await;
         let bad = root.submit(&page, "#new-client-form", &[
-            ("client_id", "not good"), ("client_name", "Kept"), ("scope", "openid nothing"), ("jwks_uri", "ftp://x"), ("default_max_age", ""),
+            ("client_id", "/not/good"), ("client_name", "Kept"), ("scope", "openid nothing"), ("jwks_uri", "ftp://x"), ("default_max_age", ""),
         ]).await;
         assert_eq!(bad.status, 422);
         let wrong = bad.texts("#form-errors li");
@@ -96,7 +96,7 @@ both_engines! {
         assert_eq!(bad.attribute("#client-name", "value").as_deref(), Some("Kept"));
         let public = one.submit(&page, "#client-form", &[("token_endpoint_auth_method", "none")]).await;
         assert!(public.location().ends_with("done=saved"));
-        assert_eq!(stored(&idp, "portal").await.unwrap().token_endpoint_auth_method, AuthMethod::None);
+        assert_eq!(stored(&idp, "portal").await.unwrap().token_endpoint_auth_method, Some(AuthMethod::None));
         let page = one.get(&path).await;
         assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
     }

@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use connect_idp::model::client::{Client, Metadata};
 use connect_idp::model::client_draft::Draft;
+use connect_idp::model::user::UserType;
 use connect_idp::operations::act::Switched;
 use connect_idp::operations::clients::{self, Changed, Deleted, Rotated};
 use connect_idp::store;
 use serde_json::{Value, json};
 
 use crate::actors::Idp;
+use crate::export::{applied, command, export};
 
 const FIRST: &str = "the-first-secret-of-the-portal-1";
 const SECOND: &str = "the-second-secret-of-the-portal-";
@@ -186,5 +188,36 @@ both_engines! {
         assert_eq!(answers.into_iter().filter(|made| *made).count(), 1);
         assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 1);
         idp.assert_activity(["client_created success"]).await;
+    }
+
+    /// A member of ours is set by command, seed file, page and API, shown by each, and exported.
+    async fn a_members_value_is_set_by_every_way(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let program = idp.client("ops", "clients.read clients.write").await;
+        let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        let mut browser = idp.browser();
+        browser.sign_in(&root).await;
+        let client = create(&idp, "portal", &portal(), Some(FIRST)).await;
+        let page = format!("/operator/clients/{}", client.id);
+        let shown = async || program.get("/api/v1/clients/portal").await.assert(200).json.clone();
+        for (key, flag) in [("id_token_claims", "--id-token-claims"), ("introspect_all", "--introspect-all")] {
+            let id = format!("#{}", key.replace('_', "-"));
+            assert_eq!(shown().await[key], false, "off by default");
+            let (code, said, err) = command(&idp, &["client", "set", "--client-id", "portal", flag]).await;
+            assert_eq!((code, said, err), (0, format!("Client portal has a new {key}.\n"), String::new()));
+            let file = export(&idp, &["--without-users"]).await;
+            let form = browser.get(&page).await;
+            assert_eq!((shown().await[key].as_bool(), form.attribute(&id, "checked")), (Some(true), Some(String::new())));
+            let off = format!("[[client]]\nclient_id = \"portal\"\n{key} = false\n");
+            assert_eq!(applied(&idp, &off, &[]).await, format!("~ client portal: {key}\n"));
+            assert_eq!(applied(&idp, &file, &[]).await, format!("~ client portal: {key}\n"), "as it was exported");
+            assert_eq!(program.patch("/api/v1/clients/portal", "*", &json!({key: false})).await.assert(200).json[key], false);
+            let form = browser.get(&page).await;
+            assert_eq!(form.attribute(&id, "checked"), None);
+            let saved = browser.submit_by(&form, "#client-form", key, "yes").await;
+            assert!(saved.location().ends_with("done=saved"));
+            let (_, said, _) = command(&idp, &["client", "show", "--client-id", "portal", "--output", "json"]).await;
+            assert_eq!(serde_json::from_str::<Value>(&said).unwrap()[key], true);
+        }
     }
 }

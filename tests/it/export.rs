@@ -40,7 +40,7 @@ impl Buffer {
 }
 
 /// A command on the service's database: its exit status, and what it said on standard output and error.
-async fn command(idp: &Idp, args: &[&str]) -> (u8, String, String) {
+pub async fn command(idp: &Idp, args: &[&str]) -> (u8, String, String) {
     let config = &idp.app.config;
     let text = format!(
         "[database]\nurl = {:?}\nconnections = 3\n[keys]\ndir = {:?}\n[password]\nmemory_kib = 8\niterations = 1\n",
@@ -56,7 +56,7 @@ async fn command(idp: &Idp, args: &[&str]) -> (u8, String, String) {
     (tokio::task::spawn_blocking(run).await.unwrap(), out.text(), err.text())
 }
 
-async fn export(idp: &Idp, args: &[&str]) -> String {
+pub async fn export(idp: &Idp, args: &[&str]) -> String {
     let (code, out, err) = command(idp, &[&["export"], args].concat()).await;
     assert_eq!((code, err.as_str()), (0, ""));
     out
@@ -69,7 +69,7 @@ async fn apply(idp: &Idp, text: &str, args: &[&str]) -> (u8, String, String) {
 }
 
 /// What `apply` printed.
-async fn applied(idp: &Idp, text: &str, args: &[&str]) -> String {
+pub async fn applied(idp: &Idp, text: &str, args: &[&str]) -> String {
     let (code, out, err) = apply(idp, text, args).await;
     assert_eq!((code, err.as_str()), (0, ""), "{out}");
     out
@@ -225,19 +225,21 @@ async fn furnish_with_apps(idp: &Idp) {
         default_acr_values: vec!["urn:x".into()],
         backchannel_logout_uri: Some("https://portal.example.org/logout".into()),
         first_party: true,
+        id_token_claims: true,
+        introspect_all: true,
         resources: vec!["https://api.example.org/".into()],
         ..Metadata::default()
     };
     let program = Metadata {
         grant_types: vec![GrantType::ClientCredentials],
         response_types: Vec::new(),
-        token_endpoint_auth_method: AuthMethod::PrivateKeyJwt,
+        token_endpoint_auth_method: Some(AuthMethod::PrivateKeyJwt),
         jwks: Some(serde_json::from_str(&public_jwks(&["es256", "rs256"])).unwrap()),
         scope: String::new(),
         ..Metadata::default()
     };
     for (client_id, metadata, enabled) in
-        [("portal", portal.clone(), true), ("Zeta", portal, false), ("a.program~1", program, true)]
+        [("portal", portal.clone(), true), ("Zeta", portal, false), ("https://a.program/~1?x", program, true)]
     {
         assert!(clients::create(&act, &clients::draw(&act, client_id, metadata, enabled), None).await.unwrap());
     }

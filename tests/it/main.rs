@@ -19,6 +19,7 @@ mod admin_provider;
 mod admin_users;
 mod api;
 mod authority;
+mod client_ids;
 mod client_keys;
 mod clients;
 mod database;

@@ -19,7 +19,7 @@ impl Applying<'_> {
         };
         let Some(held) = store::clients::hold(self.tx, &seed.client_id).await? else {
             let metadata = seed.metadata.new_metadata(self.act.app.config.client_rules()).map_err(unfit)?;
-            let needs_secret = metadata.token_endpoint_auth_method.has_secret();
+            let needs_secret = metadata.has_secret();
             if seed.secret.is_some() && !needs_secret {
                 return Err(no_secret());
             }
@@ -64,7 +64,7 @@ impl Applying<'_> {
     async fn client_secret(&mut self, held: &Client, secret: &str) -> Result<Secrets, Stop> {
         let hash = clients::hash_secret(&self.act.app, &held.client_id, secret);
         let known = store::clients::secrets(self.tx, &held.id).await?;
-        if !held.metadata.token_endpoint_auth_method.has_secret() {
+        if !held.metadata.has_secret() {
             return Ok(Secrets::NotNeeded);
         }
         let same: Vec<_> = known.iter().filter(|known| known.hash == hash).collect();

@@ -26,7 +26,8 @@ pub struct Data {
     /// What it may ask for, in quotes with spaces between [default at creation: "openid profile email"].
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,
-    /// `client_secret_basic` (the default), `client_secret_post`, `private_key_jwt` or `none`.
+    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`, and no other way than that [default: its
+    /// secret by basic or post, as it likes].
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
     /// A file with its public keys as a JWK Set.
@@ -44,12 +45,18 @@ pub struct Data {
     /// Every code must be bound by PKCE although it has credentials.
     #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_pkce: Option<bool>,
+    /// The claims of its scopes stand in its ID tokens too, for programs that read nothing else.
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    id_token_claims: Option<bool>,
     /// What its access tokens are: `opaque` (the default) or `jwt`.
     #[arg(long, value_name = "FORMAT")]
     access_token_format: Option<String>,
-    /// A resource that it may ask tokens for; may be repeated.
+    /// A resource that it may ask tokens for, and introspect tokens for; may be repeated.
     #[arg(long = "resource", value_name = "ADDRESS")]
     resources: Vec<String>,
+    /// It may introspect every client's access tokens, as a gateway in front of many resources must.
+    #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    introspect_all: Option<bool>,
     /// Where it is told of logouts, server to server.
     #[arg(long, value_name = "ADDRESS")]
     backchannel_logout_uri: Option<String>,
@@ -126,7 +133,12 @@ impl Data {
                 members.insert(key.into(), serde_json::to_value(given)?);
             }
         }
-        for (key, flag) in [("first_party", self.first_party), ("require_pkce", self.require_pkce)] {
+        for (key, flag) in [
+            ("first_party", self.first_party),
+            ("require_pkce", self.require_pkce),
+            ("id_token_claims", self.id_token_claims),
+            ("introspect_all", self.introspect_all),
+        ] {
             if let Some(flag) = flag {
                 members.insert(key.into(), flag.into());
             }

@@ -13,7 +13,7 @@ use self::data::Data;
 use super::console::{Output, Row};
 use super::{Console, act, say_switched};
 use crate::app::App;
-use crate::model::client::Client;
+use crate::model::client::{AuthMethod, Client};
 use crate::model::client_draft::keys;
 use crate::model::client_rules::check_client_id;
 use crate::operations::clients::{self, Changed, Deleted, Rotated};
@@ -87,7 +87,7 @@ pub(super) enum Verb {
 #[derive(Debug, clap::Args)]
 pub(super) struct Which {
     /// The `client_id`.
-    #[arg(long, value_name = "CLIENT")]
+    #[arg(long, value_name = "CLIENT", allow_hyphen_values = true)]
     client_id: String,
 }
 
@@ -147,7 +147,7 @@ async fn create(
 ) -> anyhow::Result<()> {
     check_client_id(&which.client_id)?;
     let metadata = data.draft()?.new_metadata(app.config.client_rules())?;
-    let needs_secret = metadata.token_endpoint_auth_method.has_secret();
+    let needs_secret = metadata.has_secret();
     if secret_stdin && !needs_secret {
         bail!(no_secret(which));
     }
@@ -169,7 +169,7 @@ async fn set(app: &App, which: &Which, data: &Data, console: &mut Console) -> an
             let client = find(app, which).await?;
             let mut conn = app.db.read().await?;
             let secrets = store::clients::secret_hashes(&mut conn, &client.id, app.clock.now()).await?;
-            if client.metadata.token_endpoint_auth_method.has_secret() && secrets.is_empty() {
+            if client.metadata.has_secret() && secrets.is_empty() {
                 console.say("It has no secret yet: `connect-idp client rotate-secret` gives one.")?;
             }
             Ok(())
@@ -242,7 +242,7 @@ fn listed(client: &Client) -> Row {
         .with("client_name", client.metadata.client_name.clone())
         .with("enabled", client.enabled)
         .with("first_party", client.metadata.first_party)
-        .with("token_endpoint_auth_method", client.metadata.token_endpoint_auth_method.as_str())
+        .with("token_endpoint_auth_method", client.metadata.token_endpoint_auth_method.map(AuthMethod::as_str))
         .with("grant_types", grants)
 }
 

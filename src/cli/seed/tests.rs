@@ -42,7 +42,7 @@ fn each_value_of_a_client_is_judged() {
     let refused_client =
         |rest: &str, words: &str| refused(&format!("[[client]]\nclient_id = \"portal\"\n{rest}"), words);
     refused("[[client]]\nclient_name = \"x\"", "client number 1: missing field `client_id`");
-    refused("[[client]]\nclient_id = \"a/b\"", "client number 1 (a/b): client_id: must be 1 to 255");
+    refused("[[client]]\nclient_id = \"/a\"", "client number 1 (/a): client_id: must be 1 to 255");
     refused_client(
         "redirect_uri = \"x\"",
         "client number 1 (portal): redirect_uri: there is no such key: use client_name",

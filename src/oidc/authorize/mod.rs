@@ -3,6 +3,7 @@
 
 mod decide;
 mod request;
+mod request_object;
 mod respond;
 
 use std::time::Duration;

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
 
+use super::request_object::Unverified;
 use crate::app::App;
 use crate::model::address::is_loopback;
 use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, ResponseMode};
@@ -19,7 +20,7 @@ use crate::time::Timestamp;
 use crate::web::params::Params;
 
 /// `state` and `nonce` are never longer.
-const MAX_TEXT: usize = 2048;
+pub(super) const MAX_TEXT: usize = 2048;
 /// `claims` and `acr_values` are never longer.
 const MAX_LIST: usize = 4096;
 /// The response types of the standards that are not offered.
@@ -82,10 +83,27 @@ pub async fn validate(
     let usual = if brings_tokens { ResponseMode::Fragment } else { ResponseMode::Query };
     let answer_in = response_mode.clone().and_then(Result::ok).unwrap_or(usual);
     let state = params.get("state").filter(|state| state.len() <= MAX_TEXT).map(str::to_owned);
-    let refuse = |code: &'static str, description: Cow<'static, str>| {
-        let (redirect_uri, state) = (redirect_uri.clone(), state.clone());
-        AuthorizeError::Redirect(Box::new(Answer { redirect_uri, response_mode: answer_in, state, code, description }))
+    let answer = Answer {
+        redirect_uri: redirect_uri.clone(),
+        response_mode: answer_in,
+        state: state.clone(),
+        code: "invalid_request",
+        description: Cow::default(),
     };
+    let refuse = |code: &'static str, description: Cow<'static, str>| {
+        AuthorizeError::Redirect(Box::new(Answer { code, description, ..answer.clone() }))
+    };
+    if let Some(object) = params.get("request").filter(|_| params.repeated().is_none()) {
+        // In the way that it asked for itself, or its client could not read this.
+        let asked = Unverified::read(object);
+        return Err(AuthorizeError::Redirect(Box::new(Answer {
+            response_mode: asked.response_mode.unwrap_or(answer_in),
+            state: asked.state.or(state),
+            code: "request_not_supported",
+            description: "request is not supported here".into(),
+            ..answer
+        })));
+    }
     if let Some(Err(_)) = response_mode {
         return Err(refuse("invalid_request", "response_mode is none of query, fragment, form_post".into()));
     }
@@ -158,11 +176,7 @@ fn judge(
         let shown: String = name.chars().take(40).collect();
         return Err(("invalid_request", format!("{shown} was sent twice").into()));
     }
-    for (name, code) in [
-        ("request", "request_not_supported"),
-        ("request_uri", "request_uri_not_supported"),
-        ("registration", "registration_not_supported"),
-    ] {
+    for (name, code) in [("request_uri", "request_uri_not_supported"), ("registration", "registration_not_supported")] {
         if params.get(name).is_some() {
             return Err((code, format!("{name} is not supported here").into()));
         }
@@ -342,7 +356,6 @@ mod tests {
             ("response_type=code&scope=openid&scope=profile", "invalid_request", "scope was sent twice"),
             ("response_type=code&scope=a%22", "invalid_scope", "character"),
             ("response_type=code", "invalid_scope", "names nothing"),
-            ("response_type=code&scope=openid&request=x", "request_not_supported", "request"),
             ("response_type=code&scope=openid&request_uri=x", "request_uri_not_supported", "request_uri"),
             ("response_type=code&scope=openid&prompt=none%20login", "invalid_request", "prompt none"),
             ("response_type=code&scope=openid&prompt=maybe", "invalid_request", "prompt"),
@@ -360,7 +373,7 @@ mod tests {
             let (got, why) = judged(query, &app).unwrap_err();
             assert!(got == code && why.contains(words), "{query}: {got} {why}");
         }
-        let public = client(|m| m.token_endpoint_auth_method = AuthMethod::None);
+        let public = client(|m| m.token_endpoint_auth_method = Some(AuthMethod::None));
         assert!(judged("response_type=code&scope=openid", &public).unwrap_err().1.contains("PKCE"));
         let machine = client(|m| m.grant_types = vec![GrantType::ClientCredentials]);
         assert_eq!(judged("response_type=code&scope=openid", &machine).unwrap_err().0, "unauthorized_client");

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -173,13 +174,7 @@ async fn issue(
         at_most: expires_at,
     };
     let made = access_token(app, client, Some(&code.family_id), speaks, now).await?;
-    let asked_for = wishes(code.claims.as_deref());
-    let wished = if asked_for.id_token.is_empty() {
-        serde_json::Map::new()
-    } else {
-        let allowed = client.metadata.scopes();
-        about(app, &code.user_id, |subject| subject.wished(&asked_for.id_token, &allowed)).await?
-    };
+    let about = about(app, client, &code.user_id, &scope, code.claims.as_deref()).await?;
     let id_token = IdToken {
         sub: &code.user_id,
         nonce: code.nonce.as_deref(),
@@ -188,7 +183,7 @@ async fn issue(
         auth_time,
         sid: &code.sid,
         access_token: &made.token,
-        wished,
+        about,
     };
     let answer = TokenAnswer {
         access_token: made.token.clone(),
@@ -204,22 +199,36 @@ async fn issue(
     }
 }
 
-/// Looks at a user's claims.
-pub(super) async fn about<T>(app: &App, user_id: &str, look: impl FnOnce(Subject<'_>) -> T) -> Result<T, OAuthError> {
+/// What the ID token says of the user: what `claims` asks for there, and for a client that reads nothing else the claims
+/// of the scopes.
+pub(super) async fn about(
+    app: &App,
+    client: &Client,
+    user_id: &str,
+    scope: &Scope,
+    claims: Option<&str>,
+) -> Result<Map<String, Value>, OAuthError> {
+    let wished = wishes(claims).id_token;
+    if wished.is_empty() && !client.metadata.id_token_claims {
+        return Ok(Map::new());
+    }
     let mut conn = app.db.read().await?;
     let account = store::users::by_id(&mut conn, user_id).await?;
     let claims = store::users::claims(&mut conn, user_id).await?;
     let (Some(account), Some(claims)) = (account, claims) else {
         return Err(OAuthError::invalid_grant("the account is gone"));
     };
-    Ok(look(Subject {
+    let subject = Subject {
         name: &account.name,
         login_name: &account.login_name,
         user_type: account.user_type.as_str(),
         provider_code: &account.provider_code,
         provider_name: &account.provider_name,
         claims: &claims,
-    }))
+    };
+    let mut about = if client.metadata.id_token_claims { subject.of_scope(scope) } else { Map::new() };
+    about.extend(subject.wished(&wished, &client.metadata.scopes()));
+    Ok(about)
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use crate::crypto::seal;
 use crate::crypto::secret::Secret;
 use crate::model::client::Client;
 use crate::model::scope::{OPENID, Scope};
-use crate::oidc::claims::wishes;
 use crate::oidc::id_token::IdToken;
 use crate::operations::client_auth::ClientRequest;
 use crate::store::access_tokens::NewAccessToken;
@@ -142,13 +141,7 @@ async fn answer(
     };
     let made = access_token(app, client, Some(&family.id), speaks, now).await?;
     let id_token = if scope.has(OPENID) {
-        let asked_for = wishes(family.claims.as_deref());
-        let wished = if asked_for.id_token.is_empty() {
-            serde_json::Map::new()
-        } else {
-            let allowed = client.metadata.scopes();
-            about(app, &family.user_id, |subject| subject.wished(&asked_for.id_token, &allowed)).await?
-        };
+        let about = about(app, client, &family.user_id, &scope, family.claims.as_deref()).await?;
         // OpenID Connect Core §12.2: the same sign-in, a new iat, no nonce.
         let token = IdToken {
             sub: &family.user_id,
@@ -158,7 +151,7 @@ async fn answer(
             auth_time,
             sid: &family.sid,
             access_token: &made.token,
-            wished,
+            about,
         };
         Some(token.sign(app, client, now).await?)
     } else {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 use thirtyfour::prelude::*;
 
+use super::detour::Detour;
 use super::driver::{Driver, Kind, Options, Programs};
 use super::eventually;
 use super::people::Person;
@@ -13,13 +14,19 @@ pub struct Browser {
     pub(super) driver: WebDriver,
     pub(super) issuer: String,
     _driver: Driver,
+    _detours: Vec<Detour>,
 }
 
 /// What a person does.
 impl Browser {
     pub async fn start(kind: Kind, programs: &Programs, options: Options, issuer: &str) -> Self {
         let (running, driver) = Driver::start(kind, programs, options).await;
-        Self { kind, driver, issuer: issuer.to_owned(), _driver: running }
+        Self { kind, driver, issuer: issuer.to_owned(), _driver: running, _detours: Vec::new() }
+    }
+
+    /// By these detours, as long as it lives.
+    pub(super) fn by(self, detours: Vec<Detour>) -> Self {
+        Self { _detours: detours, ..self }
     }
 
     /// Opens an address: a path is Therap Connect's.

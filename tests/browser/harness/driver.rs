@@ -25,11 +25,13 @@ pub struct Options {
     pub scripts: bool,
     /// Whether it takes certificates that nobody whom it trusts has signed.
     pub any_certificate: bool,
+    /// Ports of this machine, each with the one that it is led to in its place.
+    pub detours: [Option<(u16, u16)>; 2],
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { scripts: true, any_certificate: false }
+        Self { scripts: true, any_certificate: false, detours: [None; 2] }
     }
 }
 
@@ -182,6 +184,17 @@ fn capabilities(kind: Kind, browser: &Path, options: Options) -> Capabilities {
             wanted.set_binary(browser).unwrap();
             for flag in FLAGS {
                 wanted.add_arg(flag).unwrap();
+            }
+            let rules: Vec<_> = options
+                .detours
+                .iter()
+                .flatten()
+                .flat_map(|(from, to)| {
+                    ["localhost", "127.0.0.1"].map(|host| format!("MAP {host}:{from} 127.0.0.1:{to}"))
+                })
+                .collect();
+            if !rules.is_empty() {
+                wanted.add_arg(&format!("--host-resolver-rules={}", rules.join(","))).unwrap();
             }
             wanted.set_logging_prefs("browser", LoggingPrefsLogLevel::All).unwrap();
             // 2 = block; password managers would put bubbles over the pages.

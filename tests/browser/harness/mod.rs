@@ -2,6 +2,7 @@
 
 mod browser;
 mod demo;
+mod detour;
 mod driver;
 mod looks;
 pub mod people;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 pub use browser::Browser;
 pub use demo::Demo;
+use detour::Detour;
+pub use detour::Files;
 pub use driver::{Kind, Options};
 pub use looks::Scheme;
 
@@ -48,6 +51,16 @@ impl Stage {
         let (demo_program, driver) = (program("CONNECT_IDP_TEST_DEMO")?, kind.programs()?);
         let demo = Demo::start(&demo_program, demo).await;
         let browser = Browser::start(kind, &driver, options, demo.issuer()).await;
+        Some(Self { browser, demo })
+    }
+
+    /// In Chromium, where script files of ours and of Therap Services are broken on their way.
+    pub async fn with_broken(files: Files) -> Option<Self> {
+        let (demo_program, driver) = (program("CONNECT_IDP_TEST_DEMO")?, Kind::Chromium.programs()?);
+        let demo = Demo::start(&demo_program, &[]).await;
+        let detours = [Detour::before(demo.issuer(), files).await, Detour::before(&demo.therap(""), files).await];
+        let options = Options { detours: [Some(detours[0].ports()), Some(detours[1].ports())], ..Options::default() };
+        let browser = Browser::start(Kind::Chromium, &driver, options, demo.issuer()).await.by(detours.into());
         Some(Self { browser, demo })
     }
 

@@ -2,7 +2,7 @@
 //
 //   ISSUER=https://connect.example.org CLIENT_ID=portal CLIENT_SECRET=… APP_URL=http://127.0.0.1:3000 node app.mjs
 //
-// Register the client with token_endpoint_auth_method = "client_secret_post", which is what this library does.
+// Register the client with a secret; token_endpoint_auth_method may be left out, or be "client_secret_post".
 // --- shown in docs/relying-party.md ---
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';

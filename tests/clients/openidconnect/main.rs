@@ -2,7 +2,7 @@
 //!
 //! `ISSUER=https://connect.example.org CLIENT_ID=portal CLIENT_SECRET=… APP_URL=http://127.0.0.1:3000 app`
 //!
-//! Register the client with `token_endpoint_auth_method = "client_secret_basic"`, the default here and in the crate.
+//! Register the client with a secret; `token_endpoint_auth_method` may be left out, or be `"client_secret_basic"`.
 // --- shown in docs/relying-party.md ---
 use std::collections::HashMap;
 use std::env::var;

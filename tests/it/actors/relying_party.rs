@@ -160,12 +160,15 @@ impl RelyingParty {
         browser.follow_within(answer).await
     }
 
-    /// The client's own headers: HTTP Basic where it has a secret for it.
+    /// The client's own headers: HTTP Basic where it may use it.
     pub fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        if self.client.metadata.token_endpoint_auth_method == AuthMethod::Basic {
-            let text = STANDARD.encode(format!("{}:{}", self.client.client_id, self.secret));
+        if matches!(self.client.metadata.token_endpoint_auth_method, None | Some(AuthMethod::Basic)) {
+            // RFC 6749 §2.3.1: each half is form-encoded.
+            let [id, secret] = [&self.client.client_id, &self.secret]
+                .map(|half| url::form_urlencoded::byte_serialize(half.as_bytes()).collect::<String>());
+            let text = STANDARD.encode(format!("{id}:{secret}"));
             headers.insert(header::AUTHORIZATION, format!("Basic {text}").parse().unwrap());
         }
         headers
@@ -175,11 +178,11 @@ impl RelyingParty {
     pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
         let mut fields = fields.to_vec();
         match self.client.metadata.token_endpoint_auth_method {
-            AuthMethod::Post => {
+            Some(AuthMethod::Post) => {
                 fields.extend([("client_id", self.client.client_id.as_str()), ("client_secret", self.secret.as_str())]);
             }
-            AuthMethod::None => fields.push(("client_id", self.client.client_id.as_str())),
-            AuthMethod::Basic | AuthMethod::PrivateKeyJwt => {}
+            Some(AuthMethod::None) => fields.push(("client_id", self.client.client_id.as_str())),
+            None | Some(AuthMethod::Basic | AuthMethod::PrivateKeyJwt) => {}
         }
         self.idp.program(Method::POST, path, self.headers(), encode(&fields)).await
     }

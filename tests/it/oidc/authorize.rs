@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use axum::http::Method;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connect_idp::model::client::{AuthMethod, GrantType};
+use serde_json::json;
 
 use crate::actors::{Callback, From, Idp, claims, encode};
 
@@ -99,11 +102,45 @@ both_engines! {
         assert!(!form.header("content-security-policy").unwrap().contains("form-action"));
     }
 
+    /// OpenID Connect Core §6.1, §3.1.2.6: an object is refused in the way that it asked for, to the address outside it.
+    async fn a_request_object_is_refused_in_the_way_that_it_asked_for(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let app = idp.app("portal", |_| {}).await;
+        let object = |claims: serde_json::Value| format!("eyJhbGciOiJub25lIn0.{}.", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let inside = object(json!({
+            "response_mode": "form_post", "state": "inside", "redirect_uri": "https://evil.example/", "client_id": "other",
+        }));
+        for outside in [vec![("state", "")], vec![("state", "outside"), ("response_mode", "query")]] {
+            let change = [outside, vec![("request", inside.as_str())]].concat();
+            let by_get = idp.browser().get(&app.path(&change)).await;
+            let params = app.request(&change);
+            let pairs: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let from = From::Foreign("https://portal.example".into());
+            let by_post = idp.browser().go(Method::POST, "/oauth2/authorize", &from, Some(encode(&pairs))).await;
+            for answer in [by_get, by_post] {
+                let form = answer.form("#form-post");
+                assert_eq!(form.action, "https://portal.example/callback");
+                assert_eq!((form.fields["error"].as_str(), form.fields["state"].as_str()), ("request_not_supported", "inside"));
+                assert_eq!(form.fields["iss"], "https://connect.example.org");
+            }
+        }
+        for (request, mode) in [(object(json!({"response_mode": "fragment"})), '#'), (object(json!({})), '?'), ("x".into(), '?')] {
+            let callback = idp.browser().get(&app.path(&[("request", &request)])).await;
+            assert!(callback.location().starts_with(&format!("https://portal.example/callback{mode}")));
+            Callback::of(&callback).assert_error("request_not_supported");
+            assert_eq!(Callback::of(&callback).params["state"], "a state");
+        }
+        let nowhere = idp.browser().get(&app.path(&[("request", &inside), ("redirect_uri", "https://evil.example/")])).await;
+        assert_eq!((nowhere.status.as_u16(), nowhere.has("#error-page")), (400, true));
+        let twice = format!("{}&request=x", app.path(&[("request", &inside)]));
+        Callback::of(&idp.browser().get(&twice).await).assert_error("invalid_request");
+    }
+
     /// RFC 7636 §4.4.1: a public client must, others may; and a client that may not use the flow cannot.
     async fn who_must_use_pkce_is_told_so(engine: Engine) {
         let idp = Idp::start(engine).await;
         let none = [("code_challenge", ""), ("code_challenge_method", "")];
-        let public = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let public = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         Callback::of(&idp.browser().get(&public.path(&none)).await).assert_error("invalid_request");
         let strict = idp.app("strict", |m| m.require_pkce = true).await;
         Callback::of(&idp.browser().get(&strict.path(&none)).await).assert_error("invalid_request");

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::http::{HeaderMap, Method};
+use connect_idp::jobs::logout::work_off;
 use connect_idp::model::event::Kind;
+use connect_idp::operations::clients;
 
-use crate::actors::{Answer, Browser, From, Idp, RelyingParty, User, claims, encode};
+use crate::actors::{Answer, BackChannel, Browser, From, Idp, RelyingParty, User, claims, encode, on_loopback};
 
 const HOME: &str = "https://portal.example/bye?x=1";
 
@@ -73,21 +75,35 @@ both_engines! {
             let answer = browser.submit(&page, "#logout-form", &[]).await;
             assert_eq!((answer.status.as_u16(), answer.text("#signed-out h1")), (200, "You are signed out".into()));
             browser.assert_signed_out().await;
-            assert!(end_session(&mut browser, &fields).await.has("#signed-out"), "and once more");
+            let again = end_session(&mut browser, &fields).await;
+            assert_eq!(again.text("#signed-out h1"), "Nobody was signed in here", "and once more");
+            // The suite's "no redirect", and a way back to the app all the same: by its name, to what it registered.
+            let named = fields.len() == 2;
+            for page in [&answer, &again] {
+                assert_eq!(page.texts("#back-to-app"), if named { vec!["Back to The portal"] } else { vec![] }, "{fields:?}");
+                assert!(!page.has("meta[http-equiv=refresh]"));
+            }
+            if named {
+                assert_eq!(answer.attribute("#back-to-app", "href").as_deref(), Some(HOME));
+            }
         }
+        idp.outsider().await.run("UPDATE clients SET enabled = FALSE, epoch = epoch + 1").await;
+        let off = end_session(&mut idp.browser(), &[("client_id", "portal"), ("post_logout_redirect_uri", HOME)]).await;
+        assert!(off.has("#signed-out") && !off.has("#back-to-app"), "its address may be somebody else's by now");
     }
 
-    /// RP-Initiated Logout §2: another session than the hinted one is asked about.
+    /// RP-Initiated Logout §2: the hinted session ends, wherever it is; the browser's own other one is asked about.
     async fn another_session_than_the_hinted_one_is_asked_about(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, bruno) = (idp.user("amina").create().await, idp.user("bruno").create().await);
-        let app = portal(&idp).await;
-        let hint = id_token(&app, &mut idp.browser(), &amina).await;
+        let (app, mut hers) = (portal(&idp).await, idp.browser());
+        let hint = id_token(&app, &mut hers, &amina).await;
         let mut other = idp.browser();
         other.sign_in(&bruno).await;
         let page = end_session(&mut other, &[("id_token_hint", &hint), ("post_logout_redirect_uri", HOME)]).await;
-        assert_eq!(page.text("#client-name"), "The portal");
+        assert_eq!((page.text("#client-name"), page.cookies()), ("The portal".to_owned(), vec![]));
         other.assert_signed_in_as(&bruno).await;
+        hers.assert_signed_out().await;
         assert_eq!(other.submit(&page, "#logout-form", &[]).await.location(), HOME);
     }
 
@@ -115,6 +131,12 @@ both_engines! {
             let answer = browser.post("/oauth2/end_session/confirm", &fields).await;
             assert_eq!(answer.status, 400);
             browser.assert_signed_in_as(&amina).await;
+            // Whoever wanted to log out can do so all the same, and goes nowhere.
+            let mut other = idp.browser();
+            other.sign_in(&amina).await;
+            let ended = other.submit(&answer, "#error-page #logout-form", &[]).await;
+            assert_eq!((ended.text("#signed-out h1"), ended.has("#back-to-app")), ("You are signed out".into(), false));
+            other.assert_signed_out().await;
         }
         let foreign = From::Foreign("https://evil.example".into());
         assert_eq!(browser.go(Method::POST, "/oauth2/end_session/confirm", &foreign, Some(String::new())).await.status, 403);
@@ -156,8 +178,9 @@ both_engines! {
         assert_eq!(app.refresh(&mine).await.status, 200);
         app.refresh(&theirs).await.assert_oauth_error(400, "invalid_grant");
     }
-    /// R4: what was born of a session lives on through its idleness, so a logout after that ends it: our own, and an app's by
-    /// its hint.
+
+    /// R4: what was born of a session lives on through its idleness, so a logout after that ends it: our own, an app's by its
+    /// hint, and an app's without one.
     async fn a_logout_reaches_a_session_that_is_idle(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, portal(&idp).await);
@@ -177,10 +200,104 @@ both_engines! {
         let asked = [("id_token_hint", second["id_token"].as_str().unwrap()), ("post_logout_redirect_uri", HOME)];
         assert_eq!(end_session(&mut hinted, &asked).await.location(), HOME);
         refresh(&second).await.assert_oauth_error(400, "invalid_grant");
-        // Any page may send a browser here: without a hint of its own it ends nothing.
-        assert!(end_session(&mut unhinted, &[("client_id", "portal")]).await.has("#signed-out"));
-        assert_eq!(refresh(&third).await.status, 200);
-        assert_eq!(idp.record().await.iter().filter(|line| *line == "logout success").count(), 2);
+        let page = end_session(&mut unhinted, &[("client_id", "portal")]).await;
+        assert_eq!((page.text("#signed-out h1"), unhinted.session()), ("You are signed out".to_owned(), None));
+        refresh(&third).await.assert_oauth_error(400, "invalid_grant");
+        assert_eq!(idp.record().await.iter().filter(|line| *line == "logout success").count(), 3);
+    }
+
+    /// R4, G38: who ends one session from elsewhere ends it also where it became idle since it was listed, with what was born
+    /// of it.
+    async fn a_session_that_is_ended_by_its_id_may_be_idle(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, portal(&idp).await);
+        let (mut here, mut one, mut other) = (idp.browser(), idp.browser(), idp.browser());
+        let [first, second] = [app.tokens(&mut one, &amina, &[]).await, app.tokens(&mut other, &amina, &[]).await];
+        let mut outsider = idp.outsider().await;
+        let ids = [&first, &second].map(|tokens| claims(tokens["id_token"].as_str().unwrap())["sid"].as_str().unwrap().to_owned());
+        let of = |sid: &str| format!("SELECT id FROM sessions WHERE sid = '{sid}'");
+        let ids = [outsider.text(&of(&ids[0])).await, outsider.text(&of(&ids[1])).await];
+        idp.advance(Duration::from_mins(31));
+        let program = idp.client("hr", "users.write").await;
+        here.sign_in(&amina).await;
+        assert_eq!(here.post("/sessions/end", &[("session", &ids[0])]).await.location(), "/sessions?done=ended");
+        let path = format!("/api/v1/providers/SUNRISE-IL/users/{}/sessions/{}", amina.id, ids[1]);
+        program.delete(&path).await.assert(204);
+        for tokens in [first, second] {
+            app.refresh(tokens["refresh_token"].as_str().unwrap()).await.assert_oauth_error(400, "invalid_grant");
+        }
+        let ended = idp.activity().await.into_iter().filter(|record| record.kind == Kind::SessionEnded);
+        assert_eq!(ended.count(), 2);
+        here.assert_signed_in_as(&amina).await;
+    }
+
+    /// G38: no cookie is cleared but of what was ended.
+    async fn a_logout_clears_the_cookies_of_what_it_ended(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, tina) = (idp.user("amina").create().await, idp.user("tina").temporary().create().await);
+        let app = portal(&idp).await;
+        let cleared = |answer: &Answer| answer.cookies().into_iter().map(|(name, value)| (name, value.len())).collect::<Vec<_>>();
+        let (session, update) = (("__Host-connect-session".to_owned(), 0), ("__Host-connect-update".to_owned(), 0));
+        let hint = id_token(&app, &mut idp.browser(), &amina).await;
+        let mut halfway = idp.browser();
+        assert_eq!(halfway.log_in(&tina, &tina.password).await.location(), "/password/update");
+        let page = end_session(&mut halfway, &[]).await;
+        assert_eq!((page.text("#signed-out h1"), cleared(&page)), ("Nobody was signed in here".to_owned(), vec![update]));
+        let mut browser = idp.browser();
+        browser.sign_in(&amina).await;
+        idp.advance(Duration::from_hours(13));
+        let page = end_session(&mut browser, &[("id_token_hint", &hint)]).await;
+        assert_eq!((page.text("#signed-out h1"), cleared(&page)), ("Nobody was signed in here".to_owned(), vec![]));
+        browser.sign_in(&amina).await;
+        let page = end_session(&mut browser, &[]).await;
+        assert_eq!(cleared(&browser.submit(&page, "#logout-form", &[]).await), [session]);
+    }
+
+    /// An app's server may call with a hint, without a cookie: the session of its `sid` is over, also where it is idle or was
+    /// renewed; recorded with the app. Where there is none, nothing is claimed.
+    async fn an_apps_server_ends_the_session_of_its_hint(engine: Engine) {
+        let idp = Idp::start_with(engine, on_loopback).await;
+        let (amina, told) = (idp.user("amina").create().await, BackChannel::listen().await);
+        let app = portal(&idp).await;
+        let other = idp.app("other", |m| m.backchannel_logout_uri = Some(told.address.clone())).await;
+        let server = async |fields: &[(&str, &str)]| {
+            idp.program(Method::GET, &format!("/oauth2/end_session?{}", encode(fields)), HeaderMap::new(), String::new()).await
+        };
+        for (minutes, again) in [(0, false), (0, true), (31, false)] {
+            let mut browser = idp.browser();
+            let tokens = app.tokens(&mut browser, &amina, &[]).await;
+            other.tokens(&mut browser, &amina, &[]).await;
+            if again {
+                browser.sign_in(&amina).await;
+            }
+            idp.advance(Duration::from_mins(minutes));
+            let hint = ("id_token_hint", tokens["id_token"].as_str().unwrap());
+            for heading in ["You are signed out", "Nobody was signed in here"] {
+                let page = server(&[hint]).await;
+                assert_eq!((page.status.as_u16(), page.text("#signed-out h1"), page.cookies()), (200, heading.to_owned(), vec![]));
+            }
+            browser.assert_signed_out().await;
+            app.refresh(tokens["refresh_token"].as_str().unwrap()).await.assert_oauth_error(400, "invalid_grant");
+            let back = server(&[hint, ("post_logout_redirect_uri", HOME), ("state", "s")]).await;
+            assert_eq!(back.location(), format!("{HOME}&state=s"));
+        }
+        let logouts: Vec<_> = idp.activity().await.into_iter().filter(|record| record.kind == Kind::Logout).collect();
+        assert_eq!(logouts.len(), 3);
+        assert!(logouts.iter().all(|record| record.note.as_deref() == Some("asked for by The portal")));
+        assert!(logouts.iter().all(|record| record.login_name.as_deref() == Some("amina")));
+        for _ in 0..2 {
+            work_off(&idp.app).await.unwrap();
+        }
+        assert_eq!(told.sent().len(), 3);
+
+        let mut browser = idp.browser();
+        let hint = id_token(&app, &mut browser, &amina).await;
+        clients::set_enabled(&idp.act(), "portal", false).await.unwrap();
+        let page = server(&[("id_token_hint", &hint)]).await;
+        assert_eq!(page.text("#signed-out h1"), "Nobody was signed in here", "of an app that is switched off it ends nothing");
+        browser.assert_signed_in_as(&amina).await;
+        assert_eq!(server(&[]).await.text("#signed-out h1"), "Nobody was signed in here");
+        idp.assert_invariants().await;
     }
 
     /// L10, U3: a logout in one tab, while another renewed the session, ends it; a moment later the old secret is dead.

@@ -5,6 +5,7 @@ mod back_channel;
 mod consent;
 mod library;
 mod logout;
+mod programs;
 mod races;
 mod resources;
 mod token;

@@ -16,7 +16,7 @@ both_engines! {
     async fn twenty_requests_at_once_are_answered_by_two_connections(engine: Engine) {
         let idp = Idp::start_with(engine, |c| c.database.connections = 2).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let portal = idp.app("portal", |_| {}).await;
         let mut browser = idp.browser();
         let tokens = app.tokens(&mut browser, &amina, &[]).await;
@@ -71,7 +71,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let other = idp.replica(|_| {}).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
         let apps = [app.clone(), at(&app, &other)];
         let answers = join_all((0..100).map(|n| {

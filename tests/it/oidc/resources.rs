@@ -2,9 +2,9 @@
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use connect_idp::crypto::jws::Algorithm;
-use connect_idp::model::client::AuthMethod;
+use connect_idp::model::client::{AccessTokenFormat, AuthMethod};
 
-use crate::actors::{Idp, bearer, claims, encode};
+use crate::actors::{Callback, Idp, bearer, claims, encode};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -107,10 +107,9 @@ both_engines! {
     async fn introspection_says_what_a_token_is_worth(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
-        let resource = idp.app("resource", |_| {}).await;
         let tokens = app.tokens(&mut idp.browser(), &amina, &[]).await;
         let (access, refresh) = (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
-        let answer = resource.post("/oauth2/introspect", &[("token", access), ("token_type_hint", "refresh_token")]).await;
+        let answer = app.post("/oauth2/introspect", &[("token", access), ("token_type_hint", "refresh_token")]).await;
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         let said = answer.json();
         let now = idp.now().seconds();
@@ -123,8 +122,55 @@ both_engines! {
             assert_eq!(app.post("/oauth2/introspect", &[("token", nothing)]).await.json(), serde_json::json!({ "active": false }));
         }
         app.post("/oauth2/introspect", &[]).await.assert_oauth_error(400, "invalid_request");
-        let public = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let public = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         public.post("/oauth2/introspect", &[("token", access)]).await.assert_oauth_error(401, "invalid_client");
+    }
+
+    /// RFC 7662 §4, G38: a token is active to its own client, to who has a resource that it is for, and to a gateway that an
+    /// operator lets look at all. Nobody else learns that there is one.
+    async fn a_token_is_active_to_whom_it_is_meant_for(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let [records, billing] = ["https://records.example/", "https://billing.example/"];
+        let holds = |resources: &[&str]| resources.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let opaque = idp.app("opaque", |m| m.resources = holds(&[records, billing])).await;
+        let signed = idp.app("signed", |m| {
+            m.resources = holds(&[records, billing]);
+            m.access_token_format = AccessTokenFormat::Jwt;
+        }).await;
+        let of_records = idp.app("records", |m| m.resources = holds(&[records])).await;
+        let stranger = idp.app("stranger", |m| m.resources = holds(&["https://records.example"])).await;
+        let gateway = idp.app("gateway", |m| m.introspect_all = true).await;
+        for app in [&opaque, &signed] {
+            let mut browser = idp.browser();
+            let (mut pairs, mut all) = (Vec::new(), Vec::new());
+            for resources in [vec![], vec![records], vec![billing], vec![records, billing]] {
+                let mut query = app.path(&[]);
+                for one in &resources {
+                    query = format!("{query}&{}", encode(&[("resource", one)]));
+                }
+                let answer = browser.get(&query).await;
+                let mut answer = browser.follow_within(answer).await;
+                if answer.has("#login-form") {
+                    answer = app.log_in(&mut browser, &answer, &amina).await;
+                }
+                let tokens = app.exchange(Callback::of(&answer).code()).await.json();
+                let access = tokens["access_token"].as_str().unwrap().to_owned();
+                pairs.push((access.clone(), resources.contains(&records)));
+                all.extend([access, tokens["refresh_token"].as_str().unwrap().to_owned()]);
+            }
+            for (access, is_for_records) in &pairs {
+                assert!(app.is_active(access).await && gateway.is_active(access).await);
+                assert_eq!(of_records.is_active(access).await, *is_for_records);
+            }
+            for token in &all {
+                let said = stranger.post("/oauth2/introspect", &[("token", token)]).await.json();
+                assert_eq!(said, serde_json::json!({ "active": false }));
+            }
+            assert!(!gateway.is_active(&all[1]).await, "a refresh token is its own client's affair");
+        }
+        let program = idp.client("hr", "users.read").await;
+        assert!(program.party.is_active(&program.token).await && !stranger.is_active(&program.token).await);
     }
 
     /// RFC 7009 §2: an access token goes alone, a refresh token takes its family along; what is unknown is no error.

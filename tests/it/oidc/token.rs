@@ -6,9 +6,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use connect_idp::crypto::jws::Algorithm;
 use connect_idp::crypto::secret::Secret;
 use connect_idp::model::client::{AccessTokenFormat, AuthMethod, GrantType};
+use connect_idp::operations::clients;
 use connect_idp::time::Random;
+use serde_json::json;
 
 use crate::actors::{Callback, Idp, VERIFIER, bearer, claims, encode};
+use crate::clients::draft;
 
 both_engines! {
     /// RFC 6749 §5.1, OpenID Connect Core §3.1.3.3: the whole answer.
@@ -112,10 +115,41 @@ both_engines! {
         assert!(!app.is_active(access).await && !app.is_active(refresh).await);
     }
 
+    /// RFC 6749 §2.3.1: a client that names no method uses either, and whoever is proven by either hears the same reason: some
+    /// libraries send the same request by the other one after any refusal.
+    async fn a_client_that_names_no_method_uses_basic_or_post(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("jupyterhub", |_| {}).await);
+        let mut form = app.clone();
+        form.client.metadata.token_endpoint_auth_method = Some(AuthMethod::Post);
+        let mut browser = idp.browser();
+        for way in [&app, &form] {
+            let code = app.sign_in(&mut browser, &amina, &[]).await.code().to_owned();
+            assert_eq!(way.exchange(&code).await.status, 200);
+            assert_eq!(way.exchange("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").await.json()["error"], "invalid_grant");
+        }
+        let late = app.sign_in(&mut browser, &amina, &[]).await.code().to_owned();
+        idp.advance(Duration::from_mins(2));
+        for way in [&app, &form] {
+            way.exchange(&late).await.assert_oauth_error(400, "invalid_grant");
+            let mut wrong = way.clone();
+            wrong.secret = "wrong".into();
+            wrong.exchange(&late).await.assert_oauth_error(401, "invalid_client");
+        }
+        let mut unproven = app.clone();
+        unproven.client.metadata.token_endpoint_auth_method = Some(AuthMethod::None);
+        unproven.exchange(&late).await.assert_oauth_error(401, "invalid_client");
+        let pinned = json!({"token_endpoint_auth_method": "client_secret_basic"});
+        clients::set(&idp.act(), "jupyterhub", &draft(&pinned)).await.unwrap();
+        app.exchange(&late).await.assert_oauth_error(400, "invalid_grant");
+        form.exchange(&late).await.assert_oauth_error(401, "invalid_client");
+    }
+
     /// RFC 6749 §2.3, §5.2: exactly one way of proof, the registered one.
     async fn a_client_proves_itself_as_registered(engine: Engine) {
         let idp = Idp::start(engine).await;
-        let (basic, post) = (idp.app("basic", |_| {}).await, idp.app("post", |m| m.token_endpoint_auth_method = AuthMethod::Post).await);
+        let basic = idp.app("basic", |m| m.token_endpoint_auth_method = Some(AuthMethod::Basic)).await;
+        let post = idp.app("post", |m| m.token_endpoint_auth_method = Some(AuthMethod::Post)).await;
         let form = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
         let token = async |headers: HeaderMap, fields: &[(&str, &str)]| {
             idp.program(Method::POST, "/oauth2/token", headers, encode(fields)).await
@@ -185,7 +219,7 @@ both_engines! {
     async fn a_public_client_gets_a_new_refresh_token_each_time(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
         let answer = app.refresh(&first).await;
         let second = answer.json()["refresh_token"].as_str().unwrap().to_owned();
@@ -203,7 +237,7 @@ both_engines! {
     async fn one_family_fills_no_table(engine: Engine) {
         let idp = Idp::start_with(engine, |config| config.throttle.enabled = true).await;
         let (amina, other) = (idp.user("amina").create().await, idp.user("other").create().await);
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let mut tokens = app.tokens(&mut idp.browser(), &amina, &[]).await;
         let others = app.tokens(&mut idp.browser(), &other, &[]).await;
         let first = tokens["access_token"].as_str().unwrap().to_owned();
@@ -228,7 +262,7 @@ both_engines! {
     async fn a_replaced_token_is_reuse_after_its_grace(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
         let second = app.refresh(&first).await.json();
         idp.advance(Duration::from_secs(10));
@@ -241,7 +275,7 @@ both_engines! {
     async fn a_token_that_never_was_revokes_no_family(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
-        let app = idp.app("spa", |m| m.token_endpoint_auth_method = AuthMethod::None).await;
+        let app = idp.app("spa", |m| m.token_endpoint_auth_method = Some(AuthMethod::None)).await;
         let first = app.tokens(&mut idp.browser(), &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
         let (family, _) = first.split_once('.').unwrap();
         let invented = format!("{family}.{}", Secret::random(&Random::seeded(99)).reveal());
@@ -420,6 +454,46 @@ both_engines! {
         assert_eq!(userinfo, serde_json::json!({ "sub": amina.id, "name": "amina Diallo" }));
         let again = app.refresh(tokens["refresh_token"].as_str().unwrap()).await.json();
         assert_eq!(claims(again["id_token"].as_str().unwrap())["provider_code"], "SUNRISE-IL");
+    }
+
+    /// OpenID Connect Core §5.4: the claims of scopes are at userinfo; for a client with `id_token_claims` in the ID token
+    /// too, after a refresh as well, of the scope that was granted and no other.
+    async fn the_claims_of_scopes_stand_in_the_id_token_where_a_client_wants_them(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let stored = r#"{"email":"amina@example.org"}"#;
+        idp.outsider().await.run(&format!("UPDATE users SET claims = '{stored}' WHERE id = '{}'", amina.id)).await;
+        let kube = idp.app("kubernetes", |m| m.id_token_claims = true).await;
+        let wish = r#"{"id_token":{"name":null}}"#;
+        let tokens = kube.tokens(&mut idp.browser(), &amina, &[("scope", "openid email provider"), ("claims", wish)]).await;
+        let narrowed = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", tokens["refresh_token"].as_str().unwrap()),
+            ("scope", "openid email"),
+        ];
+        let less = kube.post("/oauth2/token", &narrowed).await.json();
+        let again = kube.refresh(tokens["refresh_token"].as_str().unwrap()).await.json();
+        for (answer, provider) in [(tokens, Some("SUNRISE-IL")), (less, None), (again, Some("SUNRISE-IL"))] {
+            let inside = claims(answer["id_token"].as_str().unwrap());
+            assert_eq!((inside["email"].as_str(), inside["email_verified"].as_bool()), (Some("amina@example.org"), Some(false)));
+            assert_eq!(inside.get("provider_code").and_then(|code| code.as_str()), provider, "{inside}");
+            assert_eq!((inside["name"].as_str(), inside.get("preferred_username")), (Some("amina Diallo"), None));
+            assert_eq!((inside["sub"].as_str(), inside["aud"].as_str()), (Some(amina.id.as_str()), Some("kubernetes")));
+        }
+    }
+
+    /// An ID token with all that can be known of a user is still taken as a hint.
+    async fn the_longest_id_token_logs_out(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |m| m.id_token_claims = true).await);
+        let stored = format!(r#"{{"nickname":"{}"}}"#, "n".repeat(8170));
+        idp.outsider().await.run(&format!("UPDATE users SET claims = '{stored}' WHERE id = '{}'", amina.id)).await;
+        let mut browser = idp.browser();
+        let tokens = app.tokens(&mut browser, &amina, &[]).await;
+        let hint = tokens["id_token"].as_str().unwrap();
+        assert!(hint.len() > 8192, "{}", hint.len());
+        browser.get(&format!("/oauth2/end_session?{}", encode(&[("id_token_hint", hint)]))).await;
+        browser.assert_signed_out().await;
     }
 
     /// RFC 6749 §3.1.2.1: without openid it is plain OAuth.
