@@ -46,6 +46,8 @@ pub struct Parts {
     pub keys: KeyRing,
     /// Under which names that are nobody's are hashed (G5, A1).
     pub name_key: Secret,
+    /// Under which the record is sealed (A3).
+    pub record_key: Secret,
     /// The threads that hash passwords.
     pub hashes: HashPool,
     /// Who waits for which account.
@@ -160,6 +162,8 @@ impl App {
         keys: KeyRing,
     ) -> anyhow::Result<Self> {
         check_keys_belong(&db, &keys, clock.now()).await?;
+        let record_key = keys.oldest().derive("User Activity");
+        let db = db.with_record_key(record_key.clone());
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?;
         let a_minute = config.throttle.enabled.then_some(config.throttle.address_per_minute);
@@ -171,6 +175,7 @@ impl App {
             outbound: Outbound::new(&config)?,
             mailer: Mailer::new(&config)?,
             name_key: keys.oldest().derive("names that are nobody's"),
+            record_key,
             accounts: AccountQueue::default(),
             issuers: IssuerCache::default(),
             signing_keys: SigningKeyCache::default(),

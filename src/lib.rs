@@ -36,7 +36,7 @@
 //! 15. [`serve`]: listen, drain, stop
 //! 16. [`cli`]: the command line
 //!
-//! # Four walkthroughs
+//! # Five walkthroughs
 //!
 //! **A password.** `POST /login` → [`login::form`] reads the form → [`operations::sign_in`] asks
 //! [`operations::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
@@ -57,6 +57,9 @@
 //! ([`operations::users`]) bumps an epoch, and every session, pending handoff, half-done sign-in, code and token born
 //! before it is dead at its next use, on every replica. The same transaction leaves a note ([`store::logouts`]), from which
 //! [`jobs::logout`] tells the apps. What nobody finished is settled by [`jobs`].
+//!
+//! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::sealing`] then gives it its place
+//! in the chain ([`operations::activity_chain`]), by which programs read on and [`operations::verify_activity`] proves it.
 
 pub mod time;
 

@@ -14,6 +14,7 @@ pub struct Console {
     out: Box<dyn Write>,
     err: Box<dyn Write>,
     progress: bool,
+    asks: bool,
 }
 
 /// Whoever read standard output has gone: there is nobody to tell anything more.
@@ -71,13 +72,14 @@ impl Console {
             out: Box::new(BufWriter::new(io::stdout())),
             err: Box::new(io::stderr()),
             progress: io::stderr().is_terminal(),
+            asks: io::stdin().is_terminal() && io::stderr().is_terminal(),
         }
     }
 
     /// Stand-ins for tests.
     #[must_use]
     pub fn new(input: impl Read + 'static, out: impl Write + 'static, err: impl Write + 'static) -> Self {
-        Self { input: Box::new(input), out: Box::new(out), err: Box::new(err), progress: false }
+        Self { input: Box::new(input), out: Box::new(out), err: Box::new(err), progress: false, asks: false }
     }
 
     /// Writes bytes of data.
@@ -147,9 +149,31 @@ impl Console {
         }
     }
 
+    /// The same as a bar, where it is known how much there is to do.
+    pub fn bar(&mut self, done: i64, of: i64, what: &str) {
+        const WIDTH: i64 = 40;
+        let filled = usize::try_from(done.clamp(0, of) * WIDTH / of.max(1)).unwrap_or(0);
+        self.progress(format_args!("[{:-<40}] {done} of {of} {what}", "#".repeat(filled)));
+    }
+
     /// Takes the progress line away.
     pub fn progress_done(&mut self) {
         self.progress("");
+    }
+
+    /// Asks whoever sits at the terminal whether to go on; `None` where nobody does.
+    ///
+    /// # Errors
+    /// When the answer cannot be read.
+    pub fn confirm(&mut self, question: impl Display) -> anyhow::Result<Option<bool>> {
+        if !self.asks {
+            return Ok(None);
+        }
+        self.flush()?;
+        let _ = write!(self.err, "{question} Type yes to go on: ").and_then(|()| self.err.flush());
+        let mut answer = String::new();
+        io::stdin().read_line(&mut answer)?;
+        Ok(Some(answer.trim().eq_ignore_ascii_case("yes")))
     }
 
     /// All of standard input, at most `most` bytes, without one line feed at its end.

@@ -4,6 +4,7 @@
 
 pub mod logout;
 pub mod mail;
+pub mod sealing;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
 use crate::oidc::token::GRACE;
-use crate::operations::{browse_activity, key_rotation, signing_keys};
+use crate::operations::{browse_activity, key_rotation, prune_activity, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -57,6 +58,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         report("sweep", sweep(&app).await);
         report("forgetting of answers", forget_answers(&app).await);
         if round % PURGE_EVERY == 0 {
+            report("removal of old records", remove_pruned(&app).await);
             report("care of the signing keys", look_after_keys(&app).await);
             report("purge", purge(&app).await);
             report("count of single use", count_single_use(&app).await);
@@ -114,6 +116,15 @@ pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
         wanted.push(Algorithm::EdDsa);
     }
     key_rotation::look_after(app, &wanted, now).await
+}
+
+/// Removes what an operator removed by retention, where the command was broken off.
+///
+/// # Errors
+/// When the database fails; the next round tries again.
+pub async fn remove_pruned(app: &App) -> Result<(), store::Error> {
+    while prune_activity::remove_some(app).await? > 0 {}
+    Ok(())
 }
 
 /// Forgets what is over, in small batches.

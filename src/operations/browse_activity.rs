@@ -1,9 +1,10 @@
 //! The record as admins browse it: page by page, and its sign-ins counted by day.
 
+use super::activity_chain::{self, Page};
 use crate::app::App;
 use crate::model::event::actor_for_provider;
 use crate::model::tenant::ProviderScope;
-use crate::store::activity::{self, Found, Wanted};
+use crate::store::activity::{self, Filter, Found, Wanted, Whose};
 use crate::store::activity_counts::{self, SignIns};
 use crate::store::{Conn, Error, providers};
 use crate::time::{Day, Timestamp, days};
@@ -53,6 +54,33 @@ impl Reach {
         }
     }
 
+    /// A page of records in the order of their places, after one of them (A5).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forward(&self, app: &App, wanted: &Wanted, after: i64, limit: i64) -> Result<Page, Error> {
+        let filter = Filter {
+            provider_id: self.provider_id().map(str::to_owned),
+            user_id: match &wanted.whose {
+                Whose::User(id) => Some(id.clone()),
+                Whose::Anybody | Whose::Named(_) | Whose::Strangers => None,
+            },
+            since: wanted.since.map(|since| since.0),
+            until: wanted.until.map(|until| until.0),
+            kind: wanted.kind.map(|kind| kind.to_string()),
+            outcome: wanted.outcome.map(|outcome| outcome.to_string()),
+            login_type: wanted.method.map(|method| method.login_type().to_owned()),
+            strangers: wanted.whose == Whose::Strangers,
+        };
+        let mut page = activity_chain::page(app, &filter, after, limit).await?;
+        if let Self::Own(_) = self {
+            for placed in &mut page.records {
+                placed.record.actor = actor_for_provider(&placed.record.actor);
+            }
+        }
+        Ok(page)
+    }
+
     /// The sign-ins of each of these days; those of days that are over are counted once.
     ///
     /// # Errors
@@ -64,6 +92,7 @@ impl Reach {
         days: &[Day],
         now: Timestamp,
     ) -> Result<Vec<SignIns>, Error> {
+        app.day_counts.pruned_to(activity_chain::pruned_to(conn).await?);
         let mut counts = Vec::with_capacity(days.len());
         for day in days {
             let mut counted = app.day_counts.get(self.provider_id(), day);

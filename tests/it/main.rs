@@ -9,6 +9,7 @@ mod macros;
 mod actors;
 
 mod activity;
+mod activity_chain;
 mod admin_activity;
 mod admin_clients;
 mod admin_import;
