@@ -899,7 +899,7 @@ both_engines! {
         let explain = async |assertion: &str| connect_idp::handoff::explain::explain(&idp.app, assertion).await.unwrap();
         let good = idp.therap_services().sign(&amina);
         for _ in 0..2 {
-            assert!(explain(&good).await.accepted);
+            assert!(explain(&good).await.refused.is_none());
         }
         idp.browser().hand_off(&good).await;
         for (assertion, wanted) in [
@@ -911,10 +911,11 @@ both_engines! {
             ("x".into(), "not_compact_jws"),
         ] {
             let explanation = explain(&assertion).await;
-            assert!(!explanation.accepted);
+            assert_eq!(explanation.refused.map(|refusal| refusal.as_str()), Some(wanted));
             let last = explanation.checks.last().unwrap();
             assert_eq!(last.passed, Some(false));
-            assert_eq!(last.detail.split_once(':').unwrap().0, wanted);
+            let words = connect_idp::model::reason::label(wanted);
+            assert!(last.detail.starts_with(&format!("{wanted}: {words}: ")), "in the words of the record: {}", last.detail);
         }
     }
 
