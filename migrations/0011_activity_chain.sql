@@ -25,3 +25,17 @@ CREATE TABLE activity_chain (
     CHECK (pruned_seq <= seq)
 );
 INSERT INTO activity_chain (id, seq, hash, looked_to, pruned_seq, pruned_hash, pruned_before) VALUES (1, 0, '', '', 0, '', 0);
+
+-- A reference number leads to its record.
+CREATE INDEX activity_reference ON activity (reference);
+
+-- Handoffs that were refused before a trusted signature, apart from the record: few, and not for long.
+CREATE TABLE refused_handoffs (
+    id TEXT PRIMARY KEY,
+    at BIGINT NOT NULL,
+    reference TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    address TEXT NOT NULL,
+    browser TEXT NOT NULL
+);
+CREATE INDEX refused_handoffs_reference ON refused_handoffs (reference);

@@ -14,6 +14,7 @@ use crate::cache::account_queue::AccountQueue;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
 use crate::cache::issuers::IssuerCache;
+use crate::cache::refusals::Refusals;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, Throttle};
 use crate::config::Config;
@@ -68,6 +69,8 @@ pub struct Parts {
     pub client_keys: ClientKeyCache,
     /// Sign-ins of days that are over.
     pub day_counts: DayCounts,
+    /// Refused handoffs that wait to be written down.
+    pub refusals: Refusals,
     /// Our own requests to others.
     pub outbound: Outbound,
     /// The way mail goes out, where there is one.
@@ -181,6 +184,7 @@ impl App {
             signing_keys: SigningKeyCache::default(),
             client_keys: ClientKeyCache::default(),
             day_counts: DayCounts::default(),
+            refusals: Refusals::default(),
             metrics: Metrics::default(),
             config,
             clock,

@@ -9,11 +9,13 @@ use super::providers::AtProvider;
 use super::reading::{Asked, Page, Place, bad_cursor, cursor_id, one_more};
 use crate::app::App;
 use crate::model::event::{Kind as EventKind, Outcome};
+use crate::model::reference;
 use crate::model::session::Method;
 use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
 use crate::operations::activity_file::Line;
 use crate::operations::browse_activity::Reach;
+use crate::operations::refused_handoffs;
 use crate::store;
 use crate::store::activity::{Record, Wanted, Whose};
 use crate::time::Timestamp;
@@ -133,6 +135,10 @@ pub struct Search {
     /// By this door.
     #[param(inline)]
     login_type: Option<LoginType>,
+    /// With this reference number, as it was on a page; small letters, spaces and a missing hyphen are forgiven. For an
+    /// operator also what was refused before a trusted signature, which is not in the record and kept for 30 days. Not with
+    /// `order=recorded`.
+    reference: Option<String>,
     /// `newest`: the newest first, by time, which is usual. `recorded`: in the order in which they were committed; `next` is
     /// always there, and the same cursor asked again shows what came since, so that whoever keeps it misses none.
     #[param(inline)]
@@ -175,7 +181,14 @@ impl Search {
             None => Whose::Anybody,
             Some(id) => Whose::User(checked(id).ok_or_else(|| Unfit::new("user_id", "must be the id of a user"))?),
         };
+        let reference = self.reference.as_deref().map(|text| {
+            reference::read(text).ok_or_else(|| Unfit::new("reference", "must be a reference number such as 7K3M-9Q0T"))
+        });
+        if reference.is_some() && self.order == Some(Order::Recorded) {
+            return Err(Unfit::new("reference", "cannot stand beside order=recorded, which is for reading on").into());
+        }
         let wanted = Wanted {
+            reference: reference.transpose()?,
             whose,
             since: moment("since", &self.since)?,
             until: moment("until", &self.until)?,
@@ -204,6 +217,9 @@ async fn page(app: &App, reach: &Reach, asked: Judged) -> Result<Json<Page<View>
         Begin::Before(before) => before,
         Begin::After(place) => return forward(app, reach, &asked.wanted, place, asked.rows).await,
     };
+    if asked.wanted.reference.is_some() {
+        refused_handoffs::write_down(app).await?;
+    }
     let mut conn = app.db.read().await?;
     let mut found = reach.page(&mut conn, &asked.wanted, before.as_deref(), one_more(asked.rows)).await?;
     let next = found.cut(asked.rows);

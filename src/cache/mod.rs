@@ -4,5 +4,6 @@ pub mod account_queue;
 pub mod client_keys;
 pub mod day_counts;
 pub mod issuers;
+pub mod refusals;
 pub mod signing_keys;
 pub mod throttle;

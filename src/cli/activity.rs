@@ -7,10 +7,12 @@ use super::console::{Output, Row};
 use super::{Console, Ended, Who, activity_chain as chain, find_provider};
 use crate::app::App;
 use crate::model::event::{Kind, Outcome};
+use crate::model::{reason, reference};
 use crate::operations::activity_chain::{From, page, seal};
 use crate::operations::activity_file::{Line, MEMBERS, PLACE};
-use crate::operations::csv_file;
-use crate::store::activity::{self, Filter, Record};
+use crate::operations::browse_activity::Reach;
+use crate::operations::{csv_file, refused_handoffs};
+use crate::store::activity::{self, Filter, Record, Wanted};
 use crate::store::activity_chain::Placed;
 
 /// How many records are in memory at once.
@@ -20,10 +22,15 @@ const PAGE: i64 = 1000;
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// List the newest records.
-    #[command(after_help = "Example: connect-idp activity list --provider SUNRISE-IL --outcome refused")]
+    #[command(after_help = "Example: connect-idp activity list --provider SUNRISE-IL --outcome refused\n\
+                            Example: connect-idp activity list --reference 7K3M-9Q0T")]
     List {
         #[command(flatten)]
         filters: Filters,
+        /// What this reference number stands for, in words with what to do about it; also what was refused before a trusted
+        /// signature and is not in the record.
+        #[arg(long, value_name = "NUMBER", value_parser = reference_number, conflicts_with_all = ["login_name", "since", "until", "kind", "outcome"])]
+        reference: Option<String>,
         /// How many at most.
         #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
@@ -124,7 +131,18 @@ pub(super) fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
 
 pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     match verb {
-        Verb::List { filters, limit, output } => {
+        Verb::List { filters, reference: Some(reference), output, .. } => {
+            let filter = filters.filter(app).await?;
+            let wanted = Wanted { reference: Some(reference.clone()), ..Wanted::default() };
+            refused_handoffs::write_down(app).await?;
+            let reach = Reach::Operator(filter.provider_id);
+            let found = reach.page(&mut app.db.read().await?, &wanted, None, PAGE).await?;
+            if found.records.is_empty() {
+                bail!("nothing has the reference number {reference}: look for it in the log of the service");
+            }
+            console.rows(output.format, &found.records.iter().map(explained).collect::<Vec<_>>())?;
+        }
+        Verb::List { filters, limit, output, .. } => {
             let filter = filters.filter(app).await?;
             let records = activity::page(&mut app.db.read().await?, &filter, None, i64::from(*limit)).await?;
             console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())?;
@@ -206,6 +224,19 @@ fn listed(record: &Record) -> Row {
         .with("note", line.note)
         .with("address", line.address)
         .with("reference", line.reference)
+}
+
+/// A record with its reason in words, and what to do about it.
+fn explained(record: &Record) -> Row {
+    let words = record.reason.as_deref().and_then(reason::words);
+    listed(record)
+        .with("browser", record.browser.clone())
+        .with("what", record.reason.as_deref().map(reason::label))
+        .with("what_to_do", words.map(|words| words.cure))
+}
+
+fn reference_number(text: &str) -> Result<String, String> {
+    reference::read(text).ok_or_else(|| "it has eight letters and digits, such as 7K3M-9Q0T".into())
 }
 
 #[cfg(test)]

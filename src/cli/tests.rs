@@ -587,6 +587,21 @@ fn the_record_is_verified_and_removed_by_retention() {
 }
 
 #[test]
+fn a_reference_number_leads_to_its_record_in_words() {
+    let place = Place::with_seed(SEED);
+    place.run(&format!("user unlock {BOB}")).done();
+    let export = place.run("activity export --after 6").done();
+    let reference = export.json()["reference"].as_str().unwrap().to_owned();
+    let typed = reference.to_lowercase().replace('-', "");
+    let found = place.run(&format!("activity list --reference {typed} --output json")).done().json();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["kind"]), (1, &"account_unlocked".into()));
+    assert!(found[0].get("what_to_do").is_some() && found[0]["reference"] == reference.as_str());
+    place.run(&format!("activity list --reference {typed} --provider THERAP")).refused("look for it in the log");
+    place.run("activity list --reference 7K3M-9Q0T").refused("look for it in the log");
+    assert_eq!(place.run("activity list --reference 7K3M").code, 2);
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_command_quietly() {
     struct Gone;
     impl Write for Gone {

@@ -4,9 +4,9 @@ use super::activity_chain::{self, Page};
 use crate::app::App;
 use crate::model::event::actor_for_provider;
 use crate::model::tenant::ProviderScope;
-use crate::store::activity::{self, Filter, Found, Wanted, Whose};
+use crate::store::activity::{self, Filter, Found, Record, Wanted, Whose};
 use crate::store::activity_counts::{self, SignIns};
-use crate::store::{Conn, Error, providers};
+use crate::store::{Conn, Error, providers, refused_handoffs};
 use crate::time::{Day, Timestamp, days};
 
 /// As many days are in the picture where a filter does not say from when.
@@ -42,16 +42,39 @@ impl Reach {
         before: Option<&str>,
         limit: i64,
     ) -> Result<Found, Error> {
-        match self {
-            Self::Own(scope) => {
-                let mut found = activity::of_provider(conn, scope, wanted, before, limit).await?;
-                for record in &mut found.records {
-                    record.actor = actor_for_provider(&record.actor);
-                }
-                Ok(found)
+        let mut found = match (self, &wanted.reference) {
+            (_, Some(reference)) => {
+                let records = self.by_reference(conn, reference, wanted, before).await?;
+                Found { records, stopped: None }
             }
-            Self::Operator(provider_id) => activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await,
+            (Self::Own(scope), None) => activity::of_provider(conn, scope, wanted, before, limit).await?,
+            (Self::Operator(provider_id), None) => {
+                activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await?
+            }
+        };
+        if let Self::Own(_) = self {
+            for record in &mut found.records {
+                record.actor = actor_for_provider(&record.actor);
+            }
         }
+        Ok(found)
+    }
+
+    /// What a reference number stands for (A4): records, and for a Therap Admin also what was refused before a trusted
+    /// signature, which is no provider's.
+    async fn by_reference(
+        &self,
+        conn: &mut Conn,
+        reference: &str,
+        wanted: &Wanted,
+        before: Option<&str>,
+    ) -> Result<Vec<Record>, Error> {
+        let mut records = activity::by_reference(conn, self.provider_id(), reference, before).await?;
+        if let Self::Operator(None) = self {
+            records.extend(refused_handoffs::by_reference(conn, reference, before).await?);
+        }
+        records.retain(|record| wanted.fits(record));
+        Ok(records)
     }
 
     /// A page of records in the order of their places, after one of them (A5).

@@ -20,6 +20,7 @@ pub mod open_session;
 pub mod password_link;
 pub mod providers;
 pub mod prune_activity;
+pub mod refused_handoffs;
 pub mod sealing_keys;
 pub mod seed_file;
 pub mod sign_in;

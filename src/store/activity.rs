@@ -10,7 +10,7 @@ use crate::model::tenant::ProviderScope;
 use crate::time::Timestamp;
 
 /// Sorts after every id, in every collation.
-const AFTER_ALL: &str = "zzzzzzzz";
+pub(super) const AFTER_ALL: &str = "zzzzzzzz";
 
 /// A record as stored.
 #[derive(Clone, Debug)]
@@ -223,6 +223,28 @@ pub struct Wanted {
     pub outcome: Option<Outcome>,
     /// By this door.
     pub method: Option<Method>,
+    /// With this reference number.
+    pub reference: Option<String>,
+}
+
+impl Wanted {
+    /// Whether a record that was found by its reference number is wanted.
+    #[must_use]
+    pub fn fits(&self, record: &Record) -> bool {
+        let whose = match &self.whose {
+            Whose::Anybody => true,
+            Whose::User(id) => record.user_id.as_ref() == Some(id),
+            Whose::Named(name) => record.user_id.is_none() && record.login_name.as_ref() == Some(name),
+            Whose::Strangers => record.name_hash.is_some(),
+        };
+        let login_type = self.method.map(Method::login_type);
+        whose
+            && self.since.is_none_or(|since| since.0 <= record.at)
+            && self.until.is_none_or(|until| record.at < until.0)
+            && self.kind.is_none_or(|kind| kind == record.kind)
+            && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && login_type.is_none_or(|login_type| record.login_type.as_deref() == Some(login_type))
+    }
 }
 
 /// What was found, and how far.
@@ -372,6 +394,27 @@ pub async fn of_all(
         None => way!(wanted, "$1 = ''"),
     };
     search(conn, &statements, provider_id.unwrap_or_default(), wanted, before, limit).await
+}
+
+/// The records of a reference number older than `before`, of a provider or of all, newest first: those of one request, and
+/// of what became of it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_reference(
+    conn: &mut Conn,
+    provider_id: Option<&str>,
+    reference: &str,
+    before: Option<&str>,
+) -> Result<Vec<Record>, Error> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM activity WHERE reference = $1 AND (provider_id = $2 OR $2 IS NULL) AND id < $3 ORDER BY id DESC LIMIT 100"
+    );
+    let before = before.unwrap_or(AFTER_ALL);
+    let records = on!(conn, |c| sqlx::query_as(SQL).bind(reference).bind(provider_id).bind(before).fetch_all(c).await)?;
+    Ok(records)
 }
 
 async fn search(

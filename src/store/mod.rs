@@ -27,6 +27,7 @@ pub mod password_links;
 pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;
+pub mod refused_handoffs;
 pub mod seed_rows;
 pub mod sessions;
 pub mod settings;

@@ -10,6 +10,7 @@ mod actors;
 
 mod activity;
 mod activity_chain;
+mod activity_reference;
 mod admin_activity;
 mod admin_clients;
 mod admin_import;
