@@ -51,10 +51,12 @@ pub async fn seal(app: &App, from: From, most: usize) -> Result<Sealed, Error> {
             let (db, now, here) = (&app.db, app.clock.now(), after.clone());
             let batch =
                 in_transaction!(db, app.patient_deadline(), [here], |tx| activity_chain::seal(tx, &here, now).await)?;
-            (count, transactions, unsealed) = (count + batch, transactions + 1, batch == BATCH);
+            (count, transactions, unsealed) = (count + batch.count, transactions + 1, batch.count == BATCH);
+            after = batch.last.unwrap_or(after);
+            unsealed &= window.end.as_ref().is_none_or(|end| after < *end);
         }
         let Some(end) = window.end else { return Ok(Sealed { count, all: true }) };
-        after = end;
+        after = after.max(end);
     }
 }
 

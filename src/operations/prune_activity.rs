@@ -90,8 +90,12 @@ pub async fn begin(act: &Act, plan: &Plan) -> Result<bool, Error> {
 /// # Errors
 /// When the database fails; what is left goes the next time.
 pub async fn remove_some(app: &App) -> Result<u64, Error> {
-    let chain = activity_chain::chain(&mut app.db.read().await?).await?;
-    if activity_chain::count_to_remove(&mut app.db.read().await?, chain.pruned_seq).await? == 0 {
+    let mut conn = app.db.read().await?;
+    let chain = activity_chain::chain(&mut conn).await?;
+    // Usually there is nothing, and then nothing is written.
+    let some = activity_chain::has_to_remove(&mut conn, chain.pruned_seq).await?;
+    drop(conn);
+    if !some {
         return Ok(0);
     }
     in_transaction!(app.db, app.patient_deadline(), [], |tx| activity_chain::remove_pruned(tx).await)

@@ -298,33 +298,32 @@ impl Walk {
     async fn unsealed(&self, app: &App) -> Result<(i64, Option<Fault>), Error> {
         let (mut after, mut count) = (String::new(), 0);
         loop {
-            let window = activity_chain::look(&mut app.db.read().await?, &after).await?;
-            let mut within = after.clone();
-            while window.unsealed {
-                let found = activity_chain::unsealed(&mut app.db.read().await?, &within).await?;
-                for record in &found {
-                    count += 1;
-                    let good = match record.proof(&self.key) {
-                        Proof::Good => true,
-                        Proof::Bad => false,
-                        Proof::None => {
-                            !self.proven || self.terms.older_until.is_some_and(|until| app.clock.now() < until)
-                        }
-                    };
-                    if !good {
-                        let (id, reference) = (record.id.clone(), record.reference.clone());
-                        let at = record.at.map(Timestamp);
-                        return Ok((count, Some(Fault { what: What::Inserted, seq: None, id, at, reference })));
-                    }
-                }
-                let Some(last) = found.last().and_then(|record| record.id.clone()) else { break };
-                within = last;
-                if window.end.as_ref().is_some_and(|end| within >= *end) {
-                    break;
+            let mut conn = app.db.read().await?;
+            let window = activity_chain::look(&mut conn, &after).await?;
+            let mut found = Vec::new();
+            if window.unsealed {
+                found = activity_chain::unsealed(&mut conn, &after).await?;
+            }
+            drop(conn);
+            for record in &found {
+                count += 1;
+                let good = match record.proof(&self.key) {
+                    Proof::Good => true,
+                    Proof::Bad => false,
+                    Proof::None => !self.proven || self.terms.older_until.is_some_and(|until| app.clock.now() < until),
+                };
+                if !good {
+                    let (id, reference) = (record.id.clone(), record.reference.clone());
+                    let at = record.at.map(Timestamp);
+                    return Ok((count, Some(Fault { what: What::Inserted, seq: None, id, at, reference })));
                 }
             }
-            let Some(end) = window.end else { return Ok((count, None)) };
-            after = end.max(within);
+            let full = i64::try_from(found.len()).is_ok_and(|found| found == activity_chain::BATCH);
+            let last = found.pop().and_then(|record| record.id).filter(|_| full);
+            match last.or(window.end) {
+                Some(next) => after = next,
+                None => return Ok((count, None)),
+            }
         }
     }
 }

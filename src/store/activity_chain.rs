@@ -99,29 +99,39 @@ pub async fn unsealed(conn: &mut Conn, after: &str) -> Result<Vec<Written>, Erro
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).bind(WINDOW).bind(BATCH).fetch_all(c).await)?)
 }
 
-/// Gives those of the [`WINDOW`] records after an id that have no seal the next places, [`BATCH`] at most; how many.
+/// What one transaction sealed.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// So many records.
+    pub count: i64,
+    /// The last of them: up to it, nothing after where the batch began is left.
+    pub last: Option<String>,
+}
+
+/// Gives those of the [`WINDOW`] records after an id that have no seal the next places, [`BATCH`] at most.
 ///
 /// # Errors
 /// When it cannot be written, or no key is known here.
-pub async fn seal(tx: &mut Tx, after: &str, now: Timestamp) -> Result<i64, Error> {
+pub async fn seal(tx: &mut Tx, after: &str, now: Timestamp) -> Result<Batch, Error> {
     const MOVE: &str = "UPDATE activity_chain SET seq = $1, hash = $2, looked_to = $3";
     let chain = hold(tx).await?;
     let key = tx.record_key.clone().ok_or_else(|| Error::Damaged("no key to seal the record with".into()))?;
     let (mut seq, mut hash, mut seals) = (chain.seq, chain.hash, Vec::new());
-    let mut looked_to = chain.looked_to;
+    let (mut looked_to, mut last) = (chain.looked_to, None);
     for record in unsealed(tx, after).await? {
         seq += 1;
         hash = record.seal(&key, &hash, seq, now.0);
         let id = record.id.unwrap_or_default();
         seals.push(serde_json::json!([seq, id, hash]));
-        looked_to = looked_to.max(id.min(now.before(SLOW).first_id()));
+        looked_to = looked_to.max(id.clone().min(now.before(SLOW).first_id()));
+        last = Some(id);
     }
     if seals.is_empty() {
-        return Ok(0);
+        return Ok(Batch::default());
     }
     insert(tx, &serde_json::Value::Array(seals).to_string(), now).await?;
     on!(tx, |c| sqlx::query(MOVE).bind(seq).bind(&hash).bind(&looked_to).execute(c).await.map(drop))?;
-    Ok(seq - chain.seq)
+    Ok(Batch { count: seq - chain.seq, last })
 }
 
 /// A JSON array of place, id and seal: many rows in one statement.
@@ -247,6 +257,16 @@ pub async fn prune(tx: &mut Tx, to: &Pruned, count: i64) -> Result<bool, Error> 
     }
     on!(tx, |c| sqlx::query(SQL).bind(to.seq).bind(&to.hash).bind(to.before).execute(c).await.map(drop))?;
     Ok(true)
+}
+
+/// Whether anything of what was pruned has yet to go.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn has_to_remove(conn: &mut Conn, pruned_seq: i64) -> Result<bool, Error> {
+    const SQL: &str = "SELECT seq FROM activity_seals WHERE seq <= $1 ORDER BY seq LIMIT 1";
+    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(pruned_seq).fetch_optional(c).await)?;
+    Ok(row.is_some())
 }
 
 /// How many seals there are from before the chain's beginning: what was pruned and has yet to go.

@@ -271,7 +271,7 @@ both_engines! {
         );
         outsider.run(&cut).await;
         assert_eq!(named(&idp, &[]).await, None);
-        assert_eq!(named(&idp, &[early.clone()]).await, None);
+        assert_eq!(named(&idp, std::slice::from_ref(&early)).await, None);
         assert_eq!(named(&idp, &[early.clone(), late.clone()]).await, Some((What::CutOff(8), id(7))));
         outsider.run(UNDO).await;
         // All of it sealed anew, later and with one record fewer.

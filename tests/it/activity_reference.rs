@@ -6,7 +6,7 @@ use connect_idp::jobs;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::refused_handoffs::write_down;
 
-use crate::actors::{Answer, Browser, Engine, Idp, User};
+use crate::actors::{Answer, Browser, Idp, User};
 
 async fn operator(idp: &Idp) -> Browser {
     let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
@@ -50,7 +50,7 @@ both_engines! {
         let typed = reference.to_lowercase().replace('-', "+");
         for (browser, path) in [(&mut own, "/admin/activity"), (&mut root, "/operator/activity")] {
             let page = browser.get(&format!("{path}?reference={typed}")).await;
-            assert_eq!(column(&page, "Reference"), [reference.clone()]);
+            assert_eq!(column(&page, "Reference"), [reference.as_str()]);
             let outcome = &column(&page, "Outcome")[0];
             assert!(outcome.starts_with("Refused Wrong password The user tries again;"), "{outcome}");
             assert_eq!(page.form("#activity-filter").fields["reference"], typed.replace('+', " "));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Method};
 use connect_idp::config::Site;
 use connect_idp::crypto::secret::Secret;
+use connect_idp::handoff::refusal::Refusal;
 use connect_idp::jobs;
 use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
@@ -911,7 +912,7 @@ both_engines! {
             ("x".into(), "not_compact_jws"),
         ] {
             let explanation = explain(&assertion).await;
-            assert_eq!(explanation.refused.map(|refusal| refusal.as_str()), Some(wanted));
+            assert_eq!(explanation.refused.map(Refusal::as_str), Some(wanted));
             let last = explanation.checks.last().unwrap();
             assert_eq!(last.passed, Some(false));
             let words = connect_idp::model::reason::label(wanted);
