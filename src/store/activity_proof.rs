@@ -43,11 +43,18 @@ from_row!(Written {
     reason, address, browser, session_id, handoff_id, proof,
 } parsed {});
 
-/// The columns of a [`Written`], of a table that is called `a`.
+/// The columns of a [`Written`], of a table that is called `a`. In SQLite anything may stand in any column by now.
 macro_rules! written {
     () => {
-        "a.id, a.at, a.provider_id, a.provider_code, a.user_id, a.login_name, a.name_hash, a.actor, a.kind, a.login_type, \
-         a.note, a.outcome, a.reason, a.address, a.browser, a.reference, a.session_id, a.handoff_id, a.proof"
+        "a.id, CAST(a.at AS BIGINT) AS at, CAST(a.provider_id AS TEXT) AS provider_id, \
+         CAST(a.provider_code AS TEXT) AS provider_code, CAST(a.user_id AS TEXT) AS user_id, \
+         CAST(a.login_name AS TEXT) AS login_name, CAST(a.name_hash AS TEXT) AS name_hash, \
+         CAST(a.actor AS TEXT) AS actor, CAST(a.kind AS TEXT) AS kind, \
+         CAST(a.login_type AS TEXT) AS login_type, CAST(a.note AS TEXT) AS note, \
+         CAST(a.outcome AS TEXT) AS outcome, CAST(a.reason AS TEXT) AS reason, \
+         CAST(a.address AS TEXT) AS address, CAST(a.browser AS TEXT) AS browser, \
+         CAST(a.reference AS TEXT) AS reference, CAST(a.session_id AS TEXT) AS session_id, \
+         CAST(a.handoff_id AS TEXT) AS handoff_id, CAST(a.proof AS TEXT) AS proof"
     };
 }
 pub(super) use written;

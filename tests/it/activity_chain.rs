@@ -263,6 +263,13 @@ both_engines! {
             outsider.run(UNDO).await;
             assert_eq!(named(&idp, &[]).await, None);
         }
+        if engine == Engine::Sqlite {
+            for odd in ["at = 'yesterday'", "note = x'61'", "actor = 7"] {
+                outsider.run(&format!("UPDATE activity SET {odd} {}", of(4))).await;
+                assert_eq!(named(&idp, &[]).await, Some((What::Changed, id(4))), "{odd}");
+                outsider.run(UNDO).await;
+            }
+        }
         // Without a trace in the database: only an anchor knows.
         let cut = format!(
             "DELETE FROM activity {}; DELETE FROM activity_seals WHERE seq = 8; \
