@@ -10,9 +10,6 @@ use crate::store::activity_proof::Written;
 use crate::store::{Error, activity, in_transaction};
 use crate::time::Timestamp;
 
-/// As many seals are in memory at once.
-const PAGE: i64 = 2000;
-
 /// What is to go: everything up to a seal.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -47,7 +44,7 @@ pub async fn plan(app: &App, before: Timestamp, mut told: impl FnMut(i64)) -> Re
     }
     let mut newest = None;
     'older: loop {
-        let links = activity_chain::links(&mut app.db.read().await?, walk.seq, PAGE).await?;
+        let links = activity_chain::links(&mut app.db.read().await?, walk.seq).await?;
         if links.is_empty() {
             break;
         }

@@ -12,9 +12,6 @@ use crate::store::activity_chain::{self, Chain, Link};
 use crate::store::activity_proof::Proof;
 use crate::time::Timestamp;
 
-/// As many seals are in memory at once.
-const PAGE: i64 = 2000;
-
 /// How far the chain went at one time, kept where who can change the database cannot change it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,7 +172,7 @@ async fn walk(app: &App, chain: &Chain, terms: &Terms, told: &mut impl FnMut(i64
     verified.anchors_passed = terms.anchors.iter().filter(passed).count();
     let mut fault = None;
     while fault.is_none() {
-        let links = activity_chain::links(&mut app.db.read().await?, walk.seq, PAGE).await?;
+        let links = activity_chain::links(&mut app.db.read().await?, walk.seq).await?;
         if links.is_empty() {
             fault = walk.ended(chain);
             break;
@@ -280,7 +277,7 @@ impl Walk {
         let ours = acts.iter().any(|act| act.proof(&self.key) == Proof::Good && names(act, chain));
         let here = |anchor: &&Anchor| anchor.seq == chain.pruned_seq && anchor.hash != chain.pruned_hash;
         let rewritten = self.terms.anchors.iter().any(|anchor| here(&anchor));
-        let first = activity_chain::links(&mut app.db.read().await?, chain.pruned_seq, 1).await?;
+        let first = activity_chain::links(&mut app.db.read().await?, chain.pruned_seq).await?;
         let fault = |what| match first.first() {
             Some(link) => fault(what, link),
             None => Fault { what, seq: Some(chain.pruned_seq), id: None, at: None, reference: None },
@@ -366,10 +363,14 @@ pub async fn verify_end(app: &App, seals: i64) -> Result<Verified, Error> {
         (chain.pruned_seq, chain.pruned_hash) = (from, hash);
     }
     let mut walk = Walk::begun(app, &chain, Terms::default());
-    let links = activity_chain::links(&mut conn, chain.pruned_seq, seals).await?;
-    let mut fault = links.into_iter().find_map(|link| walk.step(link));
-    if fault.is_none() {
-        fault = walk.ended(&chain);
+    let mut fault = None;
+    while fault.is_none() {
+        let links = activity_chain::links(&mut conn, walk.seq).await?;
+        if links.is_empty() {
+            fault = walk.ended(&chain);
+            break;
+        }
+        fault = links.into_iter().find_map(|link| walk.step(link));
     }
     Ok(Verified { records: walk.seq - chain.pruned_seq, last: walk.seq, fault, ..Verified::default() })
 }

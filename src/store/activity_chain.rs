@@ -11,10 +11,31 @@ use crate::time::Timestamp;
 
 /// A record's id is made at most so long before its commit, usually: no transaction of ours may take longer.
 const SLOW: Duration = Duration::from_mins(2);
-/// As many records are looked at in one go.
-pub const WINDOW: i64 = 5000;
+/// As many records are looked at in one go. These numbers stand in the statements themselves: of a parameter PostgreSQL
+/// does not know how few rows it means, and reads the whole table.
+macro_rules! window {
+    () => {
+        "5000"
+    };
+    (the_last) => {
+        "1 OFFSET 4999"
+    };
+}
+
 /// As many are sealed in one transaction, or removed.
 pub const BATCH: i64 = 500;
+macro_rules! batch {
+    () => {
+        "500"
+    };
+}
+
+/// As many seals are read in one go.
+macro_rules! page {
+    () => {
+        "2000"
+    };
+}
 
 /// How far the chain goes.
 #[derive(Clone, Debug)]
@@ -53,11 +74,14 @@ async fn hold(tx: &mut Tx) -> Result<Chain, Error> {
     Ok(on!(tx, (select_chain!()) locking "FOR UPDATE", |sql, c| sqlx::query_as(sql).fetch_one(c).await)?)
 }
 
-/// The ids after `$1`, of the next `$2` records, that have no seal.
+/// The ids, of the records that are looked at after `$1`, that have no seal.
 macro_rules! unsealed {
     () => {
-        "SELECT id FROM (SELECT id FROM activity WHERE id > $1 ORDER BY id LIMIT $2) w \
-         WHERE NOT EXISTS (SELECT 1 FROM activity_seals s WHERE s.activity_id = w.id)"
+        concat!(
+            "SELECT id FROM (SELECT id FROM activity WHERE id > $1 ORDER BY id LIMIT ",
+            window!(),
+            ") w WHERE NOT EXISTS (SELECT 1 FROM activity_seals s WHERE s.activity_id = w.id)"
+        )
     };
 }
 
@@ -70,21 +94,19 @@ pub struct Window {
     pub end: Option<String>,
 }
 
-/// Looks whether there is anything to seal among the [`WINDOW`] records after an id.
+/// Looks whether there is anything to seal among the next records after an id.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn look(conn: &mut Conn, after: &str) -> Result<Window, Error> {
     const FIRST: &str = concat!(unsealed!(), " LIMIT 1");
-    const END: &str = "SELECT id FROM activity WHERE id > $1 ORDER BY id LIMIT 1 OFFSET $2";
-    let first: Option<(String,)> =
-        on!(conn, |c| sqlx::query_as(FIRST).bind(after).bind(WINDOW).fetch_optional(c).await)?;
-    let end: Option<(String,)> =
-        on!(conn, |c| sqlx::query_as(END).bind(after).bind(WINDOW - 1).fetch_optional(c).await)?;
+    const END: &str = concat!("SELECT id FROM activity WHERE id > $1 ORDER BY id LIMIT ", window!(the_last));
+    let first: Option<(String,)> = on!(conn, |c| sqlx::query_as(FIRST).bind(after).fetch_optional(c).await)?;
+    let end: Option<(String,)> = on!(conn, |c| sqlx::query_as(END).bind(after).fetch_optional(c).await)?;
     Ok(Window { unsealed: first.is_some(), end: end.map(|(id,)| id) })
 }
 
-/// Those of the [`WINDOW`] records after an id that have no seal, by id, [`BATCH`] at most.
+/// Those of the same records that have no seal, by id, [`BATCH`] at most.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -94,9 +116,11 @@ pub async fn unsealed(conn: &mut Conn, after: &str) -> Result<Vec<Written>, Erro
         written!(),
         " FROM activity a JOIN (SELECT id AS found FROM (",
         unsealed!(),
-        ") u ORDER BY id LIMIT $3) f ON a.id = f.found ORDER BY a.id"
+        ") u ORDER BY id LIMIT ",
+        batch!(),
+        ") f ON a.id = f.found ORDER BY a.id"
     );
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).bind(WINDOW).bind(BATCH).fetch_all(c).await)?)
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).fetch_all(c).await)?)
 }
 
 /// What one transaction sealed.
@@ -108,7 +132,7 @@ pub struct Batch {
     pub last: Option<String>,
 }
 
-/// Gives those of the [`WINDOW`] records after an id that have no seal the next places, [`BATCH`] at most.
+/// Gives those of the next records after an id that have no seal the next places, [`BATCH`] at most.
 ///
 /// # Errors
 /// When it cannot be written, or no key is known here.
@@ -210,17 +234,19 @@ pub struct Link {
 }
 from_row!(Link { seq, activity_id, sealed_at, hash } parsed {} within { written });
 
-/// The seals after a place, in order.
+/// The next seals after a place, in order; none only at the end.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn links(conn: &mut Conn, after: i64, limit: i64) -> Result<Vec<Link>, Error> {
+pub async fn links(conn: &mut Conn, after: i64) -> Result<Vec<Link>, Error> {
     const SQL: &str = concat!(
         "SELECT s.seq, s.activity_id, s.sealed_at, s.hash, ",
         written!(),
-        " FROM activity_seals s LEFT JOIN activity a ON a.id = s.activity_id WHERE s.seq > $1 ORDER BY s.seq LIMIT $2"
+        " FROM (SELECT seq, activity_id, sealed_at, hash FROM activity_seals WHERE seq > $1 ORDER BY seq LIMIT ",
+        page!(),
+        ") s LEFT JOIN activity a ON a.id = s.activity_id ORDER BY s.seq"
     );
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).bind(limit).fetch_all(c).await)?)
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).fetch_all(c).await)?)
 }
 
 /// The seal at a place.
@@ -284,14 +310,20 @@ pub async fn count_to_remove(conn: &mut Conn, pruned_seq: i64) -> Result<i64, Er
 /// # Errors
 /// When it cannot be written.
 pub async fn remove_pruned(tx: &mut Tx) -> Result<u64, Error> {
-    const RECORDS: &str = "DELETE FROM activity WHERE id IN \
-                           (SELECT activity_id FROM activity_seals WHERE seq <= $1 ORDER BY seq LIMIT $2)";
-    const SEALS: &str = "DELETE FROM activity_seals WHERE seq IN \
-                         (SELECT seq FROM activity_seals WHERE seq <= $1 ORDER BY seq LIMIT $2)";
+    const RECORDS: &str = concat!(
+        "DELETE FROM activity WHERE id IN (SELECT activity_id FROM activity_seals WHERE seq <= $1 ORDER BY seq LIMIT ",
+        batch!(),
+        ")"
+    );
+    const SEALS: &str = concat!(
+        "DELETE FROM activity_seals WHERE seq IN (SELECT seq FROM activity_seals WHERE seq <= $1 ORDER BY seq LIMIT ",
+        batch!(),
+        ")"
+    );
     // Held, so that nobody else removes the seals of another batch meanwhile.
     let seq = hold(tx).await?.pruned_seq;
-    on!(tx, |c| sqlx::query(RECORDS).bind(seq).bind(BATCH).execute(c).await.map(drop))?;
-    Ok(on!(tx, |c| sqlx::query(SEALS).bind(seq).bind(BATCH).execute(c).await.map(|done| done.rows_affected()))?)
+    on!(tx, |c| sqlx::query(RECORDS).bind(seq).execute(c).await.map(drop))?;
+    Ok(on!(tx, |c| sqlx::query(SEALS).bind(seq).execute(c).await.map(|done| done.rows_affected()))?)
 }
 
 /// The newest records of a kind of change, as they stand, 20 at most.
