@@ -8,6 +8,7 @@
 //! - **strike**: a wrong password that counts towards the lock; three in a row lock the account.
 //! - **session**: one browser signed in. Its `sid` outlives renewals, its secret does not.
 //! - **activity**: the lasting record of who signed in, how and from where, and of every administrative change.
+//! - **place** and **seal** of a record: its number in the order of commits, and what proves both as they were.
 //! - **epoch**: a number on users, providers and issuers; what was born under an older one is dead.
 //! - **client**: a relying party (an *app*, to people), or a program that acts for itself.
 //! - **interaction**: an app's request that waits for a person.
