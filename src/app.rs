@@ -15,6 +15,7 @@ use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
 use crate::cache::hash_door::HashDoor;
 use crate::cache::issuers::IssuerCache;
+use crate::cache::refusals::Refusals;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, Throttle};
 use crate::config::{self, Config};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub keys: KeyRing,
     /// Under which names that are nobody's are hashed (G5, A1).
     pub name_key: Secret,
+    /// Under which the record is sealed (A3).
+    pub record_key: Secret,
     /// The door to the threads that hash passwords.
     pub hashes: HashDoor,
     /// Which address tried how often.
@@ -71,6 +74,8 @@ pub struct Parts {
     pub client_keys: ClientKeyCache,
     /// Sign-ins of days that are over.
     pub day_counts: DayCounts,
+    /// Refused handoffs that wait to be written down.
+    pub refusals: Refusals,
     /// Our own requests to others.
     pub outbound: Outbound,
     /// The way mail goes out, where there is one.
@@ -172,6 +177,8 @@ impl App {
         keys: KeyRing,
     ) -> anyhow::Result<Self> {
         check_keys_belong(&db, &keys, clock.now()).await?;
+        let record_key = keys.oldest().derive("User Activity");
+        let db = db.with_record_key(record_key.clone());
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashDoor::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);
         let a_minute = config.throttle.enabled.then_some(config.throttle.address_per_minute);
@@ -185,10 +192,12 @@ impl App {
             outbound: Outbound::new(&config)?,
             mailer: Mailer::new(&config)?,
             name_key: keys.oldest().derive("names that are nobody's"),
+            record_key,
             issuers: IssuerCache::default(),
             signing_keys: SigningKeyCache::default(),
             client_keys: ClientKeyCache::default(),
             day_counts: DayCounts::default(),
+            refusals: Refusals::default(),
             metrics: Metrics::default(),
             clock_is_wrong: AtomicBool::new(false),
             config,

@@ -8,6 +8,7 @@
 //! - **strike**: a wrong password that counts towards the lock; three in a row lock the account.
 //! - **session**: one browser signed in. Its `sid` outlives renewals, its secret does not.
 //! - **activity**: the lasting record of who signed in, how and from where, and of every administrative change.
+//! - **place** and **seal** of a record: its number in the order of commits, and what proves both as they were.
 //! - **epoch**: a number on users, providers and issuers; what was born under an older one is dead.
 //! - **client**: a relying party (an *app*, to people), or a program that acts for itself.
 //! - **interaction**: an app's request that waits for a person.
@@ -36,7 +37,7 @@
 //! 15. [`serve`]: listen, drain, stop
 //! 16. [`cli`]: the command line
 //!
-//! # Four walkthroughs
+//! # Five walkthroughs
 //!
 //! **A password.** `POST /login` → [`login::form`] reads the form → [`operations::sign_in`] asks
 //! [`operations::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
@@ -57,6 +58,9 @@
 //! ([`operations::users`]) bumps an epoch, and every session, pending handoff, half-done sign-in, code and token born
 //! before it is dead at its next use, on every replica. The same transaction leaves a note ([`store::logouts`]), from which
 //! [`jobs::logout`] tells the apps. What nobody finished is settled by [`jobs`].
+//!
+//! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::sealing`] then gives it its place
+//! in the chain ([`operations::activity_chain`]), by which programs read on and [`operations::verify_activity`] proves it.
 
 pub mod time;
 

@@ -111,13 +111,14 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let internal = tokio::spawn(accept(listeners.internal, None, internal, stopped.clone()));
     let logouts = tokio::spawn(jobs::logout::run(app.clone(), stopped.clone()));
     let mails = tokio::spawn(jobs::mail::run(app.clone(), stopped.clone()));
+    let sealing = tokio::spawn(jobs::sealing::run(app.clone(), stopped.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
     tracing::info!(issuer = %app.config.issuer, listen = %app.config.listen, database = app.db.engine_name(), "ready at {}", app.config.issuer);
     stop.await;
     tracing::info!("stopping: no new connections, answers under way are finished");
     // Receivers live in the tasks; one that is gone already needs no telling.
     let _ = stopping.send(true);
-    for task in [public, internal, logouts, mails, jobs] {
+    for task in [public, internal, logouts, mails, sealing, jobs] {
         if let Err(error) = task.await {
             tracing::error!("a task died: {error}");
         }

@@ -14,6 +14,7 @@
 mod database;
 mod fill;
 mod lists;
+mod record;
 mod visitor;
 mod year;
 
@@ -92,6 +93,7 @@ async fn main() {
     println!("counting 30 days of sign-ins, as the service does when it starts: {:.0?}", started.elapsed());
     lists::measure(&base, &admin, &operator, options.runs).await;
     year::measure(&base, &admin).await;
+    record::measure(&app).await;
     print_load();
     drop(app);
     if options.reuse.is_none() && !options.keep {

@@ -188,7 +188,7 @@ const STATES: [(&str, &str); 8] = [
     ("password_locked", "Password locked"),
     ("admin_locked", "Locked by an admin"),
     ("deactivated", "Deactivated"),
-    ("never_signed_in", "Never signed in"),
+    ("never_signed_in", "No sign-in on record"),
     ("temporary", "Temporary password"),
 ];
 const USER_TYPES: [(&str, &str); 3] =

@@ -1,4 +1,4 @@
-//! `/api/v1/…/activity`: User Activity, newest first (A2), and never changed.
+//! `/api/v1/…/activity`: User Activity, newest first (A2) or in the order of commits (A5), and never changed.
 
 use axum::Json;
 use serde::{Deserialize, Serialize};
@@ -6,14 +6,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, InProvider, ReadActivity};
 use super::providers::AtProvider;
-use super::reading::{Asked, Page, Place, cursor_id, one_more};
+use super::reading::{Asked, Page, Place, bad_cursor, cursor_id, one_more};
 use crate::app::App;
 use crate::model::event::{Kind as EventKind, Outcome};
+use crate::model::reference;
 use crate::model::session::Method;
 use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
 use crate::operations::activity_file::Line;
 use crate::operations::browse_activity::Reach;
+use crate::operations::refused_handoffs;
 use crate::store;
 use crate::store::activity::{Record, Wanted, Whose};
 use crate::time::Timestamp;
@@ -96,6 +98,17 @@ pub enum LoginType {
 words!(LoginType { Direct = "Direct Login", Unified = "Unified Login" });
 words_in_json!(LoginType as "LoginType");
 
+/// In which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The newest first, by time.
+    Newest,
+    /// As they were committed, the first first.
+    Recorded,
+}
+words!(Order { Newest = "newest", Recorded = "recorded" });
+words_in_json!(Order as "ActivityOrder");
+
 /// Which records: all that is given must fit.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -122,10 +135,18 @@ pub struct Search {
     /// By this door.
     #[param(inline)]
     login_type: Option<LoginType>,
+    /// With this reference number, as it was on a page; small letters, spaces and a missing hyphen are forgiven. For an
+    /// operator also what was refused before a trusted signature, which is not in the record and kept for 30 days. Not with
+    /// `order=recorded`.
+    reference: Option<String>,
+    /// `newest`: the newest first, by time, which is usual. `recorded`: in the order in which they were committed; `next` is
+    /// always there, and the same cursor asked again shows what came since, so that whoever keeps it misses none.
+    #[param(inline)]
+    order: Option<Order>,
     /// At most so many rows.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
-    /// `next` of the page before.
+    /// `next` of the page before, in the same order.
     cursor: Option<String>,
 }
 
@@ -133,7 +154,15 @@ pub struct Search {
 struct Judged {
     wanted: Wanted,
     rows: usize,
-    before: Option<String>,
+    place: Begin,
+}
+
+/// Where the page begins.
+enum Begin {
+    /// With what is older than this record, if one is named.
+    Before(Option<String>),
+    /// After this place.
+    After(i64),
 }
 
 impl Search {
@@ -152,7 +181,14 @@ impl Search {
             None => Whose::Anybody,
             Some(id) => Whose::User(checked(id).ok_or_else(|| Unfit::new("user_id", "must be the id of a user"))?),
         };
+        let reference = self.reference.as_deref().map(|text| {
+            reference::read(text).ok_or_else(|| Unfit::new("reference", "must be a reference number such as 7K3M-9Q0T"))
+        });
+        if reference.is_some() && self.order == Some(Order::Recorded) {
+            return Err(Unfit::new("reference", "cannot stand beside order=recorded, which is for reading on").into());
+        }
         let wanted = Wanted {
+            reference: reference.transpose()?,
             whose,
             since: moment("since", &self.since)?,
             until: moment("until", &self.until)?,
@@ -163,21 +199,53 @@ impl Search {
                 LoginType::Unified => Method::Handoff,
             }),
         };
-        Ok(Judged { wanted, rows: Place::rows(self.limit)?, before: cursor_id(self.cursor.as_deref())? })
+        let place = match self.order.unwrap_or(Order::Newest) {
+            Order::Newest => Begin::Before(cursor_id(self.cursor.as_deref())?),
+            Order::Recorded => Begin::After(self.cursor.as_deref().map_or(Ok(0), place_of)?),
+        };
+        Ok(Judged { wanted, rows: Place::rows(self.limit)?, place })
     }
 }
 
+/// A cursor that is a place.
+fn place_of(cursor: &str) -> Result<i64, Problem> {
+    cursor.parse::<i64>().ok().filter(|place| place.to_string() == cursor && *place >= 0).ok_or_else(bad_cursor)
+}
+
 async fn page(app: &App, reach: &Reach, asked: Judged) -> Result<Json<Page<View>>, Problem> {
+    let before = match asked.place {
+        Begin::Before(before) => before,
+        Begin::After(place) => return forward(app, reach, &asked.wanted, place, asked.rows).await,
+    };
+    if asked.wanted.reference.is_some() {
+        refused_handoffs::write_down(app).await?;
+    }
     let mut conn = app.db.read().await?;
-    let mut found = reach.page(&mut conn, &asked.wanted, asked.before.as_deref(), one_more(asked.rows)).await?;
+    let mut found = reach.page(&mut conn, &asked.wanted, before.as_deref(), one_more(asked.rows)).await?;
     let next = found.cut(asked.rows);
     Ok(Json(Page { items: found.records.iter().map(View::of).collect(), next }))
 }
 
-/// List the activity of a provider, the newest first
+async fn forward(
+    app: &App,
+    reach: &Reach,
+    wanted: &Wanted,
+    after: i64,
+    rows: usize,
+) -> Result<Json<Page<View>>, Problem> {
+    let page = reach.forward(app, wanted, after, i64::try_from(rows).unwrap_or(i64::MAX)).await?;
+    if after > page.last {
+        return Err(bad_cursor());
+    }
+    let items = page.records.iter().map(|placed| View::of(&placed.record)).collect();
+    Ok(Json(Page { items, next: Some(page.read_to.to_string()) }))
+}
+
+/// List the activity of a provider
 ///
-/// One page looks at so many records at most: where few of them fit, it may hold fewer rows than asked for, or none, and
-/// still have a `next`.
+/// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks with
+/// `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of them fit,
+/// it may hold fewer rows than asked for, or none, and still have a `next`.
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, Search),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_provider(
@@ -190,16 +258,21 @@ pub async fn of_provider(
         // A user of another provider is as unknown as nobody.
         let known = store::users::in_scope(&mut app.db.read().await?, &program.scope, id).await?;
         if known.is_none() {
-            return Ok(Json(Page { items: Vec::new(), next: None }));
+            let next = match asked.place {
+                Begin::Before(_) => None,
+                Begin::After(place) => Some(place.to_string()),
+            };
+            return Ok(Json(Page { items: Vec::new(), next }));
         }
     }
     page(&app, &program.reach(), asked).await
 }
 
-/// List the activity of every provider, and the operator's own, the newest first
+/// List the activity of every provider, and the operator's own
 ///
-/// One page looks at so many records at most: where few of them fit, it may hold fewer rows than asked for, or none, and
-/// still have a `next`.
+/// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks with
+/// `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of them fit,
+/// it may hold fewer rows than asked for, or none, and still have a `next`.
 #[utoipa::path(get, path = "/api/v1/activity", tag = "Activity", params(Search),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_all(

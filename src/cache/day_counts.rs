@@ -1,5 +1,5 @@
 //! The sign-ins of days that are over, as they were counted. The record only grows, and at its end: what is over stays
-//! as it is, and counting anew is slower, never different.
+//! as it is, until records are removed by retention, and counting anew is slower, never different.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,9 +13,9 @@ const MOST: usize = 60_000;
 /// For so long after its end a day is counted anew: the last of its records may still be on their way.
 const SETTLES: Duration = Duration::from_hours(1);
 
-/// The counts, by provider (none: of all) and day.
+/// The counts, by provider (none: of all) and day, and what was removed of the record before they were counted.
 #[derive(Debug, Default)]
-pub struct DayCounts(Mutex<HashMap<Key, SignIns>>);
+pub struct DayCounts(Mutex<(i64, HashMap<Key, SignIns>)>);
 
 type Key = (Option<String>, Timestamp, Timestamp);
 
@@ -24,10 +24,18 @@ fn key(provider_id: Option<&str>, day: &Day) -> Key {
 }
 
 impl DayCounts {
+    /// Forgets what was counted when less of the record was removed: its last place that is gone by now.
+    pub fn pruned_to(&self, seq: i64) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 != seq {
+            *kept = (seq, HashMap::new());
+        }
+    }
+
     /// What was counted, if it is kept.
     #[must_use]
     pub fn get(&self, provider_id: Option<&str>, day: &Day) -> Option<SignIns> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key(provider_id, day)).copied()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.get(&key(provider_id, day)).copied()
     }
 
     /// Keeps what was counted, if the day is over.
@@ -35,7 +43,7 @@ impl DayCounts {
         if day.ends.after(SETTLES) > now {
             return;
         }
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = &mut self.0.lock().unwrap_or_else(PoisonError::into_inner).1;
         if kept.len() >= MOST {
             kept.clear();
         }
@@ -58,9 +66,13 @@ mod tests {
         assert_eq!(counts.get(None, &over).map(|count| count.direct), Some(1));
         assert_eq!(counts.get(None, &young), None);
         assert_eq!(counts.get(Some("a"), &over), None);
+        counts.pruned_to(0);
+        assert!(counts.get(None, &over).is_some());
+        counts.pruned_to(7);
+        assert_eq!(counts.get(None, &over), None, "some of what was counted is removed");
         for n in 0..=MOST {
             counts.put(Some(&n.to_string()), &over, SignIns::default(), now);
         }
-        assert!(counts.0.lock().unwrap().len() <= MOST);
+        assert!(counts.0.lock().unwrap().1.len() <= MOST);
     }
 }

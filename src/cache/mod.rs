@@ -4,5 +4,6 @@ pub mod client_keys;
 pub mod day_counts;
 pub mod hash_door;
 pub mod issuers;
+pub mod refusals;
 pub mod signing_keys;
 pub mod throttle;

@@ -47,6 +47,11 @@ impl Neighbourhood for Network {
     }
 }
 
+impl Neighbourhood for () {
+    /// There is one.
+    fn neighbourhood(&self) -> impl Hash {}
+}
+
 impl Neighbourhood for String {
     /// Nobody makes up what we gave.
     fn neighbourhood(&self) -> impl Hash {

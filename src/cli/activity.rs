@@ -1,15 +1,19 @@
-//! `activity`: the lasting record, for reading and for files (A1, A2).
+//! `activity`: the lasting record, for reading and for files (A1, A2, A5).
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 
 use super::console::{Output, Row};
-use super::{Console, Who, find_provider};
+use super::{Console, Ended, Who, activity_chain as chain, find_provider};
 use crate::app::App;
 use crate::model::event::{Kind, Outcome};
-use crate::operations::activity_file::{Line, MEMBERS};
-use crate::operations::csv_file;
-use crate::store::activity::{self, Filter, Record};
+use crate::model::{reason, reference};
+use crate::operations::activity_chain::{From, page, seal};
+use crate::operations::activity_file::{Line, MEMBERS, PLACE};
+use crate::operations::browse_activity::Reach;
+use crate::operations::{csv_file, refused_handoffs};
+use crate::store::activity::{self, Filter, Record, Wanted};
+use crate::store::activity_chain::Placed;
 
 /// How many records are in memory at once.
 const PAGE: i64 = 1000;
@@ -18,27 +22,45 @@ const PAGE: i64 = 1000;
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// List the newest records.
-    #[command(after_help = "Example: connect-idp activity list --provider SUNRISE-IL --outcome refused")]
+    #[command(after_help = "Example: connect-idp activity list --provider SUNRISE-IL --outcome refused\n\
+                            Example: connect-idp activity list --reference 7K3M-9Q0T")]
     List {
         #[command(flatten)]
         filters: Filters,
+        /// What this reference number stands for, in words with what to do about it; also what was refused before a trusted
+        /// signature and is not in the record.
+        #[arg(long, value_name = "NUMBER", value_parser = reference_number, conflicts_with_all = ["login_name", "since", "until", "kind", "outcome"])]
+        reference: Option<String>,
         /// How many at most.
         #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
         limit: u16,
         #[command(flatten)]
         output: Output,
     },
-    /// Write every record to standard output, oldest first.
+    /// Write every record to standard output, in the order of their commits.
     #[command(
-        after_help = "Example: connect-idp activity export --provider SUNRISE-IL --since 2026-01-01 --output csv > january.csv"
+        after_help = "Example: connect-idp activity export --provider SUNRISE-IL --since 2026-01-01 --output csv > january.csv\n\n\
+                      Each record has its place in that order, `seq`. With --after and the last one that you have, the next \
+                      file begins where the one before ended, and none is missed."
     )]
     Export {
         #[command(flatten)]
         filters: Filters,
+        /// Only what comes after this place: `seq` of the last record that you have.
+        #[arg(long, value_name = "SEQ", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
         /// One JSON object a line, or CSV.
         #[arg(long = "output", value_enum, default_value_t = FileFormat::Json, value_name = "FORMAT")]
         format: FileFormat,
     },
+    /// Prove that no record was changed, removed, inserted or moved since it was written.
+    Verify(chain::VerifyArgs),
+    /// Write down how far the record goes, to be kept elsewhere: `activity verify --anchor` compares with it.
+    #[command(after_help = "Example: connect-idp activity anchor >> anchors.jsonl\n\n\
+                            Keep the file where whoever can change the database cannot change it.")]
+    Anchor,
+    /// Remove old records for good.
+    Prune(chain::PruneArgs),
 }
 
 /// How records stand in a file.
@@ -96,7 +118,7 @@ impl Filters {
 }
 
 /// RFC 3339, or the beginning of a day in a time zone, in Unix milliseconds.
-fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
+pub(super) fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
     if let Ok(instant) = text.parse::<jiff::Timestamp>() {
         return Ok(instant.as_millisecond());
     }
@@ -107,44 +129,82 @@ fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
     }
 }
 
-pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<()> {
+pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     match verb {
-        Verb::List { filters, limit, output } => {
+        Verb::List { filters, reference: Some(reference), output, .. } => {
+            let filter = filters.filter(app).await?;
+            let wanted = Wanted { reference: Some(reference.clone()), ..Wanted::default() };
+            refused_handoffs::write_down(app).await?;
+            let reach = Reach::Operator(filter.provider_id);
+            let found = reach.page(&mut app.db.read().await?, &wanted, None, PAGE).await?;
+            if found.records.is_empty() {
+                bail!("nothing has the reference number {reference}: look for it in the log of the service");
+            }
+            console.rows(output.format, &found.records.iter().map(explained).collect::<Vec<_>>())?;
+        }
+        Verb::List { filters, limit, output, .. } => {
             let filter = filters.filter(app).await?;
             let records = activity::page(&mut app.db.read().await?, &filter, None, i64::from(*limit)).await?;
-            console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())
+            console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())?;
         }
-        Verb::Export { filters, format } => export(app, &filters.filter(app).await?, *format, console).await,
+        Verb::Export { filters, after, format } => {
+            export(app, &filters.filter(app).await?, *after, *format, console).await?;
+        }
+        Verb::Verify(args) => return chain::verify(args, app, console).await,
+        Verb::Anchor => chain::anchor(app, console).await?,
+        Verb::Prune(args) => return chain::prune(args, app, console).await,
+    }
+    Ok(Ended::Done)
+}
+
+/// Seals all that was committed, however much that is.
+pub(super) async fn seal_all(app: &App, console: &mut Console) -> anyhow::Result<()> {
+    let mut count = 0;
+    loop {
+        let sealed = seal(app, From::LastTime, 1).await?;
+        count += sealed.count;
+        if sealed.all {
+            console.progress_done();
+            return Ok(());
+        }
+        console.progress(format_args!("{count} records sealed"));
     }
 }
 
-async fn export(app: &App, filter: &Filter, format: FileFormat, console: &mut Console) -> anyhow::Result<()> {
+async fn export(
+    app: &App,
+    filter: &Filter,
+    mut after: i64,
+    format: FileFormat,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    seal_all(app, console).await?;
     if format == FileFormat::Csv {
-        console.write(&csv_file::line(MEMBERS))?;
+        console.write(&csv_file::line(MEMBERS.into_iter().chain([PLACE])))?;
     }
-    let (mut after, mut count) = (String::new(), 0);
+    let mut count = 0;
     loop {
-        let page = activity::forward(&mut app.db.read().await?, filter, &after, PAGE).await?;
-        let Some(last) = page.last() else {
-            break;
-        };
-        after.clone_from(&last.id);
-        count += page.len();
+        let page = page(app, filter, after, PAGE).await?;
+        count += page.records.len();
         let lines = match format {
-            FileFormat::Json => json_lines(&page)?,
-            FileFormat::Csv => page.iter().flat_map(|record| Line::of(record).csv()).collect(),
+            FileFormat::Json => json_lines(&page.records)?,
+            FileFormat::Csv => page.records.iter().flat_map(|placed| Line::placed(placed).csv()).collect(),
         };
         console.write(&lines)?;
         console.progress(format_args!("{count} records"));
+        after = page.read_to;
+        if after >= page.last {
+            break;
+        }
     }
     console.progress_done();
     Ok(())
 }
 
-fn json_lines(page: &[Record]) -> anyhow::Result<Vec<u8>> {
+fn json_lines(page: &[Placed]) -> anyhow::Result<Vec<u8>> {
     let mut lines = Vec::new();
-    for record in page {
-        serde_json::to_writer(&mut lines, &Line::of(record))?;
+    for placed in page {
+        serde_json::to_writer(&mut lines, &Line::placed(placed))?;
         lines.push(b'\n');
     }
     Ok(lines)
@@ -164,6 +224,19 @@ fn listed(record: &Record) -> Row {
         .with("note", line.note)
         .with("address", line.address)
         .with("reference", line.reference)
+}
+
+/// A record with its reason in words, and what to do about it.
+fn explained(record: &Record) -> Row {
+    let words = record.reason.as_deref().and_then(reason::words);
+    listed(record)
+        .with("browser", record.browser.clone())
+        .with("what", record.reason.as_deref().map(reason::label))
+        .with("what_to_do", words.map(|words| words.cure))
+}
+
+fn reference_number(text: &str) -> Result<String, String> {
+    reference::read(text).ok_or_else(|| "it has eight letters and digits, such as 7K3M-9Q0T".into())
 }
 
 #[cfg(test)]
@@ -203,8 +276,9 @@ mod tests {
             session_id: None,
             handoff_id: None,
         };
-        let text = String::from_utf8(json_lines(&[record]).unwrap()).unwrap();
-        let names: Vec<usize> = MEMBERS.iter().map(|name| text.find(&format!("\"{name}\":")).unwrap()).collect();
+        let text = String::from_utf8(json_lines(&[Placed { seq: 7, record }]).unwrap()).unwrap();
+        let names = MEMBERS.iter().chain([&PLACE]).map(|name| text.find(&format!("\"{name}\":")).unwrap());
+        let names: Vec<usize> = names.collect();
         assert!(names.is_sorted(), "{text}");
         assert!(text.contains("\"address\":null"));
     }

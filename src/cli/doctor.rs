@@ -14,6 +14,7 @@ use crate::model::issuer::TrustedIssuer;
 use crate::model::signing_key::{State, successor_due};
 use crate::operations::issuers::read_keys;
 use crate::operations::signing_keys::{self, Listed};
+use crate::operations::verify_activity::verify_end;
 use crate::store::{self, Database, invariants};
 use crate::time::{Clock, Timestamp};
 
@@ -128,6 +129,7 @@ async fn examine_contents(app: &App, findings: &mut Vec<Finding>) {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(("trusted issuers".into(), Err(error.to_string()))),
     }
+    findings.push(("the end of the record".into(), record(app).await.unwrap_or_else(|error| Err(error.to_string()))));
     match violations(app).await {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(("invariants".into(), Err(error.to_string()))),
@@ -204,6 +206,19 @@ async fn issuer_keys(app: &App, issuer: &TrustedIssuer) -> Result<String, String
     };
     let keys = read_keys(&jwks, &app.config)?;
     Ok(keys.names().into_iter().map(|(kid, alg)| format!("{kid} ({alg})")).collect::<Vec<_>>().join(", "))
+}
+
+/// As many of the newest records are proven; `activity verify` proves all.
+const PROVEN: i64 = 10_000;
+
+async fn record(app: &App) -> Result<Result<String, String>, store::Error> {
+    let verified = verify_end(app, PROVEN).await?;
+    Ok(match verified.fault {
+        Some(fault) => {
+            Err(format!("{}: run `connect-idp activity verify`, and keep a copy of the database", fault.words()))
+        }
+        None => Ok(format!("{} record(s) as they were written, up to number {}", verified.records, verified.last)),
+    })
 }
 
 async fn violations(app: &App) -> Result<Vec<Finding>, store::Error> {

@@ -32,13 +32,16 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
                 let mark = check.passed.map_or("-", |passed| if passed { "ok" } else { "WRONG" });
                 console.say(format_args!("{mark:5}  {}: {}", check.name, harmless(&check.detail)))?;
             }
-            console.say(if explanation.accepted {
-                "It would be accepted, sent from a registered page and without the line end that a file has."
-            } else {
-                "It would be refused."
-            })?;
+            match explanation.refused {
+                None => console.say(
+                    "It would be accepted, sent from a registered page and without the line end that a file has.",
+                )?,
+                Some(refusal) => {
+                    console.say(format_args!("It would be refused: {}. {}", refusal.label(), refusal.cure()))?;
+                }
+            }
         }
         Format::Json => console.rows(Format::Json, &rows)?,
     }
-    Ok(if explanation.accepted { Ended::Done } else { Ended::Refused })
+    Ok(if explanation.refused.is_none() { Ended::Done } else { Ended::Refused })
 }

@@ -2,6 +2,7 @@
 //! standard error that says what to do; they end with 0 (done), 1 (refused or failed) or 2 (wrong usage).
 
 mod activity;
+mod activity_chain;
 mod apply;
 mod client;
 mod config;
@@ -174,7 +175,7 @@ impl Cli {
             Verb::Client(verb) => client::run(&verb, &open(config()?).await?, console).await?,
             Verb::Issuer(verb) => issuer::run(&verb, &open(config()?).await?, console).await?,
             Verb::Session(verb) => session::run(&verb, &open(config()?).await?, console).await?,
-            Verb::Activity(verb) => activity::run(&verb, &open(config()?).await?, console).await?,
+            Verb::Activity(verb) => return activity::run(&verb, &open(config()?).await?, console).await,
             Verb::Handoff(verb) => return handoff::run(&verb, &open(config()?).await?, console).await,
         }
         Ok(Ended::Done)

@@ -524,6 +524,86 @@ fn an_export_goes_page_by_page_and_by_filter() {
 }
 
 #[test]
+fn an_export_goes_on_where_the_one_before_ended() {
+    let place = Place::with_seed(SEED);
+    let first = place.run("activity export").done().out;
+    let last: Value = serde_json::from_str(first.lines().last().unwrap()).unwrap();
+    assert_eq!((first.lines().count(), last["seq"].as_i64()), (6, Some(6)));
+    assert_eq!(place.run("activity export --after 6").done().out, "");
+    place.run(&format!("user unlock {BOB}")).done();
+    let on = place.run("activity export --after 6 --output csv").done().out;
+    assert!(on.lines().next().unwrap().ends_with(",handoff_id,seq"), "{on}");
+    assert!(on.lines().count() == 2 && on.contains(",account_unlocked,") && on.trim_end().ends_with(",7"), "{on}");
+    assert_eq!(place.run("activity export --after -1").code, 2);
+}
+
+#[test]
+fn the_record_is_verified_and_removed_by_retention() {
+    let place = Place::with_seed(SEED);
+    let verify = |more: &str| place.run(&format!("activity verify --output json{more}"));
+    let fresh = verify("").done().json();
+    assert_eq!((&fresh["ok"], &fresh["records"], &fresh["unsealed"]), (&true.into(), &0.into(), &6.into()));
+    let anchor = place.run("activity anchor").done();
+    assert_eq!(anchor.json()["seq"], 6);
+    let file = place.0.path().join("anchors");
+    std::fs::write(&file, anchor.out.repeat(2)).unwrap();
+    let anchored = format!(" --anchor {}", file.display());
+    let said = verify(&anchored).done().json();
+    assert_eq!((&said["records"], &said["anchors"], &said["unsealed"]), (&6.into(), &2.into(), &0.into()));
+    assert!(
+        place
+            .run("activity verify")
+            .done()
+            .out
+            .starts_with("ok     6 record(s) are as they were written, up to number 6.")
+    );
+
+    place.run("activity prune --before 2020-01-01").done();
+    place.run("activity prune --before 2999-01-01").refused("say --yes");
+    place.run("activity prune --before soon --yes").refused("neither a date");
+    let pruned = place.run("activity prune --before 2999-01-01 --yes").done().out;
+    assert_eq!(pruned, "6 record(s) before 2999-01-01T00:00:00.000Z are removed.\n");
+    assert_eq!(place.kinds(), ["activity_pruned"]);
+    let said = verify(&anchored).done().json();
+    assert_eq!((&said["records"], &said["pruned_seq"], &said["to_remove"]), (&1.into(), &6.into(), &0.into()));
+    place.run("doctor --output json");
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let change = async |sql: &'static str| {
+        let url = format!("sqlite://{}/connect.db", place.0.path().display());
+        let settings = crate::config::Database { url, ..crate::config::Database::default() };
+        crate::store::Database::open(&settings, crate::time::Clock::System).await.unwrap().meddle(sql).await;
+    };
+    runtime.block_on(change("UPDATE activity SET actor = 'nobody'"));
+    let said = verify("");
+    assert_eq!((said.code, &said.json()["fault"], &said.json()["seq"]), (1, &"changed".into(), &7.into()));
+    let said = place.run("activity verify");
+    assert!(
+        said.code == 1 && said.out.starts_with("WRONG  Record 0") && said.out.contains("(number 7) was changed"),
+        "{}",
+        said.out
+    );
+    place.run("activity prune --before 2999-01-01 --yes").refused("nothing was removed");
+    std::fs::write(&file, "{}").unwrap();
+    place.run(&format!("activity verify{anchored}")).refused("not what `connect-idp activity anchor` printed");
+}
+
+#[test]
+fn a_reference_number_leads_to_its_record_in_words() {
+    let place = Place::with_seed(SEED);
+    place.run(&format!("user unlock {BOB}")).done();
+    let export = place.run("activity export --after 6").done();
+    let reference = export.json()["reference"].as_str().unwrap().to_owned();
+    let typed = reference.to_lowercase().replace('-', "");
+    let found = place.run(&format!("activity list --reference {typed} --output json")).done().json();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["kind"]), (1, &"account_unlocked".into()));
+    assert!(found[0].get("what_to_do").is_some() && found[0]["reference"] == reference.as_str());
+    place.run(&format!("activity list --reference {typed} --provider THERAP")).refused("look for it in the log");
+    place.run("activity list --reference 7K3M-9Q0T").refused("look for it in the log");
+    assert_eq!(place.run("activity list --reference 7K3M").code, 2);
+}
+
+#[test]
 fn a_reader_that_leaves_ends_the_command_quietly() {
     struct Gone;
     impl Write for Gone {

@@ -108,6 +108,17 @@ impl Secret {
         Self::from_bytes(bytes)
     }
 
+    /// HMAC-SHA256 of bytes under this secret as base64url.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
+    #[must_use]
+    pub fn mac(&self, bytes: &[u8]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        mac.update(bytes);
+        URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
+    }
+
     /// HMAC-SHA256 of several texts under this secret as base64url. Lengths are hashed too, so parts cannot shift.
     ///
     /// # Panics

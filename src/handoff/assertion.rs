@@ -133,7 +133,7 @@ impl Trail {
         detail: impl FnOnce() -> String,
     ) -> Result<(), Refusal> {
         if let Some(steps) = &mut self.0 {
-            let detail = if holds { detail() } else { format!("{refusal}: {}", detail()) };
+            let detail = if holds { detail() } else { format!("{refusal}: {}: {}", refusal.label(), detail()) };
             steps.push(Step { name, passed: Some(holds), detail });
         }
         if holds { Ok(()) } else { Err(refusal) }

@@ -19,8 +19,8 @@ use crate::time::Timestamp;
 pub struct Explanation {
     /// Every check up to the first that fails.
     pub checks: Vec<Step>,
-    /// Whether a session would come of it.
-    pub accepted: bool,
+    /// Why no session would come of it, if none would.
+    pub refused: Option<Refusal>,
 }
 
 /// Judges an assertion as it would be judged now, from a registered page.
@@ -38,11 +38,11 @@ pub async fn explain(app: &App, text: &str) -> Result<Explanation, store::Error>
         snapshot = trust::reload(app, now).await?;
     }
     let mut trail = Trail::kept();
-    let accepted = match verify(text, &snapshot, rules(app), now, &mut trail) {
-        Ok(assertion) => judge(app, &assertion, now, &mut trail).await?.is_ok(),
-        Err(_) => false,
+    let refused = match verify(text, &snapshot, rules(app), now, &mut trail) {
+        Ok(assertion) => judge(app, &assertion, now, &mut trail).await?.err(),
+        Err(rejected) => Some(rejected.refusal),
     };
-    Ok(Explanation { checks: trail.into_steps(), accepted })
+    Ok(Explanation { checks: trail.into_steps(), refused })
 }
 
 async fn judge(

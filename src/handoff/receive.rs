@@ -17,6 +17,7 @@ use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::header_text;
 use crate::model::session::Method as Door;
+use crate::operations::refused_handoffs;
 use crate::store::{self, in_transaction};
 use crate::time::{Deadline, Timestamp};
 use crate::web::cookies::Cookie;
@@ -87,6 +88,7 @@ pub(super) fn refuse(app: &App, refusal: Refusal, visitor: &Visitor) -> Response
     let outcome = if refusal.message() == Message::TimedOut { "timed_out" } else { "refused" };
     app.metrics.sign_in(Door::Handoff.as_str(), outcome);
     app.metrics.handoff_refused(refusal.as_str());
+    refused_handoffs::note(app, refusal.as_str(), visitor);
     tracing::warn!(reason = %refusal, address = %visitor.address, "a handoff was refused: {refusal}");
     refused_page(app, refusal.message(), &visitor.reference)
 }

@@ -2,7 +2,7 @@
 
 use crate::crypto::jws::Malformed;
 use crate::crypto::strict_json::Fault;
-use crate::model::words;
+use crate::model::{reason, words};
 use crate::store::issuers::Tied;
 
 /// What exactly was wrong. The words are documented in docs/handoff.md, each with its cure.
@@ -186,6 +186,18 @@ impl Message {
 }
 
 impl Refusal {
+    /// What was wrong, in the words of the record.
+    #[must_use]
+    pub fn label(self) -> String {
+        reason::label(self.as_str())
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn cure(self) -> &'static str {
+        reason::words(self.as_str()).map_or("", |words| words.cure)
+    }
+
     /// What the person reads of it.
     #[must_use]
     pub const fn message(self) -> Message {
@@ -229,5 +241,18 @@ impl Refusal {
             Fault::DuplicateMember => Self::DuplicateMember,
             Fault::TooDeep => Self::NestedTooDeep,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_words_and_a_cure() {
+        for refusal in Refusal::ALL {
+            assert!(reason::words(refusal.as_str()).is_some(), "{refusal}");
+        }
+        assert_eq!(Refusal::WrongAud.label(), "Sent to the wrong site (aud)");
     }
 }

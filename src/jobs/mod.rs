@@ -4,6 +4,7 @@
 
 pub mod logout;
 pub mod mail;
+pub mod sealing;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
 use crate::oidc::token::GRACE;
-use crate::operations::{browse_activity, key_rotation, signing_keys};
+use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -37,6 +38,9 @@ const KEEP_TOKENS: Duration = Duration::from_hours(1);
 const KEEP_DELIVERIES: Duration = Duration::from_hours(30 * 24);
 /// As many apps' requests may wait for a person; beyond that the oldest are forgotten (G22).
 const INTERACTION_CAP: i64 = 50_000;
+/// What was refused before a trusted signature is known this long, and as many of it (A4, G22).
+const KEEP_REFUSED: Duration = Duration::from_hours(30 * 24);
+const REFUSED_CAP: i64 = 100_000;
 /// Names that are nobody's are remembered up to this many (G5, G22).
 const PHANTOM_CAP: i64 = 100_000;
 
@@ -55,8 +59,10 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             continue;
         }
         report("sweep", sweep(&app).await);
+        report("keeping of refused handoffs", refused_handoffs::write_down(&app).await);
         report("forgetting of answers", forget_answers(&app).await);
         if round % PURGE_EVERY == 0 {
+            report("removal of old records", remove_pruned(&app).await);
             report("care of the signing keys", look_after_keys(&app).await);
             report("purge", purge(&app).await);
             report("count of single use", count_single_use(&app).await);
@@ -116,6 +122,15 @@ pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
     key_rotation::look_after(app, &wanted, now).await
 }
 
+/// Removes what an operator removed by retention, where the command was broken off.
+///
+/// # Errors
+/// When the database fails; the next round tries again.
+pub async fn remove_pruned(app: &App) -> Result<(), store::Error> {
+    while prune_activity::remove_some(app).await? > 0 {}
+    Ok(())
+}
+
 /// Forgets what is over, in small batches.
 ///
 /// # Errors
@@ -137,6 +152,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let refused = store::refused_handoffs::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
             let gone = [
                 single_use,
                 strikes,
@@ -151,6 +167,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 tokens,
                 families,
                 keyed,
+                refused,
             ];
             Ok(gone.into_iter().max().unwrap_or(0))
         })?;

@@ -89,6 +89,8 @@ pub enum Kind {
     ClientEnabled,
     /// A client is no more.
     ClientDeleted,
+    /// Old records were removed by retention.
+    ActivityPruned,
 }
 words!(Kind {
     SignIn = "sign_in",
@@ -126,6 +128,7 @@ words!(Kind {
     ClientDisabled = "client_disabled",
     ClientEnabled = "client_enabled",
     ClientDeleted = "client_deleted",
+    ActivityPruned = "activity_pruned",
 });
 words_in_json!(Kind as "ActivityKind");
 
@@ -169,6 +172,7 @@ impl Kind {
             Self::ClientDisabled => "Client switched off",
             Self::ClientEnabled => "Client switched on",
             Self::ClientDeleted => "Client deleted",
+            Self::ActivityPruned => "Old records removed",
         }
     }
 }

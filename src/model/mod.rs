@@ -12,6 +12,8 @@ pub mod issuer;
 pub mod login_name;
 pub mod password_rules;
 pub mod provider;
+pub mod reason;
+pub mod reference;
 pub mod scope;
 pub mod session;
 pub mod signing_key;

@@ -4,7 +4,11 @@ use serde::Serialize;
 
 use super::csv_file;
 use crate::store::activity::Record;
+use crate::store::activity_chain::Placed;
 use crate::time::Timestamp;
+
+/// The member that a file in the order of commits has besides: the record's place (A5).
+pub const PLACE: &str = "seq";
 
 /// The members of a record in a file, in order (A1).
 pub const MEMBERS: [&str; 16] = [
@@ -61,9 +65,18 @@ pub struct Line<'a> {
     pub session_id: Option<&'a str>,
     /// The handoff.
     pub handoff_id: Option<&'a str>,
+    /// Its place, where the file is in the order of commits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
 }
 
 impl<'a> Line<'a> {
+    /// A record as it stands in a file in the order of commits.
+    #[must_use]
+    pub fn placed(placed: &'a Placed) -> Self {
+        Self { seq: Some(placed.seq), ..Self::of(&placed.record) }
+    }
+
     /// A record as it stands in a file.
     #[must_use]
     pub fn of(record: &'a Record) -> Self {
@@ -85,6 +98,7 @@ impl<'a> Line<'a> {
             reference: &record.reference,
             session_id: given(&record.session_id),
             handoff_id: given(&record.handoff_id),
+            seq: None,
         }
     }
 
@@ -92,7 +106,8 @@ impl<'a> Line<'a> {
     #[must_use]
     pub fn csv(&self) -> Vec<u8> {
         let text = |text: Option<&'a str>| text.unwrap_or_default();
-        csv_file::line([
+        let place = self.seq.map(|seq| seq.to_string());
+        let members = [
             self.id,
             &self.time,
             text(self.provider_code),
@@ -109,6 +124,7 @@ impl<'a> Line<'a> {
             self.reference,
             text(self.session_id),
             text(self.handoff_id),
-        ])
+        ];
+        csv_file::line(members.into_iter().chain(place.as_deref()))
     }
 }

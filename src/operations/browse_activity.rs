@@ -1,11 +1,12 @@
 //! The record as admins browse it: page by page, and its sign-ins counted by day.
 
+use super::activity_chain::{self, Page};
 use crate::app::App;
 use crate::model::event::actor_for_provider;
 use crate::model::tenant::ProviderScope;
-use crate::store::activity::{self, Found, Wanted};
+use crate::store::activity::{self, Filter, Found, Record, Wanted, Whose};
 use crate::store::activity_counts::{self, SignIns};
-use crate::store::{Conn, Error, providers};
+use crate::store::{Conn, Error, providers, refused_handoffs};
 use crate::time::{Day, Timestamp, days};
 
 /// As many days are in the picture where a filter does not say from when.
@@ -41,16 +42,66 @@ impl Reach {
         before: Option<&str>,
         limit: i64,
     ) -> Result<Found, Error> {
-        match self {
-            Self::Own(scope) => {
-                let mut found = activity::of_provider(conn, scope, wanted, before, limit).await?;
-                for record in &mut found.records {
-                    record.actor = actor_for_provider(&record.actor);
-                }
-                Ok(found)
+        let mut found = match (self, &wanted.reference) {
+            (_, Some(reference)) => {
+                let records = self.by_reference(conn, reference, wanted, before).await?;
+                Found { records, stopped: None }
             }
-            Self::Operator(provider_id) => activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await,
+            (Self::Own(scope), None) => activity::of_provider(conn, scope, wanted, before, limit).await?,
+            (Self::Operator(provider_id), None) => {
+                activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await?
+            }
+        };
+        if let Self::Own(_) = self {
+            for record in &mut found.records {
+                record.actor = actor_for_provider(&record.actor);
+            }
         }
+        Ok(found)
+    }
+
+    /// What a reference number stands for (A4): records, and for a Therap Admin also what was refused before a trusted
+    /// signature, which is no provider's.
+    async fn by_reference(
+        &self,
+        conn: &mut Conn,
+        reference: &str,
+        wanted: &Wanted,
+        before: Option<&str>,
+    ) -> Result<Vec<Record>, Error> {
+        let mut records = activity::by_reference(conn, self.provider_id(), reference, before).await?;
+        if let Self::Operator(None) = self {
+            records.extend(refused_handoffs::by_reference(conn, reference, before).await?);
+        }
+        records.retain(|record| wanted.fits(record));
+        Ok(records)
+    }
+
+    /// A page of records in the order of their places, after one of them (A5).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forward(&self, app: &App, wanted: &Wanted, after: i64, limit: i64) -> Result<Page, Error> {
+        let filter = Filter {
+            provider_id: self.provider_id().map(str::to_owned),
+            user_id: match &wanted.whose {
+                Whose::User(id) => Some(id.clone()),
+                Whose::Anybody | Whose::Named(_) | Whose::Strangers => None,
+            },
+            since: wanted.since.map(|since| since.0),
+            until: wanted.until.map(|until| until.0),
+            kind: wanted.kind.map(|kind| kind.to_string()),
+            outcome: wanted.outcome.map(|outcome| outcome.to_string()),
+            login_type: wanted.method.map(|method| method.login_type().to_owned()),
+            strangers: wanted.whose == Whose::Strangers,
+        };
+        let mut page = activity_chain::page(app, &filter, after, limit).await?;
+        if let Self::Own(_) = self {
+            for placed in &mut page.records {
+                placed.record.actor = actor_for_provider(&placed.record.actor);
+            }
+        }
+        Ok(page)
     }
 
     /// The sign-ins of each of these days; those of days that are over are counted once.
@@ -64,6 +115,7 @@ impl Reach {
         days: &[Day],
         now: Timestamp,
     ) -> Result<Vec<SignIns>, Error> {
+        app.day_counts.pruned_to(activity_chain::pruned_to(conn).await?);
         let mut counts = Vec::with_capacity(days.len());
         for day in days {
             let mut counted = app.day_counts.get(self.provider_id(), day);

@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod act;
+pub mod activity_chain;
 pub mod activity_file;
 pub mod browse_activity;
 pub mod check_password;
@@ -18,6 +19,8 @@ pub mod mail;
 pub mod open_session;
 pub mod password_link;
 pub mod providers;
+pub mod prune_activity;
+pub mod refused_handoffs;
 pub mod sealing_keys;
 pub mod seed_file;
 pub mod sign_in;
@@ -25,6 +28,7 @@ pub mod signing_keys;
 pub mod unified_login;
 pub mod user_import;
 pub mod users;
+pub mod verify_activity;
 
 use crate::model::event::Visitor;
 

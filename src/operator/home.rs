@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use crate::app::App;
+use crate::model::reason;
 use crate::model::signing_key::State;
 use crate::operations::seed_file::{self, Place, Users};
 use crate::operations::signing_keys;
@@ -20,7 +21,6 @@ use crate::web::download;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
-use crate::web::records::readable;
 
 /// How far back the numbers go.
 const SPAN: Duration = Duration::from_hours(24);
@@ -75,7 +75,7 @@ pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin) -> Result<Respo
         hours: by_hour(hours, zone),
         refusals: refusals
             .into_iter()
-            .map(|row| RefusalView { login_type: row.login_type, reason: readable(&row.reason), count: row.count })
+            .map(|row| RefusalView { login_type: row.login_type, reason: reason::label(&row.reason), count: row.count })
             .collect(),
         keys: live
             .map(|listed| KeyView {

@@ -1,5 +1,6 @@
 //! User Activity: inserted and read, never changed or removed (A3).
 
+use super::activity_proof::Written;
 use super::{Conn, Error, Tx, from_row, on};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use crate::model::tenant::ProviderScope;
 use crate::time::Timestamp;
 
 /// Sorts after every id, in every collation.
-const AFTER_ALL: &str = "zzzzzzzz";
+pub(super) const AFTER_ALL: &str = "zzzzzzzz";
 
 /// A record as stored.
 #[derive(Clone, Debug)]
@@ -61,6 +62,7 @@ macro_rules! columns {
          browser, reference, session_id, handoff_id"
     };
 }
+pub(super) use columns;
 
 /// Writes a record, in the transaction of what it records (G17).
 ///
@@ -68,11 +70,12 @@ macro_rules! columns {
 /// When it cannot be written: then what it records did not happen either.
 pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO activity (id, at, provider_id, provider_code, user_id, login_name, name_hash, actor, kind, \
-                       login_type, note, outcome, reason, address, browser, reference, session_id, handoff_id) \
+                       login_type, note, outcome, reason, address, browser, reference, session_id, handoff_id, proof) \
                        VALUES ($1, $2, COALESCE($3, (SELECT id FROM providers WHERE code = $19)), \
                        COALESCE($4, (SELECT code FROM providers WHERE code = $19)), \
-                       $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+                       $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $20)";
     let e = event;
+    let proof = tx.record_key.as_ref().map(|key| Written::of(event).proof_by(key));
     on!(tx, |c| sqlx::query(SQL)
         .bind(&e.id)
         .bind(e.at.0)
@@ -93,6 +96,7 @@ pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
         .bind(&e.session_id)
         .bind(&e.handoff_id)
         .bind(&e.maybe_provider_code)
+        .bind(&proof)
         .execute(c)
         .await
         .map(drop))?;
@@ -125,28 +129,29 @@ pub struct Filter {
     pub kind: Option<String>,
     /// With this outcome.
     pub outcome: Option<String>,
+    /// By this door.
+    pub login_type: Option<String>,
+    /// Tries on names that are nobody's alone.
+    pub strangers: bool,
 }
 
-macro_rules! select_filtered {
-    ($place:literal) => {
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM activity WHERE (provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
-             AND (at >= $3 OR $3 IS NULL) AND (at < $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) \
-             AND (outcome = $6 OR $6 IS NULL) AND ",
-            $place,
-            " LIMIT $8"
-        )
+/// Whether a record fits a [`Filter`], whose fields are `$1` to `$8`.
+macro_rules! fits {
+    () => {
+        "(provider_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) AND (at >= $3 OR $3 IS NULL) \
+         AND (at < $4 OR $4 IS NULL) AND (kind = $5 OR $5 IS NULL) AND (outcome = $6 OR $6 IS NULL) \
+         AND (login_type = $7 OR $7 IS NULL) AND ($8 = 0 OR name_hash IS NOT NULL)"
     };
 }
+pub(super) use fits;
 
 /// A page of records older than the record `before`, newest first.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = select_filtered!("id < $7 ORDER BY id DESC");
+    const SQL: &str =
+        concat!("SELECT ", columns!(), " FROM activity WHERE ", fits!(), " AND id < $9 ORDER BY id DESC LIMIT $10");
     let f = filter;
     Ok(on!(conn, |c| sqlx::query_as(SQL)
         .bind(&f.provider_id)
@@ -155,6 +160,8 @@ pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit:
         .bind(f.until)
         .bind(&f.kind)
         .bind(&f.outcome)
+        .bind(&f.login_type)
+        .bind(i64::from(f.strangers))
         .bind(before.unwrap_or(AFTER_ALL))
         .bind(limit)
         .fetch_all(c)
@@ -171,26 +178,6 @@ pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit
     Ok(on!(conn, |c| sqlx::query_as(SQL)
         .bind(user_id)
         .bind(before.unwrap_or(AFTER_ALL))
-        .bind(limit)
-        .fetch_all(c)
-        .await)?)
-}
-
-/// A page of records newer than the record `after`, oldest first: for exports.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn forward(conn: &mut Conn, filter: &Filter, after: &str, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str = select_filtered!("id > $7 ORDER BY id");
-    let f = filter;
-    Ok(on!(conn, |c| sqlx::query_as(SQL)
-        .bind(&f.provider_id)
-        .bind(&f.user_id)
-        .bind(f.since)
-        .bind(f.until)
-        .bind(&f.kind)
-        .bind(&f.outcome)
-        .bind(after)
         .bind(limit)
         .fetch_all(c)
         .await)?)
@@ -236,6 +223,28 @@ pub struct Wanted {
     pub outcome: Option<Outcome>,
     /// By this door.
     pub method: Option<Method>,
+    /// With this reference number.
+    pub reference: Option<String>,
+}
+
+impl Wanted {
+    /// Whether a record that was found by its reference number is wanted.
+    #[must_use]
+    pub fn fits(&self, record: &Record) -> bool {
+        let whose = match &self.whose {
+            Whose::Anybody => true,
+            Whose::User(id) => record.user_id.as_ref() == Some(id),
+            Whose::Named(name) => record.user_id.is_none() && record.login_name.as_ref() == Some(name),
+            Whose::Strangers => record.name_hash.is_some(),
+        };
+        let login_type = self.method.map(Method::login_type);
+        whose
+            && self.since.is_none_or(|since| since.0 <= record.at)
+            && self.until.is_none_or(|until| record.at < until.0)
+            && self.kind.is_none_or(|kind| kind == record.kind)
+            && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && login_type.is_none_or(|login_type| record.login_type.as_deref() == Some(login_type))
+    }
 }
 
 /// What was found, and how far.
@@ -385,6 +394,27 @@ pub async fn of_all(
         None => way!(wanted, "$1 = ''"),
     };
     search(conn, &statements, provider_id.unwrap_or_default(), wanted, before, limit).await
+}
+
+/// The records of a reference number older than `before`, of a provider or of all, newest first: those of one request, and
+/// of what became of it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_reference(
+    conn: &mut Conn,
+    provider_id: Option<&str>,
+    reference: &str,
+    before: Option<&str>,
+) -> Result<Vec<Record>, Error> {
+    const SQL: &str = concat!(
+        "SELECT ",
+        columns!(),
+        " FROM activity WHERE reference = $1 AND (provider_id = $2 OR $2 IS NULL) AND id < $3 ORDER BY id DESC LIMIT 100"
+    );
+    let before = before.unwrap_or(AFTER_ALL);
+    let records = on!(conn, |c| sqlx::query_as(SQL).bind(reference).bind(provider_id).bind(before).fetch_all(c).await)?;
+    Ok(records)
 }
 
 async fn search(

@@ -17,7 +17,7 @@ const ALWAYS: &[Invariant] = &[
     ),
     (
         "each session has exactly one record of success",
-        "SELECT COUNT(*) FROM sessions s WHERE (SELECT COUNT(*) FROM activity a WHERE a.session_id = s.id \
+        "SELECT COUNT(*) FROM sessions s WHERE s.created_at > (SELECT pruned_before FROM activity_chain) AND (SELECT COUNT(*) FROM activity a WHERE a.session_id = s.id \
          AND a.kind = 'sign_in' AND a.outcome = 'success' AND a.user_id = s.user_id) <> 1",
     ),
     (
@@ -28,13 +28,15 @@ const ALWAYS: &[Invariant] = &[
     ),
     (
         "each handoff that was completed has exactly one record of success",
-        "SELECT COUNT(*) FROM handoffs h WHERE h.state = 'completed' AND (SELECT COUNT(*) FROM activity a \
+        "SELECT COUNT(*) FROM handoffs h WHERE h.state = 'completed' \
+         AND h.created_at > (SELECT pruned_before FROM activity_chain) AND (SELECT COUNT(*) FROM activity a \
          WHERE a.handoff_id = h.id AND a.kind = 'sign_in' AND a.outcome = 'success') <> 1",
     ),
     (
         "each handoff that failed has a record of it and no session in use",
         "SELECT COUNT(*) FROM handoffs h WHERE h.state = 'failed' AND (NOT EXISTS (SELECT 1 FROM activity a \
          WHERE a.handoff_id = h.id AND a.outcome = 'refused') \
+         AND h.created_at > (SELECT pruned_before FROM activity_chain) \
          OR EXISTS (SELECT 1 FROM sessions s WHERE s.handoff_id = h.id AND s.ended_at IS NULL))",
     ),
     (
@@ -104,6 +106,15 @@ const ALWAYS: &[Invariant] = &[
         "SELECT COUNT(*) FROM activity c JOIN users u ON u.id = c.user_id \
          WHERE c.provider_id IS NULL OR c.provider_id <> u.provider_id",
     ),
+    (
+        // Of the last ten thousand; `activity verify` looks at all of them, and at what they say.
+        "the record has no gap at its end",
+        "SELECT COUNT(*) FROM activity_chain c WHERE (SELECT COUNT(*) FROM activity_seals s JOIN activity a \
+         ON a.id = s.activity_id WHERE s.seq > c.pruned_seq AND s.seq > c.seq - 10000) \
+         <> CASE WHEN c.seq - c.pruned_seq < 10000 THEN c.seq - c.pruned_seq ELSE 10000 END \
+         OR c.hash <> COALESCE((SELECT s.hash FROM activity_seals s WHERE s.seq = c.seq AND s.seq > c.pruned_seq), \
+         c.pruned_hash)",
+    ),
 ];
 
 /// Those that ask for the time: `$1` is now.
@@ -152,7 +163,7 @@ mod tests {
         const BREAK: &str = "INSERT INTO providers VALUES ('p', 'agency', 'A', 'a', 'A', true, 'off', 'UTC', NULL, NULL, NULL, 1, 0, 1, true); \
                              INSERT INTO users VALUES ('u', 'p', 'agency', 'amina', 'amina', 'A', 'Regular User', true, false, 'x', 1, \
                              NULL, '{}', 1, 0, '', 1); \
-                             INSERT INTO sessions VALUES ('s', 's', 'h', 'p', 'u', 1, 1, NULL, NULL, NULL, 'password', 'a', NULL, 0, 0, \
+                             INSERT INTO sessions VALUES ('s', 's', 'h', 'p', 'u', 1, 1, NULL, NULL, NULL, 'password', 'a', NULL, 0, 1, \
                              NULL, 1, 1, NULL, NULL, '', '')";
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::fixed(Timestamp(1_800_000_000_000));

@@ -13,6 +13,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (8, "reset_by_mail", include_str!("../../migrations/0008_reset_by_mail.sql")),
     (9, "api", include_str!("../../migrations/0009_api.sql")),
     (10, "mailed_links", include_str!("../../migrations/0010_mailed_links.sql")),
+    (11, "activity_chain", include_str!("../../migrations/0011_activity_chain.sql")),
     (12, "whose_request", include_str!("../../migrations/0012_whose_request.sql")),
 ];
 

@@ -6,7 +6,9 @@
 
 pub mod access_tokens;
 pub mod activity;
+pub mod activity_chain;
 pub mod activity_counts;
+pub mod activity_proof;
 pub mod clients;
 pub mod codes;
 pub mod consents;
@@ -26,6 +28,7 @@ mod postgres;
 pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;
+pub mod refused_handoffs;
 pub mod seed_rows;
 pub mod sessions;
 pub mod settings;
@@ -50,6 +53,7 @@ use sqlx::{ConnectOptions as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool
 pub use migrations::Schema;
 
 use crate::config;
+use crate::crypto::secret::Secret;
 use crate::time::{Clock, Deadline};
 
 /// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
@@ -65,6 +69,7 @@ const ACQUIRE_TRY: Duration = Duration::from_secs(3);
 pub struct Database {
     engine: Engine,
     clock: Clock,
+    record_key: Option<Secret>,
 }
 
 #[derive(Clone, Debug)]
@@ -224,16 +229,21 @@ pub(crate) use in_transaction;
 /// Lets a row become a struct by column names; columns after `parsed` are words that parse.
 macro_rules! from_row {
     ($type:ty { $($field:ident),* $(,)? } parsed { $($parsed:ident),* $(,)? }) => {
-        $crate::store::from_row!(@ sqlx::sqlite::SqliteRow, $type { $($field),* } { $($parsed),* });
-        $crate::store::from_row!(@ sqlx::postgres::PgRow, $type { $($field),* } { $($parsed),* });
+        $crate::store::from_row!($type { $($field),* } parsed { $($parsed),* } within {});
     };
-    (@ $row:ty, $type:ty { $($field:ident),* } { $($parsed:ident),* }) => {
+    // Fields after `within` are rows of their own, out of the same columns.
+    ($type:ty { $($field:ident),* $(,)? } parsed { $($parsed:ident),* } within { $($within:ident),* }) => {
+        $crate::store::from_row!(@ sqlx::sqlite::SqliteRow, $type { $($field),* } { $($parsed),* } { $($within),* });
+        $crate::store::from_row!(@ sqlx::postgres::PgRow, $type { $($field),* } { $($parsed),* } { $($within),* });
+    };
+    (@ $row:ty, $type:ty { $($field:ident),* } { $($parsed:ident),* } { $($within:ident),* }) => {
         impl<'r> sqlx::FromRow<'r, $row> for $type {
             fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
                 use sqlx::Row as _;
                 Ok(Self {
                     $($field: row.try_get(stringify!($field))?,)*
                     $($parsed: $crate::store::parsed(row.try_get(stringify!($parsed))?)?,)*
+                    $($within: sqlx::FromRow::from_row(row)?,)*
                 })
             }
         }
@@ -369,6 +379,7 @@ fn sqlite_code(code: &str) -> Option<u32> {
 pub struct Tx {
     conn: Conn,
     finished: bool,
+    record_key: Option<Secret>,
 }
 
 impl Deref for Tx {
@@ -417,7 +428,14 @@ impl Database {
         } else {
             Engine::Postgres(postgres::Server::open(url, connections, settings.pooling)?)
         };
-        Ok(Self { engine, clock })
+        Ok(Self { engine, clock, record_key: None })
+    }
+
+    /// The same database. What it records from now on bears a proof by this key, under which the record is sealed, too (A3).
+    #[must_use]
+    pub fn with_record_key(mut self, key: Secret) -> Self {
+        self.record_key = Some(key);
+        self
     }
 
     /// Which engine it is, for people.
@@ -533,6 +551,15 @@ impl Database {
         Ok(Some(now))
     }
 
+    /// Does to the rows what somebody does who has the database alone.
+    #[cfg(test)]
+    pub(crate) async fn meddle(&self, sql: &'static str) {
+        in_transaction!(self, Deadline::after(Duration::from_secs(10), self.clock.now()), [], |tx| Ok(tx
+            .simple(sql)
+            .await?))
+        .unwrap();
+    }
+
     /// Closes every connection; on SQLite the write-ahead log is folded into the file.
     pub async fn close(&self) {
         match &self.engine {
@@ -623,7 +650,7 @@ impl Database {
             Connection::Postgres(lent) => lent.begin(deadline.left()),
         };
         let conn = Conn { connection, unanswered: false, renewable: false, held: held::Held::only() };
-        let mut tx = Tx { conn, finished: false };
+        let mut tx = Tx { conn, finished: false, record_key: self.record_key.clone() };
         tx.simple(begin).await?;
         Ok(tx)
     }

@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::model::session::Session;
 use crate::operations::activity_file::{Line, MEMBERS};
 use crate::operations::browse_activity::{Reach, USUAL_DAYS};
-use crate::operations::csv_file;
+use crate::operations::{csv_file, refused_handoffs};
 use crate::store::activity::{Found, Wanted};
 use crate::store::{self, Conn};
 use crate::time::{Timestamp, days};
@@ -66,6 +66,7 @@ struct ActivityPage {
     login_types: Vec<Choice>,
     chart: Option<Chart>,
     rows: Vec<RecordView>,
+    by_reference: bool,
     place: Place,
     export: String,
     older: Option<String>,
@@ -85,6 +86,10 @@ pub async fn page(
     asked: Asked,
     mut faults: Faults,
 ) -> Result<Response, PageError> {
+    let by_reference = !asked.reference.is_empty();
+    if by_reference {
+        refused_handoffs::write_down(app).await?;
+    }
     let mut conn = app.db.read().await?;
     let wanted = asked.wanted(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
     let before = checked(&asked.before);
@@ -93,12 +98,13 @@ pub async fn page(
         // One more than is shown tells whether there is more.
         let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
         found = place.reach.page(&mut conn, &wanted, before.as_deref(), limit).await?;
-        if before.is_none() {
+        if before.is_none() && !by_reference {
             chart = Some(place.chart(app, &mut conn, &wanted, arrival.now).await?);
         }
     }
     drop(conn);
     let older = found.cut(ROWS);
+    let view = if by_reference { RecordView::with_cure } else { RecordView::of };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let template = ActivityPage {
         page: Page::of(app, place.title, session),
@@ -110,7 +116,8 @@ pub async fn page(
         older: older.map(|older| asked.address(place.path, Some(&older))),
         stopped: found.stopped.map(|(_, at)| at.in_zone(&place.zone)),
         newest: before.is_some().then(|| asked.address(place.path, None)),
-        rows: found.records.into_iter().map(|record| RecordView::of(record, &place.zone)).collect(),
+        rows: found.records.into_iter().map(|record| view(record, &place.zone)).collect(),
+        by_reference,
         export: asked.address(&format!("{}/export", place.path), None),
         place,
         asked,
@@ -129,6 +136,9 @@ pub async fn file(
     asked: &Asked,
     mut faults: Faults,
 ) -> Result<Response, PageError> {
+    if !asked.reference.is_empty() {
+        refused_handoffs::write_down(app).await?;
+    }
     let mut conn = app.db.read().await?;
     let wanted = asked.wanted(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
     drop(conn);

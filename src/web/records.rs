@@ -11,6 +11,7 @@ use super::user_agent::browser;
 use crate::model::event::{Kind, Outcome};
 use crate::model::login_name::LoginName;
 use crate::model::session::Method;
+use crate::model::{reason, reference};
 use crate::store::activity::{Record, Wanted, Whose};
 use crate::store::{self, Conn};
 use crate::time::{Timestamp, day_begins};
@@ -42,6 +43,9 @@ pub struct Asked {
     /// `yes`: tries on names that are nobody's.
     #[serde(default)]
     pub unknown: String,
+    /// Reference number.
+    #[serde(default)]
+    pub reference: String,
     /// Only what is older than this record.
     #[serde(default)]
     pub before: String,
@@ -70,6 +74,7 @@ impl Asked {
             ("outcome", &self.outcome),
             ("login_type", &self.login_type),
             ("unknown", &self.unknown),
+            ("reference", &self.reference),
         ] {
             if !value.is_empty() {
                 query.append_pair(name, value);
@@ -118,7 +123,12 @@ impl Asked {
         if !self.login_type.is_empty() && method.is_none() {
             faults.add("login-type", "Please choose one of the list.");
         }
+        let reference = reference::read(&self.reference);
+        if !self.reference.is_empty() && reference.is_none() {
+            faults.add("reference", "A reference number has eight letters and digits, such as 7K3M-9Q0T.");
+        }
         Ok(Wanted {
+            reference,
             whose: self.whose(conn, provider_id).await?,
             since,
             until,
@@ -203,8 +213,10 @@ pub struct RecordView {
     pub note: Option<String>,
     /// How it ended.
     pub outcome: &'static str,
-    /// The true reason.
+    /// The true reason, in words.
     pub reason: Option<String>,
+    /// What to do about it, in a list that was asked for by reference number.
+    pub cure: Option<&'static str>,
     /// Who did it.
     pub by: String,
     /// From where.
@@ -216,6 +228,13 @@ pub struct RecordView {
 }
 
 impl RecordView {
+    /// The same, with what to do about a refusal.
+    #[must_use]
+    pub fn with_cure(record: Record, zone: &str) -> Self {
+        let words = record.reason.as_deref().and_then(reason::words);
+        Self { cure: words.map(|words| words.cure), ..Self::of(record, zone) }
+    }
+
     /// A record in a time zone.
     #[must_use]
     pub fn of(record: Record, zone: &str) -> Self {
@@ -234,21 +253,14 @@ impl RecordView {
             login_type: record.login_type,
             note,
             outcome: record.outcome.label(),
-            reason: record.reason.map(|reason| readable(&reason)),
+            reason: record.reason.as_deref().map(reason::label),
+            cure: None,
             by: record.actor,
             address: record.address.unwrap_or_default(),
             browser: record.browser.filter(|text| !text.is_empty()).map(|text| browser(&text)).unwrap_or_default(),
             reference: record.reference,
         }
     }
-}
-
-/// A stored reason in words.
-#[must_use]
-pub fn readable(reason: &str) -> String {
-    let words = reason.replace('_', " ");
-    let mut chars = words.chars();
-    chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -261,10 +273,5 @@ mod tests {
         assert_eq!(asked.address("/x", None), "/x?from=2026-01-31&user=a+b%26c");
         assert_eq!(asked.address("/x", Some("1")), "/x?from=2026-01-31&user=a+b%26c&before=1");
         assert_eq!(Asked::default().address("/x", None), "/x");
-    }
-
-    #[test]
-    fn a_reason_is_read_as_words() {
-        assert_eq!(readable("wrong_password"), "Wrong password");
     }
 }

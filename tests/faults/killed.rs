@@ -228,6 +228,7 @@ async fn a_killed_service_loses_and_doubles_nothing(engine: Engine) {
         assert_signed_in(&visitors, &new).await;
         storm.told().sessions.extend(new);
         storm.house.cli(&["doctor"]);
+        storm.house.cli(&["activity", "verify"]);
     }
 
     let settled = async || storm.house.count("handoffs WHERE state = 'pending'").await == 0;
@@ -235,5 +236,6 @@ async fn a_killed_service_loses_and_doubles_nothing(engine: Engine) {
     let sessions = storm.told().sessions.clone();
     assert_signed_in(&service.visitors(), &sessions).await;
     storm.house.cli(&["doctor"]);
+    storm.house.cli(&["activity", "verify"]);
     storm.assert_recorded().await;
 }

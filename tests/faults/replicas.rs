@@ -68,6 +68,21 @@ async fn wrong_guesses_split_over_replicas_are_answered_three_times(engine: Engi
     replicas.house.cli(&["doctor"]);
 }
 
+on_engines! { what_replicas_record_is_sealed_once_and_soon: postgres }
+async fn what_replicas_record_is_sealed_once_and_soon(engine: Engine) {
+    let replicas = Replicas::start(engine).await;
+
+    let sign_ins = (0..60).map(|number| replicas.turn(number).log_in("user1"));
+    let opened = join_all(sign_ins).await.into_iter().filter(|answer| answer.status == 303).count();
+
+    assert!(opened > 0);
+    let unsealed = "activity a WHERE NOT EXISTS (SELECT 1 FROM activity_seals s WHERE s.activity_id = a.id)";
+    let sealed = async || replicas.house.count(unsealed).await == 0;
+    eventually("every record is sealed", 2 * AT_ONCE, sealed).await;
+    assert_eq!(replicas.house.count("activity_seals").await, replicas.house.count("activity").await);
+    assert!(replicas.house.cli(&["activity", "verify"]).starts_with("ok "));
+}
+
 on_engines! { a_lock_and_a_deactivation_end_sessions_on_every_replica: postgres }
 async fn a_lock_and_a_deactivation_end_sessions_on_every_replica(engine: Engine) {
     let replicas = Replicas::start(engine).await;

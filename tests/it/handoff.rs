@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Method};
 use connect_idp::config::Site;
 use connect_idp::crypto::secret::Secret;
+use connect_idp::handoff::refusal::Refusal;
 use connect_idp::jobs;
 use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
@@ -929,7 +930,7 @@ both_engines! {
         let explain = async |assertion: &str| connect_idp::handoff::explain::explain(&idp.app, assertion).await.unwrap();
         let good = idp.therap_services().sign(&amina);
         for _ in 0..2 {
-            assert!(explain(&good).await.accepted);
+            assert!(explain(&good).await.refused.is_none());
         }
         idp.browser().hand_off(&good).await;
         for (assertion, wanted) in [
@@ -941,10 +942,11 @@ both_engines! {
             ("x".into(), "not_compact_jws"),
         ] {
             let explanation = explain(&assertion).await;
-            assert!(!explanation.accepted);
+            assert_eq!(explanation.refused.map(Refusal::as_str), Some(wanted));
             let last = explanation.checks.last().unwrap();
             assert_eq!(last.passed, Some(false));
-            assert_eq!(last.detail.split_once(':').unwrap().0, wanted);
+            let words = connect_idp::model::reason::label(wanted);
+            assert!(last.detail.starts_with(&format!("{wanted}: {words}: ")), "in the words of the record: {}", last.detail);
         }
     }
 

@@ -9,6 +9,8 @@ mod macros;
 mod actors;
 
 mod activity;
+mod activity_chain;
+mod activity_reference;
 mod admin_activity;
 mod admin_clients;
 mod admin_import;

@@ -15,6 +15,7 @@ use connect_idp::model::password_rules;
 use connect_idp::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use connect_idp::model::user::{Account, UserType};
 use connect_idp::operations::act::{Act, Authority};
+use connect_idp::operations::verify_activity::{Terms, Verified, verify};
 use connect_idp::operations::{self, Actor};
 use connect_idp::store::activity::{Filter, Record};
 use connect_idp::store::users::NewUser;
@@ -279,10 +280,16 @@ impl Idp {
         operations::users::reset_password(&self.act(), &user.provider_id, &user.id, &hash, None).await.unwrap();
     }
 
-    /// Every record, oldest first.
+    /// Every record, in the order of their commits.
     pub async fn activity(&self) -> Vec<Record> {
-        let mut conn = self.app.db.read().await.unwrap();
-        store::activity::forward(&mut conn, &Filter::default(), "", 100_000).await.unwrap()
+        let page = operations::activity_chain::page(&self.app, &Filter::default(), 0, 100_000).await.unwrap();
+        assert_eq!(page.read_to, page.last, "there are more");
+        page.records.into_iter().map(|placed| placed.record).collect()
+    }
+
+    /// What `activity verify` finds, without anchors.
+    pub async fn verified(&self) -> Verified {
+        verify(&self.app, &Terms::default(), |_, _| {}).await.unwrap()
     }
 
     /// Every record of these kinds as `kind outcome reason`, sorted: records of one millisecond have no order.
@@ -311,6 +318,9 @@ impl Idp {
         let found = store::invariants::violations(&mut conn, self.now()).await.unwrap();
         let broken: Vec<_> = found.into_iter().filter(|(_, count)| *count > 0).collect();
         assert!(broken.is_empty(), "broken: {broken:?}");
+        drop(conn);
+        let fault = self.verified().await.fault;
+        assert!(fault.is_none(), "{}", fault.unwrap().words());
     }
 
     /// A connection of somebody else's to the same database.
