@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
 use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, judge, throttled};
-use super::{LOCKED, SESSION_ENDED};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome};
@@ -21,6 +20,7 @@ use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
+use crate::web::sign_in_words::{LOCKED, SESSION_ENDED};
 
 const PATH: &str = "/password/change";
 

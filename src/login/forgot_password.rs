@@ -7,7 +7,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::BUSY;
 use crate::app::App;
 use crate::operations::mail;
 use crate::web::error::PageError;
@@ -15,6 +14,7 @@ use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::return_to::ReturnTo;
+use crate::web::sign_in_words::BUSY;
 
 #[derive(Template)]
 #[template(path = "login/forgot_password.html")]

@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{BUSY, INVALID, LOCKED, too_often};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::Kind;
@@ -22,6 +21,7 @@ use crate::web::layers::Arrival;
 use crate::web::page::{Extras, Page, Shape, respond, respond_padded};
 use crate::web::return_to::ReturnTo;
 use crate::web::session::{browser, current, unfinished};
+use crate::web::sign_in_words::{BUSY, INVALID, LOCKED, too_often};
 
 /// The login page.
 #[derive(Template)]

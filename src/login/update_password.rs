@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{BUSY, LOCKED, too_often};
 use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
@@ -27,6 +26,7 @@ use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::return_to::ReturnTo;
 use crate::web::session::{MustUpdate, browser};
+use crate::web::sign_in_words::{BUSY, LOCKED, too_often};
 
 /// The page with two or three password fields, for the forced update and for the change at will.
 #[derive(Template)]

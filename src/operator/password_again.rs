@@ -7,7 +7,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::login::{BUSY, LOCKED, SESSION_ENDED, too_often};
 use crate::model::event::Kind;
 use crate::operations::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
@@ -19,6 +18,7 @@ use crate::web::form::Faults;
 use crate::web::layers::Arrival;
 use crate::web::page::{Shape, respond};
 use crate::web::session::browser;
+use crate::web::sign_in_words::{BUSY, LOCKED, SESSION_ENDED, too_often};
 
 /// What is known of whoever sent a form.
 pub(super) enum Again {

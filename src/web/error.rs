@@ -53,10 +53,10 @@ impl PageError {
 
 impl From<store::Error> for PageError {
     fn from(error: store::Error) -> Self {
-        match error {
-            store::Error::NoAuthority => Self::NoAuthority,
-            error => Self::Unavailable(error.to_string()),
+        if matches!(error, store::Error::NoAuthority) {
+            return Self::NoAuthority;
         }
+        Self::Unavailable(error.to_string())
     }
 }
 

@@ -25,6 +25,7 @@ pub mod return_to;
 pub mod session;
 pub mod session_list;
 pub mod shares;
+pub mod sign_in_words;
 pub mod sign_ins_chart;
 pub mod signed_out;
 pub mod steps;

@@ -185,12 +185,10 @@ impl From<Vec<Unfit>> for Problem {
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        match error {
-            store::Error::NoAuthority => {
-                Self::unauthenticated("The token or its client was taken away before this arrived.", true)
-            }
-            error => Self::unavailable(error),
+        if matches!(error, store::Error::NoAuthority) {
+            return Self::unauthenticated("The token or its client was taken away before this arrived.", true);
         }
+        Self::unavailable(error)
     }
 }
 

@@ -99,7 +99,7 @@ both_engines! {
         let page = browser.get("/admin/users/new").await;
         assert_eq!(page.status, 200);
         let form = "login_name=eve&name=Eve+Evil&user_type=Regular+User&email=";
-        let (send, rest) = tokio::sync::oneshot::channel::<()>();
+        let (release, rest) = tokio::sync::oneshot::channel::<()>();
         let parts = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from(&form.as_bytes()[..10])) });
         let parts = parts.chain(futures_util::stream::once(async move {
             rest.await.unwrap();
@@ -115,7 +115,7 @@ both_engines! {
         let sent = tokio::spawn(async move { slow.send(Method::POST, "/admin/users/new", headers, body).await });
         tokio::task::yield_now().await;
         idp.set_active(&paul, false).await;
-        send.send(()).unwrap();
+        release.send(()).unwrap();
         let answer = sent.await.unwrap();
         assert!(answer.location().starts_with("/login"), "{}", answer.location());
         assert_eq!(idp.number("SELECT COUNT(*) FROM users WHERE login_name = 'eve'").await, 0);
