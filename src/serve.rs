@@ -128,8 +128,8 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     Ok(())
 }
 
-/// Makes a new acceptor now and then, so that the keys of session tickets change, and as soon as the files hold another
-/// pair or somebody sends SIGHUP. A pair that is not usable is said, and never replaces the one that was.
+/// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and then
+/// or on SIGHUP, finds another pair. A pair that is not usable is said, and never replaces the one that was.
 async fn renew_certificate(
     files: config::Tls,
     mut pair: Pair,
@@ -155,7 +155,7 @@ async fn renew_certificate(
         match found.acceptor() {
             Ok(acceptor) => {
                 if found != pair {
-                    tracing::info!("the certificate was read anew");
+                    tracing::info!("the new certificate is in use");
                 }
                 (pair, made_at) = (found, Instant::now());
                 renewing.send_replace(acceptor);

@@ -72,6 +72,17 @@ impl From<IpAddr> for Network {
     }
 }
 
+impl Network {
+    /// The /48 that it is of, as a site is given one; an IPv4 address stands for itself.
+    #[must_use]
+    pub fn site(self) -> Self {
+        match self.0 {
+            IpAddr::V4(_) => self,
+            IpAddr::V6(v6) => Self(IpAddr::V6((u128::from(v6) >> 80 << 80).into())),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     // In thousandths of a try, so that refilling by the millisecond loses nothing.

@@ -11,7 +11,7 @@ use crate::model::{reason, reference};
 use crate::operations::activity_chain::{From, page, seal};
 use crate::operations::activity_file::{Line, MEMBERS, PLACE};
 use crate::operations::browse_activity::Reach;
-use crate::operations::{csv_file, refused_handoffs};
+use crate::operations::csv_file;
 use crate::store::activity::{self, Filter, Record, Wanted};
 use crate::store::activity_chain::Placed;
 
@@ -27,9 +27,9 @@ pub(super) enum Verb {
     List {
         #[command(flatten)]
         filters: Filters,
-        /// What this reference number stands for, in words with what to do about it; also what was refused before a trusted
-        /// signature and is not in the record.
-        #[arg(long, value_name = "NUMBER", value_parser = reference_number, conflicts_with_all = ["login_name", "since", "until", "kind", "outcome"])]
+        /// What this reference number stands for, in words with what to do about it. Without --provider also what was refused
+        /// before a trusted signature, which is not in the record.
+        #[arg(long, value_name = "NUMBER", value_parser = reference_number, conflicts_with_all = ["login_name", "since", "until", "kind", "outcome", "limit"])]
         reference: Option<String>,
         /// How many at most.
         #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
@@ -40,13 +40,13 @@ pub(super) enum Verb {
     /// Write every record to standard output, in the order of their commits.
     #[command(
         after_help = "Example: connect-idp activity export --provider SUNRISE-IL --since 2026-01-01 --output csv > january.csv\n\n\
-                      Each record has its place in that order, `seq`. With --after and the last one that you have, the next \
+                      Each record has its number in that order, `seq`. With --after and the last one that you have, the next \
                       file begins where the one before ended, and none is missed."
     )]
     Export {
         #[command(flatten)]
         filters: Filters,
-        /// Only what comes after this place: `seq` of the last record that you have.
+        /// Only what comes after this number: `seq` of the last record that you have.
         #[arg(long, value_name = "SEQ", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
         after: i64,
         /// One JSON object a line, or CSV.
@@ -134,7 +134,6 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         Verb::List { filters, reference: Some(reference), output, .. } => {
             let filter = filters.filter(app).await?;
             let wanted = Wanted { reference: Some(reference.clone()), ..Wanted::default() };
-            refused_handoffs::write_down(app).await?;
             let reach = Reach::Operator(filter.provider_id);
             let found = reach.page(&mut app.db.read().await?, &wanted, None, PAGE).await?;
             if found.records.is_empty() {

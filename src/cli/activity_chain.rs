@@ -8,17 +8,16 @@ use super::activity::{moment, seal_all};
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended, act, read_file};
 use crate::app::App;
-use crate::operations::prune_activity::{self, Plan, Planned};
+use crate::operations::prune_activity::{self, Planned};
 use crate::operations::verify_activity::{self, Anchor, Fault, Terms, Verified};
 use crate::time::Timestamp;
 
 /// What `activity verify` may be told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: connect-idp activity verify --anchor anchors.jsonl\n\n\
-                        Names the first record that is not as it was written. What was changed by somebody who has the \
-                        database alone is always found, but for two things: records of the last second, which have no seal \
-                        yet, and an end that was cut off together with its traces. Anchors, exported now and then and kept \
-                        elsewhere, find that, too. Exit status: 0 all is as it was written, 1 something is not.")]
+                        Names the first record that is not as it was written. Somebody who has the database alone can \
+                        hide a change only by also cutting the chain off before it, so that the service seals what is left \
+                        anew. Anchors, exported now and then and kept elsewhere, find that, too. Exit status: 0 all is as it was written, 1 something is not.")]
 pub(super) struct VerifyArgs {
     /// A file with what `activity anchor` printed, once or often; may be repeated.
     #[arg(long = "anchor", value_name = "FILE")]
@@ -58,7 +57,8 @@ fn read_anchors(text: &str) -> anyhow::Result<Vec<Anchor>> {
 fn say_verified(verified: &Verified, anchors: usize, console: &mut Console) -> anyhow::Result<()> {
     if let Some(fault) = &verified.fault {
         console.say(format_args!("WRONG  {}.", harmless(&sentence(&fault.words()))))?;
-        console.say(format_args!("{} record(s) before it are as they were written. {CURE}", verified.records))?;
+        console
+            .say(format_args!("{} record(s) were checked and found as they were written. {CURE}", verified.records))?;
         return Ok(());
     }
     console.say(format_args!(
@@ -161,7 +161,13 @@ pub(super) async fn prune(args: &PruneArgs, app: &App, console: &mut Console) ->
             fault.words()
         ),
     };
-    if !args.yes && !confirmed(&plan, before, console)? {
+    let question = format!(
+        "{} record(s) of User Activity before {}, the newest of {}, will be removed for good.",
+        plan.count,
+        before.rfc3339(),
+        plan.newest.rfc3339()
+    );
+    if !console.confirm(args.yes, question)? {
         console.say("Nothing was removed.")?;
         return Ok(Ended::Refused);
     }
@@ -172,16 +178,6 @@ pub(super) async fn prune(args: &PruneArgs, app: &App, console: &mut Console) ->
     seal_all(app, console).await?;
     console.say(format_args!("{} record(s) before {} are removed.", plan.count, before.rfc3339()))?;
     Ok(Ended::Done)
-}
-
-fn confirmed(plan: &Plan, before: Timestamp, console: &mut Console) -> anyhow::Result<bool> {
-    let (count, newest) = (plan.count, plan.newest.rfc3339());
-    let question = format!(
-        "{count} record(s) of User Activity before {}, the newest of {newest}, will be removed for good.",
-        before.rfc3339()
-    );
-    let answered = console.confirm(&question)?;
-    answered.with_context(|| format!("{question} Nobody can be asked here: say --yes"))
 }
 
 /// Removes what is not part of the record any more, batch by batch.

@@ -161,19 +161,20 @@ impl Console {
         self.progress("");
     }
 
-    /// Asks whoever sits at the terminal whether to go on; `None` where nobody does.
+    /// Asks whoever sits at the terminal whether to go on, unless that was said already.
     ///
     /// # Errors
-    /// When the answer cannot be read.
-    pub fn confirm(&mut self, question: impl Display) -> anyhow::Result<Option<bool>> {
-        if !self.asks {
-            return Ok(None);
+    /// Where nobody sits there, or the answer cannot be read.
+    pub fn confirm(&mut self, yes: bool, question: impl Display) -> anyhow::Result<bool> {
+        if yes {
+            return Ok(true);
         }
+        anyhow::ensure!(self.asks, "{question} Nobody can be asked here: say --yes");
         self.flush()?;
         let _ = write!(self.err, "{question} Type yes to go on: ").and_then(|()| self.err.flush());
         let mut answer = String::new();
         io::stdin().read_line(&mut answer)?;
-        Ok(Some(answer.trim().eq_ignore_ascii_case("yes")))
+        Ok(answer.trim().eq_ignore_ascii_case("yes"))
     }
 
     /// All of standard input, at most `most` bytes, without one line feed at its end.

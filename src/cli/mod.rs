@@ -265,7 +265,7 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
         Switched::Already => console.say(format_args!("{subject} {done} already; nothing changed.")),
         Switched::NotFound => anyhow::bail!("{subject} is not there any more: list again and retry"),
         Switched::LastAdmin => anyhow::bail!(
-            "{subject} is the last Therap Admin who can sign in, and stays so: make another one first, with `connect-idp user create`"
+            "{subject} is the last Therap Admin who can sign in and cannot be deactivated: make another one first, with `connect-idp user create`"
         ),
         Switched::OperatorRealm => anyhow::bail!("the operator realm cannot be switched: name an agency"),
     }

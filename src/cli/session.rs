@@ -1,10 +1,9 @@
 //! `session`: the sessions of a user.
 
-use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::console::{Output, Row};
-use super::{Console, Who, act, say_switched};
+use super::{Console, Who, act, find_provider, say_switched};
 use crate::app::App;
 use crate::operations::act::Switched;
 use crate::operations::end_sessions;
@@ -83,13 +82,14 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
 }
 
 async fn end_all(app: &App, only: Option<&str>, yes: bool, console: &mut Console) -> anyhow::Result<()> {
+    if let Some(code) = only {
+        find_provider(app, code).await?;
+    }
     let whose = only.map_or_else(|| "of every provider".to_owned(), |code| format!("of {code}"));
-    let question = format!("This ends every session {whose}, and every token that came of them.");
-    let answered = if yes { Some(true) } else { console.confirm(&question)? };
-    if !answered.with_context(|| format!("{question} Nobody can be asked here: say --yes"))? {
+    let question = format!("This ends every session {whose}, and every token that came of those sessions.");
+    if !console.confirm(yes, question)? {
         return console.say("Nothing was ended.");
     }
-    let ended = end_sessions::end_all(&act(app), only).await?;
-    anyhow::ensure!(ended > 0, "there is no provider {whose}: see `connect-idp provider list`");
+    end_sessions::end_all(&act(app), only).await?;
     console.say(format_args!("Every session {whose} is ended."))
 }

@@ -226,10 +226,10 @@ async fn finish(
         store::activity::record(tx, &event).await?;
         return Ok(Completed::Refused(Refusal::TimedOut));
     }
-    let issuer_stands = store::issuers::stands(tx, &handoff.issuer_id, handoff.issuer_epoch).await?;
     let Some(account) = store::users::by_id_strikes_held(tx, &handoff.user_id).await? else {
         return Err(store::Error::Damaged(format!("handoff {} has no user", handoff.id)));
     };
+    let issuer_stands = store::issuers::stands(tx, &handoff.issuer_id, handoff.issuer_epoch).await?;
     let refusal = match judge_again(handoff, &account, issuer_stands) {
         Some(refusal) => Some(refusal),
         None => tie(tx, handoff, now).await?,

@@ -50,10 +50,10 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
     respond(StatusCode::FORBIDDEN, Shape::Entrance, &template)
 }
 
-/// From the click to the answer.
-/// By such a clock the 30 seconds would be stretched or cut short.
-const CLOCK_IS_WRONG: &str = "our clock is not the database's, so that nobody can tell what is in time";
+/// What the log says of a handoff that comes while our clock is wrong: the 30 seconds would be stretched or cut short.
+const CLOCK_IS_WRONG: &str = "our clock differs from the database's, so it is not known what is in time";
 
+/// From the click to the answer.
 fn timeout(app: &App) -> Duration {
     Duration::from_secs(app.config.handoff.timeout_seconds.into())
 }

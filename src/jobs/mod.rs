@@ -30,6 +30,8 @@ const REMEMBER: Duration = Duration::from_hours(24);
 const KEEP_SESSIONS: Duration = Duration::from_hours(48);
 /// Rows one purge takes at a time.
 const BATCH: i64 = 500;
+/// How many batches of removed records one round works off.
+const BATCHES_AT_ONCE: usize = 20;
 /// As many assertions of one issuer are remembered; further ones are refused, none is forgotten early.
 const SINGLE_USE_CAP: i64 = 2_000_000;
 /// A dead access token is kept this long, to say whose it was.
@@ -127,7 +129,12 @@ pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
 /// # Errors
 /// When the database fails; the next round tries again.
 pub async fn remove_pruned(app: &App) -> Result<(), store::Error> {
-    while prune_activity::remove_some(app).await? > 0 {}
+    // The rest in the next rounds: what else runs by itself does not wait for it.
+    for _ in 0..BATCHES_AT_ONCE {
+        if prune_activity::remove_some(app).await? == 0 {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -174,6 +174,7 @@ async fn write(
             store::users::lock_row(tx, &account.id).await?;
             Ok(match Proven::settle(&facts, tx, now).await? {
                 Settled::Locked(_) => Written::Locked,
+                Settled::SignedOut => Written::SignedOut,
                 Settled::Lapsed | Settled::Changed => Written::Busy,
                 Settled::Good if !store::sessions::renew(tx, &session_id, &secret_hash, now).await? => {
                     Written::SignedOut

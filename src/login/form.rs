@@ -146,7 +146,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
             response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.set(&secret, &app.config));
             Ok(response)
         }
-        SignIn::Refused | SignIn::SessionOver => Ok(refused(page, StatusCode::FORBIDDEN, INVALID)),
+        SignIn::Refused | SignIn::SessionOver | SignIn::SignedOut => Ok(refused(page, StatusCode::FORBIDDEN, INVALID)),
         SignIn::Locked => Ok(refused(page, StatusCode::FORBIDDEN, LOCKED)),
         SignIn::Busy => {
             app.metrics.busy();

@@ -40,8 +40,10 @@ pub fn error_code(unfit: &Unfit) -> &'static str {
 pub fn check_client_id(client_id: &str) -> Result<(), Unfit> {
     let good = (1..=255).contains(&client_id.len())
         && client_id.bytes().all(|b| (0x20..=0x7e).contains(&b))
-        && !client_id.starts_with(['/', ' ']);
-    let why = "must be 1 to 255 printable ASCII characters, the first of them neither '/' nor a space";
+        && !client_id.starts_with(['/', ' '])
+        // No program can ask at such a path: what reads addresses folds them.
+        && !matches!(client_id, "." | "..");
+    let why = "must be 1 to 255 printable ASCII characters, the first of them neither '/' nor a space, and not \".\" or \"..\"";
     good.then_some(()).ok_or_else(|| Unfit::new("client_id", why))
 }
 

@@ -61,8 +61,8 @@ pub async fn get(
         Some(session) => Some(session),
         None => held(&app, &browser, arrival.now).await?,
     };
-    // A session that is idle is over for its user, who is not asked; what was born of it ends with it (R4).
-    let asks = |session: &Session| session.idle_until > arrival.now.0 && !asked.is_for(session);
+    // An idle one too: what was born of it lives on until it is ended (R4), and no foreign page ends it unasked.
+    let asks = |session: &Session| !asked.is_for(session);
     let Some(session) = session.filter(asks) else {
         return end(&app, &arrival, &browser, asked).await;
     };

@@ -1,5 +1,5 @@
 //! An administrative act: who does it, by what authority, when, and until when it is worth doing. Pages and commands make
-//! one and hand it to the operation; the operation's transaction reads the authority again ([`in_act!`]), and writes its
+//! one and hand it to the operation; the operation's transaction reads the authority again (`in_act!`), and writes its
 //! record from it.
 
 use super::Actor;

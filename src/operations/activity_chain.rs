@@ -35,6 +35,8 @@ pub struct Sealed {
 /// When the database fails.
 pub async fn seal(app: &App, from: From, most: usize) -> Result<Sealed, Error> {
     let looked_to = activity_chain::chain(&mut app.db.read().await?).await?.looked_to;
+    // A clock that was ahead once must not hide what was made since it was put right.
+    let looked_to = looked_to.min(app.clock.now().before(activity_chain::SLOW).first_id());
     let mut after = match from {
         From::LastTime => looked_to,
         From::AnHourBefore => born(&looked_to).map_or_else(String::new, |at| at.before(HOUR).first_id()),

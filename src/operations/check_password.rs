@@ -82,6 +82,8 @@ pub struct Proven {
     /// Leave to hash for this account, until the strike is settled.
     pub turn: Turn,
     guessed: Guessed,
+    /// The `sid` in which it was typed.
+    session: Option<String>,
     slot: String,
     rehashed: Option<String>,
 }
@@ -117,7 +119,12 @@ pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, sto
             if account.temporary_is_over(app.clock.now()) && !account.admin_locked {
                 return temporary_is_over(app, attempt, &subject.guessed, &account, slot).await;
             }
-            Ok(Checked::Right(Proven { account, turn, guessed: subject.guessed, slot, rehashed: checked.rehashed }))
+            let session = match &attempt.typist {
+                Typist::Stranger => None,
+                Typist::SignedIn(session) => Some(session.sid.clone()),
+            };
+            let (guessed, rehashed) = (subject.guessed, checked.rehashed);
+            Ok(Checked::Right(Proven { account, turn, guessed, session, slot, rehashed }))
         }
         account => settle_wrong(app, attempt, Subject { account, ..subject }, slot).await,
     }
@@ -145,7 +152,7 @@ async fn look_up(app: &App, attempt: &Attempt) -> Result<Subject, store::Error> 
     if let Some(account) = known.as_ref().filter(|a| a.is_live()) {
         let guessed = match &attempt.typist {
             Typist::Stranger => Guessed::User(account.id.clone()),
-            Typist::SignedIn(session) => Guessed::Session(session.sid.clone()),
+            Typist::SignedIn(session) => Guessed::Session(store::strikes::of_session(&session.sid)),
         };
         return Ok(Subject { account: known.clone(), guessed, reason: "wrong_password", known });
     }
@@ -212,10 +219,15 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
         store::activity::record(tx, &refused).await?;
         match last {
             Some(last) if failures >= STRIKES => {
-                if let Some(session) = &session {
-                    store::sessions::end_of_sid(tx, &session.sid, EndReason::WrongPasswords, now).await?;
+                let is_so = match &session {
+                    Some(session) => {
+                        store::sessions::end_of_sid(tx, &session.sid, EndReason::WrongPasswords, now).await?
+                    }
+                    None => true,
+                };
+                if is_so {
+                    store::activity::record(tx, &last).await?;
                 }
-                store::activity::record(tx, &last).await?;
             }
             // As much work for a name that is nobody's: the third answer takes its time as the others do.
             None if failures >= STRIKES => store::settings::get(tx, "").await.map(drop)?,
@@ -290,6 +302,8 @@ pub enum Settled {
     Good,
     /// A lock came in between.
     Locked(Lock),
+    /// The session in which it was typed ended in between.
+    SignedOut,
     /// The account was deactivated or given another password in between.
     Changed,
     /// The strike lapsed: nothing may be answered.
@@ -314,7 +328,12 @@ impl Proven {
         let Some(current) = store::users::by_id(tx, &account.id).await? else {
             return Ok(Settled::Changed);
         };
-        let is_signed_in = matches!(facts.guessed, Guessed::Session(_));
+        let is_signed_in = facts.session.is_some();
+        if let Some(sid) = &facts.session
+            && store::sessions::hold_living(tx, sid).await?.is_none()
+        {
+            return Ok(Settled::SignedOut);
+        }
         if let Some(lock) = current.lock().filter(|lock| *lock == Lock::Admin || !is_signed_in) {
             return Ok(Settled::Locked(lock));
         }
@@ -338,6 +357,7 @@ impl Proven {
         SettleFacts {
             account: self.account.clone(),
             guessed: self.guessed.clone(),
+            session: self.session.clone(),
             slot: self.slot.clone(),
             rehashed: self.rehashed.clone(),
         }
@@ -357,6 +377,7 @@ impl Proven {
 pub struct SettleFacts {
     account: Account,
     guessed: Guessed,
+    session: Option<String>,
     slot: String,
     rehashed: Option<String>,
 }

@@ -28,6 +28,8 @@ pub enum SignIn {
     Locked,
     /// Three were wrong in a session that asked for it again: it is over (G35).
     SessionOver,
+    /// The session that asked for it again ended meanwhile: nothing begins.
+    SignedOut,
     /// Nothing was answered; try again.
     Busy,
 }
@@ -40,6 +42,7 @@ impl SignIn {
             Self::Refused => "refused",
             Self::Locked => "locked",
             Self::SessionOver => "session_over",
+            Self::SignedOut => "signed_out",
             Self::Busy => "busy",
         }
     }
@@ -80,6 +83,7 @@ async fn decide(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn,
         Settled::Good if must_update => SignIn::MustUpdate(secret),
         Settled::Good => SignIn::Welcome(secret),
         Settled::Locked(_) => SignIn::Locked,
+        Settled::SignedOut => SignIn::SignedOut,
         Settled::Changed => SignIn::Refused,
         Settled::Lapsed => SignIn::Busy,
     })
@@ -204,7 +208,7 @@ fn changed_events(app: &App, account: &Account, visitor: &Visitor, now: Timestam
 
 const fn changed_event(events: &ChangedEvents, settled: Settled) -> Option<&Event> {
     match settled {
-        Settled::Good | Settled::Lapsed => None,
+        Settled::Good | Settled::Lapsed | Settled::SignedOut => None,
         Settled::Locked(Lock::Admin) => Some(&events.admin_locked),
         Settled::Locked(Lock::Password) => Some(&events.password_locked),
         Settled::Changed => Some(&events.changed),

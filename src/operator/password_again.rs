@@ -93,7 +93,9 @@ impl Sender<'_> {
                 return Ok(Again::Proven(Proof { renewed }));
             }
             // Reset meanwhile: the session is over, and the login page knows the way.
-            SignIn::MustUpdate(_) => return Ok(Again::Over(Redirect::to("/login").into_response())),
+            SignIn::MustUpdate(_) | SignIn::SignedOut => {
+                return Ok(Again::Over(Redirect::to("/login").into_response()));
+            }
             SignIn::SessionOver => return Ok(Again::Over(Redirect::to(SESSION_ENDED).into_response())),
             SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
             SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),

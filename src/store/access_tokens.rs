@@ -138,17 +138,19 @@ pub async fn may_act(tx: &mut Tx, hash: &str, metadata: &str, now: Timestamp) ->
 /// # Errors
 /// When it cannot be written.
 pub async fn revoke_of_client(tx: &mut Tx, client: &str, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "UPDATE access_tokens SET revoked_at = $2 WHERE client = $1 AND revoked_at IS NULL";
+    const SQL: &str =
+        "UPDATE access_tokens SET revoked_at = $2 WHERE client = $1 AND revoked_at IS NULL AND expires_at > $2";
     on!(tx, |c| sqlx::query(SQL).bind(client).bind(now.0).execute(c).await.map(drop))?;
     Ok(())
 }
 
-/// Revokes every token there is.
+/// Revokes every token that a client got for itself; those of users die with their sessions' epochs.
 ///
 /// # Errors
 /// When it cannot be written.
 pub async fn revoke_all(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "UPDATE access_tokens SET revoked_at = $1 WHERE revoked_at IS NULL";
+    const SQL: &str =
+        "UPDATE access_tokens SET revoked_at = $1 WHERE revoked_at IS NULL AND expires_at > $1 AND family_id IS NULL";
     on!(tx, |c| sqlx::query(SQL).bind(now.0).execute(c).await.map(drop))?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use super::{Conn, Connection, Error, Tx, from_row, on};
 use crate::time::Timestamp;
 
 /// A record's id is made at most so long before its commit, usually: no transaction of ours may take longer.
-const SLOW: Duration = Duration::from_mins(2);
+pub const SLOW: Duration = Duration::from_mins(2);
 /// As many records are looked at in one go. These numbers stand in the statements themselves: of a parameter PostgreSQL
 /// does not know how few rows it means, and reads the whole table.
 macro_rules! window {

@@ -294,7 +294,7 @@ pub enum Error {
     #[error("the database does not answer")]
     Silent,
     /// What the act rested on was taken away meanwhile (G28): nothing was written.
-    #[error("whoever asked for it may do it no longer")]
+    #[error("the permission for this was taken away meanwhile; nothing was written")]
     NoAuthority,
     /// As much is remembered of one issuer as may be (G2).
     #[error("too many assertions of one issuer are remembered")]

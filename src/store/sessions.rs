@@ -262,12 +262,29 @@ pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Re
 /// # Errors
 /// When it cannot be written.
 pub async fn end_of_sid(tx: &mut Tx, sid: &str, reason: EndReason, now: Timestamp) -> Result<bool, Error> {
-    const SQL: &str = "SELECT id FROM sessions WHERE sid = $1 AND ended_at IS NULL";
-    let living: Option<(String,)> = on!(tx, |c| sqlx::query_as(SQL).bind(sid).fetch_optional(c).await)?;
-    match living {
-        Some((id,)) => end(tx, &id, reason, now).await,
+    match hold_living(tx, sid).await? {
+        Some(id) => end(tx, &id, reason, now).await,
         None => Ok(false),
     }
+}
+
+/// The row under which a session lives now, held: nobody ends or renews it before this transaction ends.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hold_living(tx: &mut Tx, sid: &str) -> Result<Option<String>, Error> {
+    // Who waited for a renewal finds the row over that it waited for, and looks once more for the one in its place.
+    for _ in 0..2 {
+        let row: Option<(String,)> = on!(
+            tx,
+            "SELECT id FROM sessions WHERE sid = $1 AND ended_at IS NULL" locking "FOR NO KEY UPDATE",
+            |sql, c| sqlx::query_as(sql).bind(sid).fetch_optional(c).await
+        )?;
+        if let Some((id,)) = row {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// Gives a session another secret, after its password was typed: who holds the one before is signed out. `false` when it is

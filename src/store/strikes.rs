@@ -25,7 +25,7 @@ pub enum Guessed {
     User(String),
     /// Nobody's, by keyed hash.
     Phantom(String),
-    /// A session's, by `sid`: its account's are not touched.
+    /// A session's, by [`of_session`]: its account's are not touched.
     Session(String),
 }
 
@@ -37,6 +37,12 @@ impl Guessed {
             Self::User(account) | Self::Phantom(account) | Self::Session(account) => account,
         }
     }
+}
+
+/// The key of a session's strike row. No flood of made-up names washes it away (`purge`).
+#[must_use]
+pub fn of_session(sid: &str) -> String {
+    format!("session {sid}")
 }
 
 /// Gives a guess one of the three chances, if one is free. A phantom's row is made here, and begins anew when it lapsed.
@@ -145,7 +151,8 @@ pub async fn purge(tx: &mut Tx, now: Timestamp, cap: i64, batch: i64) -> Result<
     const LAPSED: &str = "DELETE FROM strikes WHERE account IN \
                           (SELECT account FROM strikes WHERE lapses_at <= $1 ORDER BY lapses_at LIMIT $2)";
     const BEYOND: &str = "DELETE FROM strikes WHERE account IN \
-                          (SELECT account FROM strikes WHERE lapses_at IS NOT NULL ORDER BY lapses_at DESC LIMIT $2 OFFSET $1)";
+                          (SELECT account FROM strikes WHERE lapses_at IS NOT NULL AND account NOT LIKE 'session %' \
+                          ORDER BY lapses_at DESC LIMIT $2 OFFSET $1)";
     const SLOTS: &str = "DELETE FROM strike_slots WHERE expires_at <= $1";
     on!(tx, |c| sqlx::query(SLOTS).bind(now.0).execute(c).await.map(drop))?;
     let lapsed = on!(tx, |c| sqlx::query(LAPSED).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;

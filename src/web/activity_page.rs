@@ -86,7 +86,7 @@ pub async fn page(
     asked: Asked,
     mut faults: Faults,
 ) -> Result<Response, PageError> {
-    let by_reference = !asked.reference.is_empty();
+    let by_reference = !asked.reference.is_empty() && faults.is_empty();
     if by_reference {
         refused_handoffs::write_down(app).await?;
     }

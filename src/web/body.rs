@@ -18,6 +18,8 @@ use crate::model::header_text;
 
 /// Bodies that may be on their way at once, where they are small…
 pub const MAX_ARRIVING: usize = 4096;
+/// …of these for handoffs and the token endpoint alone…
+pub const RESERVED_ARRIVING: usize = 512;
 /// …of one network…
 pub const MAX_ARRIVING_OF_ONE: usize = 512;
 /// …and where they are large, or do not say how long they are.
@@ -47,10 +49,10 @@ impl Bodies {
     /// None is on its way yet.
     #[must_use]
     pub fn new(most_small: usize, trusted: &[IpNet]) -> Self {
-        let shares = |whole, each| Shares::new(Limits { whole, reserve: 0, each }, trusted);
+        let shares = |whole, reserve, each| Shares::new(Limits { whole, reserve, each }, trusted);
         Self {
-            small: shares(MAX_ARRIVING, MAX_ARRIVING_OF_ONE),
-            large: shares(MAX_LARGE_ARRIVING, MAX_LARGE_ARRIVING_OF_ONE),
+            small: shares(MAX_ARRIVING, RESERVED_ARRIVING, MAX_ARRIVING_OF_ONE),
+            large: shares(MAX_LARGE_ARRIVING, 0, MAX_LARGE_ARRIVING_OF_ONE),
             most_small,
         }
     }
@@ -63,7 +65,7 @@ impl Bodies {
         &self,
         headers: &HeaderMap,
         body: Body,
-        from: IpAddr,
+        from: (IpAddr, Use),
         most: usize,
         patience: Duration,
     ) -> Result<Body, Missing> {
@@ -73,7 +75,7 @@ impl Bodies {
         let said = headers.get(header::CONTENT_LENGTH).and_then(header_text::ascii).and_then(|text| text.parse().ok());
         let is_small = most <= self.most_small || said.is_some_and(|length: usize| length <= self.most_small);
         let shares = if is_small { &self.small } else { &self.large };
-        let _share = shares.take(from, Use::Ordinary).map_err(Missing::NoRoom)?;
+        let _share = shares.take(from.0, from.1).map_err(Missing::NoRoom)?;
         tokio::time::timeout(patience, collect(body, most)).await.map_err(|_| Missing::Late)
     }
 }
@@ -102,8 +104,8 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(15);
 
-    fn from() -> IpAddr {
-        "192.0.2.1".parse().unwrap()
+    fn from() -> (IpAddr, Use) {
+        ("192.0.2.1".parse().unwrap(), Use::Ordinary)
     }
 
     fn never() -> Body {
@@ -140,7 +142,7 @@ mod tests {
             assert!(tokio::time::timeout(Duration::ZERO, one).await.is_err());
         }
         let arrive = async |address: &str| {
-            bodies.arrive(&headers, Body::from("a=b"), address.parse().unwrap(), 100, PATIENCE).await
+            bodies.arrive(&headers, Body::from("a=b"), (address.parse().unwrap(), Use::Ordinary), 100, PATIENCE).await
         };
         assert_eq!(arrive("192.0.2.1").await.err(), Some(Missing::NoRoom(Full::Theirs)));
         assert!(arrive("192.0.2.2").await.is_ok());

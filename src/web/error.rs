@@ -159,7 +159,7 @@ fn words(status: StatusCode, error: Option<&PageError>) -> Words<'_> {
             HOME,
         ),
         Some(PageError::TooOften(_)) => {
-            ("Too many requests", "Too much is asked from your network. Please try again in a minute.", HOME)
+            ("Too many requests", "Too many requests from your network. Please wait a little and try again.", HOME)
         }
         Some(PageError::Authorization(_, why) | PageError::Logout(why)) => {
             ("The app’s request cannot be answered", why, HOME)

@@ -70,8 +70,10 @@ async fn in_time(app: &App, asked: impl Future<Output = Result<(), String>>) -> 
 async fn ask(app: &App) -> Result<(), String> {
     let asked_at = app.clock.now();
     let theirs = app.db.clock().await.map_err(|error| error.to_string())?;
+    // The answer may have waited for a connection: theirs was read at some moment between these two.
+    let answered_at = app.clock.now();
     match theirs {
-        Some(theirs) if app.find_clock_wrong((theirs - asked_at.0).abs() > MAX_CLOCK_OFFSET_MS) => {
+        Some(theirs) if app.find_clock_wrong(is_off(asked_at.0, theirs, answered_at.0)) => {
             let (ahead, off) = (asked_at.0 > theirs, asked_at.0.abs_diff(theirs));
             Err(format!("our clock is {off} ms {} the database's", if ahead { "ahead of" } else { "behind" }))
         }
@@ -80,7 +82,23 @@ async fn ask(app: &App) -> Result<(), String> {
     }
 }
 
+const fn is_off(asked_at: i64, theirs: i64, answered_at: i64) -> bool {
+    theirs < asked_at - MAX_CLOCK_OFFSET_MS || theirs > answered_at + MAX_CLOCK_OFFSET_MS
+}
+
 async fn metrics(app: App) -> impl IntoResponse {
     const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, OPEN_METRICS)], app.metrics.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waiting_for_the_answer_is_no_fault_of_the_clock() {
+        assert!(!is_off(10_000, 10_000, 10_000) && !is_off(10_000, 8_000, 10_000) && !is_off(10_000, 12_000, 10_000));
+        assert!(!is_off(10_000, 13_900, 12_000), "asked early, answered late");
+        assert!(is_off(10_000, 7_999, 12_000) && is_off(10_000, 14_001, 12_000));
+    }
 }

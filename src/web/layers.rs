@@ -18,7 +18,9 @@ use tracing::Instrument as _;
 use super::body::{Bodies, Missing};
 use super::client_ip::client_ip;
 use super::error::PageError;
+use super::oauth_error::OAuthError;
 use super::page::Shape;
+use super::problem::Problem;
 use super::shares::{Full, Limits, Shares, Use};
 use super::{csrf, error, headers, oauth_error, problem, unread};
 use crate::app::App;
@@ -126,20 +128,23 @@ async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Req
     };
     // Who fills a share alone is told so; no fault of ours is logged.
     let no_room = |full, why: &str| match full {
+        Full::Theirs if problem::is_of_api(&path) => Problem::throttled(RETRY_SECONDS).into_response(),
+        Full::Theirs if for_programs => OAuthError::too_often(RETRY_SECONDS).into_response(),
         Full::Theirs => PageError::TooOften(RETRY_SECONDS).into_response(),
         Full::Whole => unavailable(why),
     };
     let answered = async {
         let (mut head, body) = request.into_parts();
-        let body = match bounds.bodies.arrive(&head.headers, body, arrival.ip, largest(&path), patience).await {
-            Ok(body) => body,
-            Err(Missing::NoRoom(full)) => return no_room(full, "too many bodies are on their way"),
-            Err(Missing::Late) if on_handoff => {
-                head.extensions.insert(BodyIsLate);
-                Body::empty()
-            }
-            Err(Missing::Late) => return unread::given_up(StatusCode::REQUEST_TIMEOUT.into_response()),
-        };
+        let body =
+            match bounds.bodies.arrive(&head.headers, body, (arrival.ip, purpose), largest(&path), patience).await {
+                Ok(body) => body,
+                Err(Missing::NoRoom(full)) => return no_room(full, "too many bodies are on their way"),
+                Err(Missing::Late) if on_handoff => {
+                    head.extensions.insert(BodyIsLate);
+                    Body::empty()
+                }
+                Err(Missing::Late) => return unread::given_up(StatusCode::REQUEST_TIMEOUT.into_response()),
+            };
         let _place = match bounds.in_hand.take(arrival.ip, purpose) {
             Ok(place) => place,
             Err(full) => return no_room(full, "too many requests are in hand"),

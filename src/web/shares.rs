@@ -15,7 +15,7 @@ pub struct Limits {
     pub whole: usize,
     /// Of the whole, for what is urgent alone: people on their way in, and the apps that wait for their tokens.
     pub reserve: usize,
-    /// For one network, unless it is a trusted proxy's or our own.
+    /// For one network, unless it is a trusted proxy's or our own; a site, which may have many, has twice as much.
     pub each: usize,
 }
 
@@ -49,6 +49,7 @@ pub struct Shares {
 struct Taken {
     whole: usize,
     by: HashMap<Network, usize>,
+    by_site: HashMap<Network, usize>,
 }
 
 /// One place of a network, given back when dropped.
@@ -73,17 +74,19 @@ impl Shares {
         let ip = ip.to_canonical();
         let Limits { whole, reserve, each } = self.limits;
         let whole = if purpose == Use::Urgent { whole } else { whole - reserve };
-        let each = if ip.is_loopback() || self.unlimited.iter().any(|net| net.contains(&ip)) { whole } else { each };
+        let is_unlimited = ip.is_loopback() || self.unlimited.iter().any(|net| net.contains(&ip));
         let network = Network::from(ip);
+        let has = |taken: &HashMap<Network, usize>, whose, most| taken.get(&whose).is_some_and(|count| *count >= most);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.by.get(&network).is_some_and(|count| *count >= each) {
-            return Err(Full::Theirs);
-        }
         if taken.whole >= whole {
             return Err(Full::Whole);
         }
+        if !is_unlimited && (has(&taken.by, network, each) || has(&taken.by_site, network.site(), 2 * each)) {
+            return Err(Full::Theirs);
+        }
         taken.whole += 1;
         *taken.by.entry(network).or_insert(0) += 1;
+        *taken.by_site.entry(network.site()).or_insert(0) += 1;
         drop(taken);
         Ok(Share { shares: Arc::clone(self), network })
     }
@@ -93,11 +96,16 @@ impl Drop for Share {
     fn drop(&mut self) {
         let mut taken = self.shares.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.whole -= 1;
-        if let Some(count) = taken.by.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                taken.by.remove(&self.network);
-            }
+        give_back(&mut taken.by, self.network);
+        give_back(&mut taken.by_site, self.network.site());
+    }
+}
+
+fn give_back(taken: &mut HashMap<Network, usize>, whose: Network) {
+    if let Some(count) = taken.get_mut(&whose) {
+        *count -= 1;
+        if *count == 0 {
+            taken.remove(&whose);
         }
     }
 }
@@ -128,7 +136,10 @@ mod tests {
         let shares = Shares::new(LIMITS, &[]);
         let held: Vec<_> = (0..8).flat_map(|n| take(&shares, &format!("2001:db8::{n}"), Use::Ordinary, 20)).collect();
         assert_eq!(held.len(), 20);
-        assert_eq!(take(&shares, "2001:db8:0:1::1", Use::Ordinary, 1).len(), 1);
+        let site: Vec<_> =
+            (1..9).flat_map(|n| take(&shares, &format!("2001:db8:0:{n}::1"), Use::Ordinary, 20)).collect();
+        assert_eq!(site.len(), 20, "a site has twice as much as a network");
+        assert_eq!(take(&shares, "2001:db8:1::1", Use::Ordinary, 1).len(), 1);
     }
 
     #[test]

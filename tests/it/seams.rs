@@ -6,6 +6,7 @@ use connect_idp::model::event::{Kind, Visitor};
 use connect_idp::operations::check_password::{Attempt, Typist};
 use connect_idp::operations::open_session::Browser;
 use connect_idp::operations::sign_in::{SignIn, sign_in};
+use connect_idp::store::sessions;
 use connect_idp::time::Deadline;
 use zeroize::Zeroizing;
 
@@ -47,6 +48,28 @@ both_engines! {
         }
         assert_eq!(idp.account(&amina).await.failures, 0);
         idp.assert_activity([]).await;
+    }
+
+    /// A password typed again in a session that ended while it was compared begins nothing (G9).
+    async fn a_password_typed_again_brings_no_ended_session_back(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let mut browser = idp.browser();
+        browser.sign_in(&amina).await;
+        let session = sessions::of_user(&mut idp.app.db.read().await.unwrap(), &amina.id, idp.now()).await.unwrap().remove(0);
+        browser.post("/logout", &[]).await;
+        let attempt = Attempt {
+            provider_code: amina.provider_code.clone(),
+            login_name: "amina".into(),
+            password: Zeroizing::new(PASSWORD.into()),
+            purpose: Kind::SignIn,
+            typist: Typist::SignedIn(session),
+            visitor: Visitor::default(),
+            deadline: idp.app.ordinary_deadline(idp.now()),
+        };
+        assert!(matches!(sign_in(&idp.app, attempt, Browser::default()).await.unwrap(), SignIn::SignedOut));
+        assert_eq!(idp.sessions(&amina).await, 0);
+        idp.assert_activity(["sign_in success", "logout success"]).await;
     }
 
     /// L5: an admin's lock is answered as one whatever was typed, also where the temporary password is over.

@@ -200,7 +200,10 @@ both_engines! {
         let asked = [("id_token_hint", second["id_token"].as_str().unwrap()), ("post_logout_redirect_uri", HOME)];
         assert_eq!(end_session(&mut hinted, &asked).await.location(), HOME);
         refresh(&second).await.assert_oauth_error(400, "invalid_grant");
-        let page = end_session(&mut unhinted, &[("client_id", "portal")]).await;
+        // Without a hint anybody could have sent the browser here: the person is asked.
+        let asked = end_session(&mut unhinted, &[("client_id", "portal")]).await;
+        assert_eq!(refresh(&third).await.status, 200);
+        let page = unhinted.submit(&asked, "#logout-form", &[]).await;
         assert_eq!((page.text("#signed-out h1"), unhinted.session()), ("You are signed out".to_owned(), None));
         refresh(&third).await.assert_oauth_error(400, "invalid_grant");
         assert_eq!(idp.record().await.iter().filter(|line| *line == "logout success").count(), 3);
