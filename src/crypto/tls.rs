@@ -16,6 +16,8 @@ use zeroize::Zeroizing;
 pub struct Pair {
     chain: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
+    /// What the files are called.
+    names: (String, String),
 }
 
 impl fmt::Debug for Pair {
@@ -30,7 +32,9 @@ impl Pair {
     /// # Errors
     /// When one cannot be read, naming its key in the configuration.
     pub fn read(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
-        Ok(Self { chain: read("tls.certificate", certificate)?, key: Zeroizing::new(read("tls.key", key)?) })
+        let names = (certificate.display().to_string(), key.display().to_string());
+        let (chain, key) = (read("tls.certificate", certificate)?, Zeroizing::new(read("tls.key", key)?));
+        Ok(Self { chain, key, names })
     }
 
     /// An acceptor that offers HTTP/2 and HTTP/1.1. Each has keys of its own for session tickets, which go with it: whoever
@@ -40,18 +44,21 @@ impl Pair {
     /// When a file holds something else, or the two do not belong together.
     pub fn acceptor(&self) -> anyhow::Result<SslAcceptor> {
         let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls_server())?;
+        let (certificate, key) = &self.names;
         let chain = X509::stack_from_pem(&self.chain).unwrap_or_default();
-        let leaf = chain.first().context("tls.certificate holds no PEM certificate: give the chain, leaf first")?;
+        let leaf = chain.first().with_context(|| {
+            format!("tls.certificate {certificate} holds no PEM certificate: give the chain, leaf first")
+        })?;
         // An encrypted key is refused: nobody is there to type its passphrase.
-        let private = PKey::private_key_from_pem_callback(&self.key, |_| Ok(0)).ok().context(
-            "tls.key holds no PEM private key without a passphrase: give one, as `openssl pkey -in … -out …` makes it",
-        )?;
+        let private = PKey::private_key_from_pem_callback(&self.key, |_| Ok(0))
+            .ok()
+            .with_context(|| format!("tls.key {key} holds no PEM private key without a passphrase: give one"))?;
         let is_its_key = |one: &X509| one.public_key().is_ok_and(|public| public.public_eq(&private));
         ensure!(
             is_its_key(leaf) || !chain.iter().any(is_its_key),
-            "tls.certificate holds the certificate of tls.key after others: give the chain, leaf first"
+            "tls.certificate {certificate} holds the certificate of tls.key after others: give the chain, leaf first"
         );
-        ensure!(is_its_key(leaf), "tls.key is not the key of tls.certificate: give the two that belong together");
+        ensure!(is_its_key(leaf), "tls.key {key} is not the key of tls.certificate: give the two that belong together");
         builder.set_certificate(leaf)?;
         for issuer in &chain[1..] {
             builder.add_extra_chain_cert(issuer.clone())?;
