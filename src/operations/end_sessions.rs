@@ -3,6 +3,7 @@
 
 use super::act::{Act, in_act};
 use super::open_session::{Browser, RENEWAL, of_session};
+use super::providers::end_sessions_of;
 use crate::app::App;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{EndReason, Session};
@@ -106,9 +107,7 @@ pub async fn end_all(act: &Act, only: Option<&str>) -> Result<usize, store::Erro
         let ids = store::providers::ids(tx, only.as_deref()).await?;
         for id in &ids {
             let Some(provider) = store::providers::hold(tx, id).await? else { continue };
-            store::providers::bump_epoch(tx, id).await?;
-            let event = act.event_of(Kind::SessionEnded, &provider).noting("every session of the provider");
-            store::activity::record(tx, &event).await?;
+            end_sessions_of(tx, &act, &provider).await?;
         }
         if only.is_none() {
             store::access_tokens::revoke_all(tx, act.now).await?;

@@ -308,11 +308,19 @@ pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Erro
         let Some(provider) = providers::hold(tx, &provider_id).await? else {
             return Ok(Switched::NotFound);
         };
-        providers::bump_epoch(tx, &provider.id).await?;
-        let event = act.event_of(Kind::SessionEnded, &provider).noting("every session of the provider");
-        activity::record(tx, &event).await?;
+        end_sessions_of(tx, &act, &provider).await?;
         Ok(Switched::Done)
     })
+}
+
+/// Ends every session of a provider whose row is held, with all that came of them.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end_sessions_of(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<(), Error> {
+    providers::bump_epoch(tx, &provider.id).await?;
+    let event = act.event_of(Kind::SessionEnded, provider).noting("every session of the provider");
+    activity::record(tx, &event).await
 }
 
 /// Takes the password lock off every user of a provider, as after somebody's attack on it; how many had one. An admin's
