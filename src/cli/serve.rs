@@ -93,9 +93,9 @@ mod tests {
             std::fs::write(&file, toml).unwrap();
             next(&Config { issuer: "https://connect.example.org".into(), ..Config::default() }, Some(&file))
         };
-        const HEAD: &str = "issuer = \"https://connect.example.org\"\n";
+        let head = "issuer = \"https://connect.example.org\"\n";
         let (config, later) =
-            read(&format!("{HEAD}[throttle]\naddress_per_minute = 7\n[session]\nidle_minutes = 5")).unwrap();
+            read(&format!("{head}[throttle]\naddress_per_minute = 7\n[session]\nidle_minutes = 5")).unwrap();
         assert_eq!(config.throttle.address_per_minute, 7);
         assert_eq!(config.session.idle_minutes, 30);
         assert_eq!(later, ["session.idle_minutes"]);

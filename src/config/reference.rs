@@ -72,21 +72,21 @@ mod tests {
 
     /// What docs/configuration.md says between its marks.
     fn page() -> String {
-        let mut page = String::from("| in the file | as a variable |\n|---|---|\n");
+        let mut page = vec!["| in the file | as a variable |".to_owned(), "|---|---|".to_owned()];
         let mut section = String::new();
         for (key, value) in keys() {
             let (of, name) = key.split_once('.').unwrap_or(("", &key));
             if of != section {
                 of.clone_into(&mut section);
-                page.push_str(&format!("| **`[{of}]`** | |\n"));
+                page.push(format!("| **`[{of}]`** | |"));
             }
-            page.push_str(&format!("| `{name} = {value}` | `{}={}` |\n", variable(&key), plain(&value)));
+            page.push(format!("| `{name} = {value}` | `{}={}` |", variable(&key), plain(&value)));
             if SECRETS.contains(&key.as_str()) {
                 let file = format!("/run/secrets/{}", key.replace('.', "-"));
-                page.push_str(&format!("| `{name}_file = \"{file}\"` | `{}_FILE={file}` |\n", variable(&key)));
+                page.push(format!("| `{name}_file = \"{file}\"` | `{}_FILE={file}` |", variable(&key)));
             }
         }
-        page
+        page.join("\n") + "\n"
     }
 
     /// The same keys, by the file and by variables, and nothing that is not right.

@@ -56,15 +56,22 @@ pub(super) fn flatten(table: &Table, prefix: &str, each: &mut impl FnMut(&str, &
 /// a password.
 fn shown(key: &str, value: &Value) -> String {
     let is_secret = SECRETS.contains(&key);
+    if is_secret && key.rsplit('.').next() != Some("url") {
+        return Value::String(HIDDEN.to_owned()).to_string();
+    }
     match value {
-        _ if is_secret && !key.ends_with(".url") => Value::String(HIDDEN.to_owned()).to_string(),
         Value::String(text) if is_secret || (text.contains("://") && text.contains('@')) => {
             Value::String(without_password(text)).to_string()
         }
         Value::Array(items) => {
             format!("[{}]", items.iter().map(|item| shown(key, item)).collect::<Vec<_>>().join(", "))
         }
-        _ => value.to_string(),
+        Value::String(_)
+        | Value::Integer(_)
+        | Value::Float(_)
+        | Value::Boolean(_)
+        | Value::Datetime(_)
+        | Value::Table(_) => value.to_string(),
     }
 }
 

@@ -237,7 +237,7 @@ impl<'de> Deserializer<'de> for At<'_> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Invalid> {
         match self.node {
-            Node::Section(entries) => visitor.visit_map(Entries { key: self.key, entries: entries.iter(), next: None }),
+            Node::Section(entries) => visitor.visit_map(Entries { key: self.key, left: entries.iter(), next: None }),
             Node::List(items, _) => visitor.visit_seq(Items { key: self.key, items: items.iter() }),
             Node::Value(Given::Boolean(is), _) => visitor.visit_bool(*is),
             Node::Value(Given::Integer(number), _) => visitor.visit_i64(*number),
@@ -309,7 +309,7 @@ impl<'de> Deserializer<'de> for At<'_> {
 
 struct Entries<'a> {
     key: String,
-    entries: std::collections::btree_map::Iter<'a, String, Node>,
+    left: std::collections::btree_map::Iter<'a, String, Node>,
     next: Option<(String, &'a Node)>,
 }
 
@@ -317,7 +317,7 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = Invalid;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Invalid> {
-        let Some((name, node)) = self.entries.next() else { return Ok(None) };
+        let Some((name, node)) = self.left.next() else { return Ok(None) };
         let key = under(&self.key, name);
         let read = seed.deserialize(name.as_str().into_deserializer());
         let read = read.map_err(|error: Invalid| error.at(&key, node.source()))?;

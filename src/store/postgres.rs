@@ -355,7 +355,7 @@ impl Server {
         if let sqlx::Error::Io(io) = error {
             let text = io.to_string();
             return if matches!(io.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
-                format!("nothing listens at {place}: start PostgreSQL there, or correct database.url")
+                format!("nothing listens at {place} ({text}): start PostgreSQL there, or correct database.url")
             } else if text.contains("lookup address") || text.contains("did not resolve") {
                 format!("the host {} is unknown: correct database.url", options.get_host())
             } else if io.kind() == ErrorKind::UnexpectedEof {

@@ -74,7 +74,7 @@ impl Cookie {
 fn port(config: &Config) -> String {
     match (config.is_https(), config.issuer_port()) {
         (true, None) | (false, Some("8080")) => String::new(),
-        (true, Some(port)) | (false, Some(port)) => format!("-{port}"),
+        (true | false, Some(port)) => format!("-{port}"),
         (false, None) => "-80".to_owned(),
     }
 }
