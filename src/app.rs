@@ -15,6 +15,7 @@ use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
 use crate::cache::hash_door::HashDoor;
 use crate::cache::issuers::IssuerCache;
+use crate::cache::proxies::Proxies;
 use crate::cache::refusals::Refusals;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, Throttle};
@@ -40,8 +41,10 @@ pub struct App(Arc<Parts>);
 /// What [`App`] holds.
 #[derive(Debug)]
 pub struct Parts {
-    /// The settings.
+    /// The settings as the service was started with; what may change since stands apart ([`App::adopt`]).
     pub config: Config,
+    /// The trusted proxies in force.
+    pub proxies: Proxies,
     /// The present.
     pub clock: Clock,
     /// Chance.
@@ -181,14 +184,14 @@ impl App {
         let db = db.with_record_key(record_key.clone());
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashDoor::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);
-        let a_minute = config.throttle.enabled.then_some(config.throttle.address_per_minute);
-        let of_a_client = config.throttle.enabled.then_some(config.throttle.client_per_minute);
-        let (client_throttle, own_token_throttle) = (Throttle::new(of_a_client), Throttle::new(of_a_client));
-        let family_throttle = Throttle::new(config.throttle.enabled.then_some(REFRESHES_PER_MINUTE));
-        let throttle = Throttle::new(a_minute);
-        // A person who signs in comes by several apps, and by tabs that a browser brings back.
-        let waiting_throttle = Throttle::new(a_minute.map(|tries| tries.saturating_mul(4)));
+        let rates = Rates::of(&config);
         Ok(Self(Arc::new(Parts {
+            proxies: Proxies::new(&config.trusted_proxies),
+            throttle: Throttle::new(rates.address),
+            waiting_throttle: Throttle::new(rates.waiting),
+            client_throttle: Throttle::new(rates.client),
+            own_token_throttle: Throttle::new(rates.client),
+            family_throttle: Throttle::new(rates.family),
             outbound: Outbound::new(&config)?,
             mailer: Mailer::new(&config)?,
             name_key: keys.oldest().derive("names that are nobody's"),
@@ -206,12 +209,18 @@ impl App {
             db,
             keys,
             hashes,
-            throttle,
-            waiting_throttle,
-            client_throttle,
-            family_throttle,
-            own_token_throttle,
         })))
+    }
+
+    /// Takes over what a running service may be told anew ([`config::LIVE`]), but for the log, which is the process's.
+    pub fn adopt(&self, config: &Config) {
+        let rates = Rates::of(config);
+        self.proxies.trust(&config.trusted_proxies);
+        self.throttle.set(rates.address);
+        self.waiting_throttle.set(rates.waiting);
+        self.client_throttle.set(rates.client);
+        self.own_token_throttle.set(rates.client);
+        self.family_throttle.set(rates.family);
     }
 
     /// Lets the database belong to the issuer of the configuration from now on.
@@ -253,6 +262,28 @@ impl App {
     #[must_use]
     pub fn patient_deadline(&self) -> Deadline {
         Deadline::after(Duration::from_mins(1), self.clock.now())
+    }
+}
+
+/// How much a minute each throttle lets pass; `None` lets everything.
+struct Rates {
+    address: Option<u32>,
+    waiting: Option<u32>,
+    client: Option<u32>,
+    family: Option<u32>,
+}
+
+impl Rates {
+    fn of(config: &Config) -> Self {
+        let settings = &config.throttle;
+        let enabled = |rate| settings.enabled.then_some(rate);
+        Self {
+            address: enabled(settings.address_per_minute),
+            // A person who signs in comes by several apps, and by tabs that a browser brings back.
+            waiting: enabled(settings.address_per_minute.saturating_mul(4)),
+            client: enabled(settings.client_per_minute),
+            family: enabled(REFRESHES_PER_MINUTE),
+        }
     }
 }
 

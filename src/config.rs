@@ -2,25 +2,26 @@
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
 mod mail;
+mod proxies;
+mod reference;
+mod show;
+mod sources;
+mod value;
 
-use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
 use url::Url;
 
 pub use self::mail::{Mail, MailTls};
+pub use self::show::{changed, is_whole, without_password};
+pub use self::sources::{ENV_PREFIX, Loaded, Source};
 use crate::crypto::password::{Cost, PoolLimits};
 use crate::model::address::is_loopback;
 use crate::model::client_rules::Rules;
-
-const ENV_PREFIX: &str = "CONNECT_IDP__";
 
 /// All settings. Every field has a default, so that an empty configuration runs on loopback with SQLite.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -39,6 +40,7 @@ pub struct Config {
     /// The Provider Code of the operator realm.
     pub operator_code: String,
     /// The proxies whose `X-Forwarded-For` is believed (G18).
+    #[serde(deserialize_with = "proxies::networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// Where the truth is kept.
     pub database: Database,
@@ -300,167 +302,6 @@ impl Default for Log {
     }
 }
 
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody set it.
-    Default,
-    /// The configuration file.
-    File(PathBuf),
-    /// An environment variable.
-    Variable(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path) => write!(f, "{}", path.display()),
-            Self::Variable(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A configuration and the origin of each of its values, by dotted key.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// The settings in force.
-    pub config: Config,
-    sources: BTreeMap<String, Source>,
-}
-
-/// The keys whose values are never shown, and which can be read from a file named by `…_FILE`.
-const SECRETS: [&str; 2] = ["database.url", "mail.password"];
-
-impl Loaded {
-    /// Reads the file, then the variables, and checks the whole.
-    ///
-    /// # Errors
-    /// One sentence that names the key and what to do.
-    pub fn read(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> anyhow::Result<Self> {
-        let mut sources = BTreeMap::new();
-        let mut table = Table::new();
-        if let Some(path) = file {
-            let shown = path.display();
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("the configuration file {shown} cannot be read"))?;
-            table = text.parse().map_err(|error: toml::de::Error| {
-                let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count()) + 1;
-                anyhow::anyhow!("the configuration file {shown} is not TOML: line {line}: {}", error.message())
-            })?;
-            note_sources(&table, "", &Source::File(path.to_owned()), &mut sources);
-        }
-        for (name, value) in variables {
-            if let Some(path) = name.strip_prefix(ENV_PREFIX) {
-                set_from_variable(&mut table, &mut sources, &name, path, value)?;
-            }
-        }
-        let config: Config = serde_path_to_error::deserialize(table).map_err(|error| {
-            let path = error.path().to_string();
-            let source = sources.get(&path).map_or_else(String::new, |s| format!(" (set in {s})"));
-            let message = error.into_inner().to_string();
-            let message = message.trim().replace('\n', " ");
-            if path == "." {
-                anyhow::anyhow!("the configuration is not valid: {message}")
-            } else {
-                anyhow::anyhow!("the configuration key {path}{source} is not valid: {message}")
-            }
-        })?;
-        config.check()?;
-        Ok(Self { config, sources })
-    }
-
-    /// Every key with its value as TOML and its source, secrets hidden, in the order of their names.
-    #[must_use]
-    pub fn rows(&self) -> Vec<(String, String, Source)> {
-        let table = Table::try_from(&self.config).unwrap_or_default();
-        let mut rows = Vec::new();
-        flatten(&table, "", &mut |key, value| {
-            let source = self.sources.get(key).cloned().unwrap_or(Source::Default);
-            let shown = match key {
-                "database.url" => hide_password(value),
-                secret if SECRETS.contains(&secret) => "\"hidden\"".to_owned(),
-                _ => value.to_string(),
-            };
-            rows.push((key.to_owned(), shown, source));
-        });
-        rows
-    }
-}
-
-fn note_sources(table: &Table, prefix: &str, source: &Source, sources: &mut BTreeMap<String, Source>) {
-    flatten(table, prefix, &mut |key, _| {
-        sources.insert(key.to_owned(), source.clone());
-    });
-}
-
-fn flatten(table: &Table, prefix: &str, each: &mut impl FnMut(&str, &Value)) {
-    for (name, value) in table {
-        let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
-        if let Value::Table(inner) = value {
-            flatten(inner, &key, each);
-        } else {
-            each(&key, value);
-        }
-    }
-}
-
-fn set_from_variable(
-    table: &mut Table,
-    sources: &mut BTreeMap<String, Source>,
-    variable: &str,
-    path: &str,
-    value: String,
-) -> anyhow::Result<()> {
-    let mut key = path.to_ascii_lowercase().replace("__", ".");
-    let mut value = value;
-    if let Some(secret) = key.strip_suffix("_file").filter(|k| SECRETS.contains(k)) {
-        let text = std::fs::read_to_string(&value);
-        let text = text.with_context(|| format!("the file {value} named by {variable} cannot be read"))?;
-        value = text.trim_end().into();
-        key = secret.into();
-    }
-    // A password is text, also when it looks like a number.
-    let value = if key == "mail.password" { Value::String(value) } else { typed(&value) };
-    match key.split_once('.') {
-        None => {
-            table.insert(key.clone(), value);
-        }
-        Some((section, name)) => {
-            let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-            let Value::Table(section) = section else {
-                bail!("{variable} sets a key inside something that is not a section");
-            };
-            section.insert(name.to_owned(), value);
-        }
-    }
-    sources.insert(key, Source::Variable(variable.to_owned()));
-    Ok(())
-}
-
-/// Numbers, booleans and arrays are read as TOML writes them; everything else is text as it stands.
-fn typed(text: &str) -> Value {
-    let toml_like = matches!(text, "true" | "false")
-        || text.starts_with(['[', '{', '"'])
-        || (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
-    let parsed = toml_like.then(|| format!("v = {text}").parse::<Table>().ok()).flatten();
-    parsed.and_then(|mut t| t.remove("v")).unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-/// Of an address that may hold a password, what is none: scheme, host and path.
-fn hide_password(value: &Value) -> String {
-    let text = value.as_str().unwrap_or_default();
-    let shown = if text.starts_with("sqlite:") {
-        text.to_owned()
-    } else {
-        Url::parse(text).map_or_else(
-            |_| "hidden".to_owned(),
-            |url| format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path()),
-        )
-    };
-    Value::String(shown).to_string()
-}
-
 impl Keys {
     /// How long a signing key signs.
     #[must_use]
@@ -475,7 +316,38 @@ impl Keys {
     }
 }
 
+/// What is wrong with the value of a key; the words follow the key in a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} {words}")]
+pub struct Fault {
+    key: &'static str,
+    words: String,
+}
+
+fn must(is_so: bool, key: &'static str, words: impl Into<String>) -> anyhow::Result<()> {
+    if is_so { Ok(()) } else { Err(Fault { key, words: words.into() }.into()) }
+}
+
+fn range(key: &'static str, value: u64, low: u64, high: u64) -> anyhow::Result<()> {
+    must((low..=high).contains(&value), key, format!("is {value}: it must be between {low} and {high}"))
+}
+
+/// The keys that a running service takes over on SIGHUP; the others count at its start.
+pub const LIVE: [&str; 5] =
+    ["log.level", "throttle.address_per_minute", "throttle.client_per_minute", "throttle.enabled", "trusted_proxies"];
+
 impl Config {
+    /// This configuration with another's values of the keys that may change meanwhile ([`LIVE`]).
+    #[must_use]
+    pub fn with_live_of(&self, other: &Self) -> Self {
+        Self {
+            trusted_proxies: other.trusted_proxies.clone(),
+            throttle: other.throttle.clone(),
+            log: Log { format: self.log.format, level: other.log.level.clone() },
+            ..self.clone()
+        }
+    }
+
     /// Refuses what is unsafe or absurd.
     ///
     /// # Errors
@@ -483,20 +355,34 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         self.check_issuer()?;
         let code_is_good = crate::model::provider::ProviderCode::parse(&self.operator_code).is_some();
-        ensure!(code_is_good, "operator_code must be 1 to 32 letters, digits or hyphens");
+        must(code_is_good, "operator_code", "must be 1 to 32 letters, digits or hyphens")?;
         let link = Url::parse(&self.therap_services_url).ok().filter(|u| matches!(u.scheme(), "https" | "http"));
-        ensure!(link.is_some(), "therap_services_url must be an https address");
-        ensure!(
-            ["sqlite://", "postgres://", "postgresql://"].iter().any(|p| self.database.url.starts_with(p)),
-            "database.url must begin with sqlite:// or postgres://"
-        );
-        let range = |key: &str, value: u64, low: u64, high: u64| {
-            ensure!((low..=high).contains(&value), "{key} is {value}: it must be between {low} and {high}");
-            Ok(())
-        };
+        must(link.is_some(), "therap_services_url", "must be an https address")?;
+        let is_known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|p| self.database.url.starts_with(p));
+        must(is_known, "database.url", "must begin with sqlite:// or postgres://")?;
+        self.check_ranges()?;
+        self.check_keys()?;
+        self.check_comforts()?;
+        if let Some(mail) = &self.mail {
+            mail.check(self.may_weaken())?;
+        }
+        // A filter takes any bare word for a module's name, and would fall silent.
+        let known =
+            |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok() || word.contains(['=', ':']);
+        must(
+            self.log.level.split(',').all(|word| known(word.trim()))
+                && tracing_subscriber::EnvFilter::try_new(&self.log.level).is_ok(),
+            "log.level",
+            format!(
+                "{:?} is not a level: use error, warn, info, debug or trace, or directives such as info,connect_idp=debug",
+                self.log.level
+            ),
+        )
+    }
+
+    fn check_ranges(&self) -> anyhow::Result<()> {
         range("database.connections", self.database.connections.into(), 1, 1000)?;
-        let testing = self.may_weaken();
-        let memory_floor = if testing { 8 } else { 7168 };
+        let memory_floor = if self.may_weaken() { 8 } else { 7168 };
         range("password.memory_kib", self.password.memory_kib.into(), memory_floor, 1 << 20)?;
         range("password.iterations", self.password.iterations.into(), 1, 64)?;
         range("password.parallelism", self.password.parallelism.into(), 1, 16)?;
@@ -511,65 +397,82 @@ impl Config {
         range("handoff.future_skew_seconds", self.handoff.future_skew_seconds.into(), 0, 60)?;
         range("throttle.address_per_minute", self.throttle.address_per_minute.into(), 1, 1_000_000)?;
         range("throttle.client_per_minute", self.throttle.client_per_minute.into(), 1, 1_000_000)?;
-        range("keys.rotate_days", self.keys.rotate_days.into(), 1, 3650)?;
-        range("keys.announce_minutes", self.keys.announce_minutes.into(), if testing { 0 } else { 60 }, 30 * 24 * 60)?;
-        ensure!(
-            u64::from(self.keys.announce_minutes) < u64::from(self.keys.rotate_days) * 24 * 60,
-            "keys.announce_minutes must be less than keys.rotate_days: a key cannot be announced before the last one signs"
-        );
-        ensure!(
-            matches!(self.keys.rsa_bits, 2048 | 3072),
-            "keys.rsa_bits is {}: it must be 2048 or 3072",
-            self.keys.rsa_bits
-        );
         range("tokens.code_seconds", self.tokens.code_seconds.into(), 10, 300)?;
         range("tokens.access_minutes", self.tokens.access_minutes.into(), 1, 24 * 60)?;
         range("tokens.id_token_minutes", self.tokens.id_token_minutes.into(), 1, 24 * 60)?;
-        range("tokens.offline_days", self.tokens.offline_days.into(), 1, 365)?;
-        ensure!(
+        range("tokens.offline_days", self.tokens.offline_days.into(), 1, 365)
+    }
+
+    fn check_keys(&self) -> anyhow::Result<()> {
+        let Keys { rotate_days, announce_minutes, rsa_bits, .. } = self.keys;
+        range("keys.rotate_days", rotate_days.into(), 1, 3650)?;
+        range("keys.announce_minutes", announce_minutes.into(), if self.may_weaken() { 0 } else { 60 }, 30 * 24 * 60)?;
+        must(
+            u64::from(announce_minutes) < u64::from(rotate_days) * 24 * 60,
+            "keys.announce_minutes",
+            "must be less than keys.rotate_days: a key cannot be announced before the last one signs",
+        )?;
+        let is_size = matches!(rsa_bits, 2048 | 3072);
+        must(is_size, "keys.rsa_bits", format!("is {rsa_bits}: it must be 2048 or 3072"))
+    }
+
+    /// What only testing may have.
+    fn check_comforts(&self) -> anyhow::Result<()> {
+        let testing = self.may_weaken();
+        must(
             self.throttle.enabled || testing,
-            "throttle.enabled = false is for beta sites and loopback only: remove it, or set site = \"beta\""
-        );
-        ensure!(
+            "throttle.enabled",
+            "= false is for beta sites and loopback only: remove it, or set site = \"beta\"",
+        )?;
+        must(
             self.outbound.ca_files.is_empty() || testing,
-            "outbound.ca_files is for beta sites and loopback only: remove it, or set site = \"beta\""
-        );
-        if let Some(mail) = &self.mail {
-            mail.check(testing)?;
-        }
-        // A filter takes any bare word for a module's name, and would fall silent.
-        let known =
-            |word: &str| word.parse::<tracing::level_filters::LevelFilter>().is_ok() || word.contains(['=', ':']);
-        ensure!(
-            self.log.level.split(',').all(|word| known(word.trim()))
-                && tracing_subscriber::EnvFilter::try_new(&self.log.level).is_ok(),
-            "log.level {:?} is not a level: use error, warn, info, debug or trace, or directives such as info,connect_idp=debug",
-            self.log.level
-        );
-        Ok(())
+            "outbound.ca_files",
+            "is for beta sites and loopback only: remove it, or set site = \"beta\"",
+        )?;
+        must(
+            testing || !self.trusts_everybody(),
+            "trusted_proxies",
+            "is every address there is, so that everybody could say where they come from: name your proxies' own networks",
+        )
     }
 
     fn check_issuer(&self) -> anyhow::Result<()> {
-        let url = Url::parse(&self.issuer).with_context(|| format!("issuer {:?} is not an address", self.issuer))?;
-        ensure!(matches!(url.scheme(), "https" | "http"), "issuer must begin with https://");
-        ensure!(
-            url.origin().ascii_serialization() == self.issuer,
-            "issuer {:?} must be scheme, host and port alone, in lower case, without path or trailing slash: write {:?}",
-            self.issuer,
-            url.origin().ascii_serialization()
-        );
-        ensure!(
+        let shown = without_password(&self.issuer);
+        let url = Url::parse(&self.issuer);
+        let url = url.map_err(|_| Fault { key: "issuer", words: "is not an address".into() })?;
+        must(matches!(url.scheme(), "https" | "http"), "issuer", "must begin with https://")?;
+        let origin = url.origin().ascii_serialization();
+        must(
+            origin == self.issuer,
+            "issuer",
+            format!(
+                "{shown:?} must be scheme, host and port alone, in lower case, without path or trailing slash: write {origin:?}"
+            ),
+        )?;
+        must(
             url.scheme() == "https" || is_loopback(&url),
-            "issuer {:?} must be https: http is for loopback hosts only",
-            self.issuer
-        );
-        Ok(())
+            "issuer",
+            format!("{shown:?} must be https: http is for loopback hosts only"),
+        )
     }
 
     /// Whether testing comforts are allowed: on a beta site, or where the issuer is on loopback.
     #[must_use]
     pub fn may_weaken(&self) -> bool {
         self.site == Site::Beta || self.on_loopback()
+    }
+
+    /// Whether everybody may say where they come from.
+    #[must_use]
+    pub fn trusts_everybody(&self) -> bool {
+        proxies::are_everybody(&self.trusted_proxies)
+    }
+
+    /// The port that the issuer names.
+    #[must_use]
+    pub fn issuer_port(&self) -> Option<&str> {
+        let (_, port) = self.issuer.rsplit_once(':')?;
+        (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(port)
     }
 
     /// Whether http to loopback hosts is allowed (surface.md, *Configuration*).
@@ -624,15 +527,11 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn read(toml: &str, variables: &[(&str, &str)]) -> anyhow::Result<Loaded> {
+    fn refused(toml: &str, words: &str) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("connect.toml");
         std::fs::write(&file, toml).unwrap();
-        Loaded::read(Some(&file), variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
-    }
-
-    fn refused(toml: &str, words: &str) {
-        let why = format!("{:#}", read(toml, &[]).unwrap_err());
+        let why = format!("{:#}", Loaded::read(Some(&file), std::iter::empty()).unwrap_err());
         assert!(why.contains(words), "{why}");
         assert!(!why.contains('\n'), "{why}");
     }
@@ -641,6 +540,29 @@ mod tests {
     fn nothing_at_all_runs_on_loopback_with_sqlite() {
         let config = Loaded::read(None, std::iter::empty()).unwrap().config;
         assert!(config.on_loopback() && config.on_sqlite());
+    }
+
+    #[test]
+    fn the_live_keys_are_those_that_are_taken_over() {
+        let mut other = Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Config::default() };
+        other.session.idle_minutes = 7;
+        other.throttle = Throttle { enabled: false, address_per_minute: 1, client_per_minute: 1 };
+        other.log = Log { format: LogFormat::Json, level: "debug".into() };
+        let taken = Config::default().with_live_of(&other);
+        assert_eq!(show::changed(&Config::default(), &taken), LIVE);
+        assert_eq!(show::changed(&taken, &other), ["log.format", "session.idle_minutes"]);
+    }
+
+    #[test]
+    fn the_port_is_what_the_issuer_names() {
+        for (issuer, port) in [
+            ("https://connect.example.org", None),
+            ("https://connect.example.org:8443", Some("8443")),
+            ("http://[::1]", None),
+            ("http://[::1]:8080", Some("8080")),
+        ] {
+            assert_eq!(Config { issuer: issuer.into(), ..Config::default() }.issuer_port(), port, "{issuer}");
+        }
     }
 
     #[test]
@@ -663,40 +585,15 @@ mod tests {
         refused("[mail]\nhost = \"\"\nfrom = \"a@b.org\"", "mail.host");
         refused("[mail]\nhost = \"m\"\nfrom = \"nobody\"", "mail.from");
         refused("[mail]\nhost = \"m\"\nfrom = \"a@b.org\"\nport = 0", "mail.port");
-        refused("[mail]\nhost = \"m\"\nfrom = \"a@b.org\"\nusername = \"u\"", "mail.username and mail.password");
+        refused("[mail]\nhost = \"m\"\nfrom = \"a@b.org\"\nusername = \"u\"", "mail.username needs mail.password");
         let plain = "[mail]\nhost = \"m\"\nfrom = \"a@b.org\"\ntls = \"none\"";
         refused(&format!("issuer = \"https://connect.example.org\"\n{plain}"), "mail.tls");
         refused("[log]\nlevel = \"a=b=c\"", "log.level");
         refused("[log]\nlevel = \"loud\"", "log.level");
         refused("issuer =", "not TOML");
-    }
-
-    #[test]
-    fn variables_win_over_the_file_and_secrets_can_come_from_files() {
-        let dir = tempfile::tempdir().unwrap();
-        let secret = dir.path().join("url");
-        std::fs::write(&secret, "postgres://idp:pa55@db/connect\n").unwrap();
-        let digits = dir.path().join("password");
-        std::fs::write(&digits, "123456\n").unwrap();
-        let variables = [
-            ("CONNECT_IDP__SESSION__IDLE_MINUTES", "7"),
-            ("CONNECT_IDP__TRUSTED_PROXIES", "[\"10.0.0.0/8\"]"),
-            ("CONNECT_IDP__DATABASE__URL_FILE", secret.to_str().unwrap()),
-            ("CONNECT_IDP__MAIL__HOST", "mail.example.org"),
-            ("CONNECT_IDP__MAIL__FROM", "Therap Connect <no-reply@example.org>"),
-            ("CONNECT_IDP__MAIL__USERNAME", "connect"),
-            ("CONNECT_IDP__MAIL__PASSWORD_FILE", digits.to_str().unwrap()),
-            ("CONNECT_IDP_CONFIG", "ignored here"),
-        ];
-        let loaded = read("[session]\nidle_minutes = 5\nabsolute_hours = 2", &variables).unwrap();
-        assert_eq!((loaded.config.session.idle_minutes, loaded.config.session.absolute_hours), (7, 2));
-        assert_eq!(loaded.config.trusted_proxies.len(), 1);
-        let rows = loaded.rows();
-        let row = |key: &str| rows.iter().find(|(k, ..)| k == key).unwrap().clone();
-        assert!(!row("database.url").1.contains("pa55"));
-        assert_eq!(loaded.config.mail.as_ref().unwrap().password.as_deref(), Some("123456"));
-        assert_eq!(row("mail.password").1, "\"hidden\"");
-        assert_eq!(row("session.idle_minutes").2, Source::Variable("CONNECT_IDP__SESSION__IDLE_MINUTES".into()));
-        assert_eq!(row("listen").2, Source::Default);
+        for everybody in ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "0.0.0.0/1\", \"128.0.0.0/1"] {
+            let real = format!("issuer = \"https://connect.example.org\"\ntrusted_proxies = [\"{everybody}\"]");
+            refused(&real, "trusted_proxies");
+        }
     }
 }

@@ -104,7 +104,7 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
         None => None,
     };
     let limits = Limits { whole: MAX_CONNECTIONS, reserve: 0, each: MAX_CONNECTIONS_OF_ONE };
-    let shares = || Shares::new(limits, &app.config.trusted_proxies);
+    let shares = || Shares::new(limits, &app.proxies);
     let public = Service { routes: router::router(&app), shares: shares() };
     let internal = Service { routes: health::routes().with_state(app.clone()), shares: shares() };
     let public = tokio::spawn(accept(listeners.public, acceptor, public, stopped.clone()));
@@ -324,6 +324,9 @@ where
             if names_no_host(&request) {
                 return Ok(StatusCode::BAD_REQUEST.into_response());
             }
+            if has_long_headers(&request) {
+                return Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
+            }
             routes.oneshot(request).await
         });
         async move { Ok::<_, Infallible>(running.answered(answered.await?)) }
@@ -424,6 +427,13 @@ fn names_no_host(request: &Request<Body>) -> bool {
     request.version() == Version::HTTP_11 && request.headers().get_all(header::HOST).iter().count() != 1
 }
 
+/// HTTP/1.1 reads into a buffer that may hold more than it is to: what came is counted, each line with what parts it.
+fn has_long_headers(request: &Request<Body>) -> bool {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let lines = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    target + lines.sum::<usize>() > MAX_HEADER_BYTES
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -462,6 +472,38 @@ mod tests {
             theirs.read_to_string(&mut answer).await.unwrap();
             assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{hosts:?}: {answer}");
             served.await.unwrap().unwrap();
+        }
+    }
+
+    /// Of one field, of many and of the target; as much as may be, and more, up to what no buffer holds.
+    #[tokio::test]
+    async fn the_headers_of_a_request_are_bounded() {
+        let served = async |request: String| {
+            let routes = Router::new().fallback(async || StatusCode::OK);
+            let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
+            let (peer, (_stop, stopped)) = (([192, 0, 2, 1], 443).into(), watch::channel(false));
+            let served = tokio::spawn(serve_connection(ours, peer, routes, stopped, Protocol::Http1));
+            theirs.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let _ = theirs.read_to_end(&mut answer).await;
+            let _ = served.await.unwrap();
+            String::from_utf8_lossy(&answer).split(' ').nth(1).map(str::to_owned).unwrap_or_default()
+        };
+        let request = |target: usize, fields: usize, each: usize| {
+            let field = format!("x: {}\r\n", "x".repeat(each));
+            format!(
+                "GET /{} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n{}\r\n",
+                "x".repeat(target),
+                field.repeat(fields)
+            )
+        };
+        assert_eq!(served(request(0, 1, 32_000)).await, "200");
+        assert_eq!(served(request(0, 30, 1000)).await, "200");
+        for long in [33_000, 40_000, 50_000, 60_000, 100_000] {
+            assert_eq!(served(request(0, 1, long)).await, "431", "a field of {long}");
+            assert_eq!(served(request(0, long / 1000, 1000)).await, "431", "fields of {long}");
+            let status = served(request(long, 0, 0)).await;
+            assert!(matches!(status.as_str(), "431" | "414"), "a target of {long}: {status}");
         }
     }
 

@@ -4,6 +4,7 @@ pub mod client_keys;
 pub mod day_counts;
 pub mod hash_door;
 pub mod issuers;
+pub mod proxies;
 pub mod refusals;
 pub mod signing_keys;
 pub mod throttle;

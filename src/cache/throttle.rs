@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ const MINUTE_MS: i64 = 60_000;
 /// The buckets of this process, or none at all.
 #[derive(Debug)]
 pub struct Throttle<K> {
-    per_minute: Option<u32>,
+    /// 0: none at all.
+    per_minute: AtomicU32,
     buckets: Mutex<Buckets<K>>,
     // Keyed by chance, so that nobody chooses whose bucket they share.
     hasher: RandomState,
@@ -95,7 +97,16 @@ impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
     #[must_use]
     pub fn new(per_minute: Option<u32>) -> Self {
         let buckets = Buckets { own: HashMap::new(), shared: HashMap::new(), swept_at: Timestamp(0) };
-        Self { per_minute, buckets: Mutex::new(buckets), hasher: RandomState::new() }
+        Self {
+            per_minute: AtomicU32::new(per_minute.unwrap_or(0)),
+            buckets: Mutex::new(buckets),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// From now on so many.
+    pub fn set(&self, per_minute: Option<u32>) {
+        self.per_minute.store(per_minute.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Takes one try from an address or a client.
@@ -104,9 +115,10 @@ impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
     /// How many seconds until the next one is free.
     pub fn take(&self, whose: impl Into<K>, now: Timestamp) -> Result<(), u64> {
         let whose = whose.into();
-        let Some(per_minute) = self.per_minute.map(i64::from) else {
+        let per_minute = i64::from(self.per_minute.load(Ordering::Relaxed));
+        if per_minute == 0 {
             return Ok(());
-        };
+        }
         let full = per_minute * 1000;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Looking through all of them takes a moment: not for every newcomer.

@@ -4,7 +4,7 @@ use clap::Subcommand;
 
 use super::console::{Output, Row};
 use super::{Console, Ended};
-use crate::config::{Config, Loaded, Site};
+use crate::config::{Config, Loaded, Site, is_whole};
 use crate::crypto::tls;
 use crate::store::Database;
 
@@ -66,6 +66,14 @@ pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
         (
             real && config.keys.dir.is_relative(),
             "keys.dir is relative to the folder that the program is started in: write the whole path",
+        ),
+        (
+            !config.on_sqlite() && !is_whole(&config.database.url),
+            "database.url has an @ where none can be: write / ? # @ in a user's name or password as %2F %3F %23 %40",
+        ),
+        (
+            config.trusts_everybody(),
+            "trusted_proxies is every address there is: everybody may say where they come from",
         ),
         (
             Database::is_unprotected(&config.database.url),

@@ -8,6 +8,8 @@ use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use crate::model::text;
+
 /// Standard input, output and error, or a test's stand-ins.
 pub struct Console {
     input: Box<dyn Read>,
@@ -177,7 +179,7 @@ impl Console {
         Ok(answer.trim().eq_ignore_ascii_case("yes"))
     }
 
-    /// All of standard input, at most `most` bytes, without one line feed at its end.
+    /// All of standard input, at most `most` bytes, without a byte order mark and without the end of its line.
     ///
     /// # Errors
     /// When it is longer or not UTF-8.
@@ -187,13 +189,7 @@ impl Console {
         let read = (&mut self.input).take(limit).read_to_string(&mut text);
         read.map_err(|error| anyhow::anyhow!("standard input cannot be read as UTF-8 text: {error}"))?;
         anyhow::ensure!(text.len() <= most, "standard input is longer than {most} bytes: give the value alone");
-        if text.ends_with('\n') {
-            text.pop();
-            if text.ends_with('\r') {
-                text.pop();
-            }
-        }
-        Ok(text)
+        Ok(Zeroizing::new(text::one_value(&text).to_owned()))
     }
 }
 
@@ -259,6 +255,7 @@ mod tests {
             |text: &'static str| Console::new(text.as_bytes(), io::sink(), io::sink()).read(8).map(|t| t.to_string());
         assert_eq!(read("secret\r\n").unwrap(), "secret");
         assert_eq!(read(" a \n\n").unwrap(), " a \n");
+        assert_eq!(read("\u{feff}pass").unwrap(), "pass", "as PowerShell pipes it");
         assert!(read("123456789").is_err());
     }
 }

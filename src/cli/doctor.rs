@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::{App, Opening};
+use crate::cache::proxies::{NOTE_COUNTS, Unread};
 use crate::config::{self, Config};
 use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
@@ -121,6 +122,7 @@ async fn database(config: &Config) -> Result<String, String> {
 
 async fn examine_contents(app: &App, findings: &mut Vec<Finding>) {
     findings.push(("clock".into(), clock(app).await));
+    findings.push(("trusted proxies".into(), proxies(app).await));
     match our_keys(app).await {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(("signing keys".into(), Err(error.to_string()))),
@@ -147,6 +149,29 @@ async fn clock(app: &App) -> Result<String, String> {
         return Err(format!("it is {off} ms off the database's: set both by NTP, 30-second deadlines depend on it"));
     }
     Ok(format!("{off} ms off the database's"))
+}
+
+/// What a service noted of its proxies, whichever replica it was.
+async fn proxies(app: &App) -> Result<String, String> {
+    let noted = async {
+        let mut conn = app.db.read().await?;
+        store::settings::get(&mut conn, store::settings::UNREAD_HOP).await
+    };
+    let noted = noted.await.map_err(|error| error.to_string())?;
+    let Some(unread) = noted.and_then(|text| serde_json::from_str::<Unread>(&text).ok()) else {
+        return Ok(String::new());
+    };
+    let at = Timestamp(unread.at_ms);
+    if at.after(NOTE_COUNTS) <= app.clock.now() {
+        return Ok(format!("the last client that could not be read was named on {}", at.rfc3339()));
+    }
+    Err(format!(
+        "the proxy {} named a client on {} that cannot be read as an address ({}): such visitors share the proxy's own \
+         address in the record and in the throttle; let it write X-Forwarded-For as nginx or HAProxy do",
+        unread.proxy,
+        at.rfc3339(),
+        unread.hop
+    ))
 }
 
 async fn our_keys(app: &App) -> Result<Vec<Finding>, store::Error> {

@@ -29,10 +29,11 @@ use clap::{Parser, Subcommand};
 pub use console::{Closed, Console};
 
 use crate::app::{App, Opening};
-use crate::config::{Config, Loaded};
+use crate::config::{Config, ENV_PREFIX, Loaded};
 use crate::model::event::Visitor;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
+use crate::model::text;
 use crate::model::user::Account;
 use crate::operations::Actor;
 use crate::operations::act::{Act, Authority, Switched};
@@ -152,13 +153,13 @@ impl Cli {
     }
 
     async fn execute(self, console: &mut Console) -> anyhow::Result<Ended> {
-        let loaded = || Loaded::read(self.config.as_deref(), variables());
+        let loaded = || read_config(self.config.as_deref());
         let config = || loaded().map(|loaded| loaded.config);
         match self.verb {
             Verb::Config(verb) => return config::run(&verb, &loaded()?, console),
             Verb::Key(verb) => key::run(&verb, config()?, console).await?,
             Verb::Doctor(args) => return doctor::run(&args, config()?, console).await,
-            Verb::Serve => serve::run(config()?).await?,
+            Verb::Serve => serve::run(config()?, self.config.clone()).await?,
             Verb::Migrate { new_issuer } => {
                 let app = App::open(config()?, Opening::Migrate).await?;
                 if new_issuer {
@@ -192,9 +193,24 @@ fn explain_usage(usage: &clap::Error, console: &mut Console) -> u8 {
     u8::from(said.is_err_and(|error| !error.is::<Closed>()))
 }
 
-/// The variables that are text; others cannot be settings.
-fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+/// The configuration of a file and of this process's variables.
+fn read_config(file: Option<&Path>) -> anyhow::Result<Loaded> {
+    Loaded::read(file, variables()?.into_iter())
+}
+
+/// The variables that are text; of ours, each must be.
+fn variables() -> anyhow::Result<Vec<(String, String)>> {
+    let text = |(name, value): (OsString, OsString)| {
+        let name = name.into_string().ok()?;
+        match value.into_string() {
+            Ok(value) => Some(Ok((name, value))),
+            Err(_) if name.starts_with(ENV_PREFIX) => {
+                Some(Err(anyhow::anyhow!("{name} is not UTF-8 text: write it anew")))
+            }
+            Err(_) => None,
+        }
+    };
+    std::env::vars_os().filter_map(text).collect()
 }
 
 async fn open(config: Config) -> anyhow::Result<App> {
@@ -273,7 +289,10 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
 
 /// The text of a file that a command names.
 fn read_file(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+    let mut text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    // In place: it may hold passwords, of which no copy is left behind.
+    text.drain(..text.len() - text::without_mark(&text).len());
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -636,6 +636,26 @@ fn doctor_finds_a_healthy_house_healthy_and_names_what_is_missing() {
     assert!(healthy.as_array().unwrap().iter().all(|finding| finding["ok"] == Value::Bool(true)));
 }
 
+/// What the running service met is known to another process.
+#[test]
+fn doctor_tells_what_a_proxy_said_that_could_not_be_read() {
+    let place = Place::new();
+    place.run("migrate").done();
+    let config = place.0.path().join("connect.toml");
+    let config = Loaded::read(Some(&config), std::iter::empty()).unwrap().config;
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let app = App::open(config, Opening::Existing).await.unwrap();
+        app.proxies.note_unread([10, 0, 0, 1].into(), b"unknown\xe9", app.clock.now());
+        crate::jobs::note_unread_hop(&app).await.unwrap();
+        app.db.close().await;
+    });
+    let said = place.run("doctor");
+    assert_eq!(said.code, 1);
+    let line = said.out.lines().find(|line| line.contains("trusted proxies")).unwrap();
+    assert!(line.starts_with("WRONG") && line.contains("10.0.0.1") && line.contains("unknown\\xe9"), "{line}");
+}
+
 #[test]
 fn signing_keys_are_listed_rotated_and_taken_back() {
     let place = Place::with_seed("");

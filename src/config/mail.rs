@@ -1,8 +1,9 @@
 //! `[mail]`: the server that takes our mail. Without the section no mail is sent.
 
-use anyhow::ensure;
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
+
+use super::must;
 
 /// `[mail]`
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -53,21 +54,30 @@ impl Mail {
     /// Refuses what is unsafe or absurd; `testing` allows comforts.
     pub(super) fn check(&self, testing: bool) -> anyhow::Result<()> {
         let named = !self.host.is_empty() && !self.host.contains(|c: char| c.is_whitespace() || c == '/' || c == '@');
-        ensure!(named, "mail.host {:?} must be the name of a mail server, without scheme and port", self.host);
-        ensure!(self.port != Some(0), "mail.port is 0: it must be between 1 and 65535");
-        ensure!(
+        must(named, "mail.host", "must be the name of a mail server, without scheme, user and port")?;
+        must(self.port != Some(0), "mail.port", "is 0: it must be between 1 and 65535")?;
+        must(
             self.from.parse::<Mailbox>().is_ok(),
-            "mail.from {:?} must be an address such as no-reply@example.org, or Therap Connect <no-reply@example.org>",
-            self.from
-        );
-        ensure!(
-            self.username.is_some() == self.password.is_some(),
-            "mail.username and mail.password go together: set both, or neither"
-        );
-        ensure!(
+            "mail.from",
+            format!(
+                "{:?} must be an address such as no-reply@example.org, or Therap Connect <no-reply@example.org>",
+                self.from
+            ),
+        )?;
+        must(
+            self.username.is_none() || self.password.is_some(),
+            "mail.username",
+            "needs mail.password beside it: set both, or neither",
+        )?;
+        must(
+            self.password.is_none() || self.username.is_some(),
+            "mail.password",
+            "needs mail.username beside it: set both, or neither",
+        )?;
+        must(
             self.tls != MailTls::None || testing,
-            "mail.tls = \"none\" is for beta sites and loopback only: use \"starttls\" or \"implicit\", since mails hold links that set passwords"
-        );
-        Ok(())
+            "mail.tls",
+            "= \"none\" is for beta sites and loopback only: use \"starttls\" or \"implicit\", since mails hold links that set passwords",
+        )
     }
 }

@@ -67,6 +67,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             report("removal of old records", remove_pruned(&app).await);
             report("care of the signing keys", look_after_keys(&app).await);
             report("purge", purge(&app).await);
+            report("note of what proxies say", note_unread_hop(&app).await);
             report("count of single use", count_single_use(&app).await);
             report("count of sign-ins", browse_activity::count_ahead(&app).await);
         }
@@ -182,6 +183,18 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             return Ok(());
         }
     }
+}
+
+/// Writes down what a proxy said that could not be read, for `doctor`, which is another process.
+///
+/// # Errors
+/// When the database fails; an hour later it is noted again, if it goes on.
+pub async fn note_unread_hop(app: &App) -> Result<(), store::Error> {
+    let Some(unread) = app.proxies.take_unread() else { return Ok(()) };
+    let Ok(text) = serde_json::to_string(&unread) else { return Ok(()) };
+    in_transaction!(app.db, app.patient_deadline(), [text], |tx| {
+        store::settings::put(tx, store::settings::UNREAD_HOP, &text).await
+    })
 }
 
 /// Looks which issuers have reached the cap: no more of theirs is taken until the oldest are forgotten (G2).

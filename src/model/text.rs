@@ -1,4 +1,19 @@
-//! Plain texts that people give: names of persons, agencies and issuers.
+//! Plain texts that people give: names of persons, agencies and issuers; and texts as files and pipes bring them.
+
+/// A text without the byte order mark that some programs write before it.
+#[must_use]
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// The one value that a file or a pipe holds: without a byte order mark, and without the end of its line. A space belongs
+/// to it.
+#[must_use]
+pub fn one_value(text: &str) -> &str {
+    let text = without_mark(text);
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    if line.len() < text.len() { line.strip_suffix('\r').unwrap_or(line) } else { line }
+}
 
 /// Checks a text of one line: 1 to `most` characters, no control characters, no white space at either end.
 ///
@@ -18,6 +33,21 @@ pub fn check_line(text: &str, most: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_mark_and_the_end_of_the_line_are_not_part_of_a_value() {
+        for (given, value) in [
+            ("pass \n", "pass "),
+            ("pass\r\n", "pass"),
+            ("pass\n\n", "pass\n"),
+            ("pass\r", "pass\r"),
+            ("\u{feff}pass", "pass"),
+            ("\u{feff}\u{feff}pass\n", "\u{feff}pass"),
+            ("\n", ""),
+        ] {
+            assert_eq!(one_value(given), value, "{given:?}");
+        }
+    }
 
     #[test]
     fn a_name_is_one_line_without_edges() {

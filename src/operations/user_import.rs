@@ -14,6 +14,7 @@ use crate::model::claims::Claims;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::Provider;
+use crate::model::text;
 use crate::model::user::UserType;
 use crate::store::issuers::Tied;
 use crate::store::users::NewUser;
@@ -92,7 +93,7 @@ impl Person {
 /// Why it is no such file, as a sentence.
 pub fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize) -> Result<Vec<Row>, String> {
     // With one kind of line end the reader counts lines as people do.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
+    let text = text::without_mark(text).replace("\r\n", "\n");
     let first = text.lines().next().unwrap_or_default();
     // Where the comma is the decimal sign, spreadsheets write semicolons.
     let delimiter = if first.contains(';') && !first.contains(',') { b';' } else { b',' };

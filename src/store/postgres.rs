@@ -25,7 +25,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::{ACQUIRE_TRY, Error, STATEMENT_TIMEOUT};
-use crate::config::Pooling;
+use crate::config::{Pooling, is_whole};
 
 /// A connection idle for longer is asked whether it still stands before it is used, and has so long to answer.
 const TRUST_IDLE: Duration = Duration::from_secs(2);
@@ -173,6 +173,11 @@ fn settings(set: &str, statement_timeout: u128) -> String {
 
 impl Server {
     pub(super) fn open(url: &str, connections: u32, pooling: Pooling) -> anyhow::Result<Self> {
+        // Else a piece of a password would be taken for the name of a database, and said.
+        anyhow::ensure!(
+            is_whole(url),
+            "database.url has an @ where none can be: write / ? # @ in a user's name or password as %2F %3F %23 %40"
+        );
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| anyhow::anyhow!("database.url is not a PostgreSQL address: {error}"))?
             .application_name("connect-idp")
@@ -350,7 +355,7 @@ impl Server {
         if let sqlx::Error::Io(io) = error {
             let text = io.to_string();
             return if matches!(io.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) {
-                format!("nothing listens at {place}: start PostgreSQL there, or correct database.url")
+                format!("nothing listens at {place} ({text}): start PostgreSQL there, or correct database.url")
             } else if text.contains("lookup address") || text.contains("did not resolve") {
                 format!("the host {} is unknown: correct database.url", options.get_host())
             } else if io.kind() == ErrorKind::UnexpectedEof {

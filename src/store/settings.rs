@@ -14,6 +14,9 @@ pub fn fingerprint_of(name: &str) -> String {
 /// The fact that tells by which address browsers and apps know the installation.
 pub const ISSUER: &str = "issuer";
 
+/// The fact that tells what a trusted proxy said last that could not be read.
+pub const UNREAD_HOP: &str = "unread hop";
+
 /// Writes a fact down, whatever stands there.
 ///
 /// # Errors

@@ -11,9 +11,9 @@ use futures_util::StreamExt as _;
 use futures_util::stream::{iter, once};
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
-use ipnet::IpNet;
 
 use super::shares::{Full, Limits, Shares, Use};
+use crate::cache::proxies::Proxies;
 use crate::model::header_text;
 
 /// Bodies that may be on their way at once, where they are small…
@@ -48,7 +48,7 @@ pub struct Bodies {
 impl Bodies {
     /// None is on its way yet.
     #[must_use]
-    pub fn new(most_small: usize, trusted: &[IpNet]) -> Self {
+    pub fn new(most_small: usize, trusted: &Proxies) -> Self {
         let shares = |whole, reserve, each| Shares::new(Limits { whole, reserve, each }, trusted);
         Self {
             small: shares(MAX_ARRIVING, RESERVED_ARRIVING, MAX_ARRIVING_OF_ONE),
@@ -114,14 +114,14 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_never_comes_is_late() {
-        let bodies = Bodies::new(100, &[]);
+        let bodies = Bodies::new(100, &Proxies::default());
         let late = bodies.arrive(&HeaderMap::new(), never(), from(), 100, PATIENCE).await;
         assert_eq!(late.err(), Some(Missing::Late));
     }
 
     #[tokio::test]
     async fn what_is_too_long_or_breaks_off_is_its_readers_to_refuse() {
-        let bodies = Bodies::new(100, &[]);
+        let bodies = Bodies::new(100, &Proxies::default());
         let parts = |parts: Vec<Result<&'static str, &'static str>>| {
             Body::from_stream(iter(parts).map(|part| part.map_err(std::io::Error::other)))
         };
@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_network_keeps_nobody_elses_body_out() {
-        let (bodies, headers) = (Bodies::new(100, &[]), HeaderMap::new());
+        let (bodies, headers) = (Bodies::new(100, &Proxies::default()), HeaderMap::new());
         let mut waiting: Vec<_> = (0..MAX_ARRIVING_OF_ONE)
             .map(|_| Box::pin(bodies.arrive(&headers, never(), from(), 100, PATIENCE)))
             .collect();

@@ -1,12 +1,12 @@
 //! Whose request it is: the peer, or what trusted proxies say of it (G18).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Once;
 
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
-use ipnet::IpNet;
 
+use crate::cache::proxies::Proxies;
 use crate::model::header_text;
+use crate::time::Timestamp;
 
 /// The other end of the connection, put into every request by `serve`.
 #[derive(Clone, Copy, Debug)]
@@ -15,19 +15,20 @@ pub struct Peer(pub SocketAddr);
 /// The client's address. `X-Forwarded-For`, or `Forwarded` (RFC 7239) where that does not stand, is read from its end, as
 /// long as listed proxies vouch for it.
 #[must_use]
-pub fn client_ip(extensions: &Extensions, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub fn client_ip(extensions: &Extensions, headers: &HeaderMap, trusted: &Proxies, now: Timestamp) -> IpAddr {
     let mut client =
         extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip().to_canonical());
-    let is_proxy = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
-    if !is_proxy(client) {
+    if !trusted.contains(client) {
         return client;
     }
     for hop in hops(headers).iter().rev() {
-        if !is_proxy(client) {
+        if !trusted.contains(client) {
             break;
         }
         let Some(ip) = address(hop) else {
-            warn_once(client, hop);
+            if trusted.note_unread(client, hop, now) {
+                warn(client, hop);
+            }
             break;
         };
         client = ip;
@@ -60,16 +61,14 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
     text.parse().ok().or_else(bracketed).or_else(with_port).map(|ip: IpAddr| ip.to_canonical())
 }
 
-/// Whoever stands behind such a proxy shares its address in the record and in the throttle: said once, for whoever operates it.
-fn warn_once(proxy: IpAddr, hop: &[u8]) {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| {
-        tracing::warn!(
-            "the proxy {proxy} names a client that cannot be read as an address ({}): such visitors are recorded, and \
-             limited together, under the proxy's own address; let it write X-Forwarded-For as nginx or HAProxy do",
-            hop.escape_ascii()
-        );
-    });
+/// Whoever stands behind such a proxy shares its address in the record and in the throttle: said once, for whoever operates
+/// it; `doctor` says it too.
+fn warn(proxy: IpAddr, hop: &[u8]) {
+    tracing::warn!(
+        "the proxy {proxy} names a client that cannot be read as an address ({}): such visitors are recorded, and limited \
+         together, under the proxy's own address; let it write X-Forwarded-For as nginx or HAProxy do",
+        hop.escape_ascii()
+    );
 }
 
 #[cfg(test)]
@@ -85,7 +84,8 @@ mod tests {
         for line in lines {
             headers.append(name, HeaderValue::from_bytes(line).unwrap());
         }
-        client_ip(&extensions, &headers, &["10.0.0.0/8".parse().unwrap()]).to_string()
+        let trusted = Proxies::new(&["10.0.0.0/8".parse().unwrap()]);
+        client_ip(&extensions, &headers, &trusted, Timestamp(0)).to_string()
     }
 
     fn seen(peer: &str, forwarded: &str) -> String {

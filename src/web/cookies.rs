@@ -21,11 +21,14 @@ pub enum Cookie {
 
 impl Cookie {
     fn name(&self, config: &Config) -> String {
+        // Browsers send a host's cookies to each of its ports (RFC 6265 §8.5): services beside each other have names of
+        // their own. That of a handoff is its own already.
+        let port = port(config);
         let name = match self {
-            Self::Session => "connect-session".to_owned(),
-            Self::PreAuth => "connect-update".to_owned(),
+            Self::Session => format!("connect-session{port}"),
+            Self::PreAuth => format!("connect-update{port}"),
             Self::Handoff(id) => format!("handoff-{id}"),
-            Self::Browser => "connect-browser".to_owned(),
+            Self::Browser => format!("connect-browser{port}"),
         };
         if config.is_https() { format!("__Host-{name}") } else { name }
     }
@@ -67,6 +70,15 @@ impl Cookie {
     }
 }
 
+/// The port at the end of a name; none on https where the issuer names none, and none on http where it is the usual 8080.
+fn port(config: &Config) -> String {
+    match (config.is_https(), config.issuer_port()) {
+        (true, None) | (false, Some("8080")) => String::new(),
+        (true | false, Some(port)) => format!("-{port}"),
+        (false, None) => "-80".to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +97,40 @@ mod tests {
         headers.insert(header::COOKIE, format!("a=b; {pair}").parse().unwrap());
         assert_eq!(Cookie::Session.read(&headers, &config), Some(secret));
         assert_eq!(Cookie::PreAuth.read(&headers, &config), None);
+    }
+
+    #[test]
+    fn services_at_several_ports_of_a_host_have_cookies_of_their_own() {
+        let random = Random::seeded(1);
+        let of = |issuer: &str| Config { issuer: issuer.into(), ..Config::default() };
+        let issuers = [
+            "http://localhost",
+            "http://localhost:8080",
+            "http://localhost:8081",
+            "https://localhost",
+            "https://localhost:8443",
+        ];
+        for cookie in [Cookie::Session, Cookie::PreAuth, Cookie::Browser] {
+            // A browser keeps one cookie of a name, whatever the port.
+            let mut jar = std::collections::BTreeMap::new();
+            let secrets = issuers.map(|issuer| {
+                let secret = Secret::random(&random);
+                let set = cookie.set(&secret, &of(issuer));
+                let (name, value) =
+                    header_text::ascii(&set).unwrap().split(';').next().unwrap().split_once('=').unwrap();
+                jar.insert(name.to_owned(), value.to_owned());
+                secret
+            });
+            let mut headers = HeaderMap::new();
+            let pairs: Vec<String> = jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            headers.insert(header::COOKIE, pairs.join("; ").parse().unwrap());
+            for (issuer, secret) in issuers.into_iter().zip(secrets) {
+                assert_eq!(cookie.read(&headers, &of(issuer)), Some(secret), "{cookie:?} of {issuer}");
+            }
+        }
+        assert_eq!(Cookie::Session.name(&of("http://localhost:8080")), "connect-session");
+        assert_eq!(Cookie::Session.name(&of("http://localhost:8081")), "connect-session-8081");
+        assert_eq!(Cookie::Session.name(&of("https://connect.example.org")), "__Host-connect-session");
     }
 
     #[test]

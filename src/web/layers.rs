@@ -86,7 +86,7 @@ struct Bounds {
 /// Puts the layers around the routes.
 pub fn around(routes: Router<App>, app: &App) -> Router<App> {
     let limits = Limits { whole: MAX_IN_HAND, reserve: RESERVED_IN_HAND, each: MAX_IN_HAND_OF_ONE };
-    let trusted = &app.config.trusted_proxies;
+    let trusted = &app.proxies;
     let bounds = Bounds { bodies: Bodies::new(MAX_BODY, trusted), in_hand: Shares::new(limits, trusted) };
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -202,12 +202,13 @@ fn logged(path: &str) -> String {
 
 fn arrival(app: &App, request: &Request) -> Arrival {
     const BROWSER_CHARS: usize = 256;
-    let ip = client_ip(request.extensions(), request.headers(), &app.config.trusted_proxies);
+    let now = app.clock.now();
+    let ip = client_ip(request.extensions(), request.headers(), &app.proxies, now);
     let agent = request.headers().get(header::USER_AGENT).map(header_text::lossy).unwrap_or_default();
     let visitor = Visitor {
         address: ip.to_string(),
         browser: agent.chars().filter(|c| !c.is_control()).take(BROWSER_CHARS).collect(),
         reference: app.random.reference(),
     };
-    Arrival { now: app.clock.now(), visitor, ip }
+    Arrival { now, visitor, ip }
 }

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ipnet::IpNet;
-
+use crate::cache::proxies::Proxies;
 use crate::cache::throttle::Network;
 
 /// How much there is.
@@ -41,7 +40,7 @@ pub enum Full {
 #[derive(Debug)]
 pub struct Shares {
     limits: Limits,
-    unlimited: Vec<IpNet>,
+    unlimited: Proxies,
     taken: Mutex<Taken>,
 }
 
@@ -62,8 +61,8 @@ pub struct Share {
 impl Shares {
     /// None is taken yet. Networks of trusted proxies have as much as there is: behind them is everybody.
     #[must_use]
-    pub fn new(limits: Limits, unlimited: &[IpNet]) -> Arc<Self> {
-        Arc::new(Self { limits, unlimited: unlimited.to_vec(), taken: Mutex::default() })
+    pub fn new(limits: Limits, unlimited: &Proxies) -> Arc<Self> {
+        Arc::new(Self { limits, unlimited: unlimited.clone(), taken: Mutex::default() })
     }
 
     /// Takes a place for an address.
@@ -74,7 +73,7 @@ impl Shares {
         let ip = ip.to_canonical();
         let Limits { whole, reserve, each } = self.limits;
         let whole = if purpose == Use::Urgent { whole } else { whole - reserve };
-        let is_unlimited = ip.is_loopback() || self.unlimited.iter().any(|net| net.contains(&ip));
+        let is_unlimited = ip.is_loopback() || self.unlimited.contains(ip);
         let network = Network::from(ip);
         let has = |taken: &HashMap<Network, usize>, whose, most| taken.get(&whose).is_some_and(|count| *count >= most);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +121,7 @@ mod tests {
 
     #[test]
     fn one_network_has_its_share_and_a_proxy_as_much_as_there_is() {
-        let shares = Shares::new(LIMITS, &["10.0.0.0/8".parse().unwrap()]);
+        let shares = Shares::new(LIMITS, &Proxies::new(&["10.0.0.0/8".parse().unwrap()]));
         let held = take(&shares, "192.0.2.1", Use::Ordinary, 30);
         assert_eq!(held.len(), 20);
         assert_eq!(take(&shares, "192.0.2.2", Use::Ordinary, 30).len(), 20);
@@ -133,7 +132,7 @@ mod tests {
 
     #[test]
     fn the_addresses_of_one_v6_network_share_one_share() {
-        let shares = Shares::new(LIMITS, &[]);
+        let shares = Shares::new(LIMITS, &Proxies::default());
         let held: Vec<_> = (0..8).flat_map(|n| take(&shares, &format!("2001:db8::{n}"), Use::Ordinary, 20)).collect();
         assert_eq!(held.len(), 20);
         let site: Vec<_> =
@@ -144,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_reserve_is_for_what_is_urgent() {
-        let shares = Shares::new(LIMITS, &[]);
+        let shares = Shares::new(LIMITS, &Proxies::default());
         let _held: Vec<_> = (0..10).flat_map(|n| take(&shares, &format!("192.0.2.{n}"), Use::Ordinary, 20)).collect();
         assert!(take(&shares, "198.51.100.1", Use::Ordinary, 1).is_empty());
         assert_eq!(take(&shares, "198.51.100.1", Use::Urgent, 20).len(), 10);

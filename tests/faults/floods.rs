@@ -83,7 +83,7 @@ async fn one_user_with_a_temporary_password_takes_nobody_elses_turn(engine: Engi
     house.apply(&user("tina", &hash(DEFAULT).await).replace("temporary = false", "temporary = true"));
     let service = house.serve().await;
     let visitors = service.visitors();
-    let update = visitors.log_in("tina").await.cookie("connect-update=").unwrap();
+    let update = visitors.log_in("tina").await.cookie("connect-update").unwrap();
     let form = [("new_password", PASSWORD), ("confirm_new_password", PASSWORD)];
     let flood: Vec<_> = (0..300)
         .map(|_| {

@@ -36,7 +36,7 @@ pub struct Answer {
 impl Answer {
     /// The session cookie as the browser sends it back, if this answer set one.
     pub fn session(&self) -> Option<String> {
-        self.cookie("connect-session=")
+        self.cookie("connect-session")
     }
 
     /// The handoff's own cookie.

@@ -37,6 +37,7 @@ mod mail;
 mod oidc;
 mod password_link;
 mod races;
+mod reload;
 mod relying_party;
 mod scale;
 mod seams;
