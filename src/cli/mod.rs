@@ -271,9 +271,21 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
     }
 }
 
-/// The text of a file that a command names.
+/// Says of a key set that was taken what in it is not used.
+fn warn_of_keys(console: &mut Console, subject: &str, warnings: &[String]) {
+    for why in warnings {
+        console.warn(format_args!("warning: {subject}: {}; it is not used", console::harmless(why)));
+    }
+}
+
+/// The text of a file that a command names, without the byte order mark that editors on Windows write (G37).
 fn read_file(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+    let mut text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    if text.starts_with('\u{feff}') {
+        // In place: it may hold secrets.
+        text.remove(0);
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

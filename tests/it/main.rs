@@ -31,6 +31,7 @@ mod floors;
 mod handoff;
 mod headers;
 mod health;
+mod key_sets;
 mod keys;
 mod login;
 mod mail;
