@@ -176,7 +176,7 @@ impl Cli {
             Verb::Issuer(verb) => issuer::run(&verb, &open(config()?).await?, console).await?,
             Verb::Session(verb) => session::run(&verb, &open(config()?).await?, console).await?,
             Verb::Activity(verb) => return activity::run(&verb, &open(config()?).await?, console).await,
-            Verb::Handoff(verb) => return handoff::run(&verb, &open(config()?).await?, console).await,
+            Verb::Handoff(verb) => return handoff::run(&verb, async || open(config()?).await, console).await,
         }
         Ok(Ended::Done)
     }

@@ -26,6 +26,7 @@ mod client_keys;
 mod clients;
 mod database;
 mod deadlines;
+mod explain;
 mod export;
 mod floors;
 mod handoff;
