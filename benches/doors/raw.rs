@@ -4,7 +4,8 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use connect_idp::crypto::jws::{Unverified, VerifyingKeys};
+use connect_idp::crypto::jws::Unverified;
+use connect_idp::crypto::key_set::VerifyingKeys;
 
 use crate::server::Signer;
 

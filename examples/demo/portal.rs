@@ -12,7 +12,8 @@ use axum::routing::{get, post};
 use axum::{Form, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use connect_idp::crypto::jws::{Unverified, VerifyingKeys};
+use connect_idp::crypto::jws::Unverified;
+use connect_idp::crypto::key_set::VerifyingKeys;
 use connect_idp::time::{Clock, Random};
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
 use openidconnect::{

@@ -13,7 +13,7 @@ use super::reading::{Asked, Body, ClientId, Page, Place, one_more};
 use crate::app::App;
 use crate::model::client::{Client, Metadata};
 use crate::model::client_draft::Draft;
-use crate::model::client_rules::check_client_id;
+use crate::model::client_rules::{check_client_id, key_warnings};
 use crate::model::unfit::Unfit;
 use crate::operations::clients::{self, Changed, Edited};
 use crate::operations::creation::Creation;
@@ -35,6 +35,10 @@ pub struct View {
     /// When it came to be.
     #[schema(format = DateTime)]
     created_at: String,
+    /// What its key set holds that is not used, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    warnings: Vec<String>,
     /// Everything else.
     #[serde(flatten)]
     metadata: Metadata,
@@ -46,6 +50,7 @@ impl View {
             client_id: client.client_id,
             enabled: client.enabled,
             created_at: Timestamp(client.created_at).rfc3339(),
+            warnings: client.metadata.jwks.as_ref().map(key_warnings).unwrap_or_default(),
             metadata: client.metadata,
         }
     }

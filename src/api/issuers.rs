@@ -48,11 +48,14 @@ pub struct View {
     /// How many users are tied to it.
     #[schema(minimum = 0)]
     ties: i64,
+    /// What its key set holds that is not used, and why.
+    warnings: Vec<String>,
 }
 
 impl View {
     fn of(issuer: TrustedIssuer, ties: i64) -> Self {
         Self {
+            warnings: issuers::keys_in_force(&issuer).skipped().to_vec(),
             jwks: issuer.jwks.as_deref().and_then(|text| serde_json::from_str(text).ok()),
             id: issuer.id,
             issuer: issuer.issuer,

@@ -53,14 +53,16 @@ impl Entry {
         self.known().clone()
     }
 
-    /// Puts good keys in place of those before; the same text again only makes them fresh.
-    pub fn put(&self, keys: ClientKeys, digest: String, now: Timestamp) {
+    /// Puts good keys in place of those before; the same text again only makes them fresh. Whether they are others.
+    pub fn put(&self, keys: ClientKeys, digest: String, now: Timestamp) -> bool {
         let mut known = self.known();
-        if known.keys.is_none() || known.digest != digest {
+        let others = known.keys.is_none() || known.digest != digest;
+        if others {
             known.keys = Some(Arc::new(keys));
             known.digest = digest;
         }
         known.read_at = Some(now);
+        others
     }
 
     /// Waits until nobody else asks the address.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::crypto::jws::VerifyingKeys;
+use crate::crypto::key_set::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
 use crate::time::Timestamp;
 

@@ -230,7 +230,9 @@ async fn issuer_keys(app: &App, issuer: &TrustedIssuer) -> Result<String, String
         (None, None) => return Err("there are none: give it keys with `connect-idp issuer set`".into()),
     };
     let keys = read_keys(&jwks, &app.config)?;
-    Ok(keys.names().into_iter().map(|(kid, alg)| format!("{kid} ({alg})")).collect::<Vec<_>>().join(", "))
+    let mut said: Vec<String> = keys.names().into_iter().map(|(kid, alg)| format!("{kid} ({alg})")).collect();
+    said.extend(keys.skipped().iter().map(|why| format!("{why}; it is not used")));
+    Ok(said.join(", "))
 }
 
 /// As many of the newest records are proven; `activity verify` proves all.

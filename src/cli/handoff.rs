@@ -1,10 +1,19 @@
-//! `handoff explain`: why an assertion would be accepted or refused, for the people who build the sending side.
+//! `handoff`: for the people who build the sending side: why an assertion would be accepted or refused, and a key to sign
+//! with.
 
+use anyhow::Context as _;
 use clap::Subcommand;
+use serde_json::{Value, json};
 
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::App;
+use crate::crypto::jws::Algorithm;
+use crate::crypto::signing;
+use crate::handoff::explain::{Explanation, explain};
+use crate::handoff::refusal::Refusal;
+use crate::handoff::trail::{Outcome, Step};
+use crate::time::Timestamp;
 
 /// What can be asked about handoffs.
 #[derive(Debug, Subcommand)]
@@ -12,36 +21,116 @@ pub(super) enum Verb {
     /// Read an assertion on standard input and say, check by check, why it would be accepted or refused.
     #[command(after_help = "Example: connect-idp handoff explain < assertion.txt\n\n\
                             Nothing is written: the assertion is not spent. Exit status: 0 accepted, 1 refused.")]
-    Explain(Output),
+    Explain {
+        /// Judge it as at this time: RFC 3339, or seconds since 1970. Providers and users are those of now.
+        #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
+        at: Option<Timestamp>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Make a key to sign assertions with: JSON with `private`, the key, and `public`, the key set to register.
+    #[command(after_help = "Example: connect-idp handoff new-key > key.json\n\n\
+                            Nothing is registered or kept: whoever has `private` is the sender. Give us `public`, with \
+                            `issuer create --jwks-file` or at a jwks_uri.")]
+    NewKey {
+        /// The algorithm it is good for.
+        #[arg(long, value_name = "ALG", default_value = "ES256", value_parser = algorithm)]
+        alg: Algorithm,
+        /// Its name; default: its thumbprint (RFC 7638).
+        #[arg(long, value_name = "KID", value_parser = kid)]
+        kid: Option<String>,
+    },
 }
 
-pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
-    let Verb::Explain(output) = verb;
-    let assertion = console.read(64 * 1024)?;
-    let explanation = crate::handoff::explain::explain(app, &assertion).await?;
-    let rows: Vec<Row> = explanation
-        .checks
-        .iter()
-        .map(|check| {
-            Row::default().with("check", check.name).with("passed", check.passed).with("detail", check.detail.as_str())
-        })
-        .collect();
-    match output.format {
-        Format::Text => {
-            for check in &explanation.checks {
-                let mark = check.passed.map_or("-", |passed| if passed { "ok" } else { "WRONG" });
-                console.say(format_args!("{mark:5}  {}: {}", check.name, harmless(&check.detail)))?;
+fn time(text: &str) -> Result<Timestamp, String> {
+    let seconds = || text.parse().ok().map(Timestamp::from_seconds);
+    Timestamp::parse_rfc3339(text)
+        .or_else(seconds)
+        .ok_or_else(|| "must be a time such as 2027-01-15T08:00:00Z, or seconds since 1970".into())
+}
+
+fn algorithm(text: &str) -> Result<Algorithm, String> {
+    text.parse().map_err(|()| "must be ES256, PS256, RS256 or EdDSA".into())
+}
+
+fn kid(text: &str) -> Result<String, String> {
+    let good = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    good.then(|| text.to_owned()).ok_or_else(|| "must be 1 to 255 printable ASCII characters without a space".into())
+}
+
+pub(super) async fn run(
+    verb: &Verb,
+    app: impl AsyncFnOnce() -> anyhow::Result<App>,
+    console: &mut Console,
+) -> anyhow::Result<Ended> {
+    match verb {
+        Verb::NewKey { alg, kid } => new_key(*alg, kid.as_deref(), console),
+        Verb::Explain { at, output } => {
+            let assertion = console.read(64 * 1024)?;
+            let explanation = explain(&app().await?, &assertion, *at).await?;
+            match output.format {
+                Format::Text => say(&explanation, console)?,
+                Format::Json => console.rows(Format::Json, &explanation.checks.iter().map(row).collect::<Vec<_>>())?,
             }
-            match explanation.refused {
-                None => console.say(
-                    "It would be accepted, sent from a registered page and without the line end that a file has.",
-                )?,
-                Some(refusal) => {
-                    console.say(format_args!("It would be refused: {}. {}", refusal.label(), refusal.cure()))?;
-                }
+            Ok(if explanation.refused.is_none() { Ended::Done } else { Ended::Refused })
+        }
+    }
+}
+
+/// How long a new RSA key is.
+const RSA_BITS: u32 = 3072;
+
+fn new_key(alg: Algorithm, kid: Option<&str>, console: &mut Console) -> anyhow::Result<Ended> {
+    let key = signing::generate(alg, RSA_BITS).context("the key cannot be made")?;
+    let named = |jwk: &str| -> anyhow::Result<Value> {
+        let mut jwk: Value = serde_json::from_str(jwk)?;
+        if let Some(kid) = kid {
+            jwk["kid"] = kid.into();
+        }
+        Ok(jwk)
+    };
+    let both = json!({ "private": named(&key.private_jwk)?, "public": { "keys": [named(&key.public_jwk)?] } });
+    console.say(serde_json::to_string_pretty(&both)?)?;
+    Ok(Ended::Done)
+}
+
+fn row(step: &Step) -> Row {
+    let (passed, result, wrong) = match step.outcome {
+        Outcome::Good => (Some(true), "ok", None),
+        Outcome::Wrong(refusal) => (Some(false), "wrong", Some(refusal)),
+        Outcome::Skipped => (None, "skipped", None),
+    };
+    Row::default()
+        .with("check", step.name)
+        .with("passed", passed)
+        .with("result", result)
+        .with("detail", step.detail.as_str())
+        .with("reason", wrong.map(Refusal::as_str))
+        .with("cure", wrong.map(Refusal::cure))
+}
+
+fn say(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
+    for step in &explanation.checks {
+        let detail = harmless(&step.detail);
+        match step.outcome {
+            Outcome::Good => console.say(format_args!("OK       {}: {detail}", step.name))?,
+            Outcome::Skipped => console.say(format_args!("SKIPPED  {}: {detail}", step.name))?,
+            Outcome::Wrong(refusal) => {
+                console.say(format_args!("WRONG    {}: {detail}. {refusal}: {}", step.name, refusal.cure()))?;
             }
         }
-        Format::Json => console.rows(Format::Json, &rows)?,
     }
-    Ok(if explanation.refused.is_none() { Ended::Done } else { Ended::Refused })
+    match (explanation.refused, explanation.at_its_time) {
+        (None, _) => {
+            console.say("It would be accepted, sent from a registered page and without the line end that a file has.")
+        }
+        (Some(refusal), Some(at)) => console.say(format_args!(
+            "It would be refused now: {}. At its own time it would have been accepted: say --at {}",
+            refusal.label(),
+            at.rfc3339()
+        )),
+        (Some(refusal), None) => {
+            console.say(format_args!("It would be refused: {}. {}", refusal.label(), refusal.cure()))
+        }
+    }
 }

@@ -8,9 +8,8 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::console::{Output, Row};
-use super::{Console, act, read_file, say_switched};
+use super::{Console, act, read_file, say_switched, warn_of_keys};
 use crate::app::App;
-use crate::crypto::jws::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::act::Changed;
 use crate::operations::issuers::{self, Draft};
@@ -131,6 +130,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         Verb::Create { which, data } => {
             let draft = data.draft()?;
             draft.check_new(&which.issuer, &app.config)?;
+            warn_of_keys(console, &format!("issuer {}", which.issuer), &draft.warnings());
             if !issuers::create(&act(app), &which.issuer, &draft).await? {
                 bail!("{} is a trusted issuer already: change it with `connect-idp issuer set`", which.issuer);
             }
@@ -139,6 +139,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         Verb::Set { which, data } => {
             let draft = data.draft()?;
             draft.check(&app.config)?;
+            warn_of_keys(console, &format!("issuer {}", which.issuer), &draft.warnings());
             match issuers::set(&act(app), &which.issuer, &draft).await? {
                 Changed::Keys(keys) if keys.is_empty() => console.say("Nothing changed."),
                 Changed::Keys(keys) => {
@@ -189,13 +190,14 @@ fn listed(issuer: &TrustedIssuer) -> Row {
 }
 
 fn shown(issuer: &TrustedIssuer) -> Row {
-    let jwks = issuer.jwks.as_deref().or(issuer.last_good_jwks.as_deref());
-    let keys = jwks.and_then(|jwks| VerifyingKeys::parse(jwks).ok()).unwrap_or_default();
+    let keys = issuers::keys_in_force(issuer);
+    let skipped: Vec<Value> = keys.skipped().iter().map(|why| why.as_str().into()).collect();
     let keys: Vec<Value> = keys.names().into_iter().map(|(kid, alg)| format!("{kid} {alg}").into()).collect();
     let acr = issuer.acr.iter().map(|(theirs, ours)| (theirs.clone(), Value::from(ours.as_str())));
     listed(issuer)
         .with("jwks_uri", issuer.jwks_uri.clone())
         .with("keys", keys)
+        .with("not_used", skipped)
         .with("client_id", issuer.client_id.clone())
         .with("acr", Value::Object(acr.collect()))
 }

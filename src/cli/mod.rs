@@ -177,7 +177,7 @@ impl Cli {
             Verb::Issuer(verb) => issuer::run(&verb, &open(config()?).await?, console).await?,
             Verb::Session(verb) => session::run(&verb, &open(config()?).await?, console).await?,
             Verb::Activity(verb) => return activity::run(&verb, &open(config()?).await?, console).await,
-            Verb::Handoff(verb) => return handoff::run(&verb, &open(config()?).await?, console).await,
+            Verb::Handoff(verb) => return handoff::run(&verb, async || open(config()?).await, console).await,
         }
         Ok(Ended::Done)
     }
@@ -287,7 +287,14 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
     }
 }
 
-/// The text of a file that a command names.
+/// Says of a key set that was taken what in it is not used.
+fn warn_of_keys(console: &mut Console, subject: &str, warnings: &[String]) {
+    for why in warnings {
+        console.warn(format_args!("warning: {subject}: {}; it is not used", console::harmless(why)));
+    }
+}
+
+/// The text of a file that a command names, without the byte order mark that editors on Windows write (G37).
 fn read_file(path: &Path) -> anyhow::Result<String> {
     let mut text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
     // In place: it may hold passwords, of which no copy is left behind.

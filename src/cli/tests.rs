@@ -1,5 +1,8 @@
 //! The command line as people and programs use it, on a database of its own.
 
+#[expect(clippy::needless_pass_by_value, reason = "json!(…) reads better without &")]
+mod handoff;
+
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 

@@ -1,17 +1,10 @@
-//! The public keys of a client, read as the standards ask: what is not understood is skipped (RFC 7517 §5), a `kid` is
-//! not needed (RFC 7591 §2). Stricter readers are in [`super::jws`].
+//! The public keys of a client: a `kid` is not needed (RFC 7591 §2), nor an `alg`, since each key of the fitting kind is
+//! tried. How a set is read is [`super::key_set`]'s.
 
 use std::fmt;
 
-use serde_json::{Map, Value};
-
-use super::jws::{Algorithm, VerifyingKey, algorithms, build, private_member};
-use super::strict_json;
-
-/// A set has no more keys than this.
-pub const MOST_KEYS: usize = 50;
-/// A set is not longer than this as JSON.
-pub const MOST_BYTES: usize = 64 * 1024;
+use super::jws::{Algorithm, VerifyingKey, algorithms, build};
+use super::key_set::read;
 
 /// A client's keys, parsed once.
 #[derive(Default)]
@@ -27,59 +20,18 @@ impl fmt::Debug for ClientKeys {
 }
 
 impl ClientKeys {
-    /// Reads a JWK Set. Keys of other kinds, for other uses, or out of bounds are skipped; a private member makes the
-    /// whole set unusable, because its owner has published a secret.
+    /// Reads a JWK Set. One without a key that can be used is a set all the same: see [`ClientKeys::is_empty`].
     ///
     /// # Errors
     /// One sentence that says what to change.
     pub fn parse(jwks: &str) -> Result<Self, String> {
-        if jwks.len() > MOST_BYTES {
-            return Err(format!("the JWK Set is longer than {MOST_BYTES} bytes"));
-        }
-        let set = strict_json::parse_object(jwks.as_bytes())
-            .map_err(|fault| format!("the JWK Set is not usable: {fault}"))?;
-        Self::from_members(&set)
-    }
-
-    /// The same from JSON that was read already.
-    ///
-    /// # Errors
-    /// As [`ClientKeys::parse`].
-    pub fn from_members(set: &Map<String, Value>) -> Result<Self, String> {
-        let Some(Value::Array(keys)) = set.get("keys") else {
-            return Err("the JWK Set has no array \"keys\"".into());
-        };
-        if keys.len() > MOST_KEYS {
-            return Err(format!("the JWK Set holds more than {MOST_KEYS} keys"));
-        }
-        let mut read = Self::default();
-        for (index, key) in keys.iter().enumerate() {
-            let Value::Object(members) = key else {
-                return Err(format!("key number {} is not an object", index + 1));
-            };
-            if let Some(name) = private_member(members) {
-                return Err(format!(
-                    "key number {} has the private member \"{name}\": give the public key alone",
-                    index + 1
-                ));
-            }
-            if let Err(why) = read.take(members) {
-                read.skipped.push(format!("key number {} {why}", index + 1));
-            }
-        }
-        Ok(read)
-    }
-
-    fn take(&mut self, members: &Map<String, Value>) -> Result<(), String> {
-        let kid = match members.get("kid") {
-            None => None,
-            Some(Value::String(kid)) if kid.len() <= 255 => Some(kid.clone()),
-            Some(_) => return Err("has a \"kid\" that is not a text of at most 255 characters".into()),
-        };
-        for algorithm in algorithms(members)? {
-            self.keys.push((kid.clone(), build(members, *algorithm)?));
-        }
-        Ok(())
+        let set =
+            read(jwks, |_, members| algorithms(members)?.iter().map(|algorithm| build(members, *algorithm)).collect())?;
+        let named = set.usable.into_iter().flat_map(|usable| {
+            let kid = usable.kid;
+            usable.keys.into_iter().map(move |key| (kid.clone(), key))
+        });
+        Ok(Self { keys: named.collect(), skipped: set.skipped })
     }
 
     /// The keys that may have made a signature: with a `kid`, those of that name first and then the nameless ones;
@@ -108,7 +60,7 @@ impl ClientKeys {
         self.keys.is_empty()
     }
 
-    /// Why keys were skipped, a sentence's end each.
+    /// Why keys were passed over, one sentence each without its full stop.
     #[must_use]
     pub fn skipped(&self) -> &[String] {
         &self.skipped
@@ -119,9 +71,10 @@ impl ClientKeys {
 mod tests {
     use josekit::jwk::Jwk;
     use josekit::jwk::alg::ec::EcCurve;
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     use super::*;
+    use crate::crypto::key_set::{MOST_BYTES, MOST_KEYS};
 
     fn members(key: &Jwk) -> Map<String, Value> {
         key.as_ref().clone()

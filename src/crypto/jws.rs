@@ -1,9 +1,9 @@
-//! Compact JWS, read strictly, and the public keys that verify them (RFC 7515, RFC 7517, RFC 8725).
+//! Compact JWS, read strictly, and the public key that verifies one (RFC 7515, RFC 7517, RFC 8725). Sets of keys are
+//! [`super::key_set`]'s.
 //!
 //! This file knows form and signatures. What a header or claim must say is its reader's policy
 //! (`handoff::assertion` for handoffs).
 
-use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -128,6 +128,12 @@ impl<'a> Unverified<'a> {
     pub fn signing_input(&self) -> &str {
         self.signing_input
     }
+
+    /// The bytes of the signature.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
 }
 
 /// One public key, parsed once, bound to one algorithm.
@@ -155,96 +161,60 @@ impl VerifyingKey {
     /// What is wrong with it, as the end of a sentence.
     pub fn parse(jwk: &str) -> Result<Self, String> {
         let members = strict_json::parse_object(jwk.as_bytes()).map_err(|fault| format!("is not usable: {fault}"))?;
-        verifying_key(&members)
+        Self::of_one_algorithm(&members)
+    }
+
+    /// Reads one public JWK that says for which algorithm it is good.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the end of a sentence.
+    pub(super) fn of_one_algorithm(members: &Map<String, Value>) -> Result<Self, String> {
+        if let Some(name) = private_member(members) {
+            return Err(format!("has the private member \"{name}\": give the public key alone"));
+        }
+        match algorithms(members)? {
+            [algorithm] => build(members, *algorithm),
+            _ => Err("is an RSA key and needs an \"alg\" (PS256 or RS256)".into()),
+        }
     }
 
     /// Whether the signature is this key's.
     #[must_use]
     pub fn verify(&self, jws: &Unverified<'_>) -> bool {
-        self.verifier.verify(jws.signing_input.as_bytes(), &jws.signature).is_ok()
-    }
-}
-
-/// A set of public keys by `kid` (RFC 7517 §5).
-#[derive(Debug, Default)]
-pub struct VerifyingKeys {
-    by_kid: HashMap<String, VerifyingKey>,
-}
-
-impl VerifyingKeys {
-    /// Reads a JWK Set of public signing keys. Every key needs a `kid`; RSA keys need an `alg`; private or
-    /// symmetric keys, other curves and short RSA keys are refused.
-    ///
-    /// # Errors
-    /// One sentence that names the key and what to change.
-    pub fn parse(jwks: &str) -> Result<Self, String> {
-        let set = strict_json::parse_object(jwks.as_bytes())
-            .map_err(|fault| format!("the JWK Set is not usable: {fault}"))?;
-        let Some(Value::Array(keys)) = set.get("keys") else {
-            return Err("the JWK Set has no array \"keys\"".into());
-        };
-        let mut by_kid = HashMap::new();
-        for (index, key) in keys.iter().enumerate() {
-            let Value::Object(members) = key else {
-                return Err(format!("key number {} is not an object", index + 1));
-            };
-            let kid = match members.get("kid") {
-                Some(Value::String(kid)) if !kid.is_empty() && kid.len() <= 255 => kid.clone(),
-                _ => return Err(format!("key number {} needs a \"kid\" of 1 to 255 characters", index + 1)),
-            };
-            let key = verifying_key(members).map_err(|why| format!("key \"{kid}\" {why}"))?;
-            if by_kid.insert(kid.clone(), key).is_some() {
-                return Err(format!("two keys have the kid \"{kid}\""));
-            }
-        }
-        if by_kid.is_empty() {
-            return Err("the JWK Set holds no key".into());
-        }
-        Ok(Self { by_kid })
+        self.verify_bytes(jws.signing_input.as_bytes(), &jws.signature)
     }
 
-    /// The key with this `kid`.
+    /// Whether these bytes are this key's signature of those.
     #[must_use]
-    pub fn get(&self, kid: &str) -> Option<&VerifyingKey> {
-        self.by_kid.get(kid)
-    }
-
-    /// Every `kid`, sorted, with its algorithm's name.
-    #[must_use]
-    pub fn names(&self) -> Vec<(String, &'static str)> {
-        let mut names: Vec<_> = self.by_kid.iter().map(|(kid, key)| (kid.clone(), key.algorithm.name())).collect();
-        names.sort();
-        names
+    pub fn verify_bytes(&self, signed: &[u8], signature: &[u8]) -> bool {
+        self.verifier.verify(signed, signature).is_ok()
     }
 }
 
-fn verifying_key(members: &Map<String, Value>) -> Result<VerifyingKey, String> {
-    if let Some(name) = private_member(members) {
-        return Err(format!("has the private member \"{name}\": give the public key alone"));
-    }
-    match algorithms(members)? {
-        [algorithm] => build(members, *algorithm),
-        _ => Err("is an RSA key and needs an \"alg\" (PS256 or RS256)".into()),
-    }
-}
+/// RSA keys that are shorter can be broken; a longer one only costs time.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// The first member that belongs to a private or symmetric key alone.
+/// The first member that belongs to a private or symmetric key alone; `priv` is that of ML-DSA and its like.
 pub(super) fn private_member(members: &Map<String, Value>) -> Option<&'static str> {
-    ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].into_iter().find(|name| members.contains_key(*name))
+    ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].into_iter().find(|name| members.contains_key(*name))
 }
 
 /// Which algorithms a public key may verify: one, or both of RSA's when it names none.
 pub(super) fn algorithms(members: &Map<String, Value>) -> Result<&'static [Algorithm], String> {
     let text = |name: &str| members.get(name).and_then(Value::as_str);
-    if text("use").is_some_and(|u| u != "sig") {
+    if members.contains_key("use") && text("use") != Some("sig") {
         return Err("is not for signatures (\"use\" is not \"sig\")".into());
+    }
+    let verifies = |ops: &Value| ops.as_array().is_some_and(|ops| ops.iter().any(|op| op == "verify"));
+    if members.get("key_ops").is_some_and(|ops| !verifies(ops)) {
+        return Err("is not for verifying (\"key_ops\" does not hold \"verify\")".into());
     }
     let fitting: &'static [Algorithm] = match (text("kty"), text("crv")) {
         (Some("EC"), Some("P-256")) => &[Algorithm::Es256],
         (Some("OKP"), Some("Ed25519")) => &[Algorithm::EdDsa],
         (Some("RSA"), _) => &[Algorithm::Ps256, Algorithm::Rs256],
         (kty, crv) => {
-            let named = [kty, crv].into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let named = [kty, crv].into_iter().flatten().map(bounded).collect::<Vec<_>>().join(" ");
             return Err(format!("is of a kind not accepted ({named}): use EC P-256, RSA or OKP Ed25519"));
         }
     };
@@ -258,12 +228,38 @@ pub(super) fn algorithms(members: &Map<String, Value>) -> Result<&'static [Algor
     position.map(|at| &fitting[at..=at]).ok_or_else(|| "has an \"alg\" that does not fit its \"kty\"".into())
 }
 
-/// Parses a public key for one algorithm.
+/// What a stranger wrote, as much of it as is shown.
+pub(super) fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+/// Parses a public key for one algorithm. Nothing but the key itself is read: certificates and whatever else stands beside
+/// it say nothing that anybody here asks for.
 pub(super) fn build(members: &Map<String, Value>, algorithm: Algorithm) -> Result<VerifyingKey, String> {
-    // `key_ops` and certificate members say nothing that this reader asks for, and josekit would refuse some spellings.
-    let mut jwk = members.clone();
-    for name in ["key_ops", "x5c", "x5u", "x5t", "x5t#S256"] {
-        jwk.remove(name);
+    let mut jwk = Map::new();
+    let mut take = |name: &'static str| -> Result<Vec<u8>, String> {
+        let text = members.get(name).and_then(Value::as_str);
+        let bytes = text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).filter(|bytes| !bytes.is_empty());
+        let bytes = bytes.ok_or_else(|| format!("has no \"{name}\" in base64url"))?;
+        jwk.insert(name.into(), URL_SAFE_NO_PAD.encode(significant(&bytes, algorithm)).into());
+        Ok(bytes)
+    };
+    match algorithm {
+        Algorithm::Es256 => {
+            let (x, y) = (take("x")?, take("y")?);
+            if x.len() != 32 || y.len() != 32 {
+                return Err("has coordinates that are not 32 bytes each".into());
+            }
+        }
+        Algorithm::EdDsa => {
+            if take("x")?.len() != 32 {
+                return Err("has an \"x\" that is not 32 bytes".into());
+            }
+        }
+        Algorithm::Ps256 | Algorithm::Rs256 => check_rsa(&take("n")?, &take("e")?)?,
+    }
+    for name in ["kty", "crv"] {
+        members.get(name).map(|value| jwk.insert(name.into(), value.clone()));
     }
     let unusable = |error: josekit::JoseError| format!("is not usable: {error}");
     let jwk = Jwk::from_map(jwk).map_err(unusable)?;
@@ -276,74 +272,38 @@ pub(super) fn build(members: &Map<String, Value>, algorithm: Algorithm) -> Resul
     Ok(VerifyingKey { algorithm, verifier })
 }
 
+/// A number without the zeros before it, which some libraries write; points and Ed25519 keys have their length.
+fn significant(bytes: &[u8], algorithm: Algorithm) -> &[u8] {
+    match algorithm {
+        Algorithm::Es256 | Algorithm::EdDsa => bytes,
+        Algorithm::Ps256 | Algorithm::Rs256 => {
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            &bytes[zeros..]
+        }
+    }
+}
+
+/// With an exponent of 1 anything is a good signature; an even one belongs to no key.
+fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), String> {
+    let bits = |bytes: &[u8]| {
+        let number = significant(bytes, Algorithm::Rs256);
+        let first = number.first().map_or(0, |byte| byte.leading_zeros());
+        (number.len() * 8).saturating_sub(usize::try_from(first).unwrap_or(0))
+    };
+    if !RSA_BITS.contains(&bits(modulus)) {
+        let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+        return Err(format!("is an RSA key of {} bits: from {least} to {most} are accepted", bits(modulus)));
+    }
+    let odd = exponent.last().is_some_and(|byte| byte % 2 == 1);
+    if !odd || !(2..=64).contains(&bits(exponent)) {
+        return Err("is an RSA key with an exponent that is not safe: 65537 is usual".into());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use josekit::jwk::alg::ec::EcCurve;
-    use josekit::jwk::alg::ed::EdCurve;
-    use josekit::jws::JwsSigner;
-
     use super::*;
-
-    fn set(keys: &[Jwk]) -> String {
-        let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
-        format!("{{\"keys\":[{}]}}", keys.join(","))
-    }
-
-    fn named(mut key: Jwk, kid: &str, alg: Option<&str>) -> Jwk {
-        key.set_key_id(kid);
-        if let Some(alg) = alg {
-            key.set_algorithm(alg);
-        }
-        key
-    }
-
-    fn compact(signer: &dyn JwsSigner, header: &str, payload: &str) -> String {
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-        let signature = signer.sign(input.as_bytes()).unwrap();
-        format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
-    }
-
-    #[test]
-    fn each_algorithm_verifies_its_own_signature_and_no_other() {
-        let ec = named(Jwk::generate_ec_key(EcCurve::P256).unwrap(), "ec", None);
-        let rs = named(Jwk::generate_rsa_key(2048).unwrap(), "rs", Some("RS256"));
-        let ps = named(Jwk::generate_rsa_key(2048).unwrap(), "ps", Some("PS256"));
-        let ed = named(Jwk::generate_ed_key(EdCurve::Ed25519).unwrap(), "ed", None);
-        let public = |key: &Jwk| named(key.to_public_key().unwrap(), key.key_id().unwrap(), key.algorithm());
-        let publics = [&ec, &rs, &ps, &ed].map(public);
-        let keys = VerifyingKeys::parse(&set(&publics)).unwrap();
-        let signers: [(&str, Box<dyn JwsSigner>); 4] = [
-            ("ec", Box::new(ES256.signer_from_jwk(&ec).unwrap())),
-            ("rs", Box::new(RS256.signer_from_jwk(&rs).unwrap())),
-            ("ps", Box::new(PS256.signer_from_jwk(&ps).unwrap())),
-            ("ed", Box::new(EdDSA.signer_from_jwk(&ed).unwrap())),
-        ];
-        for (signed_by, signer) in &signers {
-            let text = compact(signer.as_ref(), "{}", "{}");
-            let jws = Unverified::parse(&text, 8192).unwrap();
-            for asked in ["ec", "rs", "ps", "ed"] {
-                assert_eq!(keys.get(asked).unwrap().verify(&jws), asked == *signed_by, "{signed_by} by {asked}");
-            }
-        }
-    }
-
-    #[test]
-    fn private_short_ambiguous_and_nameless_keys_are_refused() {
-        let ec = Jwk::generate_ec_key(EcCurve::P256).unwrap();
-        let rsa = Jwk::generate_rsa_key(2048).unwrap().to_public_key().unwrap();
-        let public = ec.to_public_key().unwrap();
-        let refused = |keys: &[Jwk], words: &str| {
-            let why = VerifyingKeys::parse(&set(keys)).unwrap_err();
-            assert!(why.contains(words), "{why}");
-        };
-        refused(&[named(ec.clone(), "a", None)], "private member");
-        refused(std::slice::from_ref(&public), "needs a \"kid\"");
-        refused(&[named(rsa.clone(), "a", None)], "needs an \"alg\"");
-        refused(&[named(rsa, "a", Some("ES256"))], "does not fit");
-        refused(&[named(public.clone(), "a", Some("HS256"))], "not ES256");
-        refused(&[named(public.clone(), "a", None), named(public, "a", None)], "two keys");
-        refused(&[], "no key");
-    }
 
     #[test]
     fn only_the_canonical_spelling_is_read() {

@@ -7,28 +7,22 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
+pub use super::claims::Rules;
+use super::claims::{self, Claims};
+use super::hints;
+pub use super::refusal::MAX_BYTES;
 use super::refusal::Refusal;
+pub use super::trail::{Outcome, Step, Trail};
 use crate::cache::issuers::{Snapshot, Trusted};
-use crate::crypto::jws::{Algorithm, Unverified};
+use crate::crypto::jws::{Algorithm, Malformed, Unverified};
 use crate::crypto::secret::digest;
 use crate::time::Timestamp;
 
-/// The largest assertion.
-pub const MAX_BYTES: usize = 8 * 1024;
 const TYP: &str = "therap-handoff+jwt";
-const MAX_LIFETIME_SECONDS: i64 = 60;
-const NBF_SKEW_SECONDS: i64 = 5;
-/// The largest instant that every JSON reader agrees on.
-const MAX_SECONDS: i64 = (1 << 53) - 1;
 
-/// What the verifier must know of us.
-#[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
-    /// Our issuer identifier: the only audience.
-    pub audience: &'a str,
-    /// How far ahead of us the sender's clock may be (U14).
-    pub future_skew: Duration,
-}
+/// The steps of the header, and those of issuer, key and signature, in their order.
+const HEADER: [&str; 5] = ["header members", "header typ", "header alg", "header alg allowed", "header kid"];
+const SIGNATURE: [&str; 5] = ["iss", "issuer switched on", "kid known", "alg of the key", "signature"];
 
 /// An assertion whose every word is proven: from here on, facts.
 #[derive(Clone, Debug)]
@@ -58,11 +52,32 @@ pub struct Assertion {
 }
 
 impl Assertion {
+    fn of(trusted: Arc<Trusted>, claims: Claims) -> Option<Self> {
+        Some(Self {
+            trusted,
+            sub: claims.sub?,
+            provider_code: claims.provider_code?,
+            login_name: claims.login_name?,
+            iat: claims.iat?,
+            exp: claims.exp?,
+            jti: claims.jti?,
+            auth_time: claims.auth_time,
+            amr: claims.amr,
+            acr: claims.acr,
+            target: claims.target,
+        })
+    }
+
     /// When the answer is late: the timeout after the click or the arrival, whichever was first, or at `exp` (U7).
     #[must_use]
     pub fn deadline(&self, received: Timestamp, timeout: Duration) -> Timestamp {
-        self.iat.min(received).after(timeout).min(self.exp)
+        late_at(self.iat, self.exp, received, timeout)
     }
+}
+
+/// When the answer to a click is late (U7).
+pub(super) fn late_at(iat: Timestamp, exp: Timestamp, received: Timestamp, timeout: Duration) -> Timestamp {
+    iat.min(received).after(timeout).min(exp)
 }
 
 /// An assertion that is refused, and what may be said of it in the record.
@@ -93,51 +108,13 @@ impl From<Refusal> for Rejected {
     }
 }
 
-/// One step of the verifier, for people.
-#[derive(Clone, Debug)]
-pub struct Step {
-    /// What was looked at.
-    pub name: &'static str,
-    /// How it stood; `None` when nothing was there to look at.
-    pub passed: Option<bool>,
-    /// What was found.
-    pub detail: String,
-}
-
-/// Collects steps, or nothing at all.
-#[derive(Debug, Default)]
-pub struct Trail(Option<Vec<Step>>);
-
-impl Trail {
-    /// A trail that collects.
-    #[must_use]
-    pub const fn kept() -> Self {
-        Self(Some(Vec::new()))
-    }
-
-    /// The steps so far.
-    #[must_use]
-    pub fn into_steps(self) -> Vec<Step> {
-        self.0.unwrap_or_default()
-    }
-
-    /// A step that must hold.
-    ///
-    /// # Errors
-    /// The refusal, when it does not.
-    pub fn check(
-        &mut self,
-        name: &'static str,
-        holds: bool,
-        refusal: Refusal,
-        detail: impl FnOnce() -> String,
-    ) -> Result<(), Refusal> {
-        if let Some(steps) = &mut self.0 {
-            let detail = if holds { detail() } else { format!("{refusal}: {}: {}", refusal.label(), detail()) };
-            steps.push(Step { name, passed: Some(holds), detail });
-        }
-        if holds { Ok(()) } else { Err(refusal) }
-    }
+/// What could be read of an assertion. Where the trail is kept this proves nothing: see [`Trail::first_wrong`].
+#[derive(Clone, Debug, Default)]
+pub struct Examined {
+    /// Whom its `iss` names.
+    pub trusted: Option<Arc<Trusted>>,
+    /// What it says.
+    pub claims: Claims,
 }
 
 /// Verifies an assertion against the trusted issuers, in the order of judging.
@@ -151,26 +128,78 @@ pub fn verify(
     now: Timestamp,
     trail: &mut Trail,
 ) -> Result<Assertion, Rejected> {
-    let jws = read_form(text, trail)?;
-    let kid = check_header(&jws.header, trail)?;
+    let Examined { trusted, claims } = examine(text, snapshot, rules, now, trail)?;
+    if let Some(refusal) = trail.first_wrong() {
+        return Err(refusal.into());
+    }
+    trusted.and_then(|trusted| Assertion::of(trusted, claims)).ok_or_else(|| Refusal::ClaimMissing.into())
+}
+
+/// Takes every step of the verifier.
+///
+/// # Errors
+/// The first step that does not hold, unless the trail is kept: then there is none.
+pub(super) fn examine(
+    text: &str,
+    snapshot: &Snapshot,
+    rules: Rules<'_>,
+    now: Timestamp,
+    trail: &mut Trail,
+) -> Result<Examined, Rejected> {
+    let mended;
+    let (jws, header_is_known) = match Unverified::parse(text, MAX_BYTES) {
+        Ok(jws) => {
+            trail.check("form", true, Refusal::NotCompactJws, || hints::form(text))?;
+            (jws, true)
+        }
+        Err(fault) => {
+            trail.check("form", false, fault.into(), || hints::malformed_form(text, fault))?;
+            mended = hints::mended(text);
+            match Unverified::parse(&mended, usize::MAX) {
+                Ok(jws) => (jws, !matches!(fault, Malformed::Header(_))),
+                Err(_) => return Ok(unreadable(trail)),
+            }
+        }
+    };
+    let kid = if header_is_known {
+        check_header(&jws.header, trail)?
+    } else {
+        trail.skip(&HEADER, "the header cannot be read");
+        None
+    };
     let claims = jws.claims().map_err(|fault| Refusal::of_json(fault, Refusal::ClaimsNotJson));
     trail.check("claims", claims.is_ok(), *claims.as_ref().err().unwrap_or(&Refusal::ClaimsNotJson), || {
-        "one JSON object without repeated members".into()
+        "one JSON object without repeated members, at most 8 levels deep".into()
     })?;
-    let claims = claims?;
-    let trusted = check_signature(&jws, &claims, &kid, snapshot, trail)?;
-    check_claims(&claims, &trusted, rules, now, trail).map_err(|refusal| {
-        let text = |name: &str| claims.get(name).and_then(Value::as_str).map(shorten);
-        Rejected {
-            refusal,
-            signed: Some(Box::new(Signed {
-                trusted: Arc::clone(&trusted),
-                provider_code: text("provider_code"),
-                login_name: text("login_name"),
-                digest: digest(jws.signing_input()),
-            })),
-        }
-    })
+    let Ok(claims) = claims else {
+        trail.skip(&SIGNATURE, "the claims cannot be read, so that nobody knows whose keys to take");
+        trail.skip(&claims::STEPS, "the claims cannot be read");
+        return Ok(Examined::default());
+    };
+    let trusted = check_signature(&jws, text, &claims, kid.as_deref(), snapshot, trail)?;
+    let found = claims::check(&claims, rules, now, trail).map_err(|refusal| Rejected {
+        refusal,
+        signed: trusted.clone().map(|trusted| Box::new(signed(trusted, &claims, &jws))),
+    })?;
+    Ok(Examined { trusted, claims: found })
+}
+
+fn unreadable(trail: &mut Trail) -> Examined {
+    trail.skip(&HEADER, "the form cannot be read");
+    trail.skip(&["claims"], "the form cannot be read");
+    trail.skip(&SIGNATURE, "the form cannot be read");
+    trail.skip(&claims::STEPS, "the form cannot be read");
+    Examined::default()
+}
+
+fn signed(trusted: Arc<Trusted>, claims: &Map<String, Value>, jws: &Unverified<'_>) -> Signed {
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(shorten);
+    Signed {
+        trusted,
+        provider_code: text("provider_code"),
+        login_name: text("login_name"),
+        digest: digest(jws.signing_input()),
+    }
 }
 
 /// Names in a record are bounded, and PostgreSQL has no place for NUL.
@@ -178,170 +207,79 @@ fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(255).collect()
 }
 
-fn read_form<'a>(text: &'a str, trail: &mut Trail) -> Result<Unverified<'a>, Refusal> {
-    let parsed = Unverified::parse(text, MAX_BYTES).map_err(Refusal::from);
-    let refusal = parsed.as_ref().err().copied().unwrap_or(Refusal::NotCompactJws);
-    trail.check("form", parsed.is_ok(), refusal, || {
-        format!("{} bytes in {} parts, at most {MAX_BYTES} in 3", text.len(), text.split('.').count())
-    })?;
-    parsed
-}
-
-fn check_header(header: &Map<String, Value>, trail: &mut Trail) -> Result<String, Refusal> {
-    let extra = header.keys().find(|name| !matches!(name.as_str(), "typ" | "alg" | "kid"));
-    trail.check("header members", extra.is_none(), Refusal::HeaderMemberNotAllowed, || {
-        extra.map_or_else(|| "typ, alg and kid alone".into(), |name| format!("\"{name}\" is not allowed"))
+fn check_header(header: &Map<String, Value>, trail: &mut Trail) -> Result<Option<String>, Refusal> {
+    let extra = || header.keys().filter(|name| !matches!(name.as_str(), "typ" | "alg" | "kid"));
+    trail.check("header members", extra().next().is_none(), Refusal::HeaderMemberNotAllowed, || {
+        let names: Vec<String> = extra().map(|name| hints::quoted(name)).collect();
+        if names.is_empty() {
+            "typ, alg and kid alone".into()
+        } else {
+            format!("{} must not be there", names.join(", "))
+        }
     })?;
     let text = |name: &str| header.get(name).and_then(Value::as_str);
-    trail.check("header typ", text("typ") == Some(TYP), Refusal::WrongTyp, || {
-        format!("{}, must be {TYP:?}", shown(header.get("typ")))
-    })?;
-    trail.check("header alg", header.contains_key("alg"), Refusal::AlgMissing, || shown(header.get("alg")))?;
+    let (typ, alg) = (header.get("typ"), header.get("alg"));
+    trail.check("header typ", text("typ") == Some(TYP), Refusal::WrongTyp, || hints::found(typ, TYP, text("typ")))?;
+    trail.check("header alg", alg.is_some(), Refusal::AlgMissing, || hints::shown(alg))?;
     let allowed = text("alg").is_some_and(|alg| alg.parse::<Algorithm>().is_ok());
     trail.check("header alg allowed", allowed, Refusal::AlgNotAllowed, || {
-        format!("{}, of ES256, PS256, RS256, EdDSA", shown(header.get("alg")))
+        let must = if allowed { "" } else { ", must be ES256, PS256, RS256 or EdDSA" };
+        format!("{}{must}", hints::shown(alg))
     })?;
     let kid = text("kid").filter(|kid| !kid.is_empty());
-    trail.check("header kid", kid.is_some(), Refusal::KidMissing, || shown(header.get("kid")))?;
-    Ok(kid.unwrap_or_default().to_owned())
+    trail.check("header kid", kid.is_some(), Refusal::KidMissing, || {
+        let must = if kid.is_some() { "" } else { ", must be the kid of the key that signs" };
+        format!("{}{must}", hints::shown(header.get("kid")))
+    })?;
+    Ok(kid.map(str::to_owned))
 }
 
 fn check_signature(
     jws: &Unverified<'_>,
+    text: &str,
     claims: &Map<String, Value>,
-    kid: &str,
+    kid: Option<&str>,
     snapshot: &Snapshot,
     trail: &mut Trail,
-) -> Result<Arc<Trusted>, Refusal> {
+) -> Result<Option<Arc<Trusted>>, Refusal> {
     let trusted = claims.get("iss").and_then(Value::as_str).and_then(|iss| snapshot.issuer(iss));
-    trail.check("iss", trusted.is_some(), Refusal::UnknownIssuer, || {
-        format!("{}, a trusted issuer", shown(claims.get("iss")))
-    })?;
-    let trusted = trusted.ok_or(Refusal::UnknownIssuer)?;
+    trail.check("iss", trusted.is_some(), Refusal::UnknownIssuer, || hints::iss(claims.get("iss"), snapshot))?;
+    let Some(trusted) = trusted else {
+        trail.skip(&SIGNATURE[1..], "nobody knows whose keys to take");
+        return Ok(None);
+    };
+    let found = Some(Arc::clone(trusted));
     trail.check("issuer switched on", trusted.issuer.enabled, Refusal::IssuerDisabled, || {
         trusted.issuer.display_name.clone()
     })?;
+    let Some(kid) = kid else {
+        trail.skip(&SIGNATURE[2..], "the header names no key");
+        return Ok(found);
+    };
     let key = trusted.keys.get(kid);
-    trail.check("kid known", key.is_some(), Refusal::UnknownKid, || {
-        let names: Vec<String> = trusted.keys.names().into_iter().map(|(kid, alg)| format!("{kid} ({alg})")).collect();
-        format!("{kid:?}, of {}", names.join(", "))
-    })?;
-    let key = key.ok_or(Refusal::UnknownKid)?;
-    let fits = jws.header.get("alg").and_then(Value::as_str) == Some(key.algorithm().name());
-    trail.check("alg of the key", fits, Refusal::AlgDoesNotFitKey, || key.algorithm().name().into())?;
-    trail.check("signature", key.verify(jws), Refusal::BadSignature, || format!("by key {kid:?}"))?;
-    Ok(Arc::clone(trusted))
-}
-
-fn check_claims(
-    claims: &Map<String, Value>,
-    trusted: &Arc<Trusted>,
-    rules: Rules<'_>,
-    now: Timestamp,
-    trail: &mut Trail,
-) -> Result<Assertion, Refusal> {
-    let for_us = match claims.get("aud") {
-        Some(Value::String(aud)) => aud == rules.audience,
-        Some(Value::Array(auds)) => matches!(auds.as_slice(), [Value::String(aud)] if aud == rules.audience),
-        _ => false,
+    trail.check("kid known", key.is_some(), Refusal::UnknownKid, || hints::kid(kid, trusted))?;
+    let Some(key) = key else {
+        trail.skip(&SIGNATURE[3..4], "there is no such key");
+        trail
+            .skip(&SIGNATURE[4..], &hints::signer(jws, &trusted.keys).unwrap_or_else(|| "there is no such key".into()));
+        return Ok(found);
     };
-    trail.check("aud", for_us, Refusal::WrongAud, || {
-        format!("{}, must be {:?}", shown(claims.get("aud")), rules.audience)
+    let alg = jws.header.get("alg");
+    let fits = alg.and_then(Value::as_str) == Some(key.algorithm().name());
+    trail.check("alg of the key", fits, Refusal::AlgDoesNotFitKey, || {
+        hints::found(alg, key.algorithm().name(), alg.and_then(Value::as_str))
     })?;
-    let mut read = Reader { claims, trail };
-    let (iat, exp) = (read.required("iat", seconds)?, read.required("exp", seconds)?);
-    let assertion = Assertion {
-        trusted: Arc::clone(trusted),
-        sub: read.text("sub", |sub| (1..=255).contains(&sub.chars().count()))?,
-        provider_code: read.text("provider_code", |code| !code.is_empty())?,
-        login_name: read.text("login_name", |name| !name.is_empty())?,
-        jti: read.text("jti", |jti| {
-            (22..=128).contains(&jti.len())
-                && jti.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        })?,
-        iat,
-        exp,
-        // Nobody signed in over there after the click; a later time would outlive every max_age.
-        auth_time: read.optional("auth_time", seconds)?.map(|auth_time| auth_time.min(iat)),
-        amr: read.optional("amr", texts)?,
-        acr: read.optional("acr", |value| value.as_str().filter(|acr| !acr.is_empty()).map(str::to_owned))?,
-        target: read.optional("target", |value| value.as_str().map(str::to_owned))?,
-    };
-    let nbf = read.optional("nbf", seconds)?;
-    check_times(&assertion, nbf, rules, now, trail)?;
-    Ok(assertion)
-}
-
-fn check_times(
-    assertion: &Assertion,
-    nbf: Option<Timestamp>,
-    rules: Rules<'_>,
-    now: Timestamp,
-    trail: &mut Trail,
-) -> Result<(), Refusal> {
-    let life = assertion.exp.seconds() - assertion.iat.seconds();
-    trail.check("exp after iat", life > 0, Refusal::ExpBeforeIat, || format!("{life} seconds"))?;
-    trail.check("lifetime", life <= MAX_LIFETIME_SECONDS, Refusal::LifetimeTooLong, || {
-        format!("{life} seconds, at most {MAX_LIFETIME_SECONDS}")
-    })?;
-    let ahead = assertion.iat.0 - now.0;
-    let skew = i64::try_from(rules.future_skew.as_millis()).unwrap_or(0);
-    trail.check("iat not in the future", ahead <= skew, Refusal::IssuedInFuture, || {
-        format!("{:.1} seconds ahead of our clock, at most {}", ahead_seconds(ahead), skew / 1000)
-    })?;
-    let early = nbf.map_or(0, |nbf| nbf.0 - now.0);
-    trail.check("nbf", early <= NBF_SKEW_SECONDS * 1000, Refusal::NotYetValid, || {
-        nbf.map_or_else(|| "absent, which is fine".into(), Timestamp::rfc3339)
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "shown to people with one digit")]
-fn ahead_seconds(millis: i64) -> f64 {
-    millis as f64 / 1000.0
-}
-
-fn seconds(value: &Value) -> Option<Timestamp> {
-    // as_i64 refuses every number written with a point or an exponent.
-    value.as_i64().filter(|s| (0..=MAX_SECONDS).contains(s)).map(Timestamp::from_seconds)
-}
-
-fn texts(value: &Value) -> Option<Vec<String>> {
-    let items = value.as_array()?;
-    items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
-}
-
-fn shown(value: Option<&Value>) -> String {
-    value.map_or_else(|| "absent".into(), |value| value.to_string().chars().take(120).collect())
-}
-
-struct Reader<'a> {
-    claims: &'a Map<String, Value>,
-    trail: &'a mut Trail,
-}
-
-impl Reader<'_> {
-    fn required<T>(&mut self, name: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<T, Refusal> {
-        match self.optional(name, read)? {
-            Some(value) => Ok(value),
-            None => Err(self
-                .trail
-                .check(name, false, Refusal::ClaimMissing, || shown(None))
-                .err()
-                .unwrap_or(Refusal::ClaimMissing)),
-        }
+    if fits {
+        let good = key.verify(jws);
+        trail.check("signature", good, Refusal::BadSignature, || {
+            if good {
+                format!("by key {}", hints::quoted(kid))
+            } else {
+                hints::signature(jws, text, key, kid, &trusted.keys)
+            }
+        })?;
+    } else {
+        trail.skip(&SIGNATURE[4..], "the key is for another algorithm");
     }
-
-    fn optional<T>(&mut self, name: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, Refusal> {
-        let Some(value) = self.claims.get(name) else {
-            return Ok(None);
-        };
-        let found = read(value);
-        self.trail.check(name, found.is_some(), Refusal::ClaimMalformed, || shown(Some(value)))?;
-        Ok(found)
-    }
-
-    /// Text without NUL, which no name contains and PostgreSQL cannot store.
-    fn text(&mut self, name: &'static str, good: impl Fn(&str) -> bool) -> Result<String, Refusal> {
-        self.required(name, |value| value.as_str().filter(|t| good(t) && !t.contains('\0')).map(str::to_owned))
-    }
+    Ok(found)
 }

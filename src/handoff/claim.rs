@@ -189,6 +189,15 @@ pub(super) fn judge_account(account: &Account) -> Option<Refusal> {
         Some(Refusal::InactiveProvider)
     } else if account.unified_login != UnifiedLogin::On {
         Some(Refusal::UnifiedLoginOff)
+    } else {
+        judge_user(account)
+    }
+}
+
+/// What the user says against a handoff, whatever the provider says.
+pub(super) fn judge_user(account: &Account) -> Option<Refusal> {
+    if account.user_type == UserType::TherapAdmin {
+        Some(Refusal::TherapAdmin)
     } else if !account.active {
         Some(Refusal::DeactivatedUser)
     } else {

@@ -6,11 +6,14 @@
 pub mod assertion;
 pub mod button;
 mod claim;
+pub mod claims;
 pub mod complete;
 pub mod explain;
+mod hints;
 pub mod receive;
 pub mod refusal;
 pub mod settle;
+pub mod trail;
 pub mod trust;
 
 use std::time::Duration;

@@ -5,6 +5,9 @@ use crate::crypto::strict_json::Fault;
 use crate::model::{reason, words};
 use crate::store::issuers::Tied;
 
+/// The largest assertion.
+pub const MAX_BYTES: usize = 8 * 1024;
+
 /// What exactly was wrong. The words are documented in docs/handoff.md, each with its cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

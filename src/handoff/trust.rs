@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::app::App;
 use crate::cache::issuers::{Snapshot, Trusted};
 use crate::config::Config;
-use crate::crypto::jws::VerifyingKeys;
+use crate::crypto::key_set::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::issuers::read_keys;
 use crate::store::{self, in_transaction};
@@ -92,8 +92,8 @@ pub async fn refetch(app: &App, issuer: &TrustedIssuer, now: Timestamp) -> Resul
             .is_some_and(|t| t.issuer.last_good_jwks != issuer.last_good_jwks));
     }
     let fetched = app.outbound.get(jwks_uri).await.map_err(|error| format!("{error:#}"));
-    let jwks = match fetched.and_then(|text| read_keys(&text, &app.config).map(|_| text)) {
-        Ok(jwks) => jwks,
+    let (jwks, keys) = match fetched.and_then(|text| read_keys(&text, &app.config).map(|keys| (text, keys))) {
+        Ok(read) => read,
         Err(why) => {
             tracing::warn!(issuer = %issuer.issuer, "the keys at {jwks_uri} could not be fetched, the last good ones stay: {why}");
             return Ok(false);
@@ -107,6 +107,10 @@ pub async fn refetch(app: &App, issuer: &TrustedIssuer, now: Timestamp) -> Resul
         store::issuers::keep_fetched(tx, &id, &uri, &jwks).await
     })?;
     tracing::info!(issuer = %issuer.issuer, "the keys at {jwks_uri} changed");
+    if !keys.skipped().is_empty() {
+        let skipped = keys.skipped().join("; ");
+        tracing::warn!(issuer = %issuer.issuer, "not all keys at {jwks_uri} are used: {skipped}");
+    }
     reload(app, now).await?;
     Ok(true)
 }

@@ -14,6 +14,7 @@ use crate::operations::check_password::{Attempt, Typist};
 use crate::operations::interactions::{self, Waiting};
 use crate::operations::sign_in::{SignIn, sign_in};
 use crate::time::Timestamp;
+use crate::web::answered;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -77,6 +78,11 @@ pub async fn get(
     let session = if is_unfinished { None } else { current(&app, &browser, arrival.now).await? };
     let waiting = waiting(&app, return_to.as_ref(), arrival.now).await?;
     if let Some(session) = &session {
+        if let Some((Waiting { interaction, client }, _)) = &waiting
+            && interaction.answered_at.is_some()
+        {
+            return Ok(answered::page(&app, client, session));
+        }
         // Whoever signed in before the app asked was sent here to sign in again.
         let again = waiting.as_ref().is_some_and(|(waiting, _)| session.id < waiting.interaction.id);
         if !again {

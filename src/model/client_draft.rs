@@ -6,7 +6,7 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use serde_json::{Map, Value};
 
 use super::client::{GrantType, Metadata};
-use super::client_rules::Rules;
+use super::client_rules::{Rules, key_warnings};
 use super::unfit::Unfit;
 use crate::crypto::strict_json;
 
@@ -55,6 +55,12 @@ impl Draft {
             }
         }
         Self::parse(values)
+    }
+
+    /// What is taken all the same: keys of the given set that are passed over.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.0.get("jwks").map(key_warnings).unwrap_or_default()
     }
 
     /// Both, and where both set a member, what the other says.

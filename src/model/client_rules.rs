@@ -8,7 +8,8 @@ use super::client::{ApplicationType, AuthMethod, GrantType, Metadata};
 use super::scope::{self, Scope};
 use super::text::check_line;
 use super::unfit::Unfit;
-use crate::crypto::client_keys::{ClientKeys, MOST_BYTES};
+use crate::crypto::client_keys::ClientKeys;
+use crate::crypto::key_set::MOST_BYTES;
 
 /// Which comforts of testing the configuration allows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -59,6 +60,12 @@ pub fn read_keys(jwks: &str, rules: Rules) -> Result<ClientKeys, String> {
         ));
     }
     Ok(keys)
+}
+
+/// What a client's JWK Set holds that is passed over (RFC 7517 §5), a sentence each without its full stop.
+#[must_use]
+pub fn key_warnings(jwks: &serde_json::Value) -> Vec<String> {
+    ClientKeys::parse(&jwks.to_string()).map(|keys| keys.skipped().to_vec()).unwrap_or_default()
 }
 
 type Judged = Result<(), Unfit>;

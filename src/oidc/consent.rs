@@ -11,9 +11,10 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::scope::{Scope, USER_SCOPES};
-use crate::operations::interactions::{Waiting, resume_path};
+use crate::operations::interactions::{self, Waiting, resume_path};
 use crate::operations::open_session::of_session;
 use crate::store::{self, in_transaction};
+use crate::web::answered;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -55,6 +56,9 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let handle = asked.i.as_deref().and_then(Secret::parse);
     let (Waiting { interaction, client }, handle, _) = taken_up(&app, handle, &headers, arrival.now).await?;
+    if interaction.answered_at.is_some() {
+        return Ok(answered::page(&app, &client, &signed_in.session));
+    }
     let wanted = interaction.request.asks_for();
     let metadata = &client.metadata;
     let template = ConsentPage {
@@ -90,7 +94,10 @@ pub async fn post(
     }
     match decision.as_str() {
         "allow" => {}
-        "deny" => return Ok(refusal(&app, &interaction.request, "access_denied", "the user did not allow this")),
+        "deny" => {
+            interactions::refused(&app, &interaction, arrival.now).await?;
+            return Ok(refusal(&app, &interaction.request, "access_denied", "the user did not allow this"));
+        }
         _ => return Err(PageError::BadForm("The form does not say whether you allow this.")),
     }
     let (now, session, wanted) = (arrival.now, signed_in.session, interaction.request.asks_for());

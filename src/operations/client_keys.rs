@@ -101,7 +101,15 @@ async fn ask(app: &App, client: &Client, entry: &Arc<Entry>, address: &str, now:
             return;
         }
         match fetch(&app, &address).await {
-            Ok((keys, digest)) => entry.put(keys, digest, now),
+            Ok((keys, digest)) => {
+                let skipped = keys.skipped().join("; ");
+                if entry.put(keys, digest, now) && !skipped.is_empty() {
+                    tracing::warn!(
+                        client.id = %client_id,
+                        "not all keys of client {client_id} at {address} are used: {skipped}"
+                    );
+                }
+            }
             Err(why) => tracing::warn!(
                 client.id = %client_id,
                 "the keys of client {client_id} at {address} could not be fetched, the last good ones stay: {why}"
@@ -116,7 +124,8 @@ async fn fetch(app: &App, address: &str) -> Result<(ClientKeys, String), String>
     let text = app.outbound.get(address).await.map_err(|error| format!("{error:#}"))?;
     let keys = read_keys(&text, app.config.client_rules())?;
     if keys.is_empty() {
-        return Err(keys.skipped().first().cloned().unwrap_or_else(|| "the JWK Set is empty".into()));
+        let why = keys.skipped().first().map(|why| format!(": {why}")).unwrap_or_default();
+        return Err(format!("the JWK Set holds no key that can be used{why}"));
     }
     Ok((keys, digest(text)))
 }

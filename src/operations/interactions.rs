@@ -49,6 +49,7 @@ pub async fn begin(
         request: request.clone(),
         consented_by: None,
         user_id: user_id.map(str::to_owned),
+        answered_at: None,
     };
     let hash = handle.digest();
     in_transaction!(app.db, app.ordinary_deadline(now), [interaction, hash], |tx| {
@@ -97,6 +98,15 @@ pub async fn bind(
     in_transaction!(app.db, app.ordinary_deadline(now), [id, hash], |tx| {
         store::interactions::bind(tx, &id, &hash).await
     })
+}
+
+/// Notes that a request was answered with a refusal, so that nobody is asked for it again.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn refused(app: &App, interaction: &Interaction, now: Timestamp) -> Result<(), store::Error> {
+    let id = interaction.id.clone();
+    in_transaction!(app.db, app.ordinary_deadline(now), [id], |tx| store::interactions::note_answer(tx, &id, now).await)
 }
 
 /// A request that was begun for one person is not finished as another, whom a handoff brought into this browser meanwhile:

@@ -8,7 +8,7 @@ use url::Url;
 use super::act::{Act, Changed, Switched, Unfit, in_act};
 use super::providers::replace;
 use crate::config::Config;
-use crate::crypto::jws::VerifyingKeys;
+use crate::crypto::key_set::VerifyingKeys;
 use crate::model::address::is_loopback;
 use crate::model::event::Kind;
 use crate::model::issuer::{TrustedIssuer, is_origin};
@@ -62,6 +62,13 @@ impl Draft {
             line.map_err(|why| Unfit::new("acr", format!("each value and what it becomes {why}")))?;
         }
         Ok(())
+    }
+
+    /// What is taken all the same: keys of the given set that are passed over (RFC 7517 §5).
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let keys = self.jwks.as_deref().and_then(|jwks| VerifyingKeys::parse(jwks).ok());
+        keys.map(|keys| keys.skipped().to_vec()).unwrap_or_default()
     }
 
     /// Judges whether this is enough to make a trusted issuer.
@@ -147,9 +154,6 @@ fn check_origins(origins: &[String], config: &Config) -> Result<(), Unfit> {
 /// # Errors
 /// One sentence that names the key and what to change.
 pub fn read_keys(jwks: &str, config: &Config) -> Result<VerifyingKeys, String> {
-    if jwks.len() > 64 * 1024 {
-        return Err("the JWK Set is longer than 64 KiB".into());
-    }
     let keys = VerifyingKeys::parse(jwks)?;
     let test_key = keys.names().into_iter().find(|(kid, _)| kid.starts_with("TEST-ONLY"));
     match test_key {
@@ -158,6 +162,13 @@ pub fn read_keys(jwks: &str, config: &Config) -> Result<VerifyingKeys, String> {
         )),
         _ => Ok(keys),
     }
+}
+
+/// The keys that an issuer's handoffs are verified by at present, and what its set holds beside them.
+#[must_use]
+pub fn keys_in_force(issuer: &TrustedIssuer) -> VerifyingKeys {
+    let jwks = issuer.jwks.as_deref().or(issuer.last_good_jwks.as_deref());
+    jwks.and_then(|jwks| VerifyingKeys::parse(jwks).ok()).unwrap_or_default()
 }
 
 /// A trusted issuer that is not stored yet. The draft was checked by [`Draft::check_new`].

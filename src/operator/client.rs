@@ -15,6 +15,7 @@ use super::password_again::{Again, Sender, show_again};
 use super::{back, switched};
 use crate::app::App;
 use crate::model::client::Client;
+use crate::model::client_rules::key_warnings;
 use crate::operations::clients::{self, Changed, Deleted, Edited, Rotated};
 use crate::store::clients::{Holdings, StoredSecret};
 use crate::store::{self, statistics};
@@ -51,6 +52,8 @@ struct ClientPage {
     revision: i64,
     ask_password: bool,
     has_secret: bool,
+    /// What its key set holds that is passed over.
+    keys_not_used: Vec<String>,
     secrets: Vec<SecretView>,
     newest_secret: String,
     overlaps: Vec<Choice>,
@@ -98,6 +101,7 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         revision: client.revision,
         ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.has_secret(),
+        keys_not_used: client.metadata.jwks.as_ref().map(key_warnings).unwrap_or_default(),
         secrets: working.map(view).collect(),
         newest_secret: clients::newest(&secrets),
         overlaps: choices(&OVERLAPS, USUAL_OVERLAP),

@@ -12,7 +12,6 @@ use super::password_again::{Again, Sender, show_again};
 use super::{back, switched};
 use crate::app::App;
 use crate::config::Config;
-use crate::crypto::jws::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::act::Changed;
 use crate::operations::issuers::{self, Draft, Edited, check_issuer};
@@ -120,7 +119,9 @@ struct IssuerPage {
     revision: i64,
     ask_password: bool,
     enabled: bool,
-    keys: Vec<(String, String)>,
+    keys: Vec<(String, &'static str)>,
+    /// What the set holds beside them, and why it is passed over.
+    not_used: Vec<String>,
     ties: i64,
     done: Option<&'static str>,
 }
@@ -139,8 +140,7 @@ async fn find(app: &App, id: &str) -> Result<TrustedIssuer, PageError> {
 async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Result<IssuerPage, PageError> {
     let issuer = find(app, id).await?;
     let ties = store::issuers::count_ties(&mut app.db.read().await?, &issuer.id).await?;
-    let jwks = issuer.jwks.as_deref().or(issuer.last_good_jwks.as_deref());
-    let keys = jwks.and_then(|jwks| VerifyingKeys::parse(jwks).ok()).unwrap_or_default();
+    let keys = issuers::keys_in_force(&issuer);
     Ok(IssuerPage {
         page: Page::of(app, "Trusted issuer", &admin.session),
         faults: Faults::default(),
@@ -149,7 +149,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         revision: issuer.revision,
         ask_password: !admin.typed_lately(now),
         enabled: issuer.enabled,
-        keys: keys.names().into_iter().map(|(kid, alg)| (kid.clone(), alg.to_string())).collect(),
+        keys: keys.names(),
+        not_used: keys.skipped().to_vec(),
         ties,
         id: issuer.id,
         issuer: issuer.issuer,

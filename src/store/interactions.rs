@@ -19,6 +19,8 @@ pub struct Interaction {
     pub consented_by: Option<String>,
     /// For whom it was begun: who was signed in.
     pub user_id: Option<String>,
+    /// When its client had an answer: it is asked of nobody any more.
+    pub answered_at: Option<i64>,
 }
 
 macro_rules! interaction_row {
@@ -34,6 +36,7 @@ macro_rules! interaction_row {
                         .map_err(|error| sqlx::Error::Decode(error.into()))?,
                     consented_by: row.try_get("consented_by")?,
                     user_id: row.try_get("user_id")?,
+                    answered_at: row.try_get("answered_at")?,
                 })
             }
         }
@@ -77,7 +80,7 @@ pub async fn insert(
 /// # Errors
 /// When the database cannot be asked.
 pub async fn find(conn: &mut Conn, handle_hash: &str, now: Timestamp) -> Result<Option<Interaction>, Error> {
-    const SQL: &str = "SELECT id, browser_hash, client, request, consented_by, user_id FROM interactions WHERE handle_hash = $1 AND expires_at > $2";
+    const SQL: &str = "SELECT id, browser_hash, client, request, consented_by, user_id, answered_at FROM interactions WHERE handle_hash = $1 AND expires_at > $2";
     Ok(on!(conn, |c| sqlx::query_as(SQL).bind(handle_hash).bind(now.0).fetch_optional(c).await)?)
 }
 
@@ -110,6 +113,16 @@ pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Er
 pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str, user_id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE interactions SET id = $2, consented_by = NULL, user_id = $3 WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL).bind(id).bind(new_id).bind(user_id).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Notes that a request's client has its answer.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn note_answer(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE interactions SET answered_at = $2 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).execute(c).await.map(drop))?;
     Ok(())
 }
 

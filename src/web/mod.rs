@@ -2,6 +2,7 @@
 
 pub mod activity_page;
 pub mod admin;
+pub mod answered;
 pub mod assets;
 pub mod body;
 pub mod client_ip;

@@ -8,7 +8,7 @@ use connect_idp::model::user::UserType;
 
 use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User, public_jwks};
 
-async fn therap_admin(idp: &Idp, login_name: &str) -> (User, Browser) {
+pub async fn therap_admin(idp: &Idp, login_name: &str) -> (User, Browser) {
     let root = idp.user(login_name).of("THERAP").user_type(UserType::TherapAdmin).create().await;
     let mut browser = idp.browser();
     browser.sign_in(&root).await;

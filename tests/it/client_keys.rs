@@ -22,10 +22,10 @@ use crate::actors::{Answer, Idp, encode, private_jwk, public_jwks};
 use crate::clients::{create, draft, portal, read};
 
 /// A client's own server, which publishes keys.
-struct Publisher {
+pub struct Publisher {
     answer: Arc<Mutex<(StatusCode, String)>>,
     asked: Arc<AtomicUsize>,
-    address: String,
+    pub address: String,
 }
 
 /// A key set with one key of this name.
@@ -36,7 +36,7 @@ fn jwks(kid: &str) -> String {
 }
 
 impl Publisher {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let answer = Arc::new(Mutex::new((StatusCode::OK, jwks("first"))));
         let asked = Arc::new(AtomicUsize::new(0));
         let (said, count) = (Arc::clone(&answer), Arc::clone(&asked));
@@ -54,11 +54,11 @@ impl Publisher {
         Self { answer, asked, address }
     }
 
-    fn says(&self, status: StatusCode, text: &str) {
+    pub fn says(&self, status: StatusCode, text: &str) {
         *self.answer.lock().unwrap() = (status, text.to_owned());
     }
 
-    fn asked(&self) -> usize {
+    pub fn asked(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 

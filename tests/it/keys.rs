@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method};
-use connect_idp::crypto::jws::{Algorithm, Unverified, VerifyingKeys};
+use connect_idp::crypto::jws::{Algorithm, Unverified};
+use connect_idp::crypto::key_set::VerifyingKeys;
 use connect_idp::jobs;
 use connect_idp::model::signing_key::State;
 use connect_idp::operations::key_rotation::{self, Retired, Rotated, When};

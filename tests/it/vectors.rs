@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connect_idp::cache::issuers::{Snapshot, Trusted};
-use connect_idp::crypto::jws::VerifyingKeys;
+use connect_idp::crypto::key_set::VerifyingKeys;
 use connect_idp::handoff::assertion::{Rules, Trail, verify};
 use connect_idp::handoff::refusal::Refusal;
 use connect_idp::model::issuer::TrustedIssuer;

@@ -14,6 +14,7 @@ import base64
 import hashlib
 import hmac
 import json
+import math
 import pathlib
 import re
 import sys
@@ -142,8 +143,12 @@ def strict_json(data, broken):
     def no_constant(_):
         refuse(broken)
 
+    def number(written):
+        refuse(broken, math.isinf(float(written)))  # larger than any double
+        return float(written)
+
     try:
-        value = json.loads(text, object_pairs_hook=members, parse_constant=no_constant)
+        value = json.loads(text, object_pairs_hook=members, parse_constant=no_constant, parse_float=number)
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # a lone surrogate is no text
     except ValueError:
         refuse(broken)
@@ -156,7 +161,8 @@ def is_text(low, high):
 
 
 def is_time(value):
-    return type(value) is int and 0 <= value < 2**53
+    """A whole number of seconds, also where it is written as a double: 1800000000.0, 1.8E9."""
+    return type(value) in (int, float) and value == int(value) and 0 <= value < 2**53
 
 
 CLAIMS = {  # name → (required, well formed)
@@ -206,6 +212,7 @@ def check(assertion, now, keys):
     refuse("bad_signature", not signature_is_good(keys[header["kid"]], signed, signature))
 
     refuse("wrong_aud", claims.get("aud") not in (AUDIENCE, [AUDIENCE]))
+    claims = {name: value for name, value in claims.items() if value is not None or CLAIMS.get(name, (True,))[0]}
     for name, (required, well_formed) in CLAIMS.items():
         refuse("claim_missing", required and name not in claims)
         refuse("claim_malformed", name in claims and not well_formed(claims[name]))
@@ -435,9 +442,30 @@ def fill(v):
         ("amr_string", "amr", "pwd"), ("amr_of_numbers", "amr", [1, 2]), ("acr_number", "acr", 2), ("target_number", "target", 1),
     ):
         add(name, "claim_malformed", f"{claim} of the wrong kind or size", claims={claim: value})
-    for name, written in (("iat_written_1_0", f"{NOW}.0"), ("iat_written_with_exponent", "18e8")):
-        add(name, "claim_malformed", "whole seconds are written as an integer",
-            claims=compact(GOOD_CLAIMS).replace(f'"iat":{NOW}'.encode(), f'"iat":{written}'.encode()))
+
+    def iat_written(written):
+        return compact(GOOD_CLAIMS).replace(f'"iat":{NOW}'.encode(), f'"iat":{written}'.encode())
+
+    for name, written in (("iat_written_1_0", f"{NOW}.0"), ("iat_written_with_exponent", "18e8"), ("iat_written_as_java_does", "1.8E9"),
+                          ("iat_written_with_long_fraction", f"{NOW}.000000000000000000000")):
+        add(name, "accepted", "a whole number, written as a double", claims=iat_written(written))
+    add("times_written_as_doubles", "accepted", "as Java, C# and PHP write what they hold as a double",
+        claims=text_of(f',"nbf":{NOW}.0,"auth_time":1.7999999E9').replace(b'"exp":1800000030', b'"exp":1.80000003E9'))
+    for name, written in (("iat_written_with_fraction", f"{NOW}.5"), ("iat_written_with_small_fraction", f"{NOW}.000001"),
+                          ("iat_written_with_fraction_and_exponent", "1.80000000001E9"), ("iat_huge_exponent", "1e300"),
+                          ("iat_tiny_exponent", "1e-300"), ("iat_2_to_the_53", "9007199254740992.0")):
+        add(name, "claim_malformed", "no whole number, or too large", claims=iat_written(written))
+    add("iat_beyond_doubles", "claims_not_json", "a number that no double holds", claims=iat_written("1e400"))
+    for name, written in (("iat_minus_zero", "-0"), ("iat_minus_zero_as_double", "-0.0")):
+        add(name, "lifetime_too_long", "zero is zero, and long ago", claims=iat_written(written))
+    add("times_in_milliseconds", "lifetime_too_long", "seconds, not milliseconds",
+        claims={"iat": NOW * 1000, "exp": (NOW + 30) * 1000})
+    add("optional_claims_null", "accepted", "null is absent, where a claim may be",
+        claims={name: None for name, (required, _) in CLAIMS.items() if not required})
+    for claim in ("sub", "provider_code", "login_name", "jti", "iat", "exp"):
+        add(f"{claim}_null", "claim_malformed", f"{claim} is required", claims={claim: None})
+    add("amr_of_null", "claim_malformed", "an array of strings", claims={"amr": [None]})
+    add("aud_null", "wrong_aud", "exactly our issuer identifier, alone", claims={"aud": None})
     add("times_64_bits", "claim_malformed", "a time is less than 2^53", claims={"iat": 2**63 - 31, "exp": 2**63 - 1})
 
     # --- times

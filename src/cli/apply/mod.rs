@@ -14,7 +14,7 @@ use futures_util::StreamExt as _;
 use futures_util::stream;
 
 use super::seed::{Password, Seed, SeedIssuer, SeedProvider};
-use super::{Console, act, read_file};
+use super::{Console, act, read_file, warn_of_keys};
 use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::crypto::secret::Secret;
@@ -55,6 +55,12 @@ pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> a
     );
     let seed = Seed::parse(&text, &config).context(shown.clone())?;
     let app = App::open(config, if args.dry_run { Opening::Existing } else { Opening::Run }).await?;
+    for issuer in &seed.issuers {
+        warn_of_keys(console, &format!("trusted_issuer {}", issuer.issuer), &issuer.draft.warnings());
+    }
+    for client in &seed.clients {
+        warn_of_keys(console, &format!("client {}", client.client_id), &client.metadata.warnings());
+    }
     let hashes = hash_passwords(&app, &seed, args.dry_run, console).await.context(shown.clone())?;
     let applied = apply(&app, seed, hashes, args).await;
     app.db.close().await;

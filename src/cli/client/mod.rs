@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use self::data::Data;
 use super::console::{Output, Row};
-use super::{Console, act, say_switched};
+use super::{Console, act, say_switched, warn_of_keys};
 use crate::app::App;
 use crate::model::client::{AuthMethod, Client};
 use crate::model::client_draft::keys;
@@ -146,7 +146,9 @@ async fn create(
     console: &mut Console,
 ) -> anyhow::Result<()> {
     check_client_id(&which.client_id)?;
-    let metadata = data.draft()?.new_metadata(app.config.client_rules())?;
+    let draft = data.draft()?;
+    let metadata = draft.new_metadata(app.config.client_rules())?;
+    warn_of_keys(console, &format!("client {}", which.client_id), &draft.warnings());
     let needs_secret = metadata.has_secret();
     if secret_stdin && !needs_secret {
         bail!(no_secret(which));
@@ -162,7 +164,12 @@ async fn create(
 }
 
 async fn set(app: &App, which: &Which, data: &Data, console: &mut Console) -> anyhow::Result<()> {
-    match clients::set(&act(app), &which.client_id, &data.draft()?).await? {
+    let draft = data.draft()?;
+    let changed = clients::set(&act(app), &which.client_id, &draft).await?;
+    if matches!(changed, Changed::Keys(_)) {
+        warn_of_keys(console, &format!("client {}", which.client_id), &draft.warnings());
+    }
+    match changed {
         Changed::Keys(keys) if keys.is_empty() => console.say("Nothing changed."),
         Changed::Keys(keys) => {
             console.say(format_args!("{} has a new {}.", named(which), keys.join(", ")))?;

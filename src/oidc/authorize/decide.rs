@@ -156,6 +156,7 @@ mod tests {
             request: request(|_| {}),
             consented_by: consented_by.map(str::to_owned),
             user_id: None,
+            answered_at: None,
         }
     }
 

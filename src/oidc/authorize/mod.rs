@@ -112,6 +112,7 @@ pub async fn resume(
 /// When the request is another browser's, or too old.
 pub async fn cancel(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fields) -> Result<Response, PageError> {
     let (waiting, ..) = taken_up(&app, Secret::parse(&fields.take("i")), &headers, arrival.now).await?;
+    interactions::refused(&app, &waiting.interaction, arrival.now).await?;
     Ok(refusal(&app, &waiting.interaction.request, "access_denied", "the user cancelled the sign-in"))
 }
 
@@ -175,7 +176,12 @@ impl Asked {
         };
         match (decide(&self.request, &self.client, present, now), &session) {
             (Decision::Issue(scope), Some(session)) => self.issue(app, session, &scope, now).await,
-            (Decision::Refuse(code, why), _) => Ok(respond::refusal(app, &self.request, code, why)),
+            (Decision::Refuse(code, why), _) => {
+                if let Some((interaction, _)) = &self.waiting {
+                    interactions::refused(app, interaction, now).await?;
+                }
+                Ok(respond::refusal(app, &self.request, code, why))
+            }
             (Decision::Consent, Some(session)) => {
                 self.wait(app, arrival, headers, Some(session), |i| format!("/consent?i={i}")).await
             }
@@ -257,6 +263,7 @@ impl Asked {
             }
             let born = store::codes::insert(tx, &code, &session_id, now, expires_at).await?;
             if let Some((id, anew)) = waited.as_ref().filter(|_| born) {
+                store::interactions::note_answer(tx, id, now).await?;
                 store::interactions::ask_anew(tx, id, anew, &user_id).await?;
             }
             Ok(if born { Born::Yes } else { Born::SessionOver })

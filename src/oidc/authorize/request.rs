@@ -104,6 +104,10 @@ pub async fn validate(
             ..answer
         })));
     }
+    if params.get("request_uri").is_some() && params.repeated().is_none() {
+        // Nothing is fetched, whatever address it names.
+        return Err(refuse("request_uri_not_supported", "request_uri is not supported here".into()));
+    }
     if let Some(Err(_)) = response_mode {
         return Err(refuse("invalid_request", "response_mode is none of query, fragment, form_post".into()));
     }
@@ -176,10 +180,8 @@ fn judge(
         let shown: String = name.chars().take(40).collect();
         return Err(("invalid_request", format!("{shown} was sent twice").into()));
     }
-    for (name, code) in [("request_uri", "request_uri_not_supported"), ("registration", "registration_not_supported")] {
-        if params.get(name).is_some() {
-            return Err((code, format!("{name} is not supported here").into()));
-        }
+    if params.get("registration").is_some() {
+        return Err(("registration_not_supported", "registration is not supported here".into()));
     }
     judge_response_type(params, client)?;
     if params.get("nonce").is_some_and(|nonce| nonce.contains('\0')) {
@@ -356,7 +358,7 @@ mod tests {
             ("response_type=code&scope=openid&scope=profile", "invalid_request", "scope was sent twice"),
             ("response_type=code&scope=a%22", "invalid_scope", "character"),
             ("response_type=code", "invalid_scope", "names nothing"),
-            ("response_type=code&scope=openid&request_uri=x", "request_uri_not_supported", "request_uri"),
+            ("response_type=code&scope=openid&registration=x", "registration_not_supported", "registration"),
             ("response_type=code&scope=openid&prompt=none%20login", "invalid_request", "prompt none"),
             ("response_type=code&scope=openid&prompt=maybe", "invalid_request", "prompt"),
             ("response_type=code&scope=openid&max_age=-1", "invalid_request", "max_age"),

@@ -136,6 +136,32 @@ both_engines! {
         Callback::of(&idp.browser().get(&twice).await).assert_error("invalid_request");
     }
 
+    /// OpenID Connect Core §6.2, §3.1.2.6: a request by reference is refused in the way of the request, to an address that is
+    /// the client's, and nothing is fetched.
+    async fn a_request_by_reference_is_refused_in_the_way_of_the_request(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let app = idp.app("portal", |_| {}).await;
+        for reference in ["https://portal.example/r#x", "https://evil.example/r", "http://127.0.0.1/", "urn:ietf:params:oauth:request_uri:x", "x"] {
+            for (mode, joint) in [("", '?'), ("query", '?'), ("fragment", '#'), ("pigeon", '?')] {
+                let callback = idp.browser().get(&app.path(&[("request_uri", reference), ("response_mode", mode), ("response_type", "")])).await;
+                assert!(callback.location().starts_with(&format!("https://portal.example/callback{joint}")), "{}", callback.location());
+                Callback::of(&callback).assert_error("request_uri_not_supported");
+                assert_eq!(Callback::of(&callback).params["state"], "a state");
+            }
+            let change = [("request_uri", reference), ("response_mode", "form_post")];
+            let params = app.request(&change);
+            let pairs: Vec<_> = params.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            let from = From::Foreign("https://portal.example".into());
+            let form = idp.browser().go(Method::POST, "/oauth2/authorize", &from, Some(encode(&pairs))).await;
+            let form = form.form("#form-post");
+            assert_eq!((form.action.as_str(), form.fields["error"].as_str()), ("https://portal.example/callback", "request_uri_not_supported"));
+            for nowhere in [("redirect_uri", "https://evil.example/"), ("redirect_uri", ""), ("client_id", "nobody")] {
+                let page = idp.browser().get(&app.path(&[("request_uri", reference), nowhere])).await;
+                assert_eq!((page.status.as_u16(), page.has("#error-page")), (400, true), "{nowhere:?}");
+            }
+        }
+    }
+
     /// RFC 7636 §4.4.1: a public client must, others may; and a client that may not use the flow cannot.
     async fn who_must_use_pkce_is_told_so(engine: Engine) {
         let idp = Idp::start(engine).await;
@@ -295,8 +321,9 @@ both_engines! {
         assert_eq!(victim.get("/oauth2/authorize/resume").await.status, 400);
     }
 
-    /// A request that was answered asks anew: nobody goes on from the history where somebody had to sign in.
-    async fn an_answered_request_asks_anew(engine: Engine) {
+    /// A request that was answered gives no second answer for nothing: nobody goes on from the history where somebody had
+    /// to sign in, and nobody is told to sign in again, since nothing is asked.
+    async fn an_answered_request_asks_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
         let mut browser = idp.browser();
@@ -304,7 +331,8 @@ both_engines! {
         let resume = page.attribute("input[name=return_to]", "value").unwrap();
         assert!(!Callback::of(&app.log_in(&mut browser, &page, &amina).await).code().is_empty());
         let again = browser.get(&resume).await;
-        assert!(browser.follow_within(again).await.has("#reauth-notice"));
+        let page = browser.follow_within(again).await;
+        assert!(page.has("#answered") && !page.has("#login-form"), "{}", page.body);
     }
 
     /// OpenID Connect Core §5.5.1: who is asked for by `sub` is the one who signs in.

@@ -52,6 +52,7 @@ both_engines! {
         let handle = page.form("#consent-form").fields["i"].clone();
         assert_eq!(other.post("/consent", &[("i", &handle), ("decision", "allow")]).await.status, 400);
         // Another user in another tab of this browser: the page was not shown to that one.
+        let page = app.send(&mut browser, &[]).await;
         browser.sign_in(&idp.user("carla").create().await).await;
         let answer = browser.submit_by(&page, "#consent-form", "decision", "allow").await;
         assert!(browser.follow_within(answer).await.has("#consent-form"));

@@ -1,5 +1,6 @@
 //! The OpenID Provider: a file for each endpoint, each test citing its clause.
 
+mod answered;
 mod authorize;
 mod back_channel;
 mod consent;

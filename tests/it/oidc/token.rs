@@ -52,7 +52,7 @@ both_engines! {
             let app = idp.app(&format!("app-{}", alg.name()), |m| m.id_token_signed_response_alg = alg).await;
             let tokens = app.tokens(&mut idp.browser(), &amina, &[]).await;
             let jwks = idp.program(Method::GET, "/oauth2/jwks", HeaderMap::new(), String::new()).await;
-            let keys = connect_idp::crypto::jws::VerifyingKeys::parse(&jwks.body).unwrap();
+            let keys = connect_idp::crypto::key_set::VerifyingKeys::parse(&jwks.body).unwrap();
             let id_token = connect_idp::crypto::jws::Unverified::parse(tokens["id_token"].as_str().unwrap(), 8192).unwrap();
             assert_eq!(id_token.header["alg"], alg.name());
             assert!(keys.get(id_token.header["kid"].as_str().unwrap()).unwrap().verify(&id_token), "{alg:?}");

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use connect_idp::crypto::jws::{Unverified, VerifyingKeys};
+use connect_idp::crypto::jws::Unverified;
+use connect_idp::crypto::key_set::VerifyingKeys;
 use connect_idp::jobs::logout::{run, work_off};
 use connect_idp::operations::act::Switched;
 use connect_idp::operations::{self, password_link, signing_keys};
