@@ -324,6 +324,9 @@ where
             if names_no_host(&request) {
                 return Ok(StatusCode::BAD_REQUEST.into_response());
             }
+            if header_bytes(&request) > MAX_HEADER_BYTES {
+                return Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
+            }
             routes.oneshot(request).await
         });
         async move { Ok::<_, Infallible>(running.answered(answered.await?)) }
@@ -424,11 +427,39 @@ fn names_no_host(request: &Request<Body>) -> bool {
     request.version() == Version::HTTP_11 && request.headers().get_all(header::HOST).iter().count() != 1
 }
 
+/// As HTTP/2 counts them (RFC 9113 §6.5.2). Of HTTP/1.1 hyper bounds what it holds unread, which may be twice as much.
+fn header_bytes(request: &Request<Body>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    target + request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    /// The bound is one number, however much of it came at once.
+    #[tokio::test]
+    async fn headers_are_bounded_to_the_byte_count_that_is_promised() {
+        for (bytes, status) in
+            [(MAX_HEADER_BYTES - 100, "200"), (MAX_HEADER_BYTES, "431"), (40_000, "431"), (200_000, "431")]
+        {
+            let routes = Router::new().route("/", axum::routing::get(async || StatusCode::OK));
+            let (ours, mut theirs) = tokio::io::duplex(256 * 1024);
+            let (peer, (_stop, stopped)) = (([192, 0, 2, 1], 443).into(), watch::channel(false));
+            let cookie = "x".repeat(bytes);
+            theirs
+                .write_all(format!("GET / HTTP/1.1\r\nhost: a\r\ncookie: {cookie}\r\n\r\n").as_bytes())
+                .await
+                .unwrap();
+            let served = tokio::spawn(serve_connection(ours, peer, routes, stopped, Protocol::Http1));
+            let mut answer = [0; 12];
+            theirs.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer.as_slice(), format!("HTTP/1.1 {status}").as_bytes(), "{bytes}");
+            served.abort();
+        }
+    }
 
     /// Whoever is refused before all is read hears it, and asks again on the same connection.
     #[tokio::test]
