@@ -1,7 +1,9 @@
-//! Clients that others wrote, each in a real browser against the real service over TLS: discovery, sign-in, ID token,
-//! userinfo, refresh, logout, with nothing set but the issuer, who the client is, and where it is.
+//! Clients and programs that others wrote, each as it comes, in a real browser against the real service over TLS: discovery,
+//! sign-in, ID token, userinfo, refresh, logout, with nothing set but the issuer, who the client is, and where it is; and
+//! proxies in front of the service.
 //!
-//! One file for each; the client's own program is in the folder of the same name, and is what docs/relying-party.md shows.
+//! One file for each. In the folder of the same name is the app that uses a library, which docs/relying-party.md may show, or
+//! the program's own configuration.
 //! [`stage`] starts the service and the browser, [`journey`] is what every client goes through.
 
 #![cfg(test)]
@@ -18,7 +20,16 @@ mod stage;
 
 mod apache;
 mod authlib;
+mod django;
+mod flask_oidc;
+mod jupyterhub;
+mod keycloak;
+mod oauth2_proxy;
 mod oidc_client_ts;
 mod openid_client;
 mod openidconnect;
+mod passport;
+mod pgadmin;
+mod proxies;
 mod schemathesis;
+mod spring;

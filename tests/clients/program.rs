@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::eventually;
+/// How long one may take until it listens: some are large, and the machine may be busy.
+const START: Duration = Duration::from_mins(4);
 
 pub struct Program {
     name: &'static str,
@@ -25,11 +26,15 @@ impl Program {
         command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap_or_else(|error| panic!("{name}: {command:?}: {error}"));
         let mut this = Self { name, child, log };
-        let listens = eventually(async || match this.child.try_wait().unwrap() {
-            Some(status) => panic!("{name} ended: {status}"),
-            None => TcpStream::connect(("127.0.0.1", port)).map(drop),
+        let listens = tokio::time::timeout(START, async {
+            while TcpStream::connect(("127.0.0.1", port)).is_err() {
+                if let Some(status) = this.child.try_wait().unwrap() {
+                    panic!("{name} ended: {status}");
+                }
+                tokio::time::sleep(Duration::from_millis(40)).await;
+            }
         });
-        listens.await.unwrap_or_else(|error| panic!("{name} does not listen: {error:?}"));
+        assert!(listens.await.is_ok(), "{name} does not listen");
         this
     }
 }

@@ -19,8 +19,7 @@ async fn the_api_answers_as_its_document_says() {
     );
     let service = Service::start(&client).await;
     let authority = &service.certificates.authority;
-    let trusted = reqwest::Certificate::from_pem(&std::fs::read(authority).unwrap()).unwrap();
-    let web = reqwest::Client::builder().tls_certs_merge([trusted]).build().unwrap();
+    let web = service.web().build().unwrap();
     let form = [("grant_type", "client_credentials")];
     let asked = web.post(format!("{}/oauth2/token", service.issuer)).basic_auth("robot", Some(SECRET)).form(&form);
     let token: Value = asked.send().await.unwrap().json().await.unwrap();

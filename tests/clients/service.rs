@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
@@ -18,29 +19,44 @@ pub struct Service {
     pub issuer: String,
     pub certificates: Certificates,
     pub folder: TempDir,
+    /// Where it listens.
+    pub port: u16,
     _program: Program,
 }
 
 impl Service {
-    /// With one user, [`AMINA`], and this client (a table of the seed file).
+    /// With one user, [`AMINA`], and this client (a table of the seed file, which others may follow).
     pub async fn start(client: &str) -> Self {
+        let port = free_port();
+        Self::of(port, port, client).await
+    }
+
+    /// Behind a proxy, which has the certificate and this port.
+    pub async fn behind(proxy: u16, client: &str) -> Self {
+        Self::of(free_port(), proxy, client).await
+    }
+
+    async fn of(port: u16, public: u16, client: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("clients.").tempdir().unwrap();
         let certificates = Certificates::make(folder.path());
-        let port = free_port();
-        let issuer = format!("https://localhost:{port}");
+        let issuer = format!("https://localhost:{public}");
         let (home, pem) = (folder.path().display(), |file: &PathBuf| file.display().to_string());
+        let (proxies, tls) = if port == public {
+            let Certificates { certificate, key, .. } = &certificates;
+            ("", format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", pem(certificate), pem(key)))
+        } else {
+            ("trusted_proxies = [\"127.0.0.1/32\"]\n", String::new())
+        };
         let configuration = format!(
-            "issuer = \"{issuer}\"\nlisten = \"127.0.0.1:{port}\"\ninternal_listen = \"127.0.0.1:{}\"\n\
-             [database]\nurl = \"sqlite://{home}/connect.db\"\n[keys]\ndir = \"{home}/keys\"\n\
-             [tls]\ncertificate = \"{}\"\nkey = \"{}\"\n[outbound]\nca_files = [\"{}\"]\n[password]\nmemory_kib = 8\niterations = 1\n[throttle]\nenabled = false\n",
+            "issuer = \"{issuer}\"\nlisten = \"127.0.0.1:{port}\"\ninternal_listen = \"127.0.0.1:{}\"\n{proxies}\
+             [database]\nurl = \"sqlite://{home}/connect.db\"\n[keys]\ndir = \"{home}/keys\"\n{tls}\
+             [outbound]\nca_files = [\"{}\"]\n[password]\nmemory_kib = 8\niterations = 1\n[throttle]\nenabled = false\n",
             free_port(),
-            pem(&certificates.certificate),
-            pem(&certificates.key),
             pem(&certificates.authority),
         );
         fs::write(folder.path().join("connect.toml"), configuration).unwrap();
         let seed = format!(
-            "[[provider]]\ncode = \"{provider}\"\nname = \"Sunrise Homes\"\n\
+            "[[provider]]\ncode = \"{provider}\"\nname = \"Sunrise Homes\"\nunified_login = \"on\"\n\
              [[user]]\nprovider = \"{provider}\"\nlogin_name = \"{login_name}\"\nname = \"{name}\"\n\
              password = \"{password}\"\ntemporary = false\nclaims = {{ email = \"amina@sunrise.example\" }}\n\
              [[client]]\n{client}",
@@ -55,7 +71,7 @@ impl Service {
         let mut serve = command(&folder, &["serve"]);
         serve.env("RUST_LOG", "info");
         let program = Program::start("the service", serve, folder.path(), port).await;
-        Self { issuer, certificates, folder, _program: program }
+        Self { issuer, certificates, folder, port, _program: program }
     }
 
     /// The `sub` of [`AMINA`], the only user there is.
@@ -64,6 +80,18 @@ impl Service {
         let mut database = SqliteConnection::connect(&file).await.unwrap();
         let (id,): (String,) = sqlx::query_as("SELECT id FROM users").fetch_one(&mut database).await.unwrap();
         id
+    }
+
+    /// User Activity, oldest first.
+    pub fn activity(&self) -> Vec<Value> {
+        let lines = run(&self.folder, &["activity", "export"]);
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Asks it as a program does; the answer is never followed anywhere.
+    pub fn web(&self) -> reqwest::ClientBuilder {
+        let trusted = reqwest::Certificate::from_pem(&fs::read(&self.certificates.authority).unwrap()).unwrap();
+        reqwest::Client::builder().tls_certs_merge([trusted]).redirect(reqwest::redirect::Policy::none())
     }
 }
 

@@ -66,8 +66,32 @@ impl Stage {
         Self::with(Place::plain(), client).await
     }
 
-    /// Starts an app of docs/relying-party.md.
-    pub async fn run(&self, name: &'static str, mut command: Command) -> Program {
+    /// With a client that has a secret and this callback, and what else its table says.
+    pub async fn with_client(callback: &str, more: &str) -> Option<Self> {
+        let client = |origin: &str| {
+            format!(
+                "client_id = \"portal\"\nclient_secret = \"{SECRET}\"\nclient_name = \"Care Portal\"\n\
+                 redirect_uris = [\"{origin}{callback}\"]\npost_logout_redirect_uris = [\"{origin}/\"]\n\
+                 grant_types = [\"authorization_code\", \"refresh_token\"]\nscope = \"openid profile email provider\"\n{more}"
+            )
+        };
+        Self::with(Place::plain(), client).await
+    }
+
+    /// Starts the client, which is told who it is, where, and whom to trust.
+    pub async fn run(&self, name: &'static str, command: Command) -> Program {
+        Program::start(name, self.told(command), self.service.folder.path(), self.app.port).await
+    }
+
+    /// Runs a command of the client's that must succeed, told the same.
+    pub async fn run_to_its_end(&self, command: Command) {
+        let mut command = self.told(command);
+        let done = tokio::task::spawn_blocking(move || (command.output().unwrap(), command)).await.unwrap();
+        let (output, command) = done;
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn told(&self, mut command: Command) -> Command {
         let authority = &self.service.certificates.authority;
         command
             .env("ISSUER", &self.service.issuer)
@@ -78,6 +102,6 @@ impl Stage {
             .env("NODE_EXTRA_CA_CERTS", authority)
             .env("REQUESTS_CA_BUNDLE", authority)
             .env("SSL_CERT_FILE", authority);
-        Program::start(name, command, self.service.folder.path(), self.app.port).await
+        command
     }
 }
