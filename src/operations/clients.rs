@@ -10,7 +10,7 @@ use crate::crypto::secret::Secret;
 use crate::model::client::{Client, Metadata};
 use crate::model::client_draft::Draft;
 use crate::model::event::Kind;
-use crate::store::clients::StoredSecret;
+use crate::store::clients::{SecretsEnd, StoredSecret};
 use crate::store::{Error, Tx, access_tokens, activity, clients};
 
 /// A secret that was typed is at least so long, where something real is at stake.
@@ -154,6 +154,8 @@ pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> R
 }
 
 /// Changes the metadata of a client whose row is held. Where the client needs a secret no longer, it has none any more.
+/// With its secret, or with a key that is not registered any more, the access tokens end that may have been bought by it
+/// (G36).
 ///
 /// # Errors
 /// When it cannot be written.
@@ -167,7 +169,10 @@ pub async fn change(tx: &mut Tx, act: &Act, held: &Client, draft: &Draft) -> Res
     }
     clients::update(tx, &held.id, &metadata).await?;
     if !metadata.has_secret() {
-        clients::end_secrets(tx, &held.id, act.now).await?;
+        clients::end_secrets(tx, &held.id, SecretsEnd::AtOnce, act.now).await?;
+    }
+    if held.metadata.loses_a_proof(&metadata) {
+        access_tokens::revoke_of_client(tx, &held.id, act.now).await?;
     }
     let note = format!("{}: {}", held.client_id, keys.join(", "));
     activity::record(tx, &act.event(Kind::ClientChanged).noting(note)).await?;
@@ -222,9 +227,13 @@ pub async fn replace_secret(
     if !held.metadata.has_secret() {
         return Ok(Rotated::NoSecret);
     }
-    let before = clients::end_secrets(tx, &held.id, act.now.after(overlap.min(LONGEST_OVERLAP))).await?;
+    let end = match overlap.min(LONGEST_OVERLAP) {
+        Duration::ZERO => SecretsEnd::AtOnce,
+        overlap => SecretsEnd::At(act.now.after(overlap)),
+    };
+    let before = clients::end_secrets(tx, &held.id, end, act.now).await?;
     let hash = hash_secret(&act.app, &held.client_id, secret);
-    if overlap.is_zero() {
+    if end == SecretsEnd::AtOnce {
         access_tokens::revoke_of_client(tx, &held.id, act.now).await?;
     }
     clients::add_secret(tx, &act.app.random.id(act.now), &held.id, &hash, act.now).await?;

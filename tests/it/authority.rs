@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method};
+use connect_idp::model::client::{AuthMethod, ClientProof, ProvenBy};
 use connect_idp::model::user::UserType;
 use connect_idp::operations::act::{Act, Authority, Switched};
 use connect_idp::operations::{self, users};
-use connect_idp::store::Error;
+use connect_idp::store::access_tokens::NewAccessToken;
+use connect_idp::store::{self, Error};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::actors::{Idp, PASSWORD, RelyingParty, User};
+use crate::clients::draft;
 
 /// An admin with a session, and the authority that it gives.
 async fn admin(idp: &Idp, name: &str, code: &str, user_type: UserType) -> (User, Authority) {
@@ -87,6 +90,64 @@ both_engines! {
                 _ => {}
             }
             assert_eq!(locks(&idp, &authority, &amina).await, taken.is_empty(), "{taken}");
+        }
+    }
+
+    /// The same of a client that buys a token by what it proved itself with a moment before.
+    async fn a_token_is_not_bought_by_what_was_taken_away(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let keys = |kid: &str| Some(serde_json::from_str(&crate::client_keys::jwks(kid)).unwrap());
+        for (number, (taken, by_keys, good)) in [
+            ("", false, true), ("", true, true), ("secret", false, false), ("secret with overlap", false, true), ("method", false, false),
+            ("client", false, false), ("client", true, false), ("keys", true, false),
+        ].into_iter().enumerate() {
+            let name = format!("portal-{number}");
+            let app = idp.app(&name, |m| if by_keys {
+                (m.token_endpoint_auth_method, m.jwks) = (Some(AuthMethod::PrivateKeyJwt), keys("first"));
+            }).await;
+            let (client, secrets) = store::clients::with_secrets(&mut idp.app.db.read().await.unwrap(), &name, idp.now()).await.unwrap().unwrap();
+            let by = if by_keys { ProvenBy::Registration(client.revision) } else { ProvenBy::Secret(secrets[0].id.clone()) };
+            let arrived = idp.now();
+            idp.advance(Duration::from_secs(1));
+            let (act, set) = (idp.act(), async |change: &serde_json::Value| drop(operations::clients::set(&idp.act(), &name, &draft(change)).await.unwrap()));
+            let rotate = async |overlap| {
+                drop(operations::clients::rotate_secret(&act, &name, "another-secret", overlap, None).await.unwrap());
+            };
+            match taken {
+                "secret" => rotate(Duration::ZERO).await,
+                "secret with overlap" => rotate(Duration::from_hours(1)).await,
+                "method" => set(&json!({"token_endpoint_auth_method": "none"})).await,
+                "client" => drop(operations::clients::set_enabled(&act, &name, false).await.unwrap()),
+                "keys" => set(&json!({"jwks": keys("second")})).await,
+                _ => {}
+            }
+            let token = NewAccessToken {
+                hash: name.clone(),
+                family_id: None,
+                proof: ClientProof { client: app.client.id.clone(), epoch: client.epoch, by },
+                scope: String::new(),
+                audience: String::new(),
+                expires_at: arrived.after(Duration::from_hours(1)),
+            };
+            let bought = in_tx!(idp, [token], |tx| Ok(store::access_tokens::insert(tx, &token, arrived).await.is_ok()));
+            assert_eq!(bought, good, "{taken}");
+        }
+    }
+
+    /// With its secret, or a key that is not registered any more, what a client bought by it ends (G36).
+    async fn what_was_bought_ends_with_the_key_it_was_bought_by(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let gateway = idp.app("gateway", |m| m.introspect_all = true).await;
+        for (name, change, ends) in [
+            ("renamed", json!({"client_name": "Other"}), false),
+            ("public", json!({"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"],
+                              "response_types": ["code"], "redirect_uris": ["https://a.example/cb"], "scope": "openid"}), true),
+        ] {
+            let program = idp.client(name, "users.read").await;
+            assert!(gateway.is_active(&program.token).await);
+            let changed = operations::clients::set(&idp.act(), name, &draft(&change)).await.unwrap();
+            assert!(matches!(changed, operations::clients::Changed::Keys(_)), "{changed:?}");
+            assert_eq!(gateway.is_active(&program.token).await, !ends, "{name}");
         }
     }
 
