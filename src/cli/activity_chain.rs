@@ -12,6 +12,23 @@ use crate::operations::prune_activity::{self, Planned};
 use crate::operations::verify_activity::{self, Anchor, Fault, Terms, Verified};
 use crate::time::Timestamp;
 
+/// Whether an older version wrote records.
+#[derive(Debug, clap::Args)]
+pub(super) struct OlderVersion {
+    /// Until when an older version of this program may have written records, also beside this one as during an upgrade; a
+    /// date means its beginning in UTC. Without it: until this one wrote its first.
+    #[arg(long = "older-version-until", value_name = "WHEN")]
+    until: Option<String>,
+}
+
+impl OlderVersion {
+    pub(super) fn terms(&self) -> anyhow::Result<Terms> {
+        let until = self.until.as_deref().map(|text| moment(text, "UTC")).transpose();
+        let older_until = until.context("--older-version-until")?.map(Timestamp);
+        Ok(Terms { older_until, ..Terms::default() })
+    }
+}
+
 /// What `activity verify` may be told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: connect-idp activity verify --anchor anchors.jsonl\n\n\
@@ -22,20 +39,16 @@ pub(super) struct VerifyArgs {
     /// A file with what `activity anchor` printed, once or often; may be repeated.
     #[arg(long = "anchor", value_name = "FILE")]
     anchors: Vec<PathBuf>,
-    /// Until when an older version of this program may have written records beside this one, as during an upgrade.
-    #[arg(long, value_name = "WHEN")]
-    older_version_until: Option<String>,
+    #[command(flatten)]
+    older_version: OlderVersion,
     #[command(flatten)]
     output: Output,
 }
 
 pub(super) async fn verify(args: &VerifyArgs, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
-    let mut terms = Terms::default();
+    let mut terms = args.older_version.terms()?;
     for file in &args.anchors {
         terms.anchors.extend(read_anchors(&read_file(file)?).with_context(|| file.display().to_string())?);
-    }
-    if let Some(text) = &args.older_version_until {
-        terms.older_until = Some(Timestamp(moment(text, "UTC").context("--older-version-until")?));
     }
     let verified = verify_activity::verify(app, &terms, |done, of| console.bar(done, of, "records")).await?;
     console.progress_done();
@@ -137,6 +150,8 @@ pub(super) struct PruneArgs {
     /// Records before this moment go: RFC 3339, or a date, which means its beginning in UTC.
     #[arg(long, value_name = "WHEN")]
     before: String,
+    #[command(flatten)]
+    older_version: OlderVersion,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -144,11 +159,11 @@ pub(super) struct PruneArgs {
 
 pub(super) async fn prune(args: &PruneArgs, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     let before = Timestamp(moment(&args.before, "UTC").context("--before")?);
+    let terms = args.older_version.terms()?;
     seal_all(app, console).await?;
     remove(app, 0, console).await?;
-    let planned =
-        prune_activity::plan(app, before, |found| console.progress(format_args!("{found} records are older")));
-    let planned = planned.await?;
+    let older = |found| console.progress(format_args!("{found} records are older"));
+    let planned = prune_activity::plan(app, before, terms, older).await?;
     console.progress_done();
     let plan = match planned {
         Planned::Remove(plan) => plan,
