@@ -121,7 +121,7 @@ pub async fn add(tx: &mut Tx, act: &Act, client: &Client, secret_hash: Option<&s
 /// When it cannot be written.
 pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id, draft], |tx| {
+    in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) => change(tx, &act, &held, &draft).await,
             None => Ok(Changed::NotFound),
@@ -144,7 +144,7 @@ pub enum Edited {
 /// When it cannot be written.
 pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id, draft], |tx| {
+    in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) if held.revision != revision => Ok(Edited::Stale),
             Some(held) => Ok(Edited::Changed(change(tx, &act, &held, &draft).await?)),
@@ -199,7 +199,7 @@ pub async fn rotate_secret(
     seen: Option<String>,
 ) -> Result<Rotated, Error> {
     let (client_id, secret) = (client_id.to_owned(), secret.to_owned());
-    in_act!(act, [client_id, secret, seen], |tx| {
+    in_act!(act, holding clients(client_id), [client_id, secret, seen], |tx| {
         let held = clients::hold(tx, &client_id).await?;
         if let (Some(held), Some(seen)) = (&held, &seen)
             && newest(&clients::secrets(tx, &held.id).await?) != *seen
@@ -247,7 +247,7 @@ pub async fn replace_secret(
 /// When it cannot be written.
 pub async fn set_enabled(act: &Act, client_id: &str, enabled: bool) -> Result<Switched, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id], |tx| {
+    in_act!(act, holding clients(client_id), [client_id], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) => switch_enabled(tx, &act, &held, enabled).await,
             None => Ok(Switched::NotFound),
@@ -286,7 +286,7 @@ pub enum Deleted {
 /// When it cannot be written.
 pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Deleted, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id], |tx| {
+    in_act!(act, holding clients(client_id), [client_id], |tx| {
         let Some(held) = clients::hold(tx, &client_id).await? else {
             return Ok(Deleted::NotFound);
         };

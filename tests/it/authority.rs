@@ -7,14 +7,14 @@ use axum::http::{HeaderMap, Method};
 use connect_idp::model::client::{AuthMethod, ClientProof, ProvenBy};
 use connect_idp::model::user::UserType;
 use connect_idp::operations::act::{Act, Authority, Switched};
-use connect_idp::operations::{self, users};
+use connect_idp::operations::{self, providers, users};
 use connect_idp::store::access_tokens::NewAccessToken;
 use connect_idp::store::{self, Error};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::actors::{Idp, PASSWORD, RelyingParty, User};
+use crate::actors::{Engine, Idp, PASSWORD, RelyingParty, User};
 use crate::clients::draft;
 
 /// An admin with a session, and the authority that it gives.
@@ -149,6 +149,102 @@ both_engines! {
             assert!(matches!(changed, operations::clients::Changed::Keys(_)), "{changed:?}");
             assert_eq!(gateway.is_active(&program.token).await, !ends, "{name}");
         }
+    }
+
+    /// G28: a person's own act, too, ends with the session that it rests on, at the moment it is written.
+    async fn a_person_whose_session_just_ended_ends_no_other(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        let app = idp.app("portal", |m| m.first_party = false).await;
+        for (number, path) in ["/sessions/end", "/sessions/end-others", "/sessions/withdraw", "/consent"].into_iter().enumerate() {
+            let amina = idp.user(&format!("amina{number}")).create().await;
+            let (mut here, mut there) = (idp.browser(), idp.browser());
+            here.sign_in(&amina).await;
+            there.sign_in(&amina).await;
+            let mut outsider = idp.outsider().await;
+            let mut ids = Vec::new();
+            for order in ["ASC", "DESC"] {
+                let sql = format!("SELECT id FROM sessions WHERE user_id = '{}' ORDER BY id {order} LIMIT 1", amina.id);
+                ids.push(outsider.text(&sql).await);
+            }
+            let question = app.send(&mut here, &[]).await;
+            let allowed = async || idp.number(&format!("SELECT COUNT(*) FROM consents WHERE user_id = '{}'", amina.id)).await;
+            if path == "/sessions/withdraw" {
+                here.submit_by(&question, "#consent-form", "decision", "allow").await;
+                assert_eq!(allowed().await, 1);
+            }
+            let before = allowed().await;
+            outsider.run(if engine == Engine::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" }).await;
+            outsider.run(&format!("UPDATE sessions SET ended_at = 1, end_reason = 'logout' WHERE id = '{}'", ids[0])).await;
+            let (mut tab, fields, client) = (here.clone(), ids[1].clone(), app.client.id.clone());
+            let asked = tokio::spawn(async move {
+                match path {
+                    "/consent" => tab.submit_by(&question, "#consent-form", "decision", "allow").await,
+                    _ => tab.post(path, &[("session", &fields), ("client", &client)]).await,
+                }
+            });
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            outsider.run("COMMIT").await;
+            let answer = asked.await.unwrap();
+            assert_eq!(answer.status, 403, "{path}: {}", answer.body);
+            there.assert_signed_in_as(&amina).await;
+            assert_eq!(allowed().await, before, "{path}");
+        }
+    }
+
+    /// Acts that stand in each other's way, sixteen at once: each is done or has lost its right, and nobody is told to come
+    /// back later.
+    async fn sixteen_acts_at_once_are_all_done_or_rightly_refused(engine: Engine) {
+        let idp = Idp::start_live(engine, |c| c.database.connections = 20).await;
+        let begun = std::time::Instant::now();
+        let (mut admins, mut roots) = (Vec::new(), Vec::new());
+        for number in 0..16 {
+            admins.push(admin(&idp, &format!("paul{number}"), "SUNRISE-IL", UserType::ProviderAdmin).await);
+            roots.push(admin(&idp, &format!("root{number}"), "THERAP", UserType::TherapAdmin).await);
+        }
+        // What the act rests on is what it changes: an admin's own provider, the operators' own, a program's own client.
+        let of = |authority: &Authority| Act { authority: authority.clone(), ..idp.act() };
+        for (kind, who) in [("provider", &admins), ("operator", &roots)] {
+            let done = join_all(who.iter().enumerate().map(|(number, (user, authority))| {
+                let (act, id) = (of(authority), user.provider_id.clone());
+                let draft = providers::Draft { contact: Some(format!("{kind} {number}")), ..providers::Draft::default() };
+                tokio::spawn(async move { providers::set(&act, &id, &draft).await })
+            }));
+            for done in done.await {
+                assert!(done.unwrap().is_ok(), "{kind}");
+            }
+        }
+        let program = idp.client("self", "clients.write").await;
+        let mut outsider = idp.outsider().await;
+        let metadata = outsider.text("SELECT metadata FROM clients WHERE client_id = 'self'").await;
+        let hash = outsider.text("SELECT hash FROM access_tokens").await;
+        let done = join_all((0..16).map(|number| {
+            let act = of(&Authority::Token { hash: hash.clone(), metadata: metadata.clone() });
+            let secret = format!("secret-number-{number}");
+            tokio::spawn(async move { operations::clients::rotate_secret(&act, "self", &secret, Duration::from_hours(1), None).await })
+        }));
+        for done in done.await {
+            assert!(done.unwrap().is_ok());
+        }
+        drop(program);
+        // Each admin locks the next, and each Therap Admin takes the next one's account away, in a ring.
+        for who in [&admins, &roots] {
+            let done = join_all(who.iter().enumerate().map(|(number, (_, authority))| {
+                let (act, next) = (of(authority), who[(number + 1) % who.len()].0.clone());
+                tokio::spawn(async move { users::set_active(&act, &next.provider_id, &next.id, false).await })
+            }));
+            let mut refused = 0;
+            for done in done.await {
+                match done.unwrap() {
+                    Ok(Switched::Done) => {}
+                    Ok(Switched::LastAdmin) | Err(Error::NoAuthority) => refused += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(refused > 0, "somebody was first");
+        }
+        assert!(idp.number("SELECT COUNT(*) FROM users WHERE active AND user_type = 'Therap Admin'").await > 0);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        idp.assert_invariants().await;
     }
 
     /// Headers and ten bytes are sent; the admin is deactivated; the rest follows: too late, and nothing is made.
