@@ -8,6 +8,7 @@ use super::activity::{moment, seal_all};
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended, act, read_file};
 use crate::app::App;
+use crate::model::text::capitalized;
 use crate::operations::prune_activity::{self, Planned};
 use crate::operations::verify_activity::{self, Anchor, Fault, Terms, Verified};
 use crate::time::Timestamp;
@@ -69,7 +70,7 @@ fn read_anchors(text: &str) -> anyhow::Result<Vec<Anchor>> {
 
 fn say_verified(verified: &Verified, anchors: usize, console: &mut Console) -> anyhow::Result<()> {
     if let Some(fault) = &verified.fault {
-        console.say(format_args!("WRONG  {}.", harmless(&sentence(&fault.words()))))?;
+        console.say(format_args!("WRONG  {}.", harmless(&capitalized(&fault.words()))))?;
         console
             .say(format_args!("{} record(s) were checked and found as they were written. {CURE}", verified.records))?;
         return Ok(());
@@ -108,11 +109,6 @@ fn say_verified(verified: &Verified, anchors: usize, console: &mut Console) -> a
 }
 
 const CURE: &str = "Keep a copy of the database and of its backups, and find out who could change it.";
-
-fn sentence(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
-}
 
 fn row(verified: &Verified, anchors: usize) -> Row {
     let fault = verified.fault.as_ref();

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::activity::{Filter, Record, columns, fits};
+use super::activity::{Filter, Record, columns, filtered, fits};
 use super::activity_proof::{Stored, Written, written};
 use super::{Conn, Connection, Error, Tx, from_row, on};
 use crate::time::Timestamp;
@@ -202,16 +202,7 @@ pub async fn forward(
         fits!(),
         " AND s.seq > $9 AND s.seq <= $10 ORDER BY s.seq LIMIT $11"
     );
-    let f = filter;
-    Ok(on!(conn, |c| sqlx::query_as(SQL)
-        .bind(&f.provider_id)
-        .bind(&f.user_id)
-        .bind(f.since)
-        .bind(f.until)
-        .bind(&f.kind)
-        .bind(&f.outcome)
-        .bind(&f.login_type)
-        .bind(i64::from(f.strangers))
+    Ok(on!(conn, |c| filtered!(SQL, filter)
         .bind(after)
         .bind(after.saturating_add(window))
         .bind(limit)
