@@ -120,3 +120,47 @@ async fn a_handoff_whose_body_trickles_is_answered_in_time(engine: Engine) {
     let took = started.elapsed();
     assert!(took > Duration::from_secs(4) && took < Duration::from_secs(6), "{took:?}");
 }
+
+/// As many requests on one connection as HTTP/2 lets a stranger begin, again and again, some of them given up.
+const STREAMS: usize = 400;
+
+on_engines! { streams_on_one_connection_keep_nobody_out: sqlite, postgres }
+async fn streams_on_one_connection_keep_nobody_out(engine: Engine) {
+    let house = House::new(engine, 20, CHEAP, "").await;
+    let mut service = serve(&house).await;
+    let stranger = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
+    let flood: Vec<_> = (0..STREAMS)
+        .map(|number| {
+            let form = [
+                ("login_name", format!("user{number}")),
+                ("password", "Wrong-Horse-9".into()),
+                ("provider_code", PROVIDER.into()),
+            ];
+            let request = match number % 4 {
+                0 => stranger.post(format!("{}/login", service.address)).form(&form),
+                1 => stranger.get(format!("{}/oauth2/end_session", service.address)),
+                _ => stranger.get(format!("{}/login", service.address)),
+            };
+            let request = request.header("X-Forwarded-For", STRANGER).header("Origin", &house.issuer).send();
+            tokio::spawn(async move {
+                if number % 5 == 4 {
+                    // Begun and given up: the stream is reset.
+                    drop(timeout(Duration::from_millis(5), request).await);
+                    return None;
+                }
+                Some(request.await.ok()?.status().as_u16())
+            })
+        })
+        .collect();
+    for number in 0..20 {
+        let said = timeout(SOON, log_in(&service, &house, number)).await.expect("somebody else waits");
+        assert!(said.starts_with("HTTP/1.1 303"), "{said}");
+    }
+    let answers: Vec<u16> = join_all(flood).await.into_iter().filter_map(Result::unwrap).collect();
+    println!("{} of {STREAMS} streams answered", answers.len());
+    assert!(
+        answers.len() > STREAMS / 2 && answers.iter().all(|status| [200, 403, 422, 429, 503].contains(status)),
+        "{answers:?}"
+    );
+    assert!(service.runs() && !service.logged().contains("ERROR"), "a stranger's fault is logged as ours");
+}
