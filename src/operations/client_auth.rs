@@ -114,8 +114,8 @@ pub async fn authenticate(
             }
             let given = hash_secret(app, &client.client_id, secret);
             // Compared with each, so that the time taken does not say which one it was.
-            let is_given = |secret: &&WorkingSecret| bool::from(secret.hash.as_bytes().ct_eq(given.as_bytes()));
-            let right = secrets.iter().filter(is_given).next_back();
+            let is_given = |secret: &WorkingSecret| bool::from(secret.hash.as_bytes().ct_eq(given.as_bytes()));
+            let right = secrets.iter().fold(None, |right, secret| if is_given(secret) { Some(secret) } else { right });
             let right = right.ok_or_else(|| refused("client_secret is not right"))?;
             Ok(proven(client, ProvenBy::Secret(right.id.clone())))
         }

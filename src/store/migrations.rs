@@ -211,13 +211,12 @@ mod tests {
         assert!(names.contains(&"activity_reference") && names.contains(&"sessions_sid"));
         assert!(!names.contains(&"refused_handoffs_reference") && !names.contains(&"activity_sign_ins"));
         assert_eq!(names.iter().filter(|name| **name == "activity_strangers").count(), 1);
-        let named = apart.iter().find(|index| index.name == "activity_named").unwrap();
+        let long = apart.iter().find(|index| index.name == "activity_named").unwrap();
         assert!(
-            named
-                .build()
+            long.build()
                 .starts_with("CREATE INDEX CONCURRENTLY IF NOT EXISTS activity_named ON activity (provider_id,")
         );
-        assert!(named.build().contains(" WHERE "), "{}", named.build());
+        assert!(long.build().contains(" WHERE "), "{}", long.build());
         let (whole, rest) = (migrator(), migrator_without_indices());
         let created = |migrator: &Migrator| {
             let texts = migrator.iter().map(|step| step.sql.as_str().matches("CREATE INDEX").count());

@@ -230,19 +230,20 @@ async fn a_migration_stops_nobody_and_may_be_broken_off() {
     assert!(idp.app.db.schema().await.unwrap().refusal().is_none());
 }
 
+const INDICES: &str =
+    "SELECT STRING_AGG(indexdef, E'\\n' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'";
+
 /// A new database and one that was brought up step by step have the same indices.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn indices_that_are_built_apart_are_the_same_ones() {
     if postgres_server().is_none() {
         return;
     }
-    const ALL: &str =
-        "SELECT STRING_AGG(indexdef, E'\\n' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'";
     let idp = Idp::start(Engine::Postgres).await;
     let mut outsider = idp.outsider().await;
-    let new = outsider.text(ALL).await;
+    let new = outsider.text(INDICES).await;
     outsider.run("DROP INDEX sessions_sid, activity_named, activity_all_counts, users_by_name").await;
-    assert_ne!(outsider.text(ALL).await, new);
+    assert_ne!(outsider.text(INDICES).await, new);
     idp.app.db.migrate().await.unwrap();
-    assert_eq!(outsider.text(ALL).await, new);
+    assert_eq!(outsider.text(INDICES).await, new);
 }

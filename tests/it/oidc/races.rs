@@ -115,7 +115,7 @@ both_engines! {
                 tokio::spawn(async move {
                     match code {
                         Some(code) => app.exchange(&code).await,
-                        None if number % 3 == 0 => app.refresh(&refresh).await,
+                        None if number.is_multiple_of(3) => app.refresh(&refresh).await,
                         None => app.post("/oauth2/token", &[("grant_type", "client_credentials")]).await,
                     }
                 })
