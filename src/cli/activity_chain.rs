@@ -30,6 +30,24 @@ impl OlderVersion {
     }
 }
 
+/// What was exported before.
+#[derive(Debug, clap::Args)]
+pub(super) struct Anchors {
+    /// A file with what `activity anchor` printed, once or often; may be repeated.
+    #[arg(long = "anchor", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Anchors {
+    pub(super) fn read(&self) -> anyhow::Result<Vec<Anchor>> {
+        let mut anchors = Vec::new();
+        for file in &self.files {
+            anchors.extend(read_anchors(&read_file(file)?).with_context(|| file.display().to_string())?);
+        }
+        Ok(anchors)
+    }
+}
+
 /// What `activity verify` may be told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: connect-idp activity verify --anchor anchors.jsonl\n\n\
@@ -37,9 +55,8 @@ impl OlderVersion {
                         hide a change only by also cutting the chain off before it, so that the service seals what is left \
                         anew. Anchors, exported now and then and kept elsewhere, find that, too. Exit status: 0 all is as it was written, 1 something is not.")]
 pub(super) struct VerifyArgs {
-    /// A file with what `activity anchor` printed, once or often; may be repeated.
-    #[arg(long = "anchor", value_name = "FILE")]
-    anchors: Vec<PathBuf>,
+    #[command(flatten)]
+    anchors: Anchors,
     #[command(flatten)]
     older_version: OlderVersion,
     #[command(flatten)]
@@ -48,9 +65,7 @@ pub(super) struct VerifyArgs {
 
 pub(super) async fn verify(args: &VerifyArgs, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     let mut terms = args.older_version.terms()?;
-    for file in &args.anchors {
-        terms.anchors.extend(read_anchors(&read_file(file)?).with_context(|| file.display().to_string())?);
-    }
+    terms.anchors = args.anchors.read()?;
     let verified = verify_activity::verify(app, &terms, |done, of| console.bar(done, of, "records")).await?;
     console.progress_done();
     match args.output.format {

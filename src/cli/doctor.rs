@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
-use super::activity_chain::OlderVersion;
+use super::activity_chain::{Anchors, OlderVersion};
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::{App, Opening};
@@ -30,6 +30,8 @@ const OVERDUE: Duration = Duration::from_hours(1);
 #[command(after_help = "Example: connect-idp doctor\n\nExit status: 0 all is well, 1 something is wrong.")]
 pub(super) struct Args {
     #[command(flatten)]
+    anchors: Anchors,
+    #[command(flatten)]
     older_version: OlderVersion,
     #[command(flatten)]
     output: Output,
@@ -39,7 +41,8 @@ pub(super) struct Args {
 type Finding = (String, Result<String, String>);
 
 pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> anyhow::Result<Ended> {
-    let findings = examine(config, &args.older_version.terms()?).await;
+    let terms = Terms { anchors: args.anchors.read()?, ..args.older_version.terms()? };
+    let findings = examine(config, &terms).await;
     match args.output.format {
         Format::Text => {
             for (check, found) in &findings {

@@ -350,13 +350,23 @@ pub async fn anchor(app: &App) -> Result<Anchor, Error> {
     Ok(Anchor { seq: chain.seq, hash: chain.hash, time: app.clock.now().rfc3339() })
 }
 
-/// The end of the chain alone, so many seals of it: quick, however long the record is.
+/// The end of the chain alone, so many seals of it, and where an anchor names one: quick, however long the record is.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn verify_end(app: &App, seals: i64, terms: Terms) -> Result<Verified, Error> {
     let mut conn = app.db.read().await?;
     let mut chain = activity_chain::chain(&mut conn).await?;
+    for anchor in terms.anchors.iter().filter(|anchor| (chain.pruned_seq + 1..=chain.seq).contains(&anchor.seq)) {
+        if activity_chain::hash_at(&mut conn, anchor.seq).await?.as_ref() != Some(&anchor.hash) {
+            let there = activity_chain::links(&mut conn, anchor.seq - 1).await?;
+            let fault = match there.first() {
+                Some(link) => fault(What::Rewritten, link),
+                None => Fault { what: What::CutOff(anchor.seq), seq: None, id: None, at: None, reference: None },
+            };
+            return Ok(Verified { fault: Some(fault), ..Verified::default() });
+        }
+    }
     let from = chain.seq - seals;
     if from > chain.pruned_seq {
         let Some(hash) = activity_chain::hash_at(&mut conn, from).await? else {

@@ -566,8 +566,21 @@ both_engines! {
         let ids = write_some(&idp, 10).await;
         seal(&idp).await;
         let end = async || verify_end(&idp.app, 4, Terms::default()).await.unwrap();
+        let mut known = anchor(&idp.app).await.unwrap();
+        let newer = write_some(&idp, 6).await;
+        seal(&idp).await;
+        let compared = async |anchor: &Anchor| {
+            let terms = Terms { anchors: vec![anchor.clone()], ..Terms::default() };
+            verify_end(&idp.app, 4, terms).await.unwrap().fault.map(|fault| (fault.what, fault.id))
+        };
+        assert_eq!(compared(&known).await, None, "far from the end, and looked at all the same");
+        known.hash = "other".into();
+        assert_eq!(compared(&known).await, Some((What::Rewritten, Some(ids[9].clone()))));
+        known.seq = 17;
+        assert_eq!(compared(&known).await.unwrap().0, What::CutOff(17));
         assert_eq!((end().await.fault.is_none(), end().await.records), (true, 4));
         let mut outsider = idp.outsider().await;
+        let ids: Vec<_> = ids.into_iter().skip(6).chain(newer).collect();
         let change = |number: usize| format!("UPDATE activity SET actor = 'x' WHERE id = '{}'", ids[number]);
         outsider.run(&change(3)).await;
         assert!(end().await.fault.is_none(), "that is what the whole walk is for");
