@@ -55,8 +55,9 @@ async fn a_thousand_logins_at_once_are_all_answered(engine: Engine) {
     house.cli(&["doctor"]);
 }
 
-/// What storms may leave behind for good, and what the last may have left more than the first.
-const LEFT_MIB: f64 = 45.0;
+/// What the allocator may keep after storms, in a program that is not optimised; and how much more after the last than
+/// after the first.
+const LEFT_MIB: f64 = 70.0;
 const MORE_MIB: f64 = 8.0;
 
 on_engines! { storms_with_pauses_leave_no_memory_behind: sqlite, postgres }

@@ -288,7 +288,8 @@ both_engines! {
             of(1)
         );
         outsider.run(&anew).await;
-        seal(&idp).await;
+        // By a service that was started since: one that runs refuses.
+        seal(&idp.replica(|_| {}).await).await;
         assert_eq!(named(&idp, &[]).await, None);
         assert_eq!(named(&idp, &[early]).await, Some((What::Rewritten, id(3))));
     }
