@@ -11,6 +11,7 @@ use anyhow::{Context as _, bail, ensure};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 
+use crate::cache::chain_seen::ChainSeen;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
 use crate::cache::hash_door::HashDoor;
@@ -77,6 +78,8 @@ pub struct Parts {
     pub client_keys: ClientKeyCache,
     /// Sign-ins of days that are over.
     pub day_counts: DayCounts,
+    /// Where the chain of the record was last seen to end.
+    pub chain_seen: ChainSeen,
     /// Refused handoffs that wait to be written down.
     pub refusals: Refusals,
     /// Our own requests to others.
@@ -200,6 +203,7 @@ impl App {
             signing_keys: SigningKeyCache::default(),
             client_keys: ClientKeyCache::default(),
             day_counts: DayCounts::default(),
+            chain_seen: ChainSeen::default(),
             refusals: Refusals::default(),
             metrics: Metrics::default(),
             clock_is_wrong: AtomicBool::new(false),

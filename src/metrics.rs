@@ -3,6 +3,7 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 /// The counters of this process.
@@ -16,6 +17,7 @@ pub struct Metrics {
     busy: Counter,
     logouts_told: Family<OutcomeLabels, Counter>,
     unrecorded: Counter,
+    record_broken: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -45,6 +47,7 @@ impl Default for Metrics {
             busy: Counter::default(),
             logouts_told: Family::default(),
             unrecorded: Counter::default(),
+            record_broken: Gauge::default(),
         };
         let r = &mut metrics.registry;
         r.register("sign_ins", "Sign-ins by door and outcome", metrics.sign_ins.clone());
@@ -58,6 +61,11 @@ impl Default for Metrics {
         r.register("busy", "Requests answered 503", metrics.busy.clone());
         r.register("logouts_told", "Tries to tell a client of a logout, by outcome", metrics.logouts_told.clone());
         r.register("unrecorded", "Timed-out handoffs whose record is still owed", metrics.unrecorded.clone());
+        r.register(
+            "record_broken",
+            "1 while the chain of User Activity does not go on from where it was seen to end, and nothing is sealed",
+            metrics.record_broken.clone(),
+        );
         metrics
     }
 }
@@ -96,6 +104,11 @@ impl Metrics {
     /// One time-out whose record could not be written at once.
     pub fn unrecorded(&self) {
         self.unrecorded.inc();
+    }
+
+    /// Whether the record's chain is found to be another than it was.
+    pub fn record_is_broken(&self, is_broken: bool) {
+        self.record_broken.set(is_broken.into());
     }
 
     /// Everything, as OpenMetrics has it.

@@ -182,7 +182,8 @@ impl Search {
             Some(id) => Whose::User(checked(id).ok_or_else(|| Unfit::new("user_id", "must be the id of a user"))?),
         };
         let reference = self.reference.as_deref().map(|text| {
-            reference::read(text).ok_or_else(|| Unfit::new("reference", "must be a reference number such as 7K3M-9Q0T"))
+            let why = || format!("must be a reference number, which {}", reference::SHAPE);
+            reference::read(text).ok_or_else(|| Unfit::new("reference", why()))
         });
         if reference.is_some() && self.order == Some(Order::Recorded) {
             return Err(Unfit::new("reference", "cannot stand beside order=recorded, which is for reading on").into());
@@ -217,10 +218,7 @@ async fn page(app: &App, reach: &Reach, asked: Judged) -> Result<Json<Page<View>
         Begin::Before(before) => before,
         Begin::After(place) => return forward(app, reach, &asked.wanted, place, asked.rows).await,
     };
-    if asked.wanted.reference.is_some() {
-        refused_handoffs::write_down(app).await?;
-    }
-    let mut conn = app.db.read().await?;
+    let mut conn = refused_handoffs::reader(app, asked.wanted.reference.is_some()).await?;
     let mut found = reach.page(&mut conn, &asked.wanted, before.as_deref(), one_more(asked.rows)).await?;
     let next = found.cut(asked.rows);
     Ok(Json(Page { items: found.records.iter().map(View::of).collect(), next }))

@@ -235,7 +235,7 @@ fn explained(record: &Record) -> Row {
 }
 
 fn reference_number(text: &str) -> Result<String, String> {
-    reference::read(text).ok_or_else(|| "it has eight letters and digits, such as 7K3M-9Q0T".into())
+    reference::read(text).ok_or_else(|| format!("it {}", reference::SHAPE))
 }
 
 #[cfg(test)]

@@ -8,9 +8,45 @@ use super::activity::{moment, seal_all};
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended, act, read_file};
 use crate::app::App;
+use crate::model::text::capitalized;
 use crate::operations::prune_activity::{self, Planned};
 use crate::operations::verify_activity::{self, Anchor, Fault, Terms, Verified};
 use crate::time::Timestamp;
+
+/// Whether an older version wrote records.
+#[derive(Debug, clap::Args)]
+pub(super) struct OlderVersion {
+    /// Until when an older version of this program may have written records, also beside this one as during an upgrade; a
+    /// date means its beginning in UTC. Without it: until this one wrote its first.
+    #[arg(long = "older-version-until", value_name = "WHEN")]
+    until: Option<String>,
+}
+
+impl OlderVersion {
+    pub(super) fn terms(&self) -> anyhow::Result<Terms> {
+        let until = self.until.as_deref().map(|text| moment(text, "UTC")).transpose();
+        let older_until = until.context("--older-version-until")?.map(Timestamp);
+        Ok(Terms { older_until, ..Terms::default() })
+    }
+}
+
+/// What was exported before.
+#[derive(Debug, clap::Args)]
+pub(super) struct Anchors {
+    /// A file with what `activity anchor` printed, once or often; may be repeated.
+    #[arg(long = "anchor", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl Anchors {
+    pub(super) fn read(&self) -> anyhow::Result<Vec<Anchor>> {
+        let mut anchors = Vec::new();
+        for file in &self.files {
+            anchors.extend(read_anchors(&read_file(file)?).with_context(|| file.display().to_string())?);
+        }
+        Ok(anchors)
+    }
+}
 
 /// What `activity verify` may be told.
 #[derive(Debug, clap::Args)]
@@ -19,24 +55,17 @@ use crate::time::Timestamp;
                         hide a change only by also cutting the chain off before it, so that the service seals what is left \
                         anew. Anchors, exported now and then and kept elsewhere, find that, too. Exit status: 0 all is as it was written, 1 something is not.")]
 pub(super) struct VerifyArgs {
-    /// A file with what `activity anchor` printed, once or often; may be repeated.
-    #[arg(long = "anchor", value_name = "FILE")]
-    anchors: Vec<PathBuf>,
-    /// Until when an older version of this program may have written records beside this one, as during an upgrade.
-    #[arg(long, value_name = "WHEN")]
-    older_version_until: Option<String>,
+    #[command(flatten)]
+    anchors: Anchors,
+    #[command(flatten)]
+    older_version: OlderVersion,
     #[command(flatten)]
     output: Output,
 }
 
 pub(super) async fn verify(args: &VerifyArgs, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
-    let mut terms = Terms::default();
-    for file in &args.anchors {
-        terms.anchors.extend(read_anchors(&read_file(file)?).with_context(|| file.display().to_string())?);
-    }
-    if let Some(text) = &args.older_version_until {
-        terms.older_until = Some(Timestamp(moment(text, "UTC").context("--older-version-until")?));
-    }
+    let mut terms = args.older_version.terms()?;
+    terms.anchors = args.anchors.read()?;
     let verified = verify_activity::verify(app, &terms, |done, of| console.bar(done, of, "records")).await?;
     console.progress_done();
     match args.output.format {
@@ -56,7 +85,7 @@ fn read_anchors(text: &str) -> anyhow::Result<Vec<Anchor>> {
 
 fn say_verified(verified: &Verified, anchors: usize, console: &mut Console) -> anyhow::Result<()> {
     if let Some(fault) = &verified.fault {
-        console.say(format_args!("WRONG  {}.", harmless(&sentence(&fault.words()))))?;
+        console.say(format_args!("WRONG  {}.", harmless(&capitalized(&fault.words()))))?;
         console
             .say(format_args!("{} record(s) were checked and found as they were written. {CURE}", verified.records))?;
         return Ok(());
@@ -96,11 +125,6 @@ fn say_verified(verified: &Verified, anchors: usize, console: &mut Console) -> a
 
 const CURE: &str = "Keep a copy of the database and of its backups, and find out who could change it.";
 
-fn sentence(words: &str) -> String {
-    let mut chars = words.chars();
-    chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
-}
-
 fn row(verified: &Verified, anchors: usize) -> Row {
     let fault = verified.fault.as_ref();
     let of = |part: fn(&Fault) -> Option<String>| fault.and_then(part);
@@ -137,6 +161,8 @@ pub(super) struct PruneArgs {
     /// Records before this moment go: RFC 3339, or a date, which means its beginning in UTC.
     #[arg(long, value_name = "WHEN")]
     before: String,
+    #[command(flatten)]
+    older_version: OlderVersion,
     /// Do not ask.
     #[arg(long)]
     yes: bool,
@@ -144,11 +170,11 @@ pub(super) struct PruneArgs {
 
 pub(super) async fn prune(args: &PruneArgs, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     let before = Timestamp(moment(&args.before, "UTC").context("--before")?);
+    let terms = args.older_version.terms()?;
     seal_all(app, console).await?;
     remove(app, 0, console).await?;
-    let planned =
-        prune_activity::plan(app, before, |found| console.progress(format_args!("{found} records are older")));
-    let planned = planned.await?;
+    let older = |found| console.progress(format_args!("{found} records are older"));
+    let planned = prune_activity::plan(app, before, terms, older).await?;
     console.progress_done();
     let plan = match planned {
         Planned::Remove(plan) => plan,

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
+use super::activity_chain::{Anchors, OlderVersion};
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::{App, Opening};
@@ -15,7 +16,7 @@ use crate::model::issuer::TrustedIssuer;
 use crate::model::signing_key::{State, successor_due};
 use crate::operations::issuers::read_keys;
 use crate::operations::signing_keys::{self, Listed};
-use crate::operations::verify_activity::verify_end;
+use crate::operations::verify_activity::{Terms, verify_end};
 use crate::store::{self, Database, invariants};
 use crate::time::{Clock, Timestamp};
 
@@ -30,6 +31,10 @@ const OVERDUE: Duration = Duration::from_hours(1);
 #[command(after_help = "Example: connect-idp doctor\n\nExit status: 0 all is well, 1 something is wrong.")]
 pub(super) struct Args {
     #[command(flatten)]
+    anchors: Anchors,
+    #[command(flatten)]
+    older_version: OlderVersion,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -37,7 +42,8 @@ pub(super) struct Args {
 type Finding = (String, Result<String, String>);
 
 pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> anyhow::Result<Ended> {
-    let findings = examine(config).await;
+    let terms = Terms { anchors: args.anchors.read()?, ..args.older_version.terms()? };
+    let findings = examine(config, &terms).await;
     match args.output.format {
         Format::Text => {
             for (check, found) in &findings {
@@ -60,7 +66,7 @@ pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> a
     Ok(if findings.iter().all(|(_, found)| found.is_ok()) { Ended::Done } else { Ended::Refused })
 }
 
-async fn examine(config: Config) -> Vec<Finding> {
+async fn examine(config: Config, terms: &Terms) -> Vec<Finding> {
     let warnings = super::config::warnings(&config).join("; ");
     let mut findings = vec![("configuration".to_owned(), Ok(warnings))];
     if let Some(files) = &config.tls {
@@ -76,7 +82,7 @@ async fn examine(config: Config) -> Vec<Finding> {
         match App::open(config, Opening::Existing).await {
             Ok(app) => {
                 findings.push(("the keys belong to the database".into(), Ok(String::new())));
-                examine_contents(&app, &mut findings).await;
+                examine_contents(&app, terms, &mut findings).await;
                 app.db.close().await;
             }
             Err(error) => findings.push(("opening the service's parts".into(), Err(format!("{error:#}")))),
@@ -120,7 +126,7 @@ async fn database(config: &Config) -> Result<String, String> {
     Ok(format!("{}, {}", db.engine_name(), schema.notice().unwrap_or_else(|| "schema current".into())))
 }
 
-async fn examine_contents(app: &App, findings: &mut Vec<Finding>) {
+async fn examine_contents(app: &App, terms: &Terms, findings: &mut Vec<Finding>) {
     findings.push(("clock".into(), clock(app).await));
     findings.push(("trusted proxies".into(), proxies(app).await));
     match our_keys(app).await {
@@ -131,7 +137,8 @@ async fn examine_contents(app: &App, findings: &mut Vec<Finding>) {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(("trusted issuers".into(), Err(error.to_string()))),
     }
-    findings.push(("the end of the record".into(), record(app).await.unwrap_or_else(|error| Err(error.to_string()))));
+    let record = record(app, terms).await.unwrap_or_else(|error| Err(error.to_string()));
+    findings.push(("the end of the record".into(), record));
     match violations(app).await {
         Ok(found) => findings.extend(found),
         Err(error) => findings.push(("invariants".into(), Err(error.to_string()))),
@@ -238,8 +245,8 @@ async fn issuer_keys(app: &App, issuer: &TrustedIssuer) -> Result<String, String
 /// As many of the newest records are proven; `activity verify` proves all.
 const PROVEN: i64 = 10_000;
 
-async fn record(app: &App) -> Result<Result<String, String>, store::Error> {
-    let verified = verify_end(app, PROVEN).await?;
+async fn record(app: &App, terms: &Terms) -> Result<Result<String, String>, store::Error> {
+    let verified = verify_end(app, PROVEN, terms.clone()).await?;
     Ok(match verified.fault {
         Some(fault) => {
             Err(format!("{}: run `connect-idp activity verify`, and keep a copy of the database", fault.words()))

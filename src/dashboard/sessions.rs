@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::model::client::Metadata;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::model::event::Kind;
 use crate::model::scope::{Scope, USER_SCOPES};
 use crate::model::session::EndReason;
+use crate::operations::act::in_act;
 use crate::operations::open_session::of_session;
+use crate::store;
 use crate::store::consents::Given;
-use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::admin::checked;
 use crate::web::error::PageError;
@@ -99,19 +100,18 @@ pub async fn get(
 /// # Errors
 /// When the database fails.
 pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Redirect, PageError> {
-    let (db, now, current) = (&app.db, arrival.now, signed_in.session);
+    let (act, current) = (signed_in.act(&app, &arrival), signed_in.session);
     // What is no id is nobody's.
     let Some(wanted) = checked(&fields.take("session")) else {
         return Ok(Redirect::to("/sessions"));
     };
-    let event = Event::new(Kind::SessionEnded, Outcome::Success, "user", &arrival.visitor, now, &app.random);
-    in_transaction!(db, app.ordinary_deadline(now), [current, wanted, event], |tx| {
+    in_act!(act, [current, wanted], |tx| {
         // Another's id is as good as none.
-        let mine = store::sessions::one_of_user(tx, &current.user_id, &wanted, now).await?;
+        let mine = store::sessions::one_of_user(tx, &current.user_id, &wanted, act.now).await?;
         if let Some(session) = mine.filter(|session| session.id != current.id)
-            && store::sessions::end(tx, &session.id, EndReason::EndedByUser, now).await?
+            && store::sessions::end(tx, &session.id, EndReason::EndedByUser, act.now).await?
         {
-            let event = of_session(event, &session).because("ended_from_another_session");
+            let event = of_session(act.event(Kind::SessionEnded), &session).because("ended_from_another_session");
             store::activity::record(tx, &event).await?;
         }
         Ok(())
@@ -124,12 +124,11 @@ pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fi
 /// # Errors
 /// When the database fails.
 pub async fn end_others(app: App, arrival: Arrival, signed_in: SignedIn) -> Result<Redirect, PageError> {
-    let (db, now, current) = (&app.db, arrival.now, signed_in.session);
-    let event = Event::new(Kind::SessionEnded, Outcome::Success, "user", &arrival.visitor, now, &app.random);
-    let event = of_session(event, &current).because("all_others_ended");
-    in_transaction!(db, app.ordinary_deadline(now), [current, event], |tx| {
+    let (act, current) = (signed_in.act(&app, &arrival), signed_in.session);
+    in_act!(act, [current], |tx| {
         let (user, keep) = (&current.user_id, &current.id);
-        if store::sessions::end_all_but(tx, user, keep, EndReason::EndedByUser, now).await? > 0 {
+        if store::sessions::end_all_but(tx, user, keep, EndReason::EndedByUser, act.now).await? > 0 {
+            let event = of_session(act.event(Kind::SessionEnded), &current).because("all_others_ended");
             store::activity::record(tx, &event).await?;
         }
         Ok(())
@@ -147,15 +146,14 @@ pub async fn withdraw(
     signed_in: SignedIn,
     mut fields: Fields,
 ) -> Result<Redirect, PageError> {
-    let (db, now, session) = (&app.db, arrival.now, signed_in.session);
+    let (act, session) = (signed_in.act(&app, &arrival), signed_in.session);
     let client = fields.take("client");
-    let event = Event::new(Kind::ConsentWithdrawn, Outcome::Success, "user", &arrival.visitor, now, &app.random);
-    in_transaction!(db, app.ordinary_deadline(now), [session, client, event], |tx| {
+    in_act!(act, [session, client], |tx| {
         if store::consents::remove(tx, &session.user_id, &client).await? {
-            store::codes::spend_of_client(tx, &session.user_id, &client, now).await?;
-            store::families::revoke_of_client(tx, &session.user_id, &client, "consent_withdrawn", now).await?;
+            store::codes::spend_of_client(tx, &session.user_id, &client, act.now).await?;
+            store::families::revoke_of_client(tx, &session.user_id, &client, "consent_withdrawn", act.now).await?;
             let named = store::clients::by_id(tx, &client).await?.map(|client| client.name().to_owned());
-            let event = of_session(event, &session).noting(named.unwrap_or_default());
+            let event = of_session(act.event(Kind::ConsentWithdrawn), &session).noting(named.unwrap_or_default());
             store::activity::record(tx, &event).await?;
         }
         Ok(())

@@ -19,11 +19,14 @@ const ALL_EVERY: u32 = 120 * 60 * 24;
 /// How often the end of the chain is in the log, in looks: where the log is kept apart, no end can be cut off unseen.
 const TOLD_EVERY: u32 = 120 * 60;
 
+/// How often it is said that the chain is another than it was, in looks.
+const BROKEN_EVERY: u32 = 120;
+
 /// Runs until `stop` says so.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut told = 0;
+    let (mut told, mut broken_for) = (0, 0_u32);
     for look in 0_u32.. {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -43,8 +46,17 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             done = seal(&app, from, usize::MAX) => done,
             _ = stop.changed() => return,
         };
-        if let Err(error) = done {
-            tracing::warn!("the record could not be sealed and will be: {error}");
+        let is_broken = matches!(done, Err(store::Error::Damaged(_)));
+        app.metrics.record_is_broken(is_broken);
+        match done {
+            Err(error) if is_broken => {
+                if broken_for % BROKEN_EVERY == 0 {
+                    tracing::error!("the record is not sealed: {error}");
+                }
+                broken_for += 1;
+            }
+            Err(error) => tracing::warn!("the record could not be sealed and will be: {error}"),
+            Ok(_) => broken_for = 0,
         }
         if look % TOLD_EVERY == 0
             && let Err(error) = tell(&app, &mut told).await

@@ -14,7 +14,7 @@ use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::return_to::ReturnTo;
-use crate::web::sign_in_words::BUSY;
+use crate::web::sign_in_words::{BUSY, too_often};
 
 #[derive(Template)]
 #[template(path = "login/forgot_password.html")]
@@ -76,7 +76,7 @@ pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Resp
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
         app.metrics.throttled();
-        page.error = Some(format!("Too many tries from your network. Please try again in {seconds} seconds."));
+        page.error = Some(too_often(seconds));
         return Ok(later(StatusCode::TOO_MANY_REQUESTS, &page, seconds));
     }
     if !mail::ask(&app, &page.login_name, &page.provider_code, arrival.now).await? {

@@ -243,6 +243,24 @@ impl Metadata {
         self.token_endpoint_auth_method == Some(AuthMethod::None)
     }
 
+    /// Whether what proved it under these metadata proves it no longer under the next ones: its secret, or one of its keys.
+    /// What an address gives as its keys is the client's own affair.
+    #[must_use]
+    pub fn loses_a_proof(&self, next: &Self) -> bool {
+        if self.has_secret() {
+            return !next.has_secret();
+        }
+        let keys = |metadata: &Self| match metadata.jwks.as_ref().and_then(|set| set.get("keys")) {
+            Some(Value::Array(keys)) => keys.clone(),
+            _ => Vec::new(),
+        };
+        let kept = keys(next);
+        !self.is_public()
+            && (next.token_endpoint_auth_method != self.token_endpoint_auth_method
+                || next.jwks_uri != self.jwks_uri
+                || keys(self).iter().any(|key| !kept.contains(key)))
+    }
+
     /// Whether every code of its must be bound by PKCE.
     #[must_use]
     pub fn needs_pkce(&self) -> bool {
@@ -269,6 +287,26 @@ pub struct Client {
     pub created_at: i64,
 }
 
+/// How a client proved who it is: what a transaction that gives it a token reads again (G28).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientProof {
+    /// The client's row.
+    pub client: String,
+    /// Its epoch as judged.
+    pub epoch: i64,
+    /// By what.
+    pub by: ProvenBy,
+}
+
+/// What a client's word rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProvenBy {
+    /// The row of its secret.
+    Secret(String),
+    /// Its registration in this revision: the keys that stand there, or that it has no credentials.
+    Registration(i64),
+}
+
 impl Client {
     /// Where a sign-in at it is started by somebody else, naming us (OpenID Connect Core §4).
     #[must_use]
@@ -283,5 +321,37 @@ impl Client {
     #[must_use]
     pub fn name(&self) -> &str {
         self.metadata.client_name.as_deref().unwrap_or(&self.client_id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_client_loses_a_proof_with_its_secret_or_one_of_its_keys() {
+        let keys = |names: &[&str]| Metadata {
+            token_endpoint_auth_method: Some(AuthMethod::PrivateKeyJwt),
+            jwks: Some(json!({"keys": names.iter().map(|name| json!({"kid": name})).collect::<Vec<_>>()})),
+            ..Metadata::default()
+        };
+        let by = |method| Metadata { token_endpoint_auth_method: method, ..Metadata::default() };
+        let fetched = Metadata { jwks: None, jwks_uri: Some("https://a.example/jwks".into()), ..keys(&[]) };
+        for (before, after, loses) in [
+            (by(None), by(Some(AuthMethod::Post)), false),
+            (by(Some(AuthMethod::Basic)), by(Some(AuthMethod::None)), true),
+            (by(Some(AuthMethod::Basic)), keys(&["a"]), true),
+            (by(Some(AuthMethod::None)), by(None), false),
+            (keys(&["a"]), keys(&["b", "a"]), false),
+            (keys(&["a", "b"]), keys(&["b"]), true),
+            (keys(&["a"]), by(None), true),
+            (keys(&["a"]), fetched.clone(), true),
+            (fetched.clone(), Metadata { client_name: Some("x".into()), ..fetched.clone() }, false),
+            (fetched, keys(&["a"]), true),
+        ] {
+            assert_eq!(before.loses_a_proof(&after), loses, "{before:?} {after:?}");
+        }
     }
 }

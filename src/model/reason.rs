@@ -1,6 +1,8 @@
 //! The reasons in the record, in words: what was wrong, and what to do about it. One list for the pages, the command line
 //! and `handoff explain`.
 
+use super::text::capitalized;
+
 /// A reason in words.
 #[derive(Clone, Copy, Debug)]
 pub struct Words {
@@ -26,9 +28,7 @@ pub fn label(reason: &str) -> String {
 
 /// A stored word as words.
 fn readable(reason: &str) -> String {
-    let words = reason.replace('_', " ");
-    let mut chars = words.chars();
-    chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
+    capitalized(&reason.replace('_', " "))
 }
 
 macro_rules! list {

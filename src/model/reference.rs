@@ -1,5 +1,8 @@
 //! Reference numbers, as people read them out and type them.
 
+/// What it looks like, as the end of a sentence.
+pub const SHAPE: &str = "has eight letters and digits, such as 7K3M-9Q0T";
+
 /// The number that a person means: small letters, spaces and a hyphen too few or too many are forgiven, and so is a letter
 /// that looks like a digit.
 #[must_use]

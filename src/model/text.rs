@@ -1,4 +1,4 @@
-//! Plain texts that people give: names of persons, agencies and issuers; and texts as files and pipes bring them.
+//! Plain texts: those that people give, names of persons, agencies and issuers; those that files and pipes bring; and ours.
 
 /// A text without the byte order mark that some programs write before it.
 #[must_use]
@@ -30,6 +30,13 @@ pub fn check_line(text: &str, most: usize) -> Result<(), String> {
     Err(format!("must be 1 to {most} characters on one line, without control characters or spaces at its ends"))
 }
 
+/// Words as the beginning of a sentence.
+#[must_use]
+pub fn capitalized(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map(|first| first.to_uppercase().collect::<String>() + chars.as_str()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +54,11 @@ mod tests {
         ] {
             assert_eq!(one_value(given), value, "{given:?}");
         }
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital() {
+        assert_eq!(["élan x", "", "7K"].map(capitalized), ["Élan x", "", "7K"]);
     }
 
     #[test]

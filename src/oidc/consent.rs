@@ -9,11 +9,12 @@ use serde::Deserialize;
 use super::authorize::{refusal, taken_up};
 use crate::app::App;
 use crate::crypto::secret::Secret;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::model::event::Kind;
 use crate::model::scope::{Scope, USER_SCOPES};
+use crate::operations::act::in_act;
 use crate::operations::interactions::{self, Waiting, resume_path};
 use crate::operations::open_session::of_session;
-use crate::store::{self, in_transaction};
+use crate::store;
 use crate::web::answered;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -100,17 +101,17 @@ pub async fn post(
         }
         _ => return Err(PageError::BadForm("The form does not say whether you allow this.")),
     }
-    let (now, session, wanted) = (arrival.now, signed_in.session, interaction.request.asks_for());
-    let event = Event::new(Kind::ConsentGiven, Outcome::Success, "user", &arrival.visitor, now, &app.random);
-    let event = of_session(event, &session).noting(format!("{}: {wanted}", client.name()));
+    let (act, wanted) = (signed_in.act(&app, &arrival), interaction.request.asks_for());
+    let session = signed_in.session;
+    let event = of_session(act.event(Kind::ConsentGiven), &session).noting(format!("{}: {wanted}", client.name()));
     let (id, row) = (interaction.id, client.id);
-    in_transaction!(app.db, app.ordinary_deadline(now), [session, id, row, wanted, event], |tx| {
+    in_act!(act, [session, id, row, wanted, event], |tx| {
         let before = store::consents::scope(tx, &session.user_id, &row).await?;
         let before = before.and_then(|scope| Scope::parse(&scope)).unwrap_or_default();
         store::interactions::note_consent(tx, &id, &session.user_id).await?;
         if !wanted.is_within(&before) || before.is_empty() {
             let scope = before.with(&wanted).to_string();
-            store::consents::put(tx, &session.user_id, &session.provider_id, &row, &scope, now).await?;
+            store::consents::put(tx, &session.user_id, &session.provider_id, &row, &scope, act.now).await?;
             store::activity::record(tx, &event).await?;
         }
         Ok(())

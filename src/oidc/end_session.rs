@@ -12,6 +12,7 @@ use super::id_token::{Hint, read_hint};
 use crate::app::App;
 use crate::model::client::Client;
 use crate::model::session::Session;
+use crate::model::user::Account;
 use crate::operations::end_sessions::{LoggedOut, held, log_out};
 use crate::operations::open_session::Browser;
 use crate::store;
@@ -19,9 +20,9 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::plain;
-use crate::web::page::{Page, Shape, respond};
+use crate::web::page::{Extras, Page, Shape, respond};
 use crate::web::params::Params;
-use crate::web::session::{browser, current};
+use crate::web::session::{browser, current, unfinished};
 use crate::web::signed_out::{self, End};
 
 /// What a request may hold; the confirm page carries it along.
@@ -32,9 +33,16 @@ const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redire
 struct ConfirmPage {
     page: Page,
     client_name: Option<String>,
+    held: Held,
+    fields: Vec<(&'static str, String)>,
+    frames: Vec<String>,
+}
+
+/// What the browser holds and the person is asked about: a session, or a sign-in that is not finished.
+struct Held {
+    finished: bool,
     login_name: String,
     provider_name: String,
-    fields: Vec<(&'static str, String)>,
 }
 
 /// A request that was judged.
@@ -63,22 +71,39 @@ pub async fn get(
     };
     // An idle one too: what was born of it lives on until it is ended (R4), and no foreign page ends it unasked.
     let asks = |session: &Session| !asked.is_for(session);
-    let Some(session) = session.filter(asks) else {
-        return end(&app, &arrival, &browser, asked).await;
+    let held = match session.filter(asks) {
+        Some(session) => Held { finished: true, login_name: session.login_name, provider_name: session.provider_name },
+        None => match half_done(&app, &browser, arrival.now).await?.filter(|_| asked.hint.is_none()) {
+            Some(account) => {
+                Held { finished: false, login_name: account.login_name, provider_name: account.provider_name }
+            }
+            // A hint speaks for its session, and nobody for a sign-in that is not finished.
+            None => return end(&app, &arrival, &Browser { pre_auth: None, ..browser }, asked).await,
+        },
     };
-    // Only of this browser's own session is anybody asked.
-    if asked.hint.is_some() {
-        asked.log_out(&app, &arrival, &Browser::default()).await?;
-    }
+    // Only of what this browser holds is anybody asked. The apps of the hinted session hear of its end here.
+    let frames = match asked.hint {
+        Some(_) => asked.log_out(&app, &arrival, &Browser::default()).await?.frames,
+        None => Vec::new(),
+    };
     let given = |name| params.get(name).map(|value: &str| (name, value.to_owned()));
+    let extras = Extras::frames(&frames);
     let template = ConfirmPage {
         page: Page::new(&app, "Log out?"),
         client_name: asked.client.map(|client| client.name().to_owned()),
-        login_name: session.login_name,
-        provider_name: session.provider_name,
+        held,
         fields: PARAMETERS.into_iter().filter_map(given).collect(),
+        frames,
     };
-    Ok(respond(StatusCode::OK, Shape::Entrance, &template))
+    Ok(extras.on(respond(StatusCode::OK, Shape::Entrance, &template)))
+}
+
+/// Whose sign-in this browser has not finished.
+async fn half_done(app: &App, browser: &Browser, now: Timestamp) -> Result<Option<Account>, store::Error> {
+    match unfinished(app, browser, now).await? {
+        Some(pre_auth) => store::users::by_id(&mut app.db.read().await?, &pre_auth.user_id).await,
+        None => Ok(None),
+    }
 }
 
 /// `POST /oauth2/end_session`: the same. From another site it brings no cookie, so a GET takes it up.

@@ -40,7 +40,7 @@ async fn authenticated(
         assertion: params.get("client_assertion"),
     };
     match authenticate(app, headers, fields, endpoint, now).await {
-        Ok(client) => Ok(ClientRequest { client, asked: params }),
+        Ok((client, proof)) => Ok(ClientRequest { client, proof, asked: params }),
         Err(NotProven::Malformed(why)) => Err(OAuthError::invalid_request(why)),
         Err(NotProven::Refused(why, true)) => Err(OAuthError::invalid_client(why).challenging("Basic")),
         Err(NotProven::Refused(why, false)) => Err(OAuthError::invalid_client(why)),

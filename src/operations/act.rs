@@ -63,8 +63,17 @@ impl Authority {
 }
 
 /// The one transaction of an act: `in_act!(act, [user_id, draft], |tx| { … Ok(x) })`, as `in_transaction!` does it, once its
-/// authority is proven in it.
+/// authority is proven in it. What an act changes may be what its authority rests on, as an admin's own provider: such a row
+/// is held to be changed before it is held to be read, `in_act!(act, holding providers(provider_id), [provider_id], …)`. Two
+/// that read it first could each wait for the other.
 macro_rules! in_act {
+    ($act:ident, holding $table:ident($key:ident), [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
+        $crate::store::in_transaction!($act.app.db, $act.deadline, [$act, $($captured),*], |$tx| {
+            $crate::store::$table::hold($tx, &$key).await?;
+            $act.authority.prove($tx, $act.now).await?;
+            $body
+        })
+    };
     ($act:ident, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
         $crate::store::in_transaction!($act.app.db, $act.deadline, [$act, $($captured),*], |$tx| {
             $act.authority.prove($tx, $act.now).await?;

@@ -14,8 +14,9 @@ use super::clients::hash_secret;
 use crate::app::App;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::secret::digest;
-use crate::model::client::{AuthMethod, Client};
+use crate::model::client::{AuthMethod, Client, ClientProof, ProvenBy};
 use crate::model::header_text;
+use crate::store::clients::WorkingSecret;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
@@ -35,6 +36,8 @@ const ASSERTION: &str = "client_assertion";
 pub struct ClientRequest<T> {
     /// The client, switched on.
     pub client: Client,
+    /// How it proved that.
+    pub proof: ClientProof,
     /// What it asks.
     pub asked: T,
 }
@@ -84,7 +87,7 @@ pub struct Fields<'a> {
     pub assertion: Option<&'a str>,
 }
 
-/// Authenticates the client of a request to `endpoint`, one of our paths.
+/// Authenticates the client of a request to `endpoint`, one of our paths: the client, and by what.
 ///
 /// # Errors
 /// Why it is not let in.
@@ -94,37 +97,49 @@ pub async fn authenticate(
     fields: Fields<'_>,
     endpoint: &str,
     now: Timestamp,
-) -> Result<Client, NotProven> {
+) -> Result<(Client, ClientProof), NotProven> {
     let offer = offer(headers, fields)?;
     super::name_client(&offer.client_id);
     let tried_basic = matches!(offer.proof, Proof::Basic(_));
     let refused = |why| NotProven::Refused(why, tried_basic);
     let found = store::clients::with_secrets(&mut app.db.read().await?, &offer.client_id, now).await?;
-    let Some((client, hashes)) = found.filter(|(client, _)| client.enabled) else {
+    let Some((client, secrets)) = found.filter(|(client, _)| client.enabled) else {
         return Err(refused("client_id is not registered, or switched off"));
     };
     match (&offer.proof, client.metadata.token_endpoint_auth_method) {
         (Proof::Basic(secret), None | Some(AuthMethod::Basic))
         | (Proof::Post(secret), None | Some(AuthMethod::Post)) => {
-            if hashes.is_empty() {
+            if secrets.is_empty() {
                 return Err(refused("this client has no secret yet: whoever runs the service makes one"));
             }
             let given = hash_secret(app, &client.client_id, secret);
-            let right =
-                hashes.iter().fold(false, |right, hash| right | bool::from(hash.as_bytes().ct_eq(given.as_bytes())));
-            right.then_some(client).ok_or_else(|| refused("client_secret is not right"))
+            // Compared with each, so that the time taken does not say which one it was.
+            let is_given = |secret: &WorkingSecret| bool::from(secret.hash.as_bytes().ct_eq(given.as_bytes()));
+            let right = secrets.iter().fold(None, |right, secret| if is_given(secret) { Some(secret) } else { right });
+            let right = right.ok_or_else(|| refused("client_secret is not right"))?;
+            Ok(proven(client, ProvenBy::Secret(right.id.clone())))
         }
         (Proof::Assertion(text), Some(AuthMethod::PrivateKeyJwt)) => {
             prove_by_assertion(app, &client, text, endpoint, now).await?;
-            Ok(client)
+            Ok(registered(client))
         }
-        (Proof::None, Some(AuthMethod::None)) => Ok(client),
+        (Proof::None, Some(AuthMethod::None)) => Ok(registered(client)),
         (_, None) => Err(refused("this client authenticates by client_secret_basic or client_secret_post")),
         (_, Some(AuthMethod::Basic)) => Err(refused("this client authenticates by client_secret_basic")),
         (_, Some(AuthMethod::Post)) => Err(refused("this client authenticates by client_secret_post")),
         (_, Some(AuthMethod::PrivateKeyJwt)) => Err(refused("this client authenticates by private_key_jwt")),
         (_, Some(AuthMethod::None)) => Err(refused("this client is public: it sends client_id and no credentials")),
     }
+}
+
+fn proven(client: Client, by: ProvenBy) -> (Client, ClientProof) {
+    let proof = ClientProof { client: client.id.clone(), epoch: client.epoch, by };
+    (client, proof)
+}
+
+fn registered(client: Client) -> (Client, ClientProof) {
+    let revision = client.revision;
+    proven(client, ProvenBy::Registration(revision))
 }
 
 /// What is offered, if it is exactly one thing.

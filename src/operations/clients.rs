@@ -10,7 +10,7 @@ use crate::crypto::secret::Secret;
 use crate::model::client::{Client, Metadata};
 use crate::model::client_draft::Draft;
 use crate::model::event::Kind;
-use crate::store::clients::StoredSecret;
+use crate::store::clients::{SecretsEnd, StoredSecret};
 use crate::store::{Error, Tx, access_tokens, activity, clients};
 
 /// A secret that was typed is at least so long, where something real is at stake.
@@ -121,7 +121,7 @@ pub async fn add(tx: &mut Tx, act: &Act, client: &Client, secret_hash: Option<&s
 /// When it cannot be written.
 pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id, draft], |tx| {
+    in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) => change(tx, &act, &held, &draft).await,
             None => Ok(Changed::NotFound),
@@ -144,7 +144,7 @@ pub enum Edited {
 /// When it cannot be written.
 pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id, draft], |tx| {
+    in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) if held.revision != revision => Ok(Edited::Stale),
             Some(held) => Ok(Edited::Changed(change(tx, &act, &held, &draft).await?)),
@@ -154,6 +154,8 @@ pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> R
 }
 
 /// Changes the metadata of a client whose row is held. Where the client needs a secret no longer, it has none any more.
+/// With its secret, or with a key that is not registered any more, the access tokens end that may have been bought by it
+/// (G36).
 ///
 /// # Errors
 /// When it cannot be written.
@@ -167,7 +169,10 @@ pub async fn change(tx: &mut Tx, act: &Act, held: &Client, draft: &Draft) -> Res
     }
     clients::update(tx, &held.id, &metadata).await?;
     if !metadata.has_secret() {
-        clients::end_secrets(tx, &held.id, act.now).await?;
+        clients::end_secrets(tx, &held.id, SecretsEnd::AtOnce, act.now).await?;
+    }
+    if held.metadata.loses_a_proof(&metadata) {
+        access_tokens::revoke_of_client(tx, &held.id, act.now).await?;
     }
     let note = format!("{}: {}", held.client_id, keys.join(", "));
     activity::record(tx, &act.event(Kind::ClientChanged).noting(note)).await?;
@@ -194,7 +199,7 @@ pub async fn rotate_secret(
     seen: Option<String>,
 ) -> Result<Rotated, Error> {
     let (client_id, secret) = (client_id.to_owned(), secret.to_owned());
-    in_act!(act, [client_id, secret, seen], |tx| {
+    in_act!(act, holding clients(client_id), [client_id, secret, seen], |tx| {
         let held = clients::hold(tx, &client_id).await?;
         if let (Some(held), Some(seen)) = (&held, &seen)
             && newest(&clients::secrets(tx, &held.id).await?) != *seen
@@ -222,9 +227,13 @@ pub async fn replace_secret(
     if !held.metadata.has_secret() {
         return Ok(Rotated::NoSecret);
     }
-    let before = clients::end_secrets(tx, &held.id, act.now.after(overlap.min(LONGEST_OVERLAP))).await?;
+    let end = match overlap.min(LONGEST_OVERLAP) {
+        Duration::ZERO => SecretsEnd::AtOnce,
+        overlap => SecretsEnd::At(act.now.after(overlap)),
+    };
+    let before = clients::end_secrets(tx, &held.id, end, act.now).await?;
     let hash = hash_secret(&act.app, &held.client_id, secret);
-    if overlap.is_zero() {
+    if end == SecretsEnd::AtOnce {
         access_tokens::revoke_of_client(tx, &held.id, act.now).await?;
     }
     clients::add_secret(tx, &act.app.random.id(act.now), &held.id, &hash, act.now).await?;
@@ -238,7 +247,7 @@ pub async fn replace_secret(
 /// When it cannot be written.
 pub async fn set_enabled(act: &Act, client_id: &str, enabled: bool) -> Result<Switched, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id], |tx| {
+    in_act!(act, holding clients(client_id), [client_id], |tx| {
         match clients::hold(tx, &client_id).await? {
             Some(held) => switch_enabled(tx, &act, &held, enabled).await,
             None => Ok(Switched::NotFound),
@@ -277,7 +286,7 @@ pub enum Deleted {
 /// When it cannot be written.
 pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Deleted, Error> {
     let client_id = client_id.to_owned();
-    in_act!(act, [client_id], |tx| {
+    in_act!(act, holding clients(client_id), [client_id], |tx| {
         let Some(held) = clients::hold(tx, &client_id).await? else {
             return Ok(Deleted::NotFound);
         };

@@ -5,6 +5,7 @@ pub mod act;
 pub mod activity_chain;
 pub mod activity_file;
 pub mod browse_activity;
+mod chain_ends;
 pub mod check_password;
 pub mod client_auth;
 pub mod client_keys;

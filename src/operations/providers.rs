@@ -155,7 +155,7 @@ pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<bool, Er
 /// When it cannot be written.
 pub async fn set(act: &Act, provider_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let provider_id = provider_id.to_owned();
-    in_act!(act, [provider_id, draft], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
         match providers::hold(tx, &provider_id).await? {
             Some(provider) => change(tx, &act, provider, &draft).await,
             None => Ok(Changed::NotFound),
@@ -185,7 +185,7 @@ pub async fn change(tx: &mut Tx, act: &Act, mut provider: Provider, draft: &Draf
 /// When it cannot be written.
 pub async fn set_active(act: &Act, provider_id: &str, active: bool) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
-    in_act!(act, [provider_id], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id], |tx| {
         match providers::hold(tx, &provider_id).await? {
             Some(provider) => switch_active(tx, &act, &provider, active).await,
             None => Ok(Switched::NotFound),
@@ -215,7 +215,7 @@ pub async fn switch_active(tx: &mut Tx, act: &Act, provider: &Provider, active: 
 /// When it cannot be written.
 pub async fn set_unified_login(act: &Act, provider_id: &str, state: UnifiedLogin) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
-    in_act!(act, [provider_id], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id], |tx| {
         match providers::hold(tx, &provider_id).await? {
             Some(provider) => switch_unified_login(tx, &act, &provider, state).await,
             None => Ok(Switched::NotFound),
@@ -287,7 +287,7 @@ pub enum Edited {
 /// When it cannot be written.
 pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let provider_id = provider_id.to_owned();
-    in_act!(act, [provider_id, draft], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
         let Some(provider) = providers::hold(tx, &provider_id).await? else {
             return Ok(Edited::Changed(Changed::NotFound));
         };
@@ -304,7 +304,7 @@ pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) ->
 /// When it cannot be written.
 pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
-    in_act!(act, [provider_id], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id], |tx| {
         let Some(provider) = providers::hold(tx, &provider_id).await? else {
             return Ok(Switched::NotFound);
         };
@@ -330,7 +330,7 @@ pub async fn end_sessions_of(tx: &mut Tx, act: &Act, provider: &Provider) -> Res
 /// When it cannot be written.
 pub async fn unlock_all(act: &Act, provider_id: &str) -> Result<Option<u64>, Error> {
     let provider_id = provider_id.to_owned();
-    in_act!(act, [provider_id], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id], |tx| {
         let Some(provider) = providers::hold(tx, &provider_id).await? else {
             return Ok(None);
         };

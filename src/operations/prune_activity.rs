@@ -2,11 +2,11 @@
 //! goes and is sealed itself, so that what is left still verifies, and nobody else can cut off the beginning.
 
 use super::act::Act;
+use super::chain_ends::end;
 use super::verify_activity::{Fault, Terms, Walk};
 use crate::app::App;
 use crate::model::event::Kind;
-use crate::store::activity_chain::{self, Chain, Pruned};
-use crate::store::activity_proof::Written;
+use crate::store::activity_chain::{self, Pruned};
 use crate::store::{Error, activity, in_transaction};
 use crate::time::Timestamp;
 
@@ -32,13 +32,13 @@ pub enum Planned {
     Wrong(Fault),
 }
 
-/// Finds what is older than a moment, and proves it; `told` hears how many records that are so far.
+/// Finds what is older than a moment, and proves it under these terms; `told` hears how many records that are so far.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn plan(app: &App, before: Timestamp, mut told: impl FnMut(i64)) -> Result<Planned, Error> {
+pub async fn plan(app: &App, before: Timestamp, terms: Terms, mut told: impl FnMut(i64)) -> Result<Planned, Error> {
     let chain = activity_chain::chain(&mut app.db.read().await?).await?;
-    let mut walk = Walk::begun(app, &chain, Terms::default());
+    let mut walk = Walk::begun(app, &chain, terms);
     if let Some(fault) = walk.pruned(app, &chain).await? {
         return Ok(Planned::Wrong(fault));
     }
@@ -100,14 +100,4 @@ pub async fn remove_some(app: &App) -> Result<u64, Error> {
 
 fn note(to: &Pruned, count: i64) -> String {
     format!("{count} records before {}, {}", Timestamp(to.before).rfc3339(), end(to.seq, &to.hash))
-}
-
-fn end(seq: i64, hash: &str) -> String {
-    format!("up to number {seq} ({hash})")
-}
-
-/// Whether the record of an act names where the chain begins now.
-pub(super) fn names(act: &Written, chain: &Chain) -> bool {
-    let end = end(chain.pruned_seq, &chain.pruned_hash);
-    act.note.as_ref().is_some_and(|note| note.ends_with(&format!(", {end}")))
 }

@@ -3,7 +3,7 @@
 use crate::app::App;
 use crate::model::event::Visitor;
 use crate::store::refused_handoffs::{Refused, keep};
-use crate::store::{Error, in_transaction};
+use crate::store::{Conn, Error, in_transaction};
 
 /// As many are written in one transaction.
 const BATCH: usize = 100;
@@ -20,6 +20,17 @@ pub fn note(app: &App, reason: &'static str, visitor: &Visitor) {
         browser: visitor.browser.clone(),
     };
     app.refusals.note(refused, now);
+}
+
+/// A connection to read the record with; for who looks for a reference number, what was noted is written down first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn reader(app: &App, by_reference: bool) -> Result<Conn, Error> {
+    if by_reference {
+        write_down(app).await?;
+    }
+    app.db.read().await
 }
 
 /// Writes down what was noted, but for what the record has.

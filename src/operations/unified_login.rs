@@ -69,7 +69,7 @@ pub async fn decide(
 ) -> Result<Taken, Error> {
     let provider_id = provider_id.to_owned();
     let step = if decision == Decision::Approve { Step::Approved } else { Step::Declined };
-    in_act!(act, [provider_id, read, words], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id, read, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {
             return Ok(Taken::NotFound);
         };
@@ -98,7 +98,7 @@ async fn take(
     may: impl Fn(&Provider) -> bool + Copy + Send + Sync + 'static,
 ) -> Result<Taken, Error> {
     let provider_id = provider_id.to_owned();
-    in_act!(act, [provider_id, words], |tx| {
+    in_act!(act, holding providers(provider_id), [provider_id, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {
             return Ok(Taken::NotFound);
         };

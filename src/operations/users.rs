@@ -22,7 +22,7 @@ use crate::model::session::EndReason;
 use crate::model::text::check_line;
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::store::users::NewUser;
-use crate::store::{Error, Tx, activity, issuers, providers, sessions, strikes, users};
+use crate::store::{Error, Tx, activity, issuers, providers, sessions, settings, strikes, users};
 use crate::time::{Random, Timestamp};
 
 /// A Login Name, or why it cannot be one.
@@ -381,7 +381,7 @@ async fn is_last_admin(tx: &mut Tx, user: &Account) -> Result<bool, Error> {
         return Ok(false);
     }
     // Two who end each other at once take turns.
-    providers::hold(tx, &user.provider_id).await?;
+    settings::take_turn(tx).await?;
     users::has_no_other_admin(tx, &user.id).await
 }
 

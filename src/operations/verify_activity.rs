@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::activity_chain::born;
-use super::prune_activity::names;
+use super::chain_ends::was_pruned_by_us;
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::store::Error;
@@ -93,7 +93,7 @@ impl Fault {
             }
             What::Inserted => format!(
                 "{record} was not written by this program: it was inserted or changed by hand, or an older version of the \
-                 program ran beside this one"
+                 program ran beside this one (--older-version-until says until when)"
             ),
             What::CutOff(last) => {
                 format!(
@@ -144,8 +144,17 @@ pub struct Verified {
 pub struct Terms {
     /// What was exported before.
     pub anchors: Vec<Anchor>,
-    /// Up to this moment an older version may have written records beside this one.
+    /// Up to this moment an older version may have written records, beside this one too. Where it is not said, it may have
+    /// until this one wrote its first.
     pub older_until: Option<Timestamp>,
+}
+
+impl Terms {
+    /// Whether a record without a proof may be an older version's: when it was sealed or, if it is not yet, now; and whether
+    /// a record with a proof came before it.
+    fn may_be_older(&self, at: Timestamp, proven: bool) -> bool {
+        self.older_until.map_or(!proven, |until| at < until)
+    }
 }
 
 /// Walks the whole chain; `told` hears how far it has come, and how far it has to go.
@@ -227,7 +236,7 @@ impl Walk {
         let sealed = || link.written.seal(key, &self.hash, link.seq, link.sealed_at) == link.hash;
         let what = if link.seq != self.seq + 1 {
             Some(What::Missing(self.seq + 1, link.seq - 1))
-        } else if link.written.id.is_none() {
+        } else if link.written.id().is_none() {
             Some(What::Removed)
         } else {
             match (sealed(), link.written.proof(key)) {
@@ -235,7 +244,7 @@ impl Walk {
                     self.proven = true;
                     None
                 }
-                (true, Proof::None) if !self.proven || self.may_be_older(&link) => {
+                (true, Proof::None) if self.terms.may_be_older(Timestamp(link.sealed_at), self.proven) => {
                     self.older += 1;
                     None
                 }
@@ -255,10 +264,6 @@ impl Walk {
         fault
     }
 
-    fn may_be_older(&self, link: &Link) -> bool {
-        self.terms.older_until.is_some_and(|until| Timestamp(link.sealed_at) < until)
-    }
-
     /// Whether this is an end that the chain may have.
     fn ended(&self, chain: &Chain) -> Option<Fault> {
         let furthest = self.terms.anchors.iter().map(|anchor| anchor.seq).chain([chain.seq]).max()?;
@@ -273,8 +278,7 @@ impl Walk {
         if chain.pruned_seq == 0 {
             return Ok(None);
         }
-        let acts = activity_chain::written_of(&mut app.db.read().await?, "activity_pruned").await?;
-        let ours = acts.iter().any(|act| act.proof(&self.key) == Proof::Good && names(act, chain));
+        let ours = was_pruned_by_us(app, chain).await?;
         let here = |anchor: &&Anchor| anchor.seq == chain.pruned_seq && anchor.hash != chain.pruned_hash;
         let rewritten = self.terms.anchors.iter().any(|anchor| here(&anchor));
         let first = activity_chain::links(&mut app.db.read().await?, chain.pruned_seq).await?;
@@ -307,16 +311,16 @@ impl Walk {
                 let good = match record.proof(&self.key) {
                     Proof::Good => true,
                     Proof::Bad => false,
-                    Proof::None => !self.proven || self.terms.older_until.is_some_and(|until| app.clock.now() < until),
+                    Proof::None => self.terms.may_be_older(app.clock.now(), self.proven),
                 };
                 if !good {
-                    let (id, reference) = (record.id.clone(), record.reference.clone());
+                    let (id, reference) = (record.id().map(|id| id.text().into_owned()), record.reference());
                     let at = record.at.map(Timestamp);
                     return Ok((count, Some(Fault { what: What::Inserted, seq: None, id, at, reference })));
                 }
             }
             let full = i64::try_from(found.len()).is_ok_and(|found| found == activity_chain::BATCH);
-            let last = found.pop().and_then(|record| record.id).filter(|_| full);
+            let last = found.pop().and_then(|record| Some(record.id()?.as_text()?.to_owned())).filter(|_| full);
             match last.or(window.end) {
                 Some(next) => after = next,
                 None => return Ok((count, None)),
@@ -333,7 +337,7 @@ fn fault(what: What, link: &Link) -> Fault {
         seq: Some(link.seq),
         id: Some(link.activity_id.clone()),
         at: written.at.map(Timestamp).or_else(|| born(&link.activity_id)),
-        reference: written.reference.clone(),
+        reference: written.reference(),
     }
 }
 
@@ -346,13 +350,23 @@ pub async fn anchor(app: &App) -> Result<Anchor, Error> {
     Ok(Anchor { seq: chain.seq, hash: chain.hash, time: app.clock.now().rfc3339() })
 }
 
-/// The end of the chain alone, so many seals of it: quick, however long the record is.
+/// The end of the chain alone, so many seals of it, and where an anchor names one: quick, however long the record is.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn verify_end(app: &App, seals: i64) -> Result<Verified, Error> {
+pub async fn verify_end(app: &App, seals: i64, terms: Terms) -> Result<Verified, Error> {
     let mut conn = app.db.read().await?;
     let mut chain = activity_chain::chain(&mut conn).await?;
+    for anchor in terms.anchors.iter().filter(|anchor| (chain.pruned_seq + 1..=chain.seq).contains(&anchor.seq)) {
+        if activity_chain::hash_at(&mut conn, anchor.seq).await?.as_ref() != Some(&anchor.hash) {
+            let there = activity_chain::links(&mut conn, anchor.seq - 1).await?;
+            let fault = match there.first() {
+                Some(link) => fault(What::Rewritten, link),
+                None => Fault { what: What::CutOff(anchor.seq), seq: None, id: None, at: None, reference: None },
+            };
+            return Ok(Verified { fault: Some(fault), ..Verified::default() });
+        }
+    }
     let from = chain.seq - seals;
     if from > chain.pruned_seq {
         let Some(hash) = activity_chain::hash_at(&mut conn, from).await? else {
@@ -362,7 +376,7 @@ pub async fn verify_end(app: &App, seals: i64) -> Result<Verified, Error> {
         };
         (chain.pruned_seq, chain.pruned_hash) = (from, hash);
     }
-    let mut walk = Walk::begun(app, &chain, Terms::default());
+    let mut walk = Walk::begun(app, &chain, terms);
     let mut fault = None;
     while fault.is_none() {
         let links = activity_chain::links(&mut conn, walk.seq).await?;
@@ -372,5 +386,11 @@ pub async fn verify_end(app: &App, seals: i64) -> Result<Verified, Error> {
         }
         fault = links.into_iter().find_map(|link| walk.step(link));
     }
-    Ok(Verified { records: walk.seq - chain.pruned_seq, last: walk.seq, fault, ..Verified::default() })
+    Ok(Verified {
+        records: walk.seq - chain.pruned_seq,
+        last: walk.seq,
+        older: walk.older,
+        fault,
+        ..Verified::default()
+    })
 }

@@ -1,6 +1,7 @@
 //! Access tokens: usable while they are young, nothing revoked them, and what they were born under still stands (G9).
 
 use super::{Conn, Error, Tx, from_row, on};
+use crate::model::client::{ClientProof, ProvenBy};
 use crate::time::Timestamp;
 
 /// A token about to be given.
@@ -10,10 +11,8 @@ pub struct NewAccessToken {
     pub hash: String,
     /// The family it is born of; none for the client's own.
     pub family_id: Option<String>,
-    /// The client's row.
-    pub client: String,
-    /// The client's epoch as judged.
-    pub client_epoch: i64,
+    /// Who bought it, and by what.
+    pub proof: ClientProof,
     /// What it allows, space-separated.
     pub scope: String,
     /// Whom it is for, space-separated.
@@ -22,27 +21,58 @@ pub struct NewAccessToken {
     pub expires_at: Timestamp,
 }
 
-/// Remembers a token.
+/// Remembers a token, where what its client proved itself by still stands. That is read here, and held until the
+/// transaction ends: whoever takes it away was first, or waits and then finds the token among those to revoke (G28).
 ///
 /// # Errors
-/// When it cannot be written.
+/// [`Error::NoAuthority`] when it was taken away: then nothing of the transaction may stand.
 pub async fn insert(tx: &mut Tx, token: &NewAccessToken, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO access_tokens (hash, family_id, client, client_epoch, scope, audience, created_at, expires_at) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let t = token;
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(&t.hash)
-        .bind(&t.family_id)
-        .bind(&t.client)
-        .bind(t.client_epoch)
-        .bind(&t.scope)
-        .bind(&t.audience)
-        .bind(now.0)
-        .bind(t.expires_at.0)
-        .execute(c)
-        .await
-        .map(drop))?;
-    Ok(())
+    macro_rules! insert {
+        () => {
+            "INSERT INTO access_tokens (hash, family_id, client, client_epoch, scope, audience, created_at, expires_at) \
+             SELECT $1, $2, c.id, c.epoch, $3, $4, $5, $6 FROM clients c"
+        };
+    }
+    // The row of the secret is held alone: whoever switches the client off bumps the epoch, and the token is dead then.
+    macro_rules! by_secret {
+        () => {
+            concat!(
+                insert!(),
+                " JOIN client_secrets s ON s.client = c.id WHERE c.id = $7 AND c.enabled AND c.epoch = $8 \
+                    AND s.id = $9 AND (s.expires_at IS NULL OR s.expires_at > $5)"
+            )
+        };
+    }
+    macro_rules! by_registration {
+        () => {
+            concat!(insert!(), " WHERE c.id = $7 AND c.enabled AND c.epoch = $8 AND c.revision = $9")
+        };
+    }
+    let (t, proof) = (token, &token.proof);
+    macro_rules! bound {
+        ($sql:expr, $c:expr, $by:expr) => {
+            sqlx::query($sql)
+                .bind(&t.hash)
+                .bind(&t.family_id)
+                .bind(&t.scope)
+                .bind(&t.audience)
+                .bind(now.0)
+                .bind(t.expires_at.0)
+                .bind(&proof.client)
+                .bind(proof.epoch)
+                .bind($by)
+                .execute($c)
+                .await
+                .map(|d| d.rows_affected())
+        };
+    }
+    let rows = match &proof.by {
+        ProvenBy::Secret(id) => on!(tx, (by_secret!()) locking "FOR SHARE OF s", |sql, c| bound!(sql, c, id))?,
+        ProvenBy::Registration(revision) => {
+            on!(tx, (by_registration!()) locking "FOR SHARE OF c", |sql, c| bound!(sql, c, revision))?
+        }
+    };
+    if rows == 1 { Ok(()) } else { Err(Error::NoAuthority) }
 }
 
 /// Forgets all but the newest tokens of a family, so that one sign-in of an app never fills the table.

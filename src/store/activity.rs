@@ -145,6 +145,22 @@ macro_rules! fits {
 }
 pub(super) use fits;
 
+/// A statement with a [`Filter`] bound to the parameters of `fits!`.
+macro_rules! filtered {
+    ($sql:expr, $filter:expr) => {
+        sqlx::query_as($sql)
+            .bind(&$filter.provider_id)
+            .bind(&$filter.user_id)
+            .bind($filter.since)
+            .bind($filter.until)
+            .bind(&$filter.kind)
+            .bind(&$filter.outcome)
+            .bind(&$filter.login_type)
+            .bind(i64::from($filter.strangers))
+    };
+}
+pub(super) use filtered;
+
 /// A page of records older than the record `before`, newest first.
 ///
 /// # Errors
@@ -152,20 +168,7 @@ pub(super) use fits;
 pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
     const SQL: &str =
         concat!("SELECT ", columns!(), " FROM activity WHERE ", fits!(), " AND id < $9 ORDER BY id DESC LIMIT $10");
-    let f = filter;
-    Ok(on!(conn, |c| sqlx::query_as(SQL)
-        .bind(&f.provider_id)
-        .bind(&f.user_id)
-        .bind(f.since)
-        .bind(f.until)
-        .bind(&f.kind)
-        .bind(&f.outcome)
-        .bind(&f.login_type)
-        .bind(i64::from(f.strangers))
-        .bind(before.unwrap_or(AFTER_ALL))
-        .bind(limit)
-        .fetch_all(c)
-        .await)?)
+    Ok(on!(conn, |c| filtered!(SQL, filter).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(c).await)?)
 }
 
 /// A page of one user's records older than `before`, newest first: the page a user sees, on its index.

@@ -187,17 +187,30 @@ pub async fn add_secret(tx: &mut Tx, id: &str, client: &str, hash: &str, now: Ti
     Ok(())
 }
 
-/// Lets a client's secrets work no longer than until `at`; how many that ends sooner.
+/// When secrets end that work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretsEnd {
+    /// At once: for every replica, whatever its clock says, and for a request that came before.
+    AtOnce,
+    /// No later than this.
+    At(Timestamp),
+}
+
+/// Lets a client's secrets work no longer; how many that ends sooner.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn end_secrets(tx: &mut Tx, client: &str, at: Timestamp) -> Result<u64, Error> {
+pub async fn end_secrets(tx: &mut Tx, client: &str, end: SecretsEnd, now: Timestamp) -> Result<u64, Error> {
     const SQL: &str =
-        "UPDATE client_secrets SET expires_at = $2 WHERE client = $1 AND (expires_at IS NULL OR expires_at > $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(client).bind(at.0).execute(c).await.map(|d| d.rows_affected()))?)
+        "UPDATE client_secrets SET expires_at = $2 WHERE client = $1 AND (expires_at IS NULL OR expires_at > $3)";
+    let (at, later) = match end {
+        SecretsEnd::AtOnce => (Timestamp(0), now),
+        SecretsEnd::At(at) => (at, at),
+    };
+    Ok(on!(tx, |c| sqlx::query(SQL).bind(client).bind(at.0).bind(later.0).execute(c).await.map(|d| d.rows_affected()))?)
 }
 
-/// The client of exactly this `client_id`, switched on or off, with the keyed hashes of its secrets that still work.
+/// The client of exactly this `client_id`, switched on or off, with its secrets that still work.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -205,8 +218,9 @@ pub async fn with_secrets(
     conn: &mut Conn,
     client_id: &str,
     now: Timestamp,
-) -> Result<Option<(Client, Vec<String>)>, Error> {
-    const SQL: &str = "SELECT c.id, c.client_id, c.metadata, c.enabled, c.epoch, c.revision, c.created_at, s.hash FROM clients c \
+) -> Result<Option<(Client, Vec<WorkingSecret>)>, Error> {
+    const SQL: &str = "SELECT c.id, c.client_id, c.metadata, c.enabled, c.epoch, c.revision, c.created_at, \
+                       s.id AS secret, s.hash FROM clients c \
                        LEFT JOIN client_secrets s ON s.client = c.id AND (s.expires_at IS NULL OR s.expires_at > $2) \
                        WHERE c.client_id = $1";
     if !super::can_be_stored(client_id) {
@@ -217,20 +231,31 @@ pub async fn with_secrets(
     let Some(first) = rows.next() else {
         return Ok(None);
     };
-    let hashes = first.hash.into_iter().chain(rows.filter_map(|row| row.hash)).collect();
-    Ok(Some((first.client, hashes)))
+    let secrets = first.secret.into_iter().chain(rows.filter_map(|row| row.secret)).collect();
+    Ok(Some((first.client, secrets)))
+}
+
+/// A secret that works, without the secret.
+#[derive(Clone, Debug)]
+pub struct WorkingSecret {
+    /// Its row.
+    pub id: String,
+    /// The keyed hash.
+    pub hash: String,
 }
 
 struct WithSecret {
     client: Client,
-    hash: Option<String>,
+    secret: Option<WorkingSecret>,
 }
 
 macro_rules! with_secret_row {
     ($row:ty) => {
         impl<'r> sqlx::FromRow<'r, $row> for WithSecret {
             fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                Ok(Self { client: Client::from_row(row)?, hash: row.try_get("hash")? })
+                let (id, hash): (Option<String>, Option<String>) = (row.try_get("secret")?, row.try_get("hash")?);
+                let secret = id.zip(hash).map(|(id, hash)| WorkingSecret { id, hash });
+                Ok(Self { client: Client::from_row(row)?, secret })
             }
         }
     };

@@ -1,7 +1,10 @@
-//! The schema's history, embedded: the files of `migrations/`, in order. A released one is never edited (G23).
+//! The schema's history, embedded: the files of `migrations/`, in order. A released one is never edited (G23); how it is
+//! run may change.
+
+use std::ops::Range;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{SqlSafeStr as _, SqlStr};
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
 
 const HISTORY: &[(i64, &str, &str)] = &[
     (1, "foundation", include_str!("../../migrations/0001_foundation.sql")),
@@ -21,15 +24,109 @@ const HISTORY: &[(i64, &str, &str)] = &[
 /// Runs what is missing, and holds no lock: on SQLite who opens the file does (`app::open`), on PostgreSQL the transaction
 /// that it runs in.
 pub(super) fn migrator() -> Migrator {
+    migrator_of(|migration| migration)
+}
+
+/// The same for a PostgreSQL that is in use: without the [`indices`] that are built apart from it.
+pub(super) fn migrator_without_indices() -> Migrator {
+    let apart = indices();
+    migrator_of(|mut migration| {
+        // What was released is known by the checksum of its whole text, which stays.
+        if let Some(text) = without(migration.sql.as_str(), &apart) {
+            migration.sql = AssertSqlSafe(text).into_sql_str();
+        }
+        migration
+    })
+}
+
+fn migrator_of(change: impl Fn(Migration) -> Migration) -> Migrator {
     let migration = |(version, name, sql): &(i64, &'static str, &'static str)| {
         let sql: SqlStr = (*sql).into_sql_str();
-        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+        change(Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false))
     };
     let mut migrator = Migrator::with_migrations(HISTORY.iter().map(migration).collect());
     migrator.set_locking(false);
     // The next version may have migrated already.
     migrator.set_ignore_missing(true);
     migrator
+}
+
+/// An index of a table that was there before it, and may be large and in use: built in a transaction, it would stop every
+/// sign-in until it is done. PostgreSQL builds it beside everything else, outside of any transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Index {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// What comes after the name.
+    definition: String,
+}
+
+impl Index {
+    /// Builds it, unless it is there.
+    pub(super) fn build(&self) -> String {
+        format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {} {}", self.name, self.definition)
+    }
+
+    /// Removes what is left of a build that was broken off.
+    pub(super) fn remove(&self) -> String {
+        format!("DROP INDEX CONCURRENTLY IF EXISTS {}", self.name)
+    }
+}
+
+/// Every [`Index`] of the history that stands at its end. One that makes rows unique is a rule, and comes with its step.
+pub(super) fn indices() -> Vec<Index> {
+    let mut found: Vec<Index> = Vec::new();
+    for (_, _, sql) in HISTORY {
+        let steps = statements(sql);
+        let new = |table: &str| steps.iter().any(|(_, words)| words.starts_with(&["CREATE", "TABLE", table]));
+        for (_, words) in &steps {
+            match words.as_slice() {
+                ["CREATE", "INDEX", name, definition @ ..] if definition.get(1).is_some_and(|table| !new(table)) => {
+                    found.push(Index { name, definition: definition.join(" ") });
+                }
+                ["DROP", "INDEX", name] => found.retain(|index| index.name != *name),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+/// A step without the statements that make these indices; `None` when it makes none of them.
+fn without(sql: &str, apart: &[Index]) -> Option<String> {
+    let is_apart = |words: &[&str]| match words {
+        ["CREATE", "INDEX", name, definition @ ..] => {
+            apart.iter().any(|index| index.name == *name && index.definition == definition.join(" "))
+        }
+        _ => false,
+    };
+    let found: Vec<_> = statements(sql).into_iter().filter(|(_, words)| is_apart(words)).collect();
+    let mut text = sql.to_owned();
+    for (range, _) in found.iter().rev() {
+        text.replace_range(range.clone(), "");
+    }
+    (!found.is_empty()).then_some(text)
+}
+
+/// The statements of a file of ours, each with the place where it stands: a line that is no comment begins one, and one
+/// that ends with a semicolon ends it.
+fn statements(sql: &str) -> Vec<(Range<usize>, Vec<&str>)> {
+    let (mut found, mut words, mut begin, mut at) = (Vec::new(), Vec::new(), 0, 0);
+    for line in sql.split_inclusive('\n') {
+        let end = at + line.len();
+        let text = line.trim();
+        if !text.starts_with("--") && !text.is_empty() {
+            if words.is_empty() {
+                begin = at;
+            }
+            words.extend(text.trim_end_matches(';').split_whitespace());
+            if text.ends_with(';') {
+                found.push((begin..end, std::mem::take(&mut words)));
+            }
+        }
+        at = end;
+    }
+    found
 }
 
 /// How a database's schema stands to the one that this program was made for: step by step, not by the last one alone.
@@ -106,6 +203,30 @@ mod tests {
             HISTORY.iter().map(|(version, name, _)| format!("{version:04}_{name}.sql")).collect::<Vec<_>>()
         );
     }
+
+    #[test]
+    fn an_index_of_a_table_that_was_there_is_built_apart_once() {
+        let apart = indices();
+        let names: Vec<_> = apart.iter().map(|index| index.name).collect();
+        // Of a table of its own step, and one that a later step made in another form.
+        assert!(names.contains(&"activity_reference") && names.contains(&"sessions_sid"));
+        assert!(!names.contains(&"refused_handoffs_reference") && !names.contains(&"activity_sign_ins"));
+        assert_eq!(names.iter().filter(|name| **name == "activity_strangers").count(), 1);
+        let long = apart.iter().find(|index| index.name == "activity_named").unwrap();
+        assert!(
+            long.build()
+                .starts_with("CREATE INDEX CONCURRENTLY IF NOT EXISTS activity_named ON activity (provider_id,")
+        );
+        assert!(long.build().contains(" WHERE "), "{}", long.build());
+        let (whole, rest) = (migrator(), migrator_without_indices());
+        let created = |migrator: &Migrator| {
+            let texts = migrator.iter().map(|step| step.sql.as_str().matches("CREATE INDEX").count());
+            texts.sum::<usize>()
+        };
+        assert_eq!(created(&whole), created(&rest) + apart.len());
+        assert!(whole.iter().map(|step| &step.checksum).eq(rest.iter().map(|step| &step.checksum)));
+    }
+
     #[test]
     fn each_step_of_the_schema_counts_and_not_the_last_alone() {
         let ours = || migrator().iter().map(|m| (m.version, m.checksum.to_vec(), true)).collect::<Vec<_>>();

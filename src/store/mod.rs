@@ -54,13 +54,17 @@ pub use migrations::Schema;
 
 use crate::config;
 use crate::crypto::secret::Secret;
-use crate::time::{Clock, Deadline};
+use crate::time::{Clock, Deadline, Random};
 
 /// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
 /// handoff's 30 seconds, so that an ordinary handoff needs no time-out of its own.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(28);
 /// How long past its deadline a transaction may go without an answer before its connection is given up.
 const SILENCE: Duration = Duration::from_secs(10);
+/// So many tries a transaction has that stands in another's way, each after a longer wait by chance: those that collided
+/// would collide again at once.
+const TRIES: u32 = 6;
+const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// How long one try for a connection lasts before we look whether the database is there at all.
 const ACQUIRE_TRY: Duration = Duration::from_secs(3);
 
@@ -204,7 +208,7 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Runs a body as one transaction until its `Ok`, once more after a deadlock:
+/// Runs a body as one transaction until its `Ok`, a few times more after a deadlock:
 /// `in_transaction!(db, deadline, [user, session], |tx| { … Ok(x) })`. The names in brackets are cloned for each try.
 macro_rules! in_transaction {
     ($db:expr, $deadline:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {{
@@ -269,7 +273,7 @@ pub enum Error {
     /// The database kept a statement waiting until its time-out: rolled back.
     #[error("the database did not answer in time: {0}")]
     Stalled(sqlx::Error),
-    /// Two transactions stood in each other's way twice.
+    /// Two transactions stood in each other's way, however often they were tried.
     #[error("two transactions stood in each other's way: {0}")]
     Contended(sqlx::Error),
     /// No connection can be had: why, and what to do. Nothing was written.
@@ -459,14 +463,16 @@ impl Database {
         postgres::is_unprotected(url)
     }
 
-    /// Brings the schema up to date. Harmless when it is; safe from several processes at once.
+    /// Brings the schema up to date. Harmless when it is; safe from several processes at once. On PostgreSQL nobody who uses
+    /// the database waits for it longer than a moment.
     ///
     /// # Errors
-    /// When the database cannot be reached, or a step fails: on PostgreSQL nothing was done then.
+    /// When the database cannot be reached, or a step fails: on PostgreSQL no step was taken then, or all were, and indices
+    /// that are missing are built the next time.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let done = match &self.engine {
             Engine::Sqlite { writer, .. } => migrations::migrator().run(writer).await.map_err(Into::into),
-            Engine::Postgres(server) => server.migrate(&migrations::migrator()).await,
+            Engine::Postgres(server) => server.migrate().await,
         };
         done.context("the database's schema could not be brought up to date")
     }
@@ -585,12 +591,7 @@ impl Database {
         held::assert_none();
         let database = self.clone();
         let task = tokio::spawn(async move {
-            let tried = async {
-                match database.attempt(deadline, &work).await {
-                    Err(error) if error.is_worth_another_try() => database.attempt(deadline, &work).await,
-                    other => other,
-                }
-            };
+            let tried = database.try_often(deadline, &work);
             // The server's own time-outs come first; this one is for a server that is gone without a word.
             let done = tokio::time::timeout(deadline.left() + SILENCE, tried).await;
             if let (Err(_), Engine::Postgres(server)) = (&done, &database.engine) {
@@ -599,6 +600,23 @@ impl Database {
             done.unwrap_or(Err(Error::Silent))
         });
         task.await.map_err(|_| Error::TaskDied)?
+    }
+
+    async fn try_often<T, W, F>(&self, deadline: Deadline, work: &W) -> Result<T, Error>
+    where
+        W: Fn(Tx) -> F,
+        F: Future<Output = (Tx, Result<T, Error>)>,
+    {
+        for tried in 1..TRIES {
+            match self.attempt(deadline, work).await {
+                Err(Error::Contended(_)) if !deadline.is_past(self.clock.now()) => {
+                    tokio::time::sleep(wait_by_chance(tried).min(deadline.left())).await;
+                }
+                Err(error) if error.is_worth_another_try() => break,
+                other => return other,
+            }
+        }
+        self.attempt(deadline, work).await
     }
 
     async fn attempt<T, W, F>(&self, deadline: Deadline, work: &W) -> Result<T, Error>
@@ -654,6 +672,12 @@ impl Database {
         tx.simple(begin).await?;
         Ok(tx)
     }
+}
+
+/// Up to twice as long after each try. Nothing depends on this chance but who comes first.
+fn wait_by_chance(tried: u32) -> Duration {
+    let part = u32::from(u16::from_be_bytes(Random::System.bytes()));
+    (FIRST_WAIT * 2_u32.pow(tried)).mul_f64(f64::from(part) / f64::from(u16::MAX))
 }
 
 /// PostgreSQL's and SQLite's word for it; SQLite's is its word for any statement that it cannot understand.

@@ -12,19 +12,18 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 use sqlx::error::{BoxDynError, DatabaseError};
-use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{
     PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgSslMode, PgStatement, PgTypeInfo,
 };
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Execute, Executor, PgConnection, PgPool, Postgres,
-    SqlSafeStr as _, SqlStr, raw_sql,
+    Row as _, SqlSafeStr as _, SqlStr, raw_sql,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::{ACQUIRE_TRY, Error, STATEMENT_TIMEOUT};
+use super::{ACQUIRE_TRY, Error, STATEMENT_TIMEOUT, migrations};
 use crate::config::{Pooling, is_whole};
 
 /// A connection idle for longer is asked whether it still stands before it is used, and has so long to answer.
@@ -41,6 +40,11 @@ const PROBE_COUNTS: Duration = Duration::from_secs(1);
 const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// Who migrates holds this lock, any number of ours.
 const MIGRATING: i64 = 0x6964_705f_6d69_6772;
+
+/// As long a step of the schema waits for a table that is in use before it lets others at it, and so often it tries again.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
+const LOCK_PAUSE: Duration = Duration::from_secs(2);
+const LOCK_TRIES: u32 = 150;
 
 /// The server, and our connections to it. Cheap to clone.
 #[derive(Clone)]
@@ -258,25 +262,80 @@ impl Server {
         self.0.pool.close().await;
     }
 
-    /// Runs what is missing of the schema, all or nothing. The lock lasts as long as the transaction, so that no pooler
-    /// can part the two.
-    pub(super) async fn migrate(&self, migrator: &Migrator) -> anyhow::Result<()> {
-        let mut lent = loop {
-            if let Some(lent) = self.acquire().await? {
-                break lent;
+    /// Runs what is missing of the schema, all or nothing; then builds the indices that are missing. Broken off, it is whole
+    /// when it is run again.
+    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
+        let mut tried = 1;
+        while let Err(error) = self.take_steps().await {
+            if tried == LOCK_TRIES || !is_kept_waiting(&error) {
+                return Err(error);
             }
-        };
-        lent.close_on_drop();
+            tracing::info!("a table is in use for long; the schema's next step waits and tries again ({tried})");
+            tried += 1;
+            tokio::time::sleep(LOCK_PAUSE).await;
+        }
+        self.build_indices().await
+    }
+
+    /// A connection that is closed after its use.
+    async fn acquire_alone(&self) -> Result<Lent, Error> {
+        loop {
+            if let Some(mut lent) = self.acquire().await? {
+                lent.close_on_drop();
+                return Ok(lent);
+            }
+        }
+    }
+
+    /// The lock lasts as long as the transaction, so that no pooler can part the two.
+    async fn take_steps(&self) -> anyhow::Result<()> {
+        const IS_NEW: &str = "SELECT CAST(1 AS BIGINT) WHERE to_regclass('_sqlx_migrations') IS NULL";
+        let mut lent = self.acquire_alone().await?;
         let mut tx = lent.connection.begin().await?;
-        // An index of ten million records takes longer than any statement of ours may.
+        // What a step does to ten million records takes longer than any statement of ours may.
         raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         if self.0.pooling == Pooling::Transaction {
             // The migrations' statements have names, which an earlier run may have left in a pooler's connection.
             raw_sql("DEALLOCATE ALL").execute(&mut *tx).await?;
         }
         raw_sql(AssertSqlSafe(format!("SELECT pg_advisory_xact_lock({MIGRATING})"))).execute(&mut *tx).await?;
+        // Who waits for a table's lock lets nobody else at the table.
+        raw_sql(AssertSqlSafe(format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis()))).execute(&mut *tx).await?;
+        let is_new = raw_sql(IS_NEW).fetch_optional(&mut *tx).await?.is_some();
+        let migrator = if is_new { migrations::migrator() } else { migrations::migrator_without_indices() };
         migrator.run(&mut *tx).await?;
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// One after the other, beside everything else. What another process builds at the same time is waited for without a
+    /// transaction: a build waits for everybody's.
+    async fn build_indices(&self) -> anyhow::Result<()> {
+        let mut lent = self.acquire_alone().await?;
+        let conn = &mut *lent.connection;
+        if self.0.pooling == Pooling::Session {
+            raw_sql("SET statement_timeout = 0").execute(&mut *conn).await?;
+            let turn = format!("SELECT CAST(1 AS BIGINT) WHERE pg_try_advisory_lock({})", MIGRATING + 1);
+            while raw_sql(AssertSqlSafe(turn.clone())).fetch_optional(&mut *conn).await?.is_none() {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+        for index in migrations::indices() {
+            let found = format!(
+                "SELECT indisvalid FROM pg_index WHERE indexrelid = CAST(to_regclass('{}') AS OID)",
+                index.name
+            );
+            let found = raw_sql(AssertSqlSafe(found)).fetch_optional(&mut *conn).await?;
+            let is_whole = found.map(|row| row.try_get::<bool, _>(0)).transpose()?;
+            if is_whole == Some(true) {
+                continue;
+            }
+            tracing::info!("the index {} is built, beside everything else", index.name);
+            if is_whole == Some(false) {
+                raw_sql(AssertSqlSafe(index.remove())).execute(&mut *conn).await?;
+            }
+            raw_sql(AssertSqlSafe(index.build())).execute(&mut *conn).await?;
+        }
         Ok(())
     }
 
@@ -385,6 +444,13 @@ impl Server {
             _ => format!("{place} refuses the connection ({said}): see that database.url is right"),
         }
     }
+}
+
+/// Whether a step of the schema did not get a lock in time, or stood in another's way.
+fn is_kept_waiting(error: &anyhow::Error) -> bool {
+    let database = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>());
+    let code = database.and_then(|error| error.as_database_error()).and_then(DatabaseError::code);
+    code.is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))
 }
 
 /// What holds for all that a connection does. A pooler that gives each transaction any connection would forget it.

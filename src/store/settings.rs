@@ -50,6 +50,20 @@ pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, Error> {
     Ok(row.map(|(value,)| value))
 }
 
+/// Lets those take turns who may be about to end the last Therap Admin, until the transaction ends. It is a row of its own
+/// to hold: that of the operator realm is read by every act of theirs, and each would wait for the other.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn take_turn(tx: &mut Tx) -> Result<(), Error> {
+    on!(tx, "SELECT value FROM settings WHERE name = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query(sql)
+        .bind(KEY_FINGERPRINT)
+        .fetch_optional(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
 /// Writes a fact down where none stands yet; `false` when one did.
 ///
 /// # Errors

@@ -87,10 +87,7 @@ pub async fn page(
     mut faults: Faults,
 ) -> Result<Response, PageError> {
     let by_reference = !asked.reference.is_empty() && faults.is_empty();
-    if by_reference {
-        refused_handoffs::write_down(app).await?;
-    }
-    let mut conn = app.db.read().await?;
+    let mut conn = refused_handoffs::reader(app, by_reference).await?;
     let wanted = asked.wanted(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
     let before = checked(&asked.before);
     let (mut found, mut chart) = (Found::default(), None);
@@ -136,10 +133,7 @@ pub async fn file(
     asked: &Asked,
     mut faults: Faults,
 ) -> Result<Response, PageError> {
-    if !asked.reference.is_empty() {
-        refused_handoffs::write_down(app).await?;
-    }
-    let mut conn = app.db.read().await?;
+    let mut conn = refused_handoffs::reader(app, !asked.reference.is_empty()).await?;
     let wanted = asked.wanted(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
     drop(conn);
     if !faults.is_empty() {

@@ -9,13 +9,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::error::PageError;
 use super::layers::Arrival;
-use super::session::{SignedIn, form_page};
+use super::session::{SignedIn, act_of, form_page};
 use crate::app::App;
 use crate::model::session::{Method, Session};
 use crate::model::tenant::ProviderScope;
 use crate::model::user::UserType;
-use crate::operations::Actor;
-use crate::operations::act::{Act, Authority};
+use crate::operations::act::Act;
 use crate::time::Timestamp;
 
 /// A Provider Admin is signed in, by either door.
@@ -105,9 +104,7 @@ impl FromRequestParts<App> for Reauthenticated {
 }
 
 fn act(app: &App, arrival: &Arrival, session: &Session, side: &str) -> Act {
-    let actor = Actor { name: format!("{side} {}", session.login_name), visitor: arrival.visitor.clone() };
-    let authority = Authority::Session { sid: session.sid.clone(), user_type: session.user_type };
-    Act { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
+    act_of(app, arrival, session, format!("{side} {}", session.login_name))
 }
 
 /// The id in a path. What cannot be one is as unknown as one that is nobody's.

@@ -101,6 +101,10 @@ impl OAuthError {
 
 impl From<store::Error> for OAuthError {
     fn from(error: store::Error) -> Self {
+        // Asked once more, it learns what it is worth by now.
+        if matches!(error, store::Error::NoAuthority) {
+            return Self::temporarily_unavailable("the client was changed while it asked; try again");
+        }
         Self::temporarily_unavailable("the service cannot answer right now; try again").because(error)
     }
 }

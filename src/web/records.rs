@@ -125,7 +125,7 @@ impl Asked {
         }
         let reference = reference::read(&self.reference);
         if !self.reference.is_empty() && reference.is_none() {
-            faults.add("reference", "A reference number has eight letters and digits, such as 7K3M-9Q0T.");
+            faults.add("reference", format!("A reference number {}.", reference::SHAPE));
         }
         Ok(Wanted {
             reference,

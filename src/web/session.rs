@@ -15,6 +15,8 @@ use super::page::{Page, Shape, respond};
 use super::return_to::ReturnTo;
 use crate::app::App;
 use crate::model::session::Session;
+use crate::operations::Actor;
+use crate::operations::act::{Act, Authority};
 use crate::operations::open_session::{Browser, RENEWAL, limits};
 use crate::store::pre_auths::PreAuth;
 use crate::store::{self, in_transaction};
@@ -28,6 +30,21 @@ const TOUCH_EVERY: Duration = Duration::from_mins(1);
 pub struct SignedIn {
     /// The session.
     pub session: Session,
+}
+
+impl SignedIn {
+    /// What this person does with what is the person's own.
+    #[must_use]
+    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+        act_of(app, arrival, &self.session, "user".to_owned())
+    }
+}
+
+/// An act by a session, under the name that the record will say.
+pub(super) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: String) -> Act {
+    let actor = Actor { name, visitor: arrival.visitor.clone() };
+    let authority = Authority::Session { sid: session.sid.clone(), user_type: session.user_type };
+    Act { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
 }
 
 /// A right temporary password, and nothing more.

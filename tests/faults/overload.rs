@@ -55,6 +55,35 @@ async fn a_thousand_logins_at_once_are_all_answered(engine: Engine) {
     house.cli(&["doctor"]);
 }
 
+/// What the allocator may keep after storms, in a program that is not optimised; and how much more after the last than
+/// after the first.
+const LEFT_MIB: f64 = 70.0;
+const MORE_MIB: f64 = 8.0;
+
+on_engines! { storms_with_pauses_leave_no_memory_behind: sqlite, postgres }
+async fn storms_with_pauses_leave_no_memory_behind(engine: Engine) {
+    let house = House::new(engine, 60, DEFAULT, "").await;
+    let mut service = house.serve().await;
+    let visitors = service.visitors();
+    let (idle, descriptors) = (service.memory_mib("VmRSS"), service.descriptors());
+    let mut after = Vec::new();
+    for _ in 0..4 {
+        let storm = (0..240).map(|number| {
+            let visitors = visitors.clone();
+            async move { visitors.log_in(&format!("user{}", number % 60)).await }
+        });
+        let answers = join_all(storm).await;
+        assert!(answers.iter().all(|answer| answer.status == 303 || answer.is_busy()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        after.push(service.memory_mib("VmRSS"));
+    }
+    println!("{idle:.1} MiB before; {after:.1?} after each storm, at most {:.1}", service.memory_mib("VmHWM"));
+    assert!(after[3] < idle + LEFT_MIB && after[3] < after[0] + MORE_MIB, "{idle:.1} MiB before, {after:.1?} after");
+    let closed = async || service.descriptors() <= descriptors + 10;
+    eventually("connections are closed", Duration::from_secs(10), closed).await;
+    assert!(service.runs());
+}
+
 on_engines! { a_user_whom_everybody_wants_to_be_gets_in: sqlite, postgres }
 async fn a_user_whom_everybody_wants_to_be_gets_in(engine: Engine) {
     let house = House::new(engine, 1, DEFAULT, "").await;

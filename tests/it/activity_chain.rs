@@ -8,6 +8,7 @@ use connect_idp::model::event::{Event, Kind, Outcome, Visitor};
 use connect_idp::operations::activity_chain::{self, From};
 use connect_idp::operations::prune_activity::{self, Planned};
 use connect_idp::operations::verify_activity::{Anchor, Terms, What, anchor, verify, verify_end};
+use connect_idp::store::Error;
 use connect_idp::store::activity::Filter;
 use connect_idp::store::activity::record;
 use connect_idp::time::Timestamp;
@@ -60,7 +61,7 @@ async fn named(idp: &Idp, anchors: &[Anchor]) -> Option<(What, Option<String>)> 
 
 /// Removes what is older, as the command does; how many went.
 async fn prune(idp: &Idp, before: Timestamp) -> i64 {
-    match prune_activity::plan(&idp.app, before, |_| {}).await.unwrap() {
+    match prune_activity::plan(&idp.app, before, Terms::default(), |_| {}).await.unwrap() {
         Planned::Remove(plan) => {
             assert!(prune_activity::begin(&idp.act(), &plan).await.unwrap());
             jobs::remove_pruned(&idp.app).await.unwrap();
@@ -287,7 +288,8 @@ both_engines! {
             of(1)
         );
         outsider.run(&anew).await;
-        seal(&idp).await;
+        // By a service that was started since: one that runs refuses.
+        seal(&idp.replica(|_| {}).await).await;
         assert_eq!(named(&idp, &[]).await, None);
         assert_eq!(named(&idp, &[early]).await, Some((What::Rewritten, id(3))));
     }
@@ -407,7 +409,8 @@ both_engines! {
         let ids = write_some(&idp, 5).await;
         seal(&idp).await;
         idp.outsider().await.run(&format!("UPDATE activity SET actor = 'x' WHERE id = '{}'", ids[2])).await;
-        let planned = prune_activity::plan(&idp.app, idp.now().after(Duration::from_hours(1)), |_| {}).await.unwrap();
+        let later = idp.now().after(Duration::from_hours(1));
+        let planned = prune_activity::plan(&idp.app, later, Terms::default(), |_| {}).await.unwrap();
         let Planned::Wrong(fault) = planned else { panic!("{planned:?}") };
         assert_eq!((fault.what, fault.id), (What::Changed, Some(ids[2].clone())));
     }
@@ -418,7 +421,8 @@ both_engines! {
         write_many(&idp, 1200).await;
         idp.advance(Duration::from_hours(1));
         seal(&idp).await;
-        let Planned::Remove(plan) = prune_activity::plan(&idp.app, idp.now(), |_| {}).await.unwrap() else { panic!() };
+        let planned = prune_activity::plan(&idp.app, idp.now(), Terms::default(), |_| {}).await.unwrap();
+        let Planned::Remove(plan) = planned else { panic!() };
         assert!(prune_activity::begin(&idp.act(), &plan).await.unwrap());
         assert!(!prune_activity::begin(&idp.act(), &plan).await.unwrap(), "not twice");
         assert_eq!(prune_activity::remove_some(&idp.app).await.unwrap(), 500);
@@ -467,14 +471,117 @@ both_engines! {
         idp.assert_invariants().await;
     }
 
+    /// What an older version wrote beside this one passes where it is said until when, in all three: it is removed, and
+    /// `doctor` lets it be. What was put in later than that does not, at the beginning either.
+    async fn records_of_an_older_version_beside_this_one_pass_until_a_moment(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let ids = write_some(&idp, 3).await;
+        let mut outsider = idp.outsider().await;
+        outsider.run(&format!("UPDATE activity SET proof = NULL WHERE id = '{}'", ids[1])).await;
+        seal(&idp).await;
+        idp.advance(Duration::from_hours(1));
+        let until = Terms { older_until: Some(idp.now()), ..Terms::default() };
+        let before = Terms { older_until: Some(Timestamp(1)), ..Terms::default() };
+        let found = async |terms: &Terms| {
+            let whole = verify(&idp.app, terms, |_, _| {}).await.unwrap();
+            let end = verify_end(&idp.app, 2, terms.clone()).await.unwrap();
+            let planned = prune_activity::plan(&idp.app, idp.now(), terms.clone(), |_| {}).await.unwrap();
+            (whole.fault.is_none(), end.fault.is_none(), matches!(planned, Planned::Remove(_)))
+        };
+        assert_eq!(found(&until).await, (true, true, true));
+        assert_eq!(found(&before).await, (false, false, false));
+        // The end begins with it: nothing that is looked at came before.
+        assert_eq!(found(&Terms::default()).await, (false, true, false));
+    }
+
+    /// A3: a running service that finds the chain cut off, or put back to an older one, seals nothing upon it, and does when
+    /// it is whole again. What has its place can be read all the while.
+    async fn nothing_is_sealed_upon_a_chain_that_was_put_back(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        write_some(&idp, 3).await;
+        seal(&idp).await;
+        let mut outsider = idp.outsider().await;
+        outsider.run(KEEP).await;
+        write_some(&idp, 4).await;
+        seal(&idp).await;
+        assert_eq!(activity_chain::seal(&idp.app, From::LastTime, 1).await.unwrap().count, 0);
+        let whole = "CREATE TABLE whole_seals AS SELECT * FROM activity_seals; CREATE TABLE whole_chain AS SELECT * FROM activity_chain";
+        outsider.run(whole).await;
+        let back = "DELETE FROM activity_seals WHERE seq > 3; DELETE FROM activity_chain; INSERT INTO activity_chain SELECT * FROM kept_chain";
+        for (what, change) in [
+            ("put back", back.to_owned()),
+            ("written anew", "UPDATE activity_chain SET hash = 'other'".to_owned()),
+            ("as if it were pruned", "UPDATE activity_chain SET seq = 900, pruned_seq = 900, pruned_hash = hash".to_owned()),
+            ("another in its midst", "UPDATE activity_chain SET seq = 8; UPDATE activity_seals SET hash = 'other' WHERE seq = 7".to_owned()),
+        ] {
+            outsider.run(&change).await;
+            let sealed = activity_chain::seal(&idp.app, From::LastTime, usize::MAX).await;
+            assert!(matches!(sealed, Err(Error::Damaged(_))), "{what}: {sealed:?}");
+            let page = activity_chain::page(&idp.app, &Filter::default(), 0, 100).await.unwrap();
+            assert!(page.records.len() >= 3 || what.contains("pruned"), "{what}");
+            outsider.run("DELETE FROM activity_seals; INSERT INTO activity_seals SELECT * FROM whole_seals; \
+                          DELETE FROM activity_chain; INSERT INTO activity_chain SELECT * FROM whole_chain").await;
+            write_some(&idp, 1).await;
+        }
+        assert_eq!(activity_chain::seal(&idp.app, From::LastTime, usize::MAX).await.unwrap().count, 4);
+        // Retention is no such thing, however much it takes.
+        idp.advance(Duration::from_hours(1));
+        write_some(&idp, 2).await;
+        let other = idp.replica(|_| {}).await;
+        seal(&other).await;
+        assert_eq!(prune(&other, idp.now()).await, 11);
+        seal(&idp).await;
+        assert!(idp.verified().await.fault.is_none());
+    }
+
+    /// In SQLite anything may stand in a column by now: such a record is named, and keeps nobody's from being sealed.
+    async fn bytes_that_are_no_text_do_not_stop_the_sealing(engine: Engine) {
+        if engine == Engine::Postgres {
+            // There, a text is one.
+            return;
+        }
+        let idp = Idp::start(engine).await;
+        let ids = write_some(&idp, 3).await;
+        let mut outsider = idp.outsider().await;
+        let broken = format!("UPDATE activity SET browser = CAST(x'ff00fe' AS TEXT) WHERE id = '{}'", ids[1]);
+        outsider.run(&broken).await;
+        seal(&idp).await;
+        assert_eq!(named(&idp, &[]).await, Some((What::Inserted, Some(ids[1].clone()))));
+        outsider.run("DELETE FROM activity_seals; UPDATE activity_chain SET seq = 0, hash = '', looked_to = ''; DELETE FROM activity").await;
+        let idp = idp.replica(|_| {}).await;
+        write_some(&idp, 1).await;
+        outsider
+            .run("INSERT INTO activity (id, at, actor, kind, outcome, reference) VALUES \
+                  (CAST(x'ff' AS TEXT), 1, 'x', 'client_changed', 'success', 'r'), (x'ff', 1, 'x', 'client_changed', 'success', 'r')")
+            .await;
+        seal(&idp).await;
+        write_some(&idp, 1).await;
+        seal(&idp).await;
+        let verified = idp.verified().await;
+        assert_eq!((verified.records, verified.fault.map(|fault| fault.what)), (2, Some(What::Inserted)));
+    }
+
     /// The quick look at the end, for `doctor`.
     async fn the_end_of_the_chain_is_proven_without_the_rest(engine: Engine) {
         let idp = Idp::start(engine).await;
         let ids = write_some(&idp, 10).await;
         seal(&idp).await;
-        let end = async || verify_end(&idp.app, 4).await.unwrap();
+        let end = async || verify_end(&idp.app, 4, Terms::default()).await.unwrap();
+        let mut known = anchor(&idp.app).await.unwrap();
+        let newer = write_some(&idp, 6).await;
+        seal(&idp).await;
+        let compared = async |anchor: &Anchor| {
+            let terms = Terms { anchors: vec![anchor.clone()], ..Terms::default() };
+            verify_end(&idp.app, 4, terms).await.unwrap().fault.map(|fault| (fault.what, fault.id))
+        };
+        assert_eq!(compared(&known).await, None, "far from the end, and looked at all the same");
+        known.hash = "other".into();
+        assert_eq!(compared(&known).await, Some((What::Rewritten, Some(ids[9].clone()))));
+        known.seq = 17;
+        assert_eq!(compared(&known).await.unwrap().0, What::CutOff(17));
         assert_eq!((end().await.fault.is_none(), end().await.records), (true, 4));
         let mut outsider = idp.outsider().await;
+        let ids: Vec<_> = ids.into_iter().skip(6).chain(newer).collect();
         let change = |number: usize| format!("UPDATE activity SET actor = 'x' WHERE id = '{}'", ids[number]);
         outsider.run(&change(3)).await;
         assert!(end().await.fault.is_none(), "that is what the whole walk is for");

@@ -8,7 +8,7 @@ use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::signing_keys;
 
-use crate::actors::{Answer, Browser, Idp, User};
+use crate::actors::{Answer, Browser, Idp, User, twenty_at_once};
 
 /// Whose page it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -211,6 +211,31 @@ both_engines! {
                     cast.elsewhere.sign_in(&cast.pia).await;
                 }
             }
+        }
+        idp.assert_invariants().await;
+    }
+
+    /// G29: each page, asked for twenty times at once, is answered by two connections.
+    async fn two_connections_answer_twenty_at_once(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| {
+            config.database.connections = 2;
+            config.throttle.enabled = false;
+        }).await;
+        let cast = cast(&idp).await;
+        for row in TABLE {
+            let id = match row.3 {
+                Nothing => "",
+                AUser => &cast.own.id,
+                AProvider => &cast.pia.provider_id,
+                AClient => &cast.client,
+                AnIssuer => &cast.issuer,
+            };
+            let browser = if row.2 == Side::ProviderAdmin { &cast.here } else { &cast.therap };
+            twenty_at_once(row.1, || {
+                let (mut browser, id) = (browser.clone(), id.to_owned());
+                let (pia, kid) = (cast.pia.id.clone(), cast.kid.clone());
+                async move { ask(&mut browser, row, &id, &[(PIA, &pia), (KID, &kid)]).await.status }
+            }).await;
         }
         idp.assert_invariants().await;
     }

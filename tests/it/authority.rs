@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method};
+use connect_idp::model::client::{AuthMethod, ClientProof, ProvenBy};
 use connect_idp::model::user::UserType;
 use connect_idp::operations::act::{Act, Authority, Switched};
-use connect_idp::operations::{self, users};
-use connect_idp::store::Error;
+use connect_idp::operations::{self, providers, users};
+use connect_idp::store::access_tokens::NewAccessToken;
+use connect_idp::store::{self, Error};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::actors::{Idp, PASSWORD, RelyingParty, User};
+use crate::actors::{Engine, Idp, PASSWORD, RelyingParty, User};
+use crate::clients::draft;
 
 /// An admin with a session, and the authority that it gives.
 async fn admin(idp: &Idp, name: &str, code: &str, user_type: UserType) -> (User, Authority) {
@@ -88,6 +91,161 @@ both_engines! {
             }
             assert_eq!(locks(&idp, &authority, &amina).await, taken.is_empty(), "{taken}");
         }
+    }
+
+    /// The same of a client that buys a token by what it proved itself with a moment before.
+    async fn a_token_is_not_bought_by_what_was_taken_away(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let keys = |kid: &str| Some(serde_json::from_str(&crate::client_keys::jwks(kid)).unwrap());
+        for (number, (taken, by_keys, good)) in [
+            ("", false, true), ("", true, true), ("secret", false, false), ("secret with overlap", false, true), ("method", false, false),
+            ("client", false, false), ("client", true, false), ("keys", true, false),
+        ].into_iter().enumerate() {
+            let name = format!("portal-{number}");
+            let app = idp.app(&name, |m| if by_keys {
+                (m.token_endpoint_auth_method, m.jwks) = (Some(AuthMethod::PrivateKeyJwt), keys("first"));
+            }).await;
+            let (client, secrets) = store::clients::with_secrets(&mut idp.app.db.read().await.unwrap(), &name, idp.now()).await.unwrap().unwrap();
+            let by = if by_keys { ProvenBy::Registration(client.revision) } else { ProvenBy::Secret(secrets[0].id.clone()) };
+            let arrived = idp.now();
+            idp.advance(Duration::from_secs(1));
+            let (act, set) = (idp.act(), async |change: &serde_json::Value| drop(operations::clients::set(&idp.act(), &name, &draft(change)).await.unwrap()));
+            let rotate = async |overlap| {
+                let done = operations::clients::rotate_secret(&act, &name, "another-secret", overlap, None).await.unwrap();
+                assert!(matches!(done, operations::clients::Rotated::Done { .. }), "{done:?}");
+            };
+            match taken {
+                "secret" => rotate(Duration::ZERO).await,
+                "secret with overlap" => rotate(Duration::from_hours(1)).await,
+                "method" => set(&json!({"token_endpoint_auth_method": "none"})).await,
+                "client" => drop(operations::clients::set_enabled(&act, &name, false).await.unwrap()),
+                "keys" => set(&json!({"jwks": keys("second")})).await,
+                _ => {}
+            }
+            let token = NewAccessToken {
+                hash: name.clone(),
+                family_id: None,
+                proof: ClientProof { client: app.client.id.clone(), epoch: client.epoch, by },
+                scope: String::new(),
+                audience: String::new(),
+                expires_at: arrived.after(Duration::from_hours(1)),
+            };
+            let bought = in_tx!(idp, [token], |tx| Ok(store::access_tokens::insert(tx, &token, arrived).await.is_ok()));
+            assert_eq!(bought, good, "{taken}");
+        }
+    }
+
+    /// With its secret, or a key that is not registered any more, what a client bought by it ends (G36).
+    async fn what_was_bought_ends_with_the_key_it_was_bought_by(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let gateway = idp.app("gateway", |m| m.introspect_all = true).await;
+        for (name, change, ends) in [
+            ("renamed", json!({"client_name": "Other"}), false),
+            ("public", json!({"token_endpoint_auth_method": "none", "grant_types": ["authorization_code"],
+                              "response_types": ["code"], "redirect_uris": ["https://a.example/cb"], "scope": "openid"}), true),
+        ] {
+            let program = idp.client(name, "users.read").await;
+            assert!(gateway.is_active(&program.token).await);
+            let changed = operations::clients::set(&idp.act(), name, &draft(&change)).await.unwrap();
+            assert!(matches!(changed, operations::clients::Changed::Keys(_)), "{changed:?}");
+            assert_eq!(gateway.is_active(&program.token).await, !ends, "{name}");
+        }
+    }
+
+    /// G28: a person's own act, too, ends with the session that it rests on, at the moment it is written.
+    async fn a_person_whose_session_just_ended_ends_no_other(engine: Engine) {
+        let idp = Idp::start_live(engine, |_| {}).await;
+        let app = idp.app("portal", |m| m.first_party = false).await;
+        for (number, path) in ["/sessions/end", "/sessions/end-others", "/sessions/withdraw", "/consent"].into_iter().enumerate() {
+            let amina = idp.user(&format!("amina{number}")).create().await;
+            let (mut here, mut there) = (idp.browser(), idp.browser());
+            here.sign_in(&amina).await;
+            there.sign_in(&amina).await;
+            let mut outsider = idp.outsider().await;
+            let mut ids = Vec::new();
+            for order in ["ASC", "DESC"] {
+                let sql = format!("SELECT id FROM sessions WHERE user_id = '{}' ORDER BY id {order} LIMIT 1", amina.id);
+                ids.push(outsider.text(&sql).await);
+            }
+            let question = app.send(&mut here, &[]).await;
+            let allowed = async || idp.number(&format!("SELECT COUNT(*) FROM consents WHERE user_id = '{}'", amina.id)).await;
+            if path == "/sessions/withdraw" {
+                here.submit_by(&question, "#consent-form", "decision", "allow").await;
+                assert_eq!(allowed().await, 1);
+            }
+            let before = allowed().await;
+            outsider.run(if engine == Engine::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" }).await;
+            outsider.run(&format!("UPDATE sessions SET ended_at = 1, end_reason = 'logout' WHERE id = '{}'", ids[0])).await;
+            let (mut tab, fields, client) = (here.clone(), ids[1].clone(), app.client.id.clone());
+            let asked = tokio::spawn(async move {
+                match path {
+                    "/consent" => tab.submit_by(&question, "#consent-form", "decision", "allow").await,
+                    _ => tab.post(path, &[("session", &fields), ("client", &client)]).await,
+                }
+            });
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            outsider.run("COMMIT").await;
+            let answer = asked.await.unwrap();
+            assert_eq!(answer.status, 403, "{path}: {}", answer.body);
+            there.assert_signed_in_as(&amina).await;
+            assert_eq!(allowed().await, before, "{path}");
+        }
+    }
+
+    /// Acts that stand in each other's way, sixteen at once: each is done or has lost its right, and nobody is told to come
+    /// back later.
+    async fn sixteen_acts_at_once_are_all_done_or_rightly_refused(engine: Engine) {
+        let idp = Idp::start_live(engine, |c| c.database.connections = 20).await;
+        let begun = tokio::time::Instant::now();
+        let (mut admins, mut roots) = (Vec::new(), Vec::new());
+        for number in 0..16 {
+            admins.push(admin(&idp, &format!("paul{number}"), "SUNRISE-IL", UserType::ProviderAdmin).await);
+            roots.push(admin(&idp, &format!("root{number}"), "THERAP", UserType::TherapAdmin).await);
+        }
+        // What the act rests on is what it changes: an admin's own provider, the operators' own, a program's own client.
+        let of = |authority: &Authority| Act { authority: authority.clone(), ..idp.act() };
+        for (kind, who) in [("provider", &admins), ("operator", &roots)] {
+            let done = join_all(who.iter().enumerate().map(|(number, (user, authority))| {
+                let (act, id) = (of(authority), user.provider_id.clone());
+                let draft = providers::Draft { contact: Some(format!("{kind} {number}")), ..providers::Draft::default() };
+                tokio::spawn(async move { providers::set(&act, &id, &draft).await })
+            }));
+            for done in done.await {
+                assert!(done.unwrap().is_ok(), "{kind}");
+            }
+        }
+        let program = idp.client("self", "clients.write").await;
+        let mut outsider = idp.outsider().await;
+        let metadata = outsider.text("SELECT metadata FROM clients WHERE client_id = 'self'").await;
+        let hash = outsider.text("SELECT hash FROM access_tokens").await;
+        let done = join_all((0..16).map(|number| {
+            let act = of(&Authority::Token { hash: hash.clone(), metadata: metadata.clone() });
+            let secret = format!("secret-number-{number}");
+            tokio::spawn(async move { operations::clients::rotate_secret(&act, "self", &secret, Duration::from_hours(1), None).await })
+        }));
+        for done in done.await {
+            assert!(done.unwrap().is_ok());
+        }
+        drop(program);
+        // Each admin locks the next, and each Therap Admin takes the next one's account away, in a ring.
+        for who in [&admins, &roots] {
+            let done = join_all(who.iter().enumerate().map(|(number, (_, authority))| {
+                let (act, next) = (of(authority), who[(number + 1) % who.len()].0.clone());
+                tokio::spawn(async move { users::set_active(&act, &next.provider_id, &next.id, false).await })
+            }));
+            let mut refused = 0;
+            for done in done.await {
+                match done.unwrap() {
+                    Ok(Switched::Done) => {}
+                    Ok(Switched::LastAdmin) | Err(Error::NoAuthority) => refused += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert!(refused > 0, "somebody was first");
+        }
+        assert!(idp.number("SELECT COUNT(*) FROM users WHERE active AND user_type = 'Therap Admin'").await > 0);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        idp.assert_invariants().await;
     }
 
     /// Headers and ten bytes are sent; the admin is deactivated; the rest follows: too late, and nothing is made.

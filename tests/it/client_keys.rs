@@ -29,7 +29,7 @@ pub struct Publisher {
 }
 
 /// A key set with one key of this name.
-fn jwks(kid: &str) -> String {
+pub fn jwks(kid: &str) -> String {
     json!({"keys": [{"kid": kid, "kty": "EC", "crv": "P-256", "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU",
         "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]})
     .to_string()

@@ -11,6 +11,7 @@ use connect_idp::config;
 use connect_idp::store::{Database, Error};
 use connect_idp::time::Clock;
 use futures_util::future::join_all;
+use tokio::runtime::Handle;
 
 use crate::actors::{Engine, Idp, postgres_server};
 
@@ -166,4 +167,83 @@ both_engines! {
         }
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
     }
+}
+
+/// The schema as it was before its eleventh step.
+const BEFORE_THE_CHAIN: &str = "ALTER TABLE activity DROP COLUMN proof; DROP TABLE activity_seals, activity_chain, refused_handoffs; \
+     DROP INDEX activity_reference; ALTER TABLE interactions DROP COLUMN user_id; DELETE FROM _sqlx_migrations WHERE version > 10";
+const RECORD: &str = "INSERT INTO activity (id, at, actor, kind, outcome, reference) \
+                      VALUES (gen_random_uuid()::text, 1, 'system', 'client_changed', 'success', 'AAAA-AAAA')";
+const WHOLE: &str =
+    "SELECT COUNT(*) FROM pg_index WHERE indisvalid AND indexrelid = to_regclass('activity_reference')::oid";
+const BROKEN: &str = "SELECT COUNT(*) FROM pg_index WHERE NOT indisvalid";
+
+/// G23: a step of the schema stops no sign-in, whoever holds a table for long; killed while it builds an index, it is whole
+/// when it is run again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_stops_nobody_and_may_be_broken_off() {
+    if postgres_server().is_none() {
+        return;
+    }
+    let idp = Idp::start_live(Engine::Postgres, |_| {}).await;
+    let (mut holder, mut other, mut reader) = (idp.outsider().await, idp.outsider().await, idp.outsider().await);
+    other.run(BEFORE_THE_CHAIN).await;
+    let start = || {
+        let (db, runtime) = (idp.app.db.clone(), Handle::current());
+        tokio::task::spawn_blocking(move || runtime.block_on(db.migrate()))
+    };
+    // Somebody writes in a transaction that stays open: the step waits, and others write.
+    holder.run("BEGIN").await;
+    holder.run(RECORD).await;
+    let migration = start();
+    for _ in 0..5 {
+        let write = tokio::time::timeout(Duration::from_secs(3), other.run(RECORD));
+        assert!(write.await.is_ok(), "nobody waits longer than a step may wait for a lock");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(!migration.is_finished());
+    // Somebody reads in one that stays open: the index waits, and others write.
+    reader.run("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT COUNT(*) FROM providers").await;
+    holder.run("COMMIT").await;
+    let builds = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'active' \
+                  AND query LIKE 'CREATE INDEX CONCURRENTLY%'";
+    for _ in 0..100 {
+        if other.number(builds).await == 1 && other.number(BROKEN).await == 1 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let write = tokio::time::timeout(Duration::from_millis(500), other.run(RECORD));
+    assert!(write.await.is_ok() && !migration.is_finished());
+    assert!(idp.app.db.schema().await.unwrap().refusal().is_none(), "the service runs without the index");
+    // Killed: what is left of the index is of no use, and in nobody's way.
+    let kill = builds.replace("COUNT(*)", "COUNT(pg_terminate_backend(pid, 5000))");
+    assert_eq!(other.number(&kill).await, 1);
+    assert!(migration.await.unwrap().is_err());
+    assert_eq!((other.number(WHOLE).await, other.number(BROKEN).await), (0, 1));
+    reader.run("COMMIT").await;
+    // Run again, by two at once.
+    let (one, two) = tokio::join!(start(), start());
+    one.unwrap().unwrap();
+    two.unwrap().unwrap();
+    assert_eq!((other.number(WHOLE).await, other.number(BROKEN).await), (1, 0));
+    assert!(idp.app.db.schema().await.unwrap().refusal().is_none());
+}
+
+const INDICES: &str =
+    "SELECT STRING_AGG(indexdef, E'\\n' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'";
+
+/// A new database and one that was brought up step by step have the same indices.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn indices_that_are_built_apart_are_the_same_ones() {
+    if postgres_server().is_none() {
+        return;
+    }
+    let idp = Idp::start(Engine::Postgres).await;
+    let mut outsider = idp.outsider().await;
+    let new = outsider.text(INDICES).await;
+    outsider.run("DROP INDEX sessions_sid, activity_named, activity_all_counts, users_by_name").await;
+    assert_ne!(outsider.text(INDICES).await, new);
+    idp.app.db.migrate().await.unwrap();
+    assert_eq!(outsider.text(INDICES).await, new);
 }

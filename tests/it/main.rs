@@ -45,6 +45,7 @@ mod scale;
 mod seams;
 mod senders;
 mod sign_ins_per_day;
+mod two_connections;
 mod vectors;
 
 /// Plain `cargo test` runs what needs SQLite alone, and says so.

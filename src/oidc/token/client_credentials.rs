@@ -45,7 +45,7 @@ pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Times
         sign_in: None,
         at_most: Timestamp(i64::MAX),
     };
-    let made = access_token(app, client, None, speaks, now).await?;
+    let made = access_token(app, request, None, speaks, now).await?;
     let answer = TokenAnswer {
         access_token: made.token.clone(),
         token_type: "Bearer",

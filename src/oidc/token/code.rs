@@ -57,7 +57,7 @@ pub(super) async fn exchange(
         Ok(code)
     });
     match judged {
-        Some(Ok(code)) => issue(app, client, &exchange.code_hash, &code, now).await,
+        Some(Ok(code)) => issue(app, request, &exchange.code_hash, &code, now).await,
         Some(Err(why)) => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or(why)),
         None => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or_else(|| {
             // Spent by nobody, and gone since it was looked for.
@@ -146,11 +146,12 @@ fn verify(challenge: &str, verifier: &str) -> bool {
 
 async fn issue(
     app: &App,
-    client: &Client,
+    request: &ClientRequest<Params>,
     code_hash: &str,
     code: &Code,
     now: Timestamp,
 ) -> Result<Response, OAuthError> {
+    let client = &request.client;
     let scope = Scope::parse(&code.scope).unwrap_or_default();
     let offline = scope.has(OFFLINE_ACCESS);
     let refresh = client.metadata.may(GrantType::RefreshToken).then(|| refresh_secret(app, &code.family_id));
@@ -173,7 +174,7 @@ async fn issue(
         sign_in: Some((&code.acr, auth_time)),
         at_most: expires_at,
     };
-    let made = access_token(app, client, Some(&code.family_id), speaks, now).await?;
+    let made = access_token(app, request, Some(&code.family_id), speaks, now).await?;
     let about = about(app, client, &code.user_id, &scope, code.claims.as_deref()).await?;
     let id_token = IdToken {
         sub: &code.user_id,

@@ -10,8 +10,9 @@ use serde_json::json;
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::secret::{Secret, digest};
-use crate::model::client::{AccessTokenFormat, Client};
+use crate::model::client::AccessTokenFormat;
 use crate::oidc::id_token::sign;
+use crate::operations::client_auth::ClientRequest;
 use crate::store::access_tokens::NewAccessToken;
 use crate::time::Timestamp;
 use crate::web::oauth_error::{OAuthError, data};
@@ -83,19 +84,19 @@ impl Made {
 /// Makes an access token; its row has yet to be written.
 pub(super) async fn access_token(
     app: &App,
-    client: &Client,
+    request: &ClientRequest<Params>,
     family_id: Option<&str>,
     speaks: Speaks<'_>,
     now: Timestamp,
 ) -> Result<Made, OAuthError> {
+    let client = &request.client;
     let life = Duration::from_mins(app.config.tokens.access_minutes.into());
     let expires_at = now.after(life).min(speaks.at_most);
     let secret = Secret::random(&app.random);
     let mut row = NewAccessToken {
         hash: secret.digest(),
         family_id: family_id.map(str::to_owned),
-        client: client.id.clone(),
-        client_epoch: client.epoch,
+        proof: request.proof.clone(),
         scope: speaks.scope.to_owned(),
         audience: speaks.resources.to_owned(),
         expires_at,

@@ -54,7 +54,7 @@ pub(super) async fn refresh(
         match place(app, &family, &secret) {
             Place::Live => {
                 app.family_throttle.take(family.id.clone(), now).map_err(OAuthError::too_often)?;
-                let answer = answer(app, client, &family, params, now).await?;
+                let answer = answer(app, request, &family, now).await?;
                 if let Some(response) = give(app, client, &family, &hash, answer, now).await? {
                     return Ok(response);
                 }
@@ -115,11 +115,11 @@ struct Answer {
 
 async fn answer(
     app: &App,
-    client: &Client,
+    request: &ClientRequest<Params>,
     family: &Family,
-    params: &Params,
     now: Timestamp,
 ) -> Result<Answer, OAuthError> {
+    let (client, params) = (&request.client, &request.asked);
     // What the client lost since it was granted is not granted any more.
     let granted = Scope::parse(&family.scope).unwrap_or_default().within(&client.metadata.scopes());
     let resources = narrowed(&family.resources, params)?;
@@ -139,7 +139,7 @@ async fn answer(
         sign_in: Some((&family.acr, auth_time)),
         at_most: Timestamp(family.expires_at),
     };
-    let made = access_token(app, client, Some(&family.id), speaks, now).await?;
+    let made = access_token(app, request, Some(&family.id), speaks, now).await?;
     let id_token = if scope.has(OPENID) {
         let about = about(app, client, &family.user_id, &scope, family.claims.as_deref()).await?;
         // OpenID Connect Core §12.2: the same sign-in, a new iat, no nonce.

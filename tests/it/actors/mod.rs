@@ -9,6 +9,10 @@ mod relying_party;
 mod therap_services;
 
 use std::io::Write as _;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use futures_util::future::join_all;
 
 pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
@@ -43,4 +47,14 @@ pub fn left_out(what: &str) {
         std::env::var("CONNECT_IDP_TEST_ALL").is_err(),
         "left out, although CONNECT_IDP_TEST_ALL wants every test: {what}"
     );
+}
+
+/// Asks twenty times at once: everybody is answered, and nobody is told of a fault of ours.
+pub async fn twenty_at_once<F: Future<Output = StatusCode> + Send + 'static>(what: &str, ask: impl Fn() -> F) {
+    let tasks = join_all((0..20).map(|_| tokio::spawn(ask())));
+    let answers = tokio::time::timeout(Duration::from_secs(20), tasks).await;
+    for status in answers.unwrap_or_else(|_| panic!("somebody waits for ever at {what}")) {
+        let status = status.unwrap();
+        assert!(status.as_u16() < 500 || status == 503, "{what}: {status}");
+    }
 }

@@ -2,10 +2,11 @@
 //! objects. The rows come from the document, which is made of the routes: a route added later without a body here, or with
 //! another audience than it says, fails.
 
+use axum::http::StatusCode;
 use connect_idp::model::header_text::ascii;
 use serde_json::{Value, json};
 
-use crate::actors::{Idp, Program, Told};
+use crate::actors::{Idp, Program, Told, twenty_at_once};
 
 /// What only programs of the operator may do to a provider, as only Therap Admins may.
 const OPERATORS_OWN: [&str; 7] =
@@ -14,6 +15,7 @@ const OPERATORS_OWN: [&str; 7] =
 const UNKNOWN: &str = "01900000-0000-7000-8000-000000000000";
 
 /// An operation of the document.
+#[derive(Clone)]
 struct Operation {
     method: String,
     path: String,
@@ -171,6 +173,30 @@ impl World {
 }
 
 both_engines! {
+    /// G29: each operation, asked for twenty times at once, is answered by two connections.
+    async fn two_connections_answer_twenty_at_once(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| {
+            config.database.connections = 2;
+            config.throttle.enabled = false;
+        }).await;
+        let provider_id = idp.user("amina").create().await.provider_id;
+        let issuer = idp.trust("https://other.example.net", |_| {}).await.id;
+        let mut world = World { idp: idp.clone(), provider_id, foreign_user: UNKNOWN.into(), issuer, count: 0 };
+        let operations = operations(&idp).await;
+        let mut scopes: Vec<&str> = operations.iter().map(|operation| operation.scope.as_str()).collect();
+        scopes.sort_unstable();
+        scopes.dedup();
+        let program = idp.client("everything", &scopes.join(" ")).await;
+        for operation in &operations {
+            let (path, _) = world.objects(&operation.path).await;
+            twenty_at_once(&operation.name(), || {
+                let (operation, program, path) = (operation.clone(), program.clone(), path.clone());
+                async move { StatusCode::from_u16(operation.send(&program, &path).await.status).unwrap() }
+            }).await;
+        }
+        idp.assert_invariants().await;
+    }
+
     async fn exactly_what_is_allowed_works(engine: Engine) {
         let idp = Idp::start(engine).await;
         let provider_id = idp.user("amina").create().await.provider_id;

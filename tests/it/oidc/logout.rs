@@ -107,6 +107,22 @@ both_engines! {
         assert_eq!(other.submit(&page, "#logout-form", &[]).await.location(), HOME);
     }
 
+    /// Front-Channel Logout §3: the apps of the hinted session hear of its end although this browser holds another one.
+    async fn apps_of_the_hinted_session_are_framed_on_the_question(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, bruno) = (idp.user("amina").create().await, idp.user("bruno").create().await);
+        let front = idp.app("front", |m| m.frontchannel_logout_uri = Some("https://front.example/out".into())).await;
+        let hint = id_token(&front, &mut idp.browser(), &amina).await;
+        let mut other = idp.browser();
+        other.sign_in(&bruno).await;
+        let page = end_session(&mut other, &[("id_token_hint", &hint)]).await;
+        let sid = claims(&hint)["sid"].as_str().unwrap().to_owned();
+        let wanted = format!("https://front.example/out?iss=https%3A%2F%2Fconnect.example.org&sid={sid}");
+        assert_eq!(page.attribute("iframe.told", "src"), Some(wanted));
+        assert!(page.header("content-security-policy").unwrap().contains("; frame-src https://front.example"));
+        other.assert_signed_in_as(&bruno).await;
+    }
+
     /// RP-Initiated Logout §4: what is wrong is named on our own page, and nothing is ended or redirected.
     async fn what_is_wrong_is_named_and_ends_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
@@ -244,7 +260,14 @@ both_engines! {
         let hint = id_token(&app, &mut idp.browser(), &amina).await;
         let mut halfway = idp.browser();
         assert_eq!(halfway.log_in(&tina, &tina.password).await.location(), "/password/update");
+        // A request alone, which any page can make a browser send, takes nothing away: neither bare nor with a hint.
+        let page = end_session(&mut halfway, &[("id_token_hint", &hint), ("post_logout_redirect_uri", HOME)]).await;
+        assert_eq!((page.location(), cleared(&page)), (HOME, vec![]));
+        let hint = id_token(&app, &mut idp.browser(), &amina).await;
         let page = end_session(&mut halfway, &[]).await;
+        assert_eq!(page.text(".hint"), "The sign-in of tina of SUNRISE-IL Homes is not finished.");
+        assert_eq!((cleared(&page), halfway.get("/password/update").await.status.as_u16()), (vec![], 200));
+        let page = halfway.submit(&page, "#logout-form", &[]).await;
         assert_eq!((page.text("#signed-out h1"), cleared(&page)), ("Nobody was signed in here".to_owned(), vec![update]));
         let mut browser = idp.browser();
         browser.sign_in(&amina).await;

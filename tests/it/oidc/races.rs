@@ -2,7 +2,8 @@
 
 use futures_util::future::join_all;
 
-use connect_idp::model::client::AuthMethod;
+use connect_idp::model::client::{AuthMethod, GrantType};
+use connect_idp::operations::clients;
 
 use crate::actors::{Idp, RelyingParty};
 
@@ -86,6 +87,57 @@ both_engines! {
         assert_eq!(bodies.len(), 1, "every retry gets the same answer");
         assert_eq!(idp.number("SELECT generation FROM families").await, 2);
         assert_eq!(idp.number("SELECT COUNT(*) FROM access_tokens").await, 2);
+    }
+
+    /// G28, G36: a secret is replaced without overlap while it buys tokens, in every way: none of them is usable afterwards.
+    async fn nothing_bought_with_a_secret_outlives_its_replacement(engine: Engine) {
+        let idp = Idp::start_live(engine, |config| {
+            config.database.connections = 10;
+            config.throttle.enabled = false;
+        }).await;
+        let other = idp.replica(|_| {}).await;
+        let mut app = idp.app("portal", |m| {
+            m.grant_types.push(GrantType::ClientCredentials);
+            m.scope.push_str(" users.read");
+        }).await;
+        let amina = idp.user("amina").create().await;
+        let (mut bought, mut refused) = (0, 0);
+        for round in 0..8 {
+            let mut browser = idp.browser();
+            let refresh = app.tokens(&mut browser, &amina, &[]).await["refresh_token"].as_str().unwrap().to_owned();
+            let mut codes = Vec::new();
+            for _ in 0..8 {
+                codes.push(app.sign_in(&mut browser, &amina, &[]).await.code().to_owned());
+            }
+            let asking = (0..32).map(|number: usize| {
+                let app = at(&app, [&idp, &other][number % 2]);
+                let (refresh, code) = (refresh.clone(), codes.get(number).cloned());
+                tokio::spawn(async move {
+                    match code {
+                        Some(code) => app.exchange(&code).await,
+                        None if number.is_multiple_of(3) => app.refresh(&refresh).await,
+                        None => app.post("/oauth2/token", &[("grant_type", "client_credentials")]).await,
+                    }
+                })
+            });
+            let asking: Vec<_> = asking.collect();
+            tokio::time::sleep(std::time::Duration::from_millis(round * 5)).await;
+            let secret = clients::make_secret(&idp.app);
+            clients::rotate_secret(&idp.act(), "portal", &secret, std::time::Duration::ZERO, None).await.unwrap();
+            app = RelyingParty { secret, ..app };
+            for answer in join_all(asking).await {
+                let answer = answer.unwrap();
+                if answer.status == 200 {
+                    bought += 1;
+                    assert!(!app.is_active(answer.json()["access_token"].as_str().unwrap()).await, "round {round}");
+                } else {
+                    refused += 1;
+                    assert!(matches!(answer.status.as_u16(), 400 | 401 | 503), "{}: {}", answer.status, answer.body);
+                }
+            }
+        }
+        eprintln!("{bought} bought and dead, {refused} refused");
+        idp.assert_invariants().await;
     }
 
     /// G9: whatever an exchange that races an admin's lock comes to, no token is usable afterwards.
