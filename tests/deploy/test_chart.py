@@ -2,7 +2,10 @@
 
 import copy
 import json
+import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import chart_readme
@@ -12,7 +15,7 @@ import kubernetes_validate
 import pytest
 import yaml
 from custom_resources import SCHEMAS
-from support import ROOT, binary, clean_environment, succeed
+from support import ROOT, binary, clean_environment, needed, run, succeed
 
 CHART = ROOT / "charts/connect-idp"
 REFUSED = sorted((CHART / "refused").glob("*.yaml"))
@@ -304,3 +307,29 @@ def test_every_value_is_explained_and_known_to_the_schema():
 
     assert set(leaves(values("values.yaml"))) <= explained
     assert set(values("values.yaml")) == set(schema["properties"]) - {"global"}
+
+
+AS_THE_KUBELET = """
+set -eu
+mount -t tmpfs -o mode=3777,gid=10001 none "$1/keys"
+install --owner 0 --group 10001 --mode 440 "$1/made/keys/kek-0001" "$1/keys/"
+mount -o remount,ro,bind "$1/keys" 2>/dev/null || mount -o remount,ro "$1/keys"
+install --directory --owner 10001 --group 10001 "$1/data"
+export CONNECT_IDP__KEYS__DIR=$1/keys CONNECT_IDP__DATABASE__URL=sqlite://$1/data/connect.db
+setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs "$1/connect-idp" migrate
+setpriv --reuid 10001 --regid 10001 --clear-groups --no-new-privs "$1/connect-idp" doctor
+"""
+
+
+def test_the_program_takes_a_key_as_a_cluster_mounts_it():
+    """For root and the pod's group, in a folder that its mode calls open and its mount read-only."""
+    needed(os.geteuid() == 0 and run("unshare", "--mount", "true").returncode == 0, "a mount namespace, which takes root,")
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        shutil.copy(binary(), place / "connect-idp")
+        for name in ("made", "keys"):
+            (place / name).mkdir()
+        succeed(binary(), "key", "init", cwd=place / "made", env=clean_environment())
+        said = succeed("unshare", "--mount", "bash", "-c", AS_THE_KUBELET, "-", folder, env=clean_environment())
+        assert "WRONG" not in said and f"keys folder: {folder}/keys, 1 key(s)" in said
