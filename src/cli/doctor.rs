@@ -92,6 +92,8 @@ async fn examine(config: Config, terms: &Terms) -> Vec<Finding> {
 }
 
 fn keys(config: &Config) -> Result<String, String> {
+    use rustix::fs;
+
     let dir = &config.keys.dir;
     let shown = dir.display();
     let ring = KeyRing::load(dir).map_err(|error| format!("{error:#}"))?;
@@ -99,7 +101,9 @@ fn keys(config: &Config) -> Result<String, String> {
         || format!("there is no key-encryption key in {shown}: run `connect-idp key init`, or restore the folder");
     let ring = ring.ok_or_else(missing)?;
     let mode = std::fs::metadata(dir).map_err(|error| format!("{shown} cannot be read: {error}"))?.mode();
-    if mode & 0o022 != 0 {
+    // What is mounted read-only has whatever mode its mount has, and nobody writes to it.
+    let is_read_only = || fs::statvfs(dir).is_ok_and(|mount| mount.f_flag.contains(fs::StatVfsMountFlags::RDONLY));
+    if mode & 0o022 != 0 && !is_read_only() {
         return Err(format!("others may write to {shown} (mode {:o}): run chmod 700 on it", mode & 0o777));
     }
     Ok(format!("{shown}, {} key(s)", ring.fingerprints().len()))

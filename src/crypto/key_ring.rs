@@ -155,13 +155,20 @@ fn read_folder(dir: &Path) -> anyhow::Result<Vec<(String, Secret)>> {
 
 fn read_key(path: &Path) -> anyhow::Result<Secret> {
     let shown = path.display();
-    let mode = fs::metadata(path).with_context(|| format!("{shown} cannot be read"))?.mode();
-    if mode & 0o077 != 0 {
-        bail!("{shown} can be read by others (mode {:o}): run chmod 600 on it", mode & 0o777);
+    let file = fs::metadata(path).with_context(|| format!("{shown} cannot be read"))?;
+    if is_open_to_others(file.mode(), file.uid(), rustix::process::geteuid().as_raw()) {
+        bail!("{shown} can be read by others (mode {:o}): run chmod 600 on it", file.mode() & 0o777);
     }
     let text = fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
     Secret::parse(text.trim_end_matches('\n'))
         .with_context(|| format!("{shown} is not a key-encryption key: restore it from its backup"))
+}
+
+/// Whether a file of this mode and owner is read by more than us. Where it belongs to root and we are somebody else, its group
+/// is the way by which it was given to us: so a cluster mounts a secret.
+const fn is_open_to_others(mode: u32, owner: u32, us: u32) -> bool {
+    let given_to_our_group = owner == 0 && us != 0;
+    mode & (if given_to_our_group { 0o037 } else { 0o077 }) != 0
 }
 
 /// Makes a key's file, whole or not at all; `false` when there is one of that name.
@@ -213,6 +220,15 @@ mod tests {
             fs::remove_file(copy).unwrap();
         }
         assert!(KeyRing::load(dir.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_group_may_read_what_root_gave_it_and_nothing_else() {
+        let (root, us, other) = (0, 10_001, 10_002);
+        assert!(!is_open_to_others(0o100_600, us, us) && !is_open_to_others(0o100_440, root, us));
+        assert!(is_open_to_others(0o100_640, us, us), "our own file, that a group may read");
+        assert!(is_open_to_others(0o100_440, other, us) && is_open_to_others(0o100_440, root, root));
+        assert!(is_open_to_others(0o100_460, root, us) && is_open_to_others(0o100_444, root, us));
     }
 
     #[test]
