@@ -16,8 +16,9 @@ use crate::cache::day_counts::DayCounts;
 use crate::cache::hash_door::HashDoor;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::refusals::Refusals;
+use crate::cache::shared::Redis;
 use crate::cache::signing_keys::SigningKeyCache;
-use crate::cache::throttle::{Network, Throttle};
+use crate::cache::throttle::{Network, SharedThrottle};
 use crate::config::{self, Config};
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::password::HashPool;
@@ -56,16 +57,18 @@ pub struct Parts {
     pub record_key: Secret,
     /// The door to the threads that hash passwords.
     pub hashes: HashDoor,
+    /// What replicas share, where there is one.
+    pub redis: Option<Arc<Redis>>,
     /// Which address tried how often.
-    pub throttle: Throttle<Network>,
+    pub throttle: SharedThrottle<Network>,
     /// Which address began how many requests of apps that wait for a person.
-    pub waiting_throttle: Throttle<Network>,
+    pub waiting_throttle: SharedThrottle<Network>,
     /// Which client asked the API how often, by `client_id`.
-    pub client_throttle: Throttle<String>,
+    pub client_throttle: SharedThrottle<String>,
     /// Which client asked for tokens of its own how often, by `client_id`.
-    pub own_token_throttle: Throttle<String>,
+    pub own_token_throttle: SharedThrottle<String>,
     /// Which token family was refreshed how often, by its id.
-    pub family_throttle: Throttle<String>,
+    pub family_throttle: SharedThrottle<String>,
     /// The trusted issuers as last read.
     pub issuers: IssuerCache,
     /// Our signing keys as last read.
@@ -166,7 +169,11 @@ impl App {
         if opening == Opening::Run {
             check_issuer_belongs(&db, &config.issuer, clock.now()).await?;
         }
-        Self::assemble(config, clock, random, db, keys).await
+        let app = Self::assemble(config, clock, random, db, keys).await?;
+        if let Some(redis) = app.redis.as_ref().filter(|_| opening != Opening::Existing) {
+            redis.start().await;
+        }
+        Ok(app)
     }
 
     async fn assemble(
@@ -183,11 +190,15 @@ impl App {
         let hashes = HashDoor::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);
         let a_minute = config.throttle.enabled.then_some(config.throttle.address_per_minute);
         let of_a_client = config.throttle.enabled.then_some(config.throttle.client_per_minute);
-        let (client_throttle, own_token_throttle) = (Throttle::new(of_a_client), Throttle::new(of_a_client));
-        let family_throttle = Throttle::new(config.throttle.enabled.then_some(REFRESHES_PER_MINUTE));
-        let throttle = Throttle::new(a_minute);
+        let redis = open_redis(&config, &keys, &random, clock.now())?.map(Arc::new);
+        let shared = redis.as_ref();
+        let client_throttle = SharedThrottle::new("client", of_a_client, shared);
+        let own_token_throttle = SharedThrottle::new("own_tokens", of_a_client, shared);
+        let family_throttle =
+            SharedThrottle::new("family", config.throttle.enabled.then_some(REFRESHES_PER_MINUTE), shared);
+        let throttle = SharedThrottle::new("address", a_minute, shared);
         // A person who signs in comes by several apps, and by tabs that a browser brings back.
-        let waiting_throttle = Throttle::new(a_minute.map(|tries| tries.saturating_mul(4)));
+        let waiting_throttle = SharedThrottle::new("waiting", a_minute.map(|tries| tries.saturating_mul(4)), shared);
         Ok(Self(Arc::new(Parts {
             outbound: Outbound::new(&config)?,
             mailer: Mailer::new(&config)?,
@@ -206,6 +217,7 @@ impl App {
             db,
             keys,
             hashes,
+            redis,
             throttle,
             waiting_throttle,
             client_throttle,
@@ -254,6 +266,15 @@ impl App {
     pub fn patient_deadline(&self) -> Deadline {
         Deadline::after(Duration::from_mins(1), self.clock.now())
     }
+}
+
+/// The Redis of the configuration, not yet asked.
+///
+/// # Errors
+/// When its address is not usable.
+fn open_redis(config: &Config, keys: &KeyRing, random: &Random, now: Timestamp) -> anyhow::Result<Option<Redis>> {
+    let open = |settings| Redis::new(settings, keys.oldest().derive("what Redis counts"), random, now);
+    config.redis.as_ref().map(open).transpose()
 }
 
 /// Whether the database belongs to a key. One that cannot be asked, or that is empty, does not.

@@ -2,6 +2,7 @@
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
 mod mail;
+mod redis_address;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,6 +17,7 @@ use toml::{Table, Value};
 use url::Url;
 
 pub use self::mail::{Mail, MailTls};
+pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
 use crate::crypto::password::{Cost, PoolLimits};
 use crate::model::address::is_loopback;
 use crate::model::client_rules::Rules;
@@ -42,6 +44,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Where the truth is kept.
     pub database: Database,
+    /// The Redis that replicas share; without it each counts tries by itself.
+    pub redis: Option<Redis>,
     /// Where the key-encryption key lies, and how long signing keys last.
     pub keys: Keys,
     /// Our own certificate; without it a proxy in front speaks TLS.
@@ -229,6 +233,7 @@ impl Default for Config {
             operator_code: "THERAP".into(),
             trusted_proxies: Vec::new(),
             database: Database::default(),
+            redis: None,
             keys: Keys::default(),
             tls: None,
             password: Password::default(),
@@ -379,6 +384,9 @@ impl Loaded {
             let source = self.sources.get(key).cloned().unwrap_or(Source::Default);
             let shown = match key {
                 "database.url" => hide_password(value),
+                "redis.url" => {
+                    Value::String(redis_address::without_password(value.as_str().unwrap_or_default())).to_string()
+                }
                 secret if SECRETS.contains(&secret) => "\"hidden\"".to_owned(),
                 _ => value.to_string(),
             };
@@ -534,6 +542,9 @@ impl Config {
             self.outbound.ca_files.is_empty() || testing,
             "outbound.ca_files is for beta sites and loopback only: remove it, or set site = \"beta\""
         );
+        if let Some(redis) = &self.redis {
+            redis.address()?;
+        }
         if let Some(mail) = &self.mail {
             mail.check(testing)?;
         }

@@ -5,5 +5,6 @@ pub mod day_counts;
 pub mod hash_door;
 pub mod issuers;
 pub mod refusals;
+pub mod shared;
 pub mod signing_keys;
 pub mod throttle;
