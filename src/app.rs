@@ -18,8 +18,9 @@ use crate::cache::hash_door::HashDoor;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::proxies::Proxies;
 use crate::cache::refusals::Refusals;
+use crate::cache::shared::Redis;
 use crate::cache::signing_keys::SigningKeyCache;
-use crate::cache::throttle::{Network, Throttle};
+use crate::cache::throttle::{Network, SharedThrottle};
 use crate::config::{self, Config};
 use crate::crypto::key_ring::KeyRing;
 use crate::crypto::password::HashPool;
@@ -60,16 +61,18 @@ pub struct Parts {
     pub record_key: Secret,
     /// The door to the threads that hash passwords.
     pub hashes: HashDoor,
+    /// What replicas share, where there is one.
+    pub redis: Option<Arc<Redis>>,
     /// Which address tried how often.
-    pub throttle: Throttle<Network>,
+    pub throttle: SharedThrottle<Network>,
     /// Which address began how many requests of apps that wait for a person.
-    pub waiting_throttle: Throttle<Network>,
+    pub waiting_throttle: SharedThrottle<Network>,
     /// Which client asked the API how often, by `client_id`.
-    pub client_throttle: Throttle<String>,
+    pub client_throttle: SharedThrottle<String>,
     /// Which client asked for tokens of its own how often, by `client_id`.
-    pub own_token_throttle: Throttle<String>,
+    pub own_token_throttle: SharedThrottle<String>,
     /// Which token family was refreshed how often, by its id.
-    pub family_throttle: Throttle<String>,
+    pub family_throttle: SharedThrottle<String>,
     /// The trusted issuers as last read.
     pub issuers: IssuerCache,
     /// Our signing keys as last read.
@@ -172,7 +175,11 @@ impl App {
         if opening == Opening::Run {
             check_issuer_belongs(&db, &config.issuer, clock.now()).await?;
         }
-        Self::assemble(config, clock, random, db, keys).await
+        let app = Self::assemble(config, clock, random, db, keys).await?;
+        if let Some(redis) = app.redis.as_ref().filter(|_| opening != Opening::Existing) {
+            redis.start().await;
+        }
+        Ok(app)
     }
 
     async fn assemble(
@@ -188,13 +195,15 @@ impl App {
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashDoor::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);
         let rates = Rates::of(&config);
+        let redis = open_redis(&config, &keys, &random, clock.now())?.map(Arc::new);
+        let shared = redis.as_ref();
         Ok(Self(Arc::new(Parts {
             proxies: Proxies::new(&config.trusted_proxies),
-            throttle: Throttle::new(rates.address),
-            waiting_throttle: Throttle::new(rates.waiting),
-            client_throttle: Throttle::new(rates.client),
-            own_token_throttle: Throttle::new(rates.client),
-            family_throttle: Throttle::new(rates.family),
+            throttle: SharedThrottle::new("address", rates.address, shared),
+            waiting_throttle: SharedThrottle::new("waiting", rates.waiting, shared),
+            client_throttle: SharedThrottle::new("client", rates.client, shared),
+            own_token_throttle: SharedThrottle::new("own_tokens", rates.client, shared),
+            family_throttle: SharedThrottle::new("family", rates.family, shared),
             outbound: Outbound::new(&config)?,
             mailer: Mailer::new(&config)?,
             name_key: keys.oldest().derive("names that are nobody's"),
@@ -213,6 +222,7 @@ impl App {
             db,
             keys,
             hashes,
+            redis,
         })))
     }
 
@@ -289,6 +299,13 @@ impl Rates {
             family: enabled(REFRESHES_PER_MINUTE),
         }
     }
+/// The Redis of the configuration, not yet asked.
+///
+/// # Errors
+/// When its address is not usable.
+fn open_redis(config: &Config, keys: &KeyRing, random: &Random, now: Timestamp) -> anyhow::Result<Option<Redis>> {
+    let open = |settings| Redis::new(settings, keys.oldest().derive("what Redis counts"), random, now);
+    config.redis.as_ref().map(open).transpose()
 }
 
 /// Whether the database belongs to a key. One that cannot be asked, or that is empty, does not.

@@ -3,6 +3,7 @@
 
 mod mail;
 mod proxies;
+mod redis_address;
 mod reference;
 mod show;
 mod sources;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::mail::{Mail, MailTls};
+pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
 pub use self::show::{changed, is_whole, without_password};
 pub use self::sources::{ENV_PREFIX, Loaded, Source};
 use crate::crypto::password::{Cost, PoolLimits};
@@ -44,6 +46,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// Where the truth is kept.
     pub database: Database,
+    /// The Redis that replicas share; without it each counts tries by itself.
+    pub redis: Option<Redis>,
     /// Where the key-encryption key lies, and how long signing keys last.
     pub keys: Keys,
     /// Our own certificate; without it a proxy in front speaks TLS.
@@ -231,6 +235,7 @@ impl Default for Config {
             operator_code: "THERAP".into(),
             trusted_proxies: Vec::new(),
             database: Database::default(),
+            redis: None,
             keys: Keys::default(),
             tls: None,
             password: Password::default(),
@@ -363,6 +368,9 @@ impl Config {
         self.check_ranges()?;
         self.check_keys()?;
         self.check_comforts()?;
+        if let Some(redis) = &self.redis {
+            redis.check()?;
+        }
         if let Some(mail) = &self.mail {
             mail.check(self.may_weaken())?;
         }

@@ -25,7 +25,7 @@
 //! 3. [`model`]: what things are; types that parse; no I/O
 //! 4. [`config`]: what the operator sets, checked at start
 //! 5. [`store`]: what is remembered; the only place that names sqlx
-//! 6. [`cache`]: what makes replicas quick, and may be lost
+//! 6. [`cache`]: what makes replicas quick and share counts, and may be lost; the only place that names redis
 //! 7. [`outbound`]: the one guarded HTTP client, and mail
 //! 8. [`metrics`]: what is counted
 //! 9. [`app`]: what a request may use

@@ -42,8 +42,8 @@ impl Caller {
     ///
     /// # Errors
     /// 429 when that was too much.
-    pub fn take_one(&self, app: &App) -> Result<(), Problem> {
-        app.client_throttle.take(self.client_id.clone(), self.arrival.now).map_err(Problem::throttled)
+    pub async fn take_one(&self, app: &App) -> Result<(), Problem> {
+        app.client_throttle.take(self.client_id.clone(), self.arrival.now).await.map_err(Problem::throttled)
     }
 
     /// Whether this is the program's own client: switching that off cannot be undone by it.
@@ -99,7 +99,7 @@ impl FromRequestParts<App> for Caller {
         let authority = Authority::Token { hash: found.hash, metadata: found.metadata };
         let (client, client_id) = (found.client, found.client_id);
         let caller = Self { client, client_id, scope, of_provider: false, arrival, authority };
-        caller.take_one(app)?;
+        caller.take_one(app).await?;
         Ok(caller)
     }
 }

@@ -104,7 +104,7 @@ pub async fn import(
     for row in rows {
         if matches!(row.fate, Fate::Create(_)) {
             // A row costs what a request that creates one user costs.
-            program.caller.take_one(&app)?;
+            program.caller.take_one(&app).await?;
         }
         ready.push(Ready::of(&app, row).await.map_err(|_| Problem::unavailable("no room to hash"))?);
     }

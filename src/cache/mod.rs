@@ -7,5 +7,6 @@ pub mod hash_door;
 pub mod issuers;
 pub mod proxies;
 pub mod refusals;
+pub mod shared;
 pub mod signing_keys;
 pub mod throttle;

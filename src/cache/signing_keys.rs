@@ -43,6 +43,8 @@ pub struct PublicSet {
 pub struct Snapshot {
     /// When they were read, or could not be.
     pub at: Timestamp,
+    /// When they were read.
+    pub read_at: Timestamp,
     /// What is published.
     pub set: Arc<PublicSet>,
     /// Each algorithm's keys, oldest first.
@@ -55,7 +57,13 @@ impl Snapshot {
     pub fn new(algorithms: Vec<(Algorithm, Vec<Key>)>, max_age: Duration, now: Timestamp) -> Self {
         let published = algorithms.iter().flat_map(|(_, keys)| published(keys, now)).collect::<Vec<_>>();
         let set = Arc::new(PublicSet { json: json!({ "keys": published }).to_string(), max_age });
-        Self { at: now, set, algorithms }
+        Self { at: now, read_at: now, set, algorithms }
+    }
+
+    /// The same keys by the dates they have now, though they could not be read.
+    #[must_use]
+    pub fn unread(&self, now: Timestamp) -> Self {
+        Self { read_at: self.read_at, ..self.again(now) }
     }
 
     /// The same keys by the dates they have now.

@@ -1,13 +1,16 @@
-//! What one address may try, or one client ask: a bucket that refills by the minute. In process; a restart forgives
-//! everybody.
+//! What one address may try, or one client ask: a bucket that refills by the minute. In process, where a restart forgives
+//! everybody; and shared by all replicas where there is a Redis, of which the process' own is the floor: whatever Redis
+//! says, no process lets more pass than it would alone.
 
 use std::collections::HashMap;
+use std::fmt::{self, Display};
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::shared::Redis;
 use crate::time::Timestamp;
 
 /// How many are remembered. Full buckets are forgotten first: they remember nothing.
@@ -74,6 +77,12 @@ impl From<IpAddr> for Network {
     }
 }
 
+impl Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl Network {
     /// The /48 that it is of, as a site is given one; an IPv4 address stands for itself.
     #[must_use]
@@ -104,6 +113,10 @@ impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
         }
     }
 
+    fn per_minute(&self) -> Option<u32> {
+        Some(self.per_minute.load(Ordering::Relaxed)).filter(|rate| *rate != 0)
+    }
+
     /// From now on so many.
     pub fn set(&self, per_minute: Option<u32>) {
         self.per_minute.store(per_minute.unwrap_or(0), Ordering::Relaxed);
@@ -114,11 +127,27 @@ impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
     /// # Errors
     /// How many seconds until the next one is free.
     pub fn take(&self, whose: impl Into<K>, now: Timestamp) -> Result<(), u64> {
-        let whose = whose.into();
-        let per_minute = i64::from(self.per_minute.load(Ordering::Relaxed));
-        if per_minute == 0 {
+        let Some(per_minute) = self.per_minute().map(i64::from) else {
             return Ok(());
-        }
+        };
+        self.with_bucket(whose.into(), now, |bucket| {
+            let left = refilled(*bucket, per_minute, now);
+            if left < 1000 {
+                let wait_ms = (1000 - left) * 60 / per_minute;
+                return Err(u64::try_from(wait_ms / 1000 + 1).unwrap_or(1));
+            }
+            *bucket = Bucket { left: left - 1000, at: now };
+            Ok(())
+        })
+    }
+
+    /// Gives a try back that was taken a moment ago, and not used.
+    fn give_back(&self, whose: K, now: Timestamp) {
+        self.with_bucket(whose, now, |bucket| bucket.left += 1000);
+    }
+
+    fn with_bucket<T>(&self, whose: K, now: Timestamp, change: impl FnOnce(&mut Bucket) -> T) -> T {
+        let per_minute = self.per_minute().map_or(0, i64::from);
         let full = per_minute * 1000;
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         // Looking through all of them takes a moment: not for every newcomer.
@@ -133,13 +162,46 @@ impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
             let place = self.hasher.hash_one(whose.neighbourhood()) % SHARED as u64;
             buckets.shared.entry(place).or_insert(new)
         };
-        let left = refilled(*bucket, per_minute, now);
-        if left < 1000 {
-            let wait_ms = (1000 - left) * 60 / per_minute;
-            return Err(u64::try_from(wait_ms / 1000 + 1).unwrap_or(1));
+        change(bucket)
+    }
+}
+
+/// A throttle that all replicas share where there is a Redis.
+#[derive(Debug)]
+pub struct SharedThrottle<K> {
+    /// Which of the throttles it is.
+    name: &'static str,
+    own: Throttle<K>,
+    redis: Option<Arc<Redis>>,
+}
+
+impl<K: Clone + Display + Eq + Hash + Neighbourhood> SharedThrottle<K> {
+    /// A throttle of so many tries a minute, with as many in reserve; `None` lets everything pass.
+    #[must_use]
+    pub fn new(name: &'static str, per_minute: Option<u32>, redis: Option<&Arc<Redis>>) -> Self {
+        Self { name, own: Throttle::new(per_minute), redis: redis.cloned() }
+    }
+
+    /// From now on so many a minute.
+    pub fn set(&self, per_minute: Option<u32>) {
+        self.own.set(per_minute);
+    }
+
+    /// Takes one try from an address or a client.
+    ///
+    /// # Errors
+    /// How many seconds until the next one is free.
+    pub async fn take(&self, whose: impl Into<K>, now: Timestamp) -> Result<(), u64> {
+        let whose = whose.into();
+        self.own.take(whose.clone(), now)?;
+        let (Some(redis), Some(per_minute)) = (&self.redis, self.own.per_minute()) else {
+            return Ok(());
+        };
+        let shared = redis.take(self.name, &whose.to_string(), per_minute).await.unwrap_or(Ok(()));
+        if shared.is_err() {
+            self.own.give_back(whose, now);
         }
-        *bucket = Bucket { left: left - 1000, at: now };
-        Ok(())
+        shared
     }
 }
 
@@ -178,6 +240,19 @@ mod tests {
         assert!((2..1000).all(|n| throttle.take(one_of_48(CAPACITY + n), now).is_err()));
         assert!(throttle.take(one_of_48(1), now).is_ok(), "whoever is remembered stays so");
         assert!(throttle.take(address("192.0.2.1"), now).is_ok(), "others come in");
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again_and_no_more_than_that() {
+        let throttle = Throttle::<Network>::new(Some(2));
+        let (whose, now) = (address("192.0.2.1"), Timestamp(0));
+        for _ in 0..10 {
+            assert_eq!(throttle.take(whose, now), Ok(()));
+            throttle.give_back(whose.into(), now);
+        }
+        throttle.give_back(whose.into(), now);
+        assert_eq!((throttle.take(whose, now), throttle.take(whose, now)), (Ok(()), Ok(())));
+        assert!(throttle.take(whose, now).is_err());
     }
 
     #[test]

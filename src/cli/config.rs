@@ -45,6 +45,7 @@ pub(super) fn run(verb: &Verb, loaded: &Loaded, console: &mut Console) -> anyhow
 pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
     let proxied = config.is_https() && config.tls.is_none();
     let real = config.site == Site::Production && !config.on_loopback();
+    let redis = config.redis.as_ref().and_then(|redis| redis.address().ok());
     let found = [
         (
             proxied && config.trusted_proxies.is_empty(),
@@ -79,6 +80,11 @@ pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
             Database::is_unprotected(&config.database.url),
             "database.url names another machine without TLS, and all that goes there can be read on the way: add \
              ?sslmode=verify-full to it (and sslrootcert=FILE, for an authority of your own)",
+        ),
+        (
+            redis.is_some_and(|address| !address.is_tls() && !address.is_loopback()),
+            "redis.url names another machine without TLS, and its password can be read on the way: write rediss://, unless \
+             nobody else is on that network",
         ),
         (!config.throttle.enabled, "the throttle is off: anybody may guess as fast as the machine allows"),
         (

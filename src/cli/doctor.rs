@@ -8,9 +8,11 @@ use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::{App, Opening};
 use crate::cache::proxies::{NOTE_COUNTS, Unread};
+use crate::cache::shared::{PATIENCE, Redis};
 use crate::config::{self, Config};
 use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
+use crate::crypto::secret::Secret;
 use crate::crypto::tls;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::signing_key::{State, successor_due};
@@ -18,7 +20,7 @@ use crate::operations::issuers::read_keys;
 use crate::operations::signing_keys::{self, Listed};
 use crate::operations::verify_activity::{Terms, verify_end};
 use crate::store::{self, Database, invariants};
-use crate::time::{Clock, Timestamp};
+use crate::time::{Clock, Random, Timestamp};
 
 /// A replica whose clock is further off than this is wrong about deadlines (security.md, *Faults*).
 const CLOCK_TOLERANCE_MS: u64 = 2000;
@@ -78,6 +80,9 @@ async fn examine(config: Config, terms: &Terms) -> Vec<Finding> {
     let both = keys.is_ok() && database.is_ok();
     findings.push(("keys folder".into(), keys));
     findings.push(("database".into(), database));
+    if let Some(settings) = &config.redis {
+        findings.push(("redis".into(), redis(settings).await));
+    }
     if both {
         match App::open(config, Opening::Existing).await {
             Ok(app) => {
@@ -128,6 +133,23 @@ async fn database(config: &Config) -> Result<String, String> {
         return Err(refusal);
     }
     Ok(format!("{}, {}", db.engine_name(), schema.notice().unwrap_or_else(|| "schema current".into())))
+}
+
+async fn redis(settings: &config::Redis) -> Result<String, String> {
+    let redis = Redis::new(settings, Secret::random(&Random::System), &Random::System, Clock::System.now());
+    let redis = redis.map_err(|error| format!("{error:#}"))?;
+    let took = redis.round_trip().await.map_err(|why| {
+        format!("{why}: mend it or remove redis.url; until then each replica counts tries by itself, and nothing else changes")
+    })?;
+    if took > PATIENCE {
+        return Err(format!(
+            "{} answers in {} ms, and requests wait {} ms: bring it nearer, or each replica counts tries by itself",
+            redis.address(),
+            took.as_millis(),
+            PATIENCE.as_millis()
+        ));
+    }
+    Ok(format!("{} answers in {} µs", redis.address(), took.as_micros()))
 }
 
 async fn examine_contents(app: &App, terms: &Terms, findings: &mut Vec<Finding>) {

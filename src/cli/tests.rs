@@ -659,6 +659,32 @@ fn doctor_tells_what_a_proxy_said_that_could_not_be_read() {
     assert!(line.starts_with("WRONG") && line.contains("10.0.0.1") && line.contains("unknown\\xe9"), "{line}");
 }
 
+/// An address that cannot be right is refused; one where nothing answers is said by `doctor`, and its password by nobody.
+#[test]
+fn a_redis_is_checked_and_its_password_never_shown() {
+    let place = Place::new();
+    let file = place.0.path().join("connect.toml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let set = |url: &str| std::fs::write(&file, format!("{settings}[redis]\nurl = \"{url}\"\n")).unwrap();
+    for wrong in ["http://:pa55@cache:6379", "memcached://:pa55@cache", ":pa55@cache:6379", ""] {
+        set(wrong);
+        place.run("config check").refused("redis.url");
+        assert!(!place.run("serve").err.contains("pa55"));
+    }
+    set("redis://:pa55@127.0.0.1:1/2");
+    place.run("config check").done();
+    let shown = place.run("config show").done().out;
+    assert!(shown.contains("redis://127.0.0.1:1/2") && !shown.contains("pa55"), "{shown}");
+    place.run("migrate").done();
+    let said = place.run("doctor");
+    assert_eq!(said.code, 1);
+    let line = said.out.lines().find(|line| line.contains("  redis: ")).unwrap();
+    assert!(line.starts_with("WRONG") && line.contains("127.0.0.1:1") && !said.out.contains("pa55"), "{line}");
+    set("redis://:pa55@cache.example.org");
+    let warned = place.run("config check").done().out;
+    assert!(warned.contains("rediss://") && !warned.contains("pa55"), "{warned}");
+}
+
 #[test]
 fn signing_keys_are_listed_rotated_and_taken_back() {
     let place = Place::with_seed("");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 use url::Url;
 
-use super::Config;
+use super::{Config, redis_address};
 use super::sources::{Loaded, SECRETS, Source};
 use super::value::under;
 
@@ -60,6 +60,8 @@ fn shown(key: &str, value: &Value) -> String {
         return Value::String(HIDDEN.to_owned()).to_string();
     }
     match value {
+        // Several hosts, which no ordinary address has.
+        Value::String(text) if key == "redis.url" => Value::String(redis_address::without_password(text)).to_string(),
         Value::String(text) if is_secret || (text.contains("://") && text.contains('@')) => {
             Value::String(without_password(text)).to_string()
         }

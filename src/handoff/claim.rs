@@ -10,6 +10,7 @@ use super::{CLAIM, REPEAT, settle, timeout};
 use crate::app::App;
 use crate::crypto::secret::{Secret, digest};
 use crate::model::event::{Event, Kind, Outcome};
+use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::model::session::{ACR_HANDOFF, Method as Door};
@@ -81,12 +82,13 @@ async fn claim(
     let pending = pending(assertion, arrival, deadline, &id, &handle);
     let refused = refused_events(app, assertion, arrival);
     let (db, name) = (&app.db, Named::parse(assertion));
-    let (issuer_name, revision) = (assertion.trusted.issuer.issuer.clone(), assertion.trusted.issuer.revision);
+    let trusted = &assertion.trusted.issuer;
+    let (issuer_name, revision, fetched) = (trusted.issuer.clone(), trusted.revision, trusted.last_good_jwks.clone());
     let own_issuer = app.config.issuer.clone();
-    let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, own_issuer], |tx| {
-        let Some(issuer) =
-            store::issuers::by_name(tx, &issuer_name).await?.filter(|issuer| issuer.revision == revision)
-        else {
+    let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, fetched, own_issuer], |tx| {
+        // Verified by keys that another replica has replaced meanwhile: once more, by those that it found.
+        let unchanged = |issuer: &TrustedIssuer| issuer.revision == revision && issuer.last_good_jwks == fetched;
+        let Some(issuer) = store::issuers::by_name(tx, &issuer_name).await?.filter(unchanged) else {
             return Ok(Found::IssuerChanged);
         };
         if !store::single_use::claim(tx, CLAIM, &issuer.id, &pending.jti_hash, now).await? {

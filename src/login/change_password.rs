@@ -55,7 +55,7 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
     let Some(new) = new.filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
-    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
         return Ok(throttled(&app, page, seconds));
     }
     match change(&app, &session, &account, current, new, &arrival).await? {

@@ -74,7 +74,7 @@ pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Resp
     if page.login_name_error.is_some() || page.provider_code_error.is_some() {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     }
-    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
         app.metrics.throttled();
         page.error = Some(too_often(seconds));
         return Ok(later(StatusCode::TOO_MANY_REQUESTS, &page, seconds));

@@ -123,7 +123,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
     if name_empty_fields(&mut page, &password) {
         return Ok(page.with_logo(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page)));
     }
-    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
         app.metrics.throttled();
         page.error = Some(too_often(seconds));
         let answer = respond_padded(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page);

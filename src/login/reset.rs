@@ -80,7 +80,7 @@ pub async fn post(
     let Some(password) = new.filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
-    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
         return Ok(throttled(&app, page, seconds));
     }
     let turn = app.answer_deadline(arrival.now).run(app.hashes.turn(Whose::Account(&account.id))).await;

@@ -98,7 +98,7 @@ pub async fn post(
     if account.lock().is_some() {
         return Ok(locked(page));
     }
-    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now) {
+    if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
         return Ok(throttled(&app, page, seconds));
     }
     let turn = app.answer_deadline(arrival.now).run(app.hashes.turn(Whose::Account(&account.id))).await;

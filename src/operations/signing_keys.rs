@@ -23,8 +23,10 @@ use crate::time::Timestamp;
 /// No token of ours lives longer: `config` floors every life at 24 hours, and replicas may go on signing with the key
 /// before for as long as they trust a snapshot.
 pub const LONGEST_LIFE: Duration = Duration::from_hours(25);
-/// How long a snapshot is used before the database is asked again: so soon does every replica follow another's act.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long a snapshot is used before the database is asked again.
+const FRESH: Duration = Duration::from_millis(500);
+/// No older snapshot proves a signature: a second after a key was taken back anywhere, it opens nothing here (G1).
+const PROVES: Duration = Duration::from_millis(900);
 /// How long a database that does not answer is waited for, where there are keys to go on with.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// For how long a key that signed is taken to sign.
@@ -119,8 +121,12 @@ async fn verify(app: &App, jws: &Unverified<'_>, now: Timestamp, fits: fn(State)
     let text = |name: &str| jws.header.get(name).and_then(Value::as_str);
     let (Some(kid), Some(alg)) = (text("kid"), text("alg")) else { return Ok(false) };
     let mut known = snapshot(app, now).await?;
-    if known.key(kid, now).is_none() {
+    let is_old = |known: &Snapshot| is_older(known.read_at, PROVES, now);
+    if is_old(&known) || known.key(kid, now).is_none() {
         known = read_unless_newer(app, Some(&known), now).await?;
+    }
+    if is_old(&known) {
+        return Err(Error::Silent);
     }
     let key = known.key(kid, now).filter(|(key, state)| key.algorithm.name() == alg && fits(*state));
     Ok(key.is_some_and(|(key, _)| key.verifier.verify(jws)))
@@ -132,13 +138,18 @@ async fn snapshot(app: &App, now: Timestamp) -> Result<Arc<Snapshot>, Error> {
         return read_unless_newer(app, None, now).await;
     };
     // Whoever finds it old reads it again; the others go on with what there is.
-    if u128::from(known.at.0.abs_diff(now.0)) < FRESH.as_millis() {
+    if !is_older(known.at, FRESH, now) {
         return Ok(known);
     }
     let Ok(_one) = app.signing_keys.reading().try_lock() else {
         return Ok(known);
     };
     read(app, now).await
+}
+
+/// Whether an instant is further away than this; a clock may have been put back.
+fn is_older(at: Timestamp, span: Duration, now: Timestamp) -> bool {
+    u128::from(at.0.abs_diff(now.0)) >= span.as_millis()
 }
 
 /// The keys as they are now.
@@ -175,7 +186,12 @@ async fn read(app: &App, now: Timestamp) -> Result<Arc<Snapshot>, Error> {
         (Ok(snapshot), _) => snapshot,
         (Err(error), Some(before)) if !before.is_empty() => {
             tracing::warn!("the signing keys could not be read, those read before stay in use: {error}");
-            before.again(now)
+            // A database that answers, and whose keys are broken, is not one that may have been told meanwhile.
+            if matches!(error, Error::Damaged(_) | Error::Unexpected(_)) {
+                before.again(now)
+            } else {
+                before.unread(now)
+            }
         }
         (Err(error), _) => return Err(error),
     };

@@ -73,7 +73,7 @@ impl Sender<'_> {
     /// Judges a password.
     pub(super) async fn check(&self, password: Zeroizing<String>, faults: &mut Faults) -> Result<Again, PageError> {
         let (app, session) = (self.app, &self.admin.session);
-        if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now) {
+        if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now).await {
             app.metrics.throttled();
             faults.add("password", too_often(seconds));
             return Ok(Again::Unproven(StatusCode::TOO_MANY_REQUESTS));

@@ -61,6 +61,7 @@ async fn an_unsafe_or_absurd_configuration_does_not_start(engine: Engine) {
     house.write("no.pem", "no certificate");
     refused("[tls]\ncertificate = \"no.pem\"\nkey = \"no.pem\"", &["tls.certificate", "no.pem", "leaf first"]).await;
     refused("[log]\nlevel = \"a=b=c\"", &["log.level"]).await;
+    refused("[redis]\nurl = \"http://:pa55@cache\"", &["redis.url", "rediss://"]).await;
     refused("issuer =", &["not TOML"]).await;
 
     let mut by_variable = house.command(&["serve"]);

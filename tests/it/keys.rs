@@ -17,7 +17,7 @@ use connect_idp::store::Error;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::actors::{Idp, claims};
+use crate::actors::{Engine, Idp, claims};
 
 const ES256: Algorithm = Algorithm::Es256;
 const HOUR: Duration = Duration::from_hours(1);
@@ -418,4 +418,26 @@ both_engines! {
         fs::remove_file(dir.join("kek-0001")).unwrap();
         assert!(start().await.contains("does not belong to this database"));
     }
+}
+
+/// G1: where the keys cannot be read, those read before sign on, and prove nothing: one may have been taken back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_could_not_be_read_lately_prove_nothing() {
+    if crate::actors::postgres_server().is_none() {
+        return;
+    }
+    let idp = Idp::start(Engine::Postgres).await;
+    let (published, token) = (idp.published().await, idp.signed(ES256).await.unwrap());
+    let jws = Unverified::parse(&token, 8192).unwrap();
+    let mut outsider = idp.outsider().await;
+    outsider.run("BEGIN; LOCK TABLE signing_keys IN ACCESS EXCLUSIVE MODE").await;
+    idp.advance(Duration::from_millis(899));
+    assert!(signing_keys::verify_own(&idp.app, &jws, idp.now()).await.unwrap());
+    idp.advance(Duration::from_millis(1));
+    assert!(signing_keys::verify_own(&idp.app, &jws, idp.now()).await.is_err());
+    assert_eq!(idp.published().await, published);
+    outsider.run("COMMIT").await;
+    idp.signed(ES256).await.unwrap();
+    idp.advance(Duration::from_millis(500));
+    assert!(idp.is_ours(&token).await);
 }

@@ -39,6 +39,7 @@ mod mail;
 mod oidc;
 mod password_link;
 mod races;
+mod redis;
 mod reload;
 mod relying_party;
 mod scale;
@@ -53,6 +54,7 @@ mod vectors;
 fn what_was_left_out() {
     for (variable, what) in [
         ("CONNECT_IDP_TEST_POSTGRES", "the tests on PostgreSQL"),
+        ("CONNECT_IDP_TEST_REDIS_SERVER", "the tests with Redis"),
         ("CONNECT_IDP_TEST_MAIL", "mail, through a real server"),
         ("CONNECT_IDP_TEST_SENDERS", "the senders in Node and Python"),
     ] {

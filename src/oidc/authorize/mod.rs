@@ -68,7 +68,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     };
     match validate(&app, &params, arrival.now).await {
         Ok((client, request)) => {
-            app.waiting_throttle.take(arrival.ip, arrival.now).map_err(PageError::TooOften)?;
+            app.waiting_throttle.take(arrival.ip, arrival.now).await.map_err(PageError::TooOften)?;
             let handle = interactions::begin(&app, &client, &request, None, None, arrival.now).await?;
             Ok(Redirect::to(&resume_path(&handle)).into_response())
         }
@@ -219,7 +219,7 @@ impl Asked {
             return Ok(Redirect::to(&page(&handle.reveal())).into_response());
         }
         // Whoever is a stranger writes a row here (G22).
-        app.waiting_throttle.take(arrival.ip, arrival.now).map_err(PageError::TooOften)?;
+        app.waiting_throttle.take(arrival.ip, arrival.now).await.map_err(PageError::TooOften)?;
         let held = Cookie::Browser.read(headers, &app.config);
         let secret = held.clone().unwrap_or_else(|| Secret::random(&app.random));
         let whose = session.map(|session| session.user_id.as_str());

@@ -17,7 +17,7 @@ pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Times
     if client.metadata.is_public() {
         return Err(OAuthError::unauthorized_client("a client without credentials has nothing to give them for"));
     }
-    app.own_token_throttle.take(client.client_id.clone(), now).map_err(OAuthError::too_often)?;
+    app.own_token_throttle.take(client.client_id.clone(), now).await.map_err(OAuthError::too_often)?;
     let own = client.metadata.scopes().only(is_for_clients);
     let scope = match params.get("scope") {
         None => own,

@@ -53,7 +53,7 @@ pub(super) async fn refresh(
         let family = found.filter(|family| family.client == client.id).ok_or_else(not_valid)?;
         match place(app, &family, &secret) {
             Place::Live => {
-                app.family_throttle.take(family.id.clone(), now).map_err(OAuthError::too_often)?;
+                app.family_throttle.take(family.id.clone(), now).await.map_err(OAuthError::too_often)?;
                 let answer = answer(app, request, &family, now).await?;
                 if let Some(response) = give(app, client, &family, &hash, answer, now).await? {
                     return Ok(response);

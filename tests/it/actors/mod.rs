@@ -4,7 +4,9 @@ mod answer;
 mod back_channel;
 mod browser;
 mod idp;
+mod log;
 mod program;
+mod redis_server;
 mod relying_party;
 mod therap_services;
 
@@ -18,7 +20,9 @@ pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
 pub use browser::{Browser, From, encode};
 pub use idp::{Idp, Outsider, PASSWORD, User, line};
+pub use log::{keep_log, logged};
 pub use program::{Program, Told};
+pub use redis_server::RedisServer;
 pub use relying_party::{Callback, RelyingParty, VERIFIER, bearer, claims};
 pub use therap_services::{ISSUER, TherapServices, private_jwk, public_jwks};
 
