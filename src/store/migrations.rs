@@ -15,6 +15,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (10, "mailed_links", include_str!("../../migrations/0010_mailed_links.sql")),
     (11, "activity_chain", include_str!("../../migrations/0011_activity_chain.sql")),
     (12, "whose_request", include_str!("../../migrations/0012_whose_request.sql")),
+    (13, "imports", include_str!("../../migrations/0013_imports.sql")),
 ];
 
 /// Runs what is missing, and holds no lock: on SQLite who opens the file does (`app::open`), on PostgreSQL the transaction
