@@ -172,7 +172,7 @@ impl Cli {
             Verb::Export(args) => export::run(&args, &open(config()?).await?, console).await?,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(user::Verb::Import(args)) if args.template => {
-                console.write(&operations::user_import::template())?
+                console.write(&operations::user_import::template())?;
             }
             Verb::User(verb) => user::run(&verb, &open(config()?).await?, console).await?,
             Verb::Client(verb) => client::run(&verb, &open(config()?).await?, console).await?,

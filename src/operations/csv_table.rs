@@ -40,14 +40,14 @@ pub struct Cells {
     /// It has cells beyond the last column that has a name.
     pub too_many: bool,
     /// In the order of [`Columns::names`].
-    cells: Vec<String>,
+    known: Vec<String>,
 }
 
 impl Table {
     /// A cell as it stands in the file, without white space at its ends; empty where there is no such column.
     pub fn cell<'a>(&self, row: &'a Cells, name: &str) -> &'a str {
         let at = self.columns.names.iter().position(|known| *known == name);
-        at.and_then(|at| row.cells.get(at)).map_or("", String::as_str)
+        at.and_then(|at| row.known.get(at)).map_or("", String::as_str)
     }
 
     /// A cell as it was before an export made it safe for spreadsheets.
@@ -67,10 +67,20 @@ pub fn folded(name: &str) -> String {
 /// # Errors
 /// Why it is no such table, as a sentence.
 pub fn read(text: &str, columns: Columns, most: usize) -> Result<Table, String> {
-    let (header, body) = Header::find(text, columns)?;
+    match Header::find(text, columns) {
+        Ok((header, body)) => read_below(&header, body, columns, most),
+        Err(why) => {
+            let inner = unwrapped(text).ok_or_else(|| why.clone())?;
+            let (header, body) = Header::find(&inner, columns).map_err(|_| why)?;
+            read_below(&header, body, columns, most)
+        }
+    }
+}
+
+fn read_below(header: &Header, body: &str, columns: Columns, most: usize) -> Result<Table, String> {
     let mut table = Table { columns, rows: Vec::new(), notes: header.notes() };
     let (mut empty, mut unnamed) = (0_usize, false);
-    for record in records(body, &header)?.iter().skip(1) {
+    for record in records(body, header)?.iter().skip(1) {
         let cells: Vec<&str> = record.iter().map(trimmed).collect();
         if cells.iter().all(|cell| cell.is_empty()) {
             empty += 1;
@@ -85,7 +95,7 @@ pub fn read(text: &str, columns: Columns, most: usize) -> Result<Table, String> 
         let holds = |at: usize| cells.get(at).is_some_and(|cell| !cell.is_empty());
         unnamed |= (0..header.width).any(|at| header.names[at].is_empty() && holds(at));
         let too_many = (header.width..cells.len()).any(holds);
-        table.rows.push(Cells { line: header.line_of(record), too_many, cells: named });
+        table.rows.push(Cells { line: header.line_of(record, body), too_many, known: named });
     }
     if unnamed {
         table.notes.push("A column without a name was passed over.".into());
@@ -127,7 +137,8 @@ impl Header {
             if number == 0 {
                 said = said_separator(line);
             }
-            if line.trim().is_empty() || (number == 0 && said.is_some()) {
+            let is_empty = line.chars().all(|c| c.is_whitespace() || matches!(c, ',' | ';' | '"'));
+            if is_empty || (number == 0 && said.is_some()) {
                 continue;
             }
             let Some(header) = Self::at(rest, number, said, columns) else { continue };
@@ -187,9 +198,8 @@ impl Header {
     }
 
     /// The line of the file on which a record of the text from here on begins.
-    fn line_of(&self, record: &csv::StringRecord) -> u64 {
-        let below = record.position().map_or(0, |position| position.line().saturating_sub(1));
-        self.line.saturating_add(below)
+    fn line_of(&self, record: &csv::StringRecord, text: &str) -> u64 {
+        self.line.saturating_add(line_of(record, text).saturating_sub(1))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -209,6 +219,32 @@ impl Header {
         }
         notes
     }
+}
+
+/// The lines inside the cells of a file that has one cell a line, each on the line that it began on: a spreadsheet that
+/// divides by semicolons shows a file with commas so, and saves it so.
+fn unwrapped(text: &str) -> Option<String> {
+    let (mut inner, mut lines) = (String::new(), 1_u64);
+    for record in reader(text, b';', true).into_records() {
+        let record = record.ok().filter(|record| record.len() == 1)?;
+        let (begin, cell) = (line_of(&record, text), record.get(0)?);
+        while lines < begin {
+            inner.push('\n');
+            lines += 1;
+        }
+        inner.push_str(cell);
+        lines += cell.bytes().filter(|byte| *byte == b'\n').map(|_| 1_u64).sum::<u64>();
+    }
+    Some(inner).filter(|inner| inner != text.trim_end_matches('\n'))
+}
+
+/// The line on which a record of a text begins. The reader counts from the end of the record before, and so the empty
+/// lines in between are still to be counted.
+fn line_of(record: &csv::StringRecord, text: &str) -> u64 {
+    let Some(position) = record.position() else { return 1 };
+    let rest = usize::try_from(position.byte()).ok().and_then(|byte| text.as_bytes().get(byte..)).unwrap_or_default();
+    let empty = rest.iter().zip(1_u64..).take_while(|(byte, _)| **byte == b'\n').map(|(_, count)| count).last();
+    position.line().saturating_add(empty.unwrap_or(0))
 }
 
 /// Names for a sentence.
@@ -243,7 +279,7 @@ fn records(text: &str, header: &Header) -> Result<Vec<csv::StringRecord>, String
         if end.as_ref().is_some_and(|end| end.get(0) == Some(END)) {
             return Ok(all);
         }
-        let line = end.map_or(header.line, |end| header.line_of(&end));
+        let line = end.map_or(header.line, |end| header.line_of(&end, &whole));
         last = Err(format!("A quotation mark in the row on line {line} is never closed."));
         if header.separator != b'\t' {
             break;
@@ -326,6 +362,14 @@ mod tests {
         let lines: Vec<_> = table.rows.iter().map(|row| (row.line, row.too_many)).collect();
         assert_eq!(lines, [(5, false), (8, false)]);
         assert!(self::table("login_name,name\na,A,,\nb,B,x\n").rows.iter().map(|row| row.too_many).eq([false, true]));
+    }
+
+    #[test]
+    fn a_file_that_was_saved_as_one_column_is_divided() {
+        let text = "\"login_name,\"\"name\"\"\"\n\n\"a,\"\"A, B\"\"\"\nb,B\n\"c,\"\"C\nC\"\"\"\nd,D\n";
+        assert_eq!(rows(text), ["3 a|A, B", "4 b|B", "5 c|C\nC", "7 d|D"]);
+        let why = read("\"who,name\"\n\"a,A\"\n", PEOPLE, 10).unwrap_err();
+        assert!(why.starts_with("The first line names no column “login_name”."), "{why}");
     }
 
     #[test]

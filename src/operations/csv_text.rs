@@ -58,7 +58,8 @@ pub fn decode(bytes: &[u8]) -> Result<(String, Encoding), String> {
             Err(why) => (windows_1252(bytes).ok_or(why)?, Encoding::Windows1252),
         },
     };
-    Ok((with_line_feeds(&text), encoding))
+    // The sign by which MS-DOS ends a file.
+    Ok((with_line_feeds(text.trim_end_matches('\u{1a}')), encoding))
 }
 
 /// The same text with line feeds alone: browsers send the lines of a text with CR LF, and old spreadsheets write CR.
@@ -156,7 +157,7 @@ mod tests {
     #[test]
     fn every_line_end_is_one() {
         for end in ["\n", "\r", "\r\n"] {
-            assert_eq!(decode(format!("a{end}b{end}").as_bytes()).unwrap().0, "a\nb\n");
+            assert_eq!(decode(format!("a{end}b{end}\u{1a}").as_bytes()).unwrap().0, "a\nb\n");
         }
     }
 }

@@ -25,7 +25,7 @@ pub const KEPT: Duration = Duration::from_hours(24);
 pub const MOST_KEPT: i64 = 50;
 /// Who works on an import says so this often, and is taken for gone when nothing was said for so long.
 const BEAT: Duration = Duration::from_secs(10);
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 /// While there is no room to hash, a row waits so long, and asks this often.
 const WAIT_FOR_ROOM: Duration = Duration::from_mins(5);
 const ASK_FOR_ROOM: Duration = Duration::from_secs(1);

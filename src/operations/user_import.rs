@@ -302,9 +302,9 @@ pub async fn add(
 
 #[cfg(test)]
 mod tests {
-    use super::super::csv_text;
     use super::*;
     use crate::model::provider::{ProviderKind, UnifiedLogin};
+    use crate::operations::csv_text;
 
     fn agency() -> Provider {
         Provider {

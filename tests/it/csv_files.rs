@@ -118,6 +118,7 @@ both_engines! {
             (b"\xef\xbb\xbf Login Name ;\" NAME \"\nzoe;\"Zoe \"\"Z\"\" A\"\n", &["2 zoe Zoe \"Z\" A"]),
             (b"Staff list\n\nlogin_name,name\nzoe,Zoe\n", &["4 zoe Zoe"]),
             (b"\"login_name\"\t\"name\"\n\"zoe\"\t\"Zoe\tZ\"\nyan\t\"Yan\"\n", &["3 yan Yan"]),
+            (b"\xef\xbb\xbf\"login_name,\"\"name\"\"\"\r\n\"zoe,\"\"Zoe\"\"\"\r\n", &["2 zoe Zoe"]),
             (b"login_name,name\nx\0,X\nzoe,Zoe\n", &["3 zoe Zoe"]),
             (b"login_name,name,email\nzoe,Zoe, Z,\nyan,Yan,y@example.org\n", &["3 yan Yan"]),
         ] {
