@@ -1,5 +1,7 @@
 //! What a request may use: one value, one extractor. Opening it is opening the service's house.
 
+pub mod background;
+
 use std::convert::Infallible;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use anyhow::{Context as _, bail, ensure};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 
+use self::background::Background;
 use crate::cache::chain_seen::ChainSeen;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
@@ -89,6 +92,8 @@ pub struct Parts {
     pub outbound: Outbound,
     /// The way mail goes out, where there is one.
     pub mailer: Option<Mailer>,
+    /// Work that no request waits for.
+    pub background: Background,
     /// What is counted.
     pub metrics: Metrics,
     clock_is_wrong: AtomicBool,
@@ -214,6 +219,7 @@ impl App {
             day_counts: DayCounts::default(),
             chain_seen: ChainSeen::default(),
             refusals: Refusals::default(),
+            background: Background::default(),
             metrics: Metrics::default(),
             clock_is_wrong: AtomicBool::new(false),
             config,

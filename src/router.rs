@@ -60,6 +60,9 @@ fn for_provider_admins() -> Router<App> {
             "/admin/users/import",
             get(admin::import::get).post(admin::import::post).layer(DefaultBodyLimit::max(layers::MAX_IMPORT)),
         )
+        .route("/admin/users/import/template", get(admin::import::template))
+        .route("/admin/users/import/{id}", get(admin::import_job::get))
+        .route("/admin/users/import/{id}/report", get(admin::import_job::file))
         .route("/admin/users/export", get(admin::users::export))
         .route("/admin/users/{id}", get(admin::user::get).post(admin::user::post))
         .route("/admin/users/{id}/lock", post(admin::acts::lock))

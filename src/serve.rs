@@ -118,11 +118,13 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     tracing::info!("stopping: no new connections, answers under way are finished");
     // Receivers live in the tasks; one that is gone already needs no telling.
     let _ = stopping.send(true);
+    app.background.stop();
     for task in [public, internal, logouts, mails, sealing, jobs] {
         if let Err(error) = task.await {
             tracing::error!("a task died: {error}");
         }
     }
+    app.background.ended().await;
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -1,18 +1,20 @@
 //! `/admin/users/import`: many users out of a CSV file. The first POST shows every row's fate and writes nothing; the
-//! second sends the same text again and makes the users, if it is what was shown.
+//! second sends the same text again and begins to make the users, if it is what was shown (`import_job`).
 
 use askama::Template;
 use axum::http::StatusCode;
-use axum::response::Response;
-use zeroize::Zeroizing;
+use axum::response::{IntoResponse as _, Redirect, Response};
 
+use super::import_job::{JobView, address, owner};
 use crate::app::App;
 use crate::crypto::secret::digest;
 use crate::operations::act::Act;
-use crate::operations::user_import::{self, Fate, Ready, Row};
-use crate::operations::users;
+use crate::operations::csv_text::{self, Encoding};
+use crate::operations::import_job::{self, Started};
+use crate::operations::user_import::{self, COLUMNS, Fate, People, Row};
 use crate::store;
 use crate::web::admin::ProviderAdmin;
+use crate::web::download;
 use crate::web::error::PageError;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
@@ -20,7 +22,7 @@ use crate::web::page::{Page, Shape, respond};
 use crate::web::upload::Upload;
 
 /// A file in the browser has no more rows; the command line takes more.
-const MOST_ROWS: usize = 500;
+const MOST_ROWS: usize = 2000;
 
 #[derive(Template)]
 #[template(path = "admin/import.html")]
@@ -28,17 +30,18 @@ struct ImportPage {
     page: Page,
     faults: Faults,
     text: String,
+    encoding: Encoding,
     /// What the preview was made of.
     seen: String,
+    notes: Vec<String>,
     rows: Vec<RowView>,
     create: usize,
     exist: usize,
     refused: usize,
     most_rows: usize,
     columns: String,
-    done: bool,
-    provider_code: String,
-    until: String,
+    /// Imports that can be opened again.
+    earlier: Vec<JobView>,
 }
 
 struct RowView {
@@ -47,113 +50,113 @@ struct RowView {
     name: String,
     fate: &'static str,
     why: Vec<String>,
-    password: Option<Zeroizing<String>>,
 }
 
 /// `GET /admin/users/import`
-pub async fn get(app: App, admin: ProviderAdmin) -> Response {
-    respond(StatusCode::OK, Shape::Inside, &blank(&app, &admin))
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(app: App, arrival: Arrival, admin: ProviderAdmin) -> Result<Response, PageError> {
+    Ok(respond(StatusCode::OK, Shape::Inside, &blank(&app, &arrival, &admin).await?))
 }
 
-/// `POST /admin/users/import`: what would become of each row; or, when that was seen, the users.
+/// `GET /admin/users/import/template`: a file to begin with.
+pub async fn template(_: ProviderAdmin) -> Response {
+    download::whole_csv("users-template.csv", user_import::template())
+}
+
+/// `POST /admin/users/import`: what would become of each row; or, when that was seen, the import.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut upload: Upload) -> Result<Response, PageError> {
-    let mut page = blank(&app, &admin);
+    let mut page = blank(&app, &arrival, &admin).await?;
     let typed = upload.fields.take("text");
-    page.text = match upload.file.map(String::from_utf8) {
-        Some(Ok(text)) => text,
-        Some(Err(_)) => {
-            page.faults.add("file", "The file is not UTF-8 text. In a spreadsheet, save it as “CSV UTF-8”.");
-            return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    (page.text, page.encoding) = match upload.file.map(|bytes| csv_text::decode(&bytes)) {
+        Some(Ok(read)) => read,
+        Some(Err(why)) => return Ok(refused(page, why)),
+        None => {
+            let said = upload.fields.take("encoding").parse();
+            (csv_text::with_line_feeds(&typed), said.unwrap_or(Encoding::Utf8))
         }
-        None => typed,
     };
-    // Browsers send the lines of a text with CR LF, whatever they were in the file.
-    page.seen = digest(page.text.replace("\r\n", "\n").trim().as_bytes());
+    page.seen = digest(page.text.trim().as_bytes());
     let go = upload.fields.take("go") == "create" && upload.fields.take("seen") == page.seen;
-    let rows = match read(&app, &admin, &page.text).await? {
-        Ok(rows) => rows,
-        Err(why) => {
-            page.faults.add("file", why);
-            return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
-        }
+    let people = match read(&app, &admin, &page).await? {
+        Ok(people) => people,
+        Err(why) => return Ok(refused(page, why)),
     };
-    if go {
-        make(&app, &arrival, &admin, &mut page, rows).await?;
-    } else {
-        page.rows = rows.into_iter().map(|row| view(row, "Will be created")).collect();
+    if !go {
+        page.show(people);
+        return Ok(respond(StatusCode::OK, Shape::Inside, &page));
     }
-    page.count();
-    Ok(respond(StatusCode::OK, Shape::Inside, &page))
+    let act = Act { deadline: app.patient_deadline(), ..admin.act(&app, &arrival) };
+    match import_job::start(&act, &owner(&admin), admin.scope.provider_id(), people).await? {
+        Started::Yes(running) => Ok(Redirect::to(&address(&running.id)).into_response()),
+        Started::OneRuns => {
+            Ok(refused(page, "Another import of yours is running. Open it below, and begin this one when it is done."))
+        }
+        Started::TooMany => Ok(refused(
+            page,
+            "You began too many imports in the last 24 hours. Begin this one when the first are gone.",
+        )),
+    }
+}
+
+fn refused(mut page: ImportPage, why: impl Into<String>) -> Response {
+    page.faults.add("file", why);
+    respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
 }
 
 /// The rows with their fates as things stand.
-async fn read(app: &App, admin: &ProviderAdmin, text: &str) -> Result<Result<Vec<Row>, String>, PageError> {
+async fn read(app: &App, admin: &ProviderAdmin, page: &ImportPage) -> Result<Result<People, String>, PageError> {
     let mut conn = app.db.read().await?;
     let provider = store::providers::by_id(&mut conn, admin.scope.provider_id()).await?.ok_or(PageError::NotFound)?;
     let trusted = store::issuers::list(&mut conn).await?;
-    let mut rows = match user_import::read(text, &provider, &trusted, MOST_ROWS) {
-        Ok(rows) => rows,
+    let mut people = match user_import::read(&page.text, &provider, &trusted, MOST_ROWS) {
+        Ok(people) => people,
         Err(why) => return Ok(Err(why)),
     };
-    user_import::compare(&mut conn, &provider, &mut rows).await?;
-    Ok(Ok(rows))
-}
-
-/// Hashes first, one at a time so that people who sign in meanwhile find room; then each row in a transaction of its own.
-async fn make(
-    app: &App,
-    arrival: &Arrival,
-    admin: &ProviderAdmin,
-    page: &mut ImportPage,
-    rows: Vec<Row>,
-) -> Result<(), PageError> {
-    let mut ready = Vec::with_capacity(rows.len());
-    for row in rows {
-        ready.push(Ready::of(app, row).await.map_err(|_| PageError::Unavailable("no room to hash".into()))?);
-    }
-    let act = || Act { deadline: app.patient_deadline(), ..admin.act(app, arrival) };
-    let done = user_import::create_all(act, admin.scope.provider_id(), ready).await;
-    page.rows = done.into_iter().map(|(row, password)| RowView { password, ..view(row, "Created") }).collect();
-    page.done = true;
-    page.until = users::temporary_until(app, arrival.now).in_zone(&admin.session.time_zone);
-    Ok(())
-}
-
-fn view(row: Row, create: &'static str) -> RowView {
-    let (fate, why) = match row.fate {
-        Fate::Create(_) => (create, Vec::new()),
-        Fate::Exists => ("Exists already", vec!["Nothing is changed.".to_owned()]),
-        Fate::Refused(why) => ("Cannot be created", why),
-    };
-    RowView { line: row.line, login_name: row.login_name, name: row.name, fate, why, password: None }
+    people.notes.splice(0..0, page.encoding.note());
+    user_import::compare(&mut conn, &provider, &mut people.rows).await?;
+    Ok(Ok(people))
 }
 
 impl ImportPage {
-    fn count(&mut self) {
-        let count = |fates: [&str; 2]| self.rows.iter().filter(|row| fates.contains(&row.fate)).count();
-        self.create = count(["Will be created", "Created"]);
-        self.exist = count(["Exists already", ""]);
-        self.refused = count(["Cannot be created", ""]);
+    fn show(&mut self, people: People) {
+        self.notes = people.notes;
+        let count = |test: fn(&Fate) -> bool| people.rows.iter().filter(|row| test(&row.fate)).count();
+        self.create = count(|fate| matches!(fate, Fate::Create(_)));
+        self.exist = count(|fate| matches!(fate, Fate::Exists));
+        self.refused = count(|fate| matches!(fate, Fate::Refused(_)));
+        self.rows = people.rows.into_iter().map(view).collect();
     }
 }
 
-fn blank(app: &App, admin: &ProviderAdmin) -> ImportPage {
-    ImportPage {
+fn view(row: Row) -> RowView {
+    let (fate, why) = match row.fate {
+        Fate::Create(_) => ("Will be created", Vec::new()),
+        Fate::Exists => ("Exists already", vec!["Nothing is changed.".to_owned()]),
+        Fate::Refused(why) => ("Cannot be created", why),
+    };
+    RowView { line: row.line, login_name: row.login_name, name: row.name, fate, why }
+}
+
+async fn blank(app: &App, arrival: &Arrival, admin: &ProviderAdmin) -> Result<ImportPage, PageError> {
+    let earlier = import_job::list(app, &owner(admin), admin.scope.provider_id(), arrival.now).await?;
+    Ok(ImportPage {
         page: Page::of(app, "Import users", &admin.session),
         faults: Faults::default(),
         text: String::new(),
+        encoding: Encoding::Utf8,
         seen: String::new(),
+        notes: Vec::new(),
         rows: Vec::new(),
         create: 0,
         exist: 0,
         refused: 0,
         most_rows: MOST_ROWS,
-        columns: user_import::COLUMNS.join(", "),
-        done: false,
-        provider_code: admin.session.provider_code.clone(),
-        until: String::new(),
-    }
+        columns: COLUMNS.names.join(", "),
+        earlier: earlier.iter().map(|import| JobView::of(import, arrival.now, &admin.session.time_zone)).collect(),
+    })
 }

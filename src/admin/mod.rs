@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod acts;
 pub mod import;
+pub mod import_job;
 pub mod new_user;
 pub mod provider;
 pub mod unified_login;

@@ -247,7 +247,7 @@ const MEMBERS: [&str; 11] = [
 pub async fn export(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
     let (search, scope) = (asked.search(), admin.scope);
     let name = format!("users-{}.csv", admin.session.provider_code);
-    Ok(download::csv(&name, csv_file::line(MEMBERS), Place::default(), move |place: Place| {
+    Ok(download::csv(&name, csv_file::Head::of(MEMBERS), Place::default(), move |place: Place| {
         let (app, scope, search) = (app.clone(), scope.clone(), search.clone());
         async move {
             let found = directory::page(&mut app.db.read().await?, &scope, &search, &place, FILE_ROWS).await?;

@@ -53,7 +53,7 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(clients::show, clients::edit, client_acts::delete))
         .routes(routes!(issuers::list, issuers::create))
         .routes(routes!(issuers::show, issuers::edit))
-        .routes(routes!(user_import::import))
+        .routes(routes!(user_import::list, user_import::import))
         .layer(DefaultBodyLimit::max(layers::MAX_CLIENT_FORM));
     OpenApiRouter::new()
         .routes(routes!(providers::list, providers::create))

@@ -68,7 +68,8 @@ pub(super) enum Verb {
 pub(super) enum FileFormat {
     /// One object a line.
     Json,
-    /// RFC 4180 with a header; what a spreadsheet would take for a formula begins with an apostrophe.
+    /// RFC 4180 with a byte-order mark and a header, each cell quoted; an apostrophe stands before what a spreadsheet would
+    /// take for a formula.
     Csv,
 }
 
@@ -179,7 +180,7 @@ async fn export(
 ) -> anyhow::Result<()> {
     seal_all(app, console).await?;
     if format == FileFormat::Csv {
-        console.write(&csv_file::line(MEMBERS.into_iter().chain([PLACE])))?;
+        console.write(&csv_file::Head::of(MEMBERS.into_iter().chain([PLACE])).into_bytes())?;
     }
     let mut count = 0;
     loop {

@@ -55,6 +55,14 @@ impl Row {
     }
 }
 
+/// A list that is printed as its rows come.
+#[derive(Debug)]
+pub struct Listing {
+    format: Format,
+    widths: Vec<usize>,
+    begun: bool,
+}
+
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
@@ -116,6 +124,56 @@ impl Console {
         match format {
             Format::Text => self.write(table(rows).as_bytes()),
             Format::Json => self.json(rows),
+        }
+    }
+
+    /// Begins a list whose rows are printed as they come: a table of columns as wide as the widest cell that will come, or a
+    /// JSON array.
+    ///
+    /// # Errors
+    /// As [`Console::write`].
+    pub fn begin(&mut self, format: Format, columns: &[(&'static str, usize)]) -> anyhow::Result<Listing> {
+        let widths = columns.iter().map(|(name, width)| name.len().max(*width)).collect();
+        let listing = Listing { format, widths, begun: false };
+        match format {
+            Format::Text => {
+                let names = columns.iter().map(|(name, _)| heading(name)).collect::<Vec<_>>();
+                self.say(padded(&names, &listing.widths))?;
+            }
+            Format::Json => self.write(b"[")?,
+        }
+        Ok(listing)
+    }
+
+    /// Prints one row of a list and hands it on at once.
+    ///
+    /// # Errors
+    /// As [`Console::write`].
+    pub fn next(&mut self, listing: &mut Listing, row: &Row) -> anyhow::Result<()> {
+        self.progress_done();
+        match listing.format {
+            Format::Text => {
+                let cells: Vec<String> = row.0.iter().map(|(_, value)| plain(value)).collect();
+                self.say(padded(&cells, &listing.widths))?;
+            }
+            Format::Json => {
+                let comma = if listing.begun { "," } else { "" };
+                self.write(format!("{comma}\n  {}", serde_json::to_string(row)?).as_bytes())?;
+            }
+        }
+        listing.begun = true;
+        self.flush()
+    }
+
+    /// Ends a list.
+    ///
+    /// # Errors
+    /// As [`Console::write`].
+    pub fn end(&mut self, listing: &Listing) -> anyhow::Result<()> {
+        self.progress_done();
+        match listing.format {
+            Format::Text => Ok(()),
+            Format::Json => self.say("\n]"),
         }
     }
 
@@ -217,19 +275,28 @@ pub(super) fn harmless(text: &str) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
+fn heading(name: &str) -> String {
+    name.to_uppercase().replace('_', " ")
+}
+
+/// One line of a table.
+fn padded(cells: &[String], widths: &[usize]) -> String {
+    let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+    cells.join("  ").trim_end().to_owned()
+}
+
 fn table(rows: &[Row]) -> String {
     let Some(first) = rows.first() else {
         return "none\n".into();
     };
-    let header: Vec<String> = first.0.iter().map(|(name, _)| name.to_uppercase().replace('_', " ")).collect();
+    let header: Vec<String> = first.0.iter().map(|(name, _)| heading(name)).collect();
     let cells = rows.iter().map(|row| row.0.iter().map(|(_, value)| plain(value)).collect());
     let lines: Vec<Vec<String>> = std::iter::once(header).chain(cells).collect();
     let width = |column: usize| lines.iter().filter_map(|line| line.get(column)).map(|c| c.chars().count()).max();
     let widths: Vec<usize> = (0..first.0.len()).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for line in &lines {
-        let padded: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        text.push_str(padded.join("  ").trim_end());
+        text.push_str(&padded(line, &widths));
         text.push('\n');
     }
     text

@@ -35,8 +35,8 @@ use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
 use crate::model::text;
 use crate::model::user::Account;
-use crate::operations::Actor;
 use crate::operations::act::{Act, Authority, Switched};
+use crate::operations::{self, Actor};
 use crate::store::{providers, users};
 
 /// The sign-in service of Therap Connect.
@@ -172,6 +172,9 @@ impl Cli {
             Verb::Apply(args) => apply::run(&args, config()?, console).await?,
             Verb::Export(args) => export::run(&args, &open(config()?).await?, console).await?,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
+            Verb::User(user::Verb::Import(args)) if args.template => {
+                console.write(&operations::user_import::template())?;
+            }
             Verb::User(verb) => user::run(&verb, &open(config()?).await?, console).await?,
             Verb::Client(verb) => client::run(&verb, &open(config()?).await?, console).await?,
             Verb::Issuer(verb) => issuer::run(&verb, &open(config()?).await?, console).await?,

@@ -519,7 +519,7 @@ fn an_export_goes_page_by_page_and_by_filter() {
     assert_eq!(place.run(&format!("activity export {AMINA}")).done().out.lines().count(), 2);
     assert_eq!(place.run("activity export --until 2020-01-01").done().out, "");
     let csv = place.run("activity export --output csv --kind provider_created").done().out;
-    assert!(csv.starts_with("id,time,provider_code,") && csv.lines().count() == 2, "{csv}");
+    assert!(csv.starts_with("\u{feff}\"id\",\"time\",\"provider_code\",") && csv.lines().count() == 2, "{csv}");
     assert_eq!(place.run("activity list --limit 3 --output json").done().json().as_array().unwrap().len(), 3);
     place.run("activity export --since soon").refused("neither a date");
     assert_eq!(place.run("activity export --kind nap").code, 2);
@@ -535,8 +535,9 @@ fn an_export_goes_on_where_the_one_before_ended() {
     assert_eq!(place.run("activity export --after 6").done().out, "");
     place.run(&format!("user unlock {BOB}")).done();
     let on = place.run("activity export --after 6 --output csv").done().out;
-    assert!(on.lines().next().unwrap().ends_with(",handoff_id,seq"), "{on}");
-    assert!(on.lines().count() == 2 && on.contains(",account_unlocked,") && on.trim_end().ends_with(",7"), "{on}");
+    assert!(on.lines().next().unwrap().ends_with(",\"handoff_id\",\"seq\""), "{on}");
+    assert!(on.contains(",\"account_unlocked\",") && on.trim_end().ends_with(",\"7\""), "{on}");
+    assert_eq!(on.lines().count(), 2);
     assert_eq!(place.run("activity export --after -1").code, 2);
 }
 
@@ -782,6 +783,93 @@ fn a_file_of_users_is_imported_row_by_row() {
     assert!(said.err.contains("1 of 2 rows were refused"), "{}", said.err);
     std::fs::write(&file, "login_name\nx\n").unwrap();
     place.run(&line).refused("no column “name”");
+    std::fs::write(&file, b"login_name;name\r\nj;J\x81rgen\r\n").unwrap();
+    place.run(&line).refused("save it as “CSV UTF-8”");
+}
+
+/// The files that the page is tried with (`tests/it/csv_files.rs`): here how many users each makes.
+#[test]
+fn a_file_of_a_spreadsheet_is_read_as_the_page_reads_it() {
+    let place = Place::with_seed(SEED);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/csv");
+    for (name, created) in [
+        ("blank-lines-at-end", 3),
+        ("excel-ansi-windows1252", 1),
+        ("excel-empty-row-between", 3),
+        ("excel-empty-rows-at-end", 3),
+        ("excel-mac-cr", 3),
+        ("excel-mac-cr-comma-in-cell", 1),
+        ("excel-sep-line", 3),
+        ("excel-trailing-empty-columns", 3),
+        ("excel-unicode-text-utf16", 3),
+        ("google-sheets-tsv", 3),
+        ("header-case", 3),
+        ("header-words", 3),
+        ("short-rows", 2),
+        ("user-type-case", 2),
+    ] {
+        let file = folder.join(format!("{name}.csv"));
+        let said = place.run(&format!("user import {} --provider SUNRISE-IL --dry-run", file.display()));
+        assert_eq!((said.code, said.out.matches("will be created").count()), (0, created), "{name}: {}", said.err);
+        assert_eq!(said.err.contains("save it as “CSV UTF-8”"), name == "excel-ansi-windows1252", "{}", said.err);
+    }
+    let file = folder.join("excel-mac-cr.csv");
+    let said = place.run(&format!("user import {} --provider SUNRISE-IL", file.display())).done();
+    let lines: Vec<&str> = said.out.lines().collect();
+    assert!(lines[0].starts_with("LINE  LOGIN NAME  FATE     TEMPORARY PASSWORD  WHY"), "{}", said.out);
+    assert!(lines[1].starts_with("2     jmueller    created  ") && lines.len() == 4, "{}", said.out);
+}
+
+/// Whoever reads the report has each row before the next user is made; when it cannot be written, nobody else is made.
+#[test]
+fn each_row_of_an_import_is_written_before_the_next() {
+    /// Takes one row, and then breaks like a full disk.
+    #[derive(Clone, Default)]
+    struct Full(Buffer);
+    impl Write for Full {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let written = self.0.text();
+            let is_full = written.ends_with('\n') && written.lines().count() == 2;
+            if is_full { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { self.0.write(bytes) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let place = Place::with_seed(SEED);
+    let file = place.0.path().join("staff.csv");
+    std::fs::write(&file, "login_name,name\nu1,U\nu2,U\nu3,U\nu4,U\n").unwrap();
+    let (out, err) = (Full::default(), Buffer::default());
+    let mut console = Console::new(io::empty(), out.clone(), err.clone());
+    let config = place.0.path().join("connect.toml");
+    let args = ["connect-idp", "--config", config.to_str().unwrap(), "user", "import", file.to_str().unwrap()];
+    let code = Cli::run_on(args.into_iter().chain(["--provider", "SUNRISE-IL"]), &mut console);
+    assert_eq!((code, out.0.text().lines().count()), (1, 2));
+    assert!(err.text().contains("\"u2\" was created: reset that password"), "{}", err.text());
+    let users = place.run("user list --provider SUNRISE-IL").done().out;
+    assert!(users.contains(" u2 ") && !users.contains(" u3 "), "{users}");
+}
+
+#[test]
+fn a_template_needs_no_database() {
+    let place = Place::new();
+    let said = place.run("user import --template").done();
+    assert!(said.out.starts_with("\u{feff}\"login_name\",\"name\",") && said.out.ends_with("\r\n"), "{}", said.out);
+    assert_eq!(place.run("user import --template --dry-run").code, 2);
+    assert_eq!(place.run("user import").code, 2);
+}
+
+/// A spreadsheet knows by the mark that it is UTF-8.
+#[test]
+fn an_export_for_spreadsheets_begins_with_its_mark() {
+    let place = Place::with_seed(SEED);
+    let out = place.run("activity export --output csv").done().out;
+    assert!(out.starts_with("\u{feff}\""), "{out}");
+    assert!(
+        out.lines().all(|line| line.trim_start_matches('\u{feff}').starts_with('"') && line.ends_with('"')),
+        "{out}"
+    );
 }
 
 #[test]

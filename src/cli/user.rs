@@ -131,18 +131,7 @@ pub(super) enum Verb {
                             The first line names the columns: login_name and name, and of user_type, email, password, \
                             handoff_sub, handoff_issuer those that are needed. Where password is empty a temporary one \
                             is made and printed once; a given one is temporary too. Who exists already is left alone.")]
-    Import {
-        /// The CSV file, in UTF-8.
-        file: std::path::PathBuf,
-        /// The Provider Code.
-        #[arg(long, value_name = "CODE")]
-        provider: String,
-        /// Only say what would become of each row.
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        output: Output,
-    },
+    Import(super::user_import::Args),
     /// End every session of a user.
     #[command(after_help = "Example: connect-idp user end-sessions --provider SUNRISE-IL --login-name amina")]
     EndSessions(Who),
@@ -188,9 +177,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
                 .with("login_name", user.login_name.as_str());
             print_link(&act(app), &user.provider_id, &user.id, false, row, *output, console).await
         }
-        Verb::Import { file, provider, dry_run, output } => {
-            super::user_import::run(app, file, provider, *dry_run, *output, console).await
-        }
+        Verb::Import(args) => super::user_import::run(app, args, console).await,
         Verb::EndSessions(who) => {
             let user = who.find(app).await?;
             users::end_sessions(&act(app), &user.provider_id, &user.id).await?.with_context(|| gone(&user))?;

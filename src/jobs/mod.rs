@@ -159,6 +159,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let codes = store::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
             let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
+            let imports = store::imports::purge(tx, now, BATCH).await?;
             let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
             let refused = store::refused_handoffs::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
             let gone = [
@@ -174,6 +175,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 codes,
                 tokens,
                 families,
+                imports,
                 keyed,
                 refused,
             ];

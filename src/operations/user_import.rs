@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use zeroize::Zeroizing;
 
 use super::act::{Act, in_act};
+use super::csv_table::{self, Columns};
 use super::users::{self, Created};
-use super::{issuers, users::temporary_until};
+use super::{csv_file, issuers, users::temporary_until};
 use crate::app::App;
-use crate::crypto::password::Busy;
 use crate::model::claims::Claims;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
@@ -18,12 +18,28 @@ use crate::model::text;
 use crate::model::user::UserType;
 use crate::store::issuers::Tied;
 use crate::store::users::NewUser;
-use crate::store::{self, Conn, Error, providers};
+use crate::store::{self, Conn, Error, Tx, providers};
 
 /// The columns that a file may have, in any order; the first two it must have.
-pub const COLUMNS: [&str; 7] =
-    ["login_name", "name", "user_type", "email", "password", "handoff_sub", "handoff_issuer"];
-const REQUIRED: usize = 2;
+pub const COLUMNS: Columns = Columns {
+    names: &["login_name", "name", "user_type", "email", "password", "handoff_sub", "handoff_issuer"],
+    required: 2,
+};
+
+/// A file to begin with: the names of the columns, and nothing that could be imported by mistake.
+#[must_use]
+pub fn template() -> Vec<u8> {
+    csv_file::Head::of(COLUMNS.names.iter().copied()).into_bytes()
+}
+
+/// A file as it was read.
+#[derive(Clone, Debug)]
+pub struct People {
+    /// Its rows, in order.
+    pub rows: Vec<Row>,
+    /// What was passed over in it, each a sentence.
+    pub notes: Vec<String>,
+}
 
 /// One row of the file.
 #[derive(Clone, Debug)]
@@ -60,16 +76,16 @@ pub struct Person {
     pub user_type: UserType,
     claims: Claims,
     /// The temporary password that the file gives, prepared; one is made where it gives none.
-    password: Option<Given>,
+    password: Option<Prepared>,
     sub: Option<Sub>,
 }
 
 #[derive(Clone)]
-struct Given(Zeroizing<String>);
+struct Prepared(Zeroizing<String>);
 
-impl std::fmt::Debug for Given {
+impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Given(…)")
+        f.write_str("Prepared(…)")
     }
 }
 
@@ -87,59 +103,48 @@ impl Person {
     }
 }
 
-/// Reads a file and judges each row by itself and beside the others.
+/// Reads the text of a file and judges each row by itself and beside the others.
 ///
 /// # Errors
 /// Why it is no such file, as a sentence.
-pub fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize) -> Result<Vec<Row>, String> {
-    // With one kind of line end the reader counts lines as people do.
-    let text = text::without_mark(text).replace("\r\n", "\n");
-    let first = text.lines().next().unwrap_or_default();
-    // Where the comma is the decimal sign, spreadsheets write semicolons.
-    let delimiter = if first.contains(';') && !first.contains(',') { b';' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).flexible(true).from_reader(text.as_bytes());
-    let headers = reader.headers().map_err(|error| format!("The first line cannot be read: {error}."))?.clone();
-    let columns = columns(&headers)?;
-    let mut rows = Vec::new();
+pub fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize) -> Result<People, String> {
+    let table = csv_table::read(text, COLUMNS, most)?;
     let mut seen = Seen::default();
-    for record in reader.records() {
-        let record = record.map_err(|error| format!("The file cannot be read as CSV: {error}."))?;
-        if rows.len() == most {
-            return Err(format!("The file has more than {most} rows. Please divide it."));
-        }
-        let cell = |name: &str| columns.get(name).and_then(|at| record.get(*at)).unwrap_or_default();
-        let line = record.position().map_or(0, csv::Position::line);
-        let fate = if record.len() == headers.len() {
-            judge(&cell, line, provider, trusted, &mut seen)
-        } else {
-            Fate::Refused(vec![format!("It has {} cells, and the first line has {}.", record.len(), headers.len())])
+    let rows = table.rows.iter().map(|row| {
+        let cells = Given {
+            login_name: table.text(row, "login_name"),
+            name: table.text(row, "name"),
+            user_type: table.text(row, "user_type"),
+            email: table.text(row, "email"),
+            // As it is handed out: no export has any.
+            password: Zeroizing::new(table.cell(row, "password").to_owned()),
+            sub: table.text(row, "handoff_sub"),
+            issuer: table.text(row, "handoff_issuer"),
         };
-        rows.push(Row { line, login_name: cell("login_name").into(), name: cell("name").into(), fate });
-    }
-    if rows.is_empty() {
-        return Err("The file has no rows below its first line.".into());
-    }
-    Ok(rows)
+        let fate = if row.too_many {
+            Fate::Refused(vec![MORE_CELLS.into()])
+        } else {
+            judge(&cells, row.line, provider, trusted, &mut seen)
+        };
+        Row { line: row.line, login_name: cells.login_name, name: cells.name, fate }
+    });
+    let rows = rows.collect();
+    Ok(People { rows, notes: table.notes })
 }
 
-/// Where each column stands.
-fn columns(headers: &csv::StringRecord) -> Result<HashMap<&str, usize>, String> {
-    let mut columns = HashMap::new();
-    for (at, name) in headers.iter().enumerate() {
-        let name = name.trim();
-        if !COLUMNS.contains(&name) {
-            let known = COLUMNS.join(", ");
-            let name: String = name.chars().take(50).collect();
-            return Err(format!("The first line names a column “{name}”. It may name these: {known}."));
-        }
-        if columns.insert(name, at).is_some() {
-            return Err(format!("The first line names the column “{name}” twice."));
-        }
-    }
-    match COLUMNS[..REQUIRED].iter().find(|name| !columns.contains_key(**name)) {
-        Some(missing) => Err(format!("The first line names no column “{missing}”.")),
-        None => Ok(columns),
-    }
+/// A comma that nobody quoted moves every cell behind it.
+const MORE_CELLS: &str =
+    "It has more cells than the first line names. Put a cell that holds the separator in quotation marks.";
+
+/// The cells of a row.
+struct Given {
+    login_name: String,
+    name: String,
+    user_type: String,
+    email: String,
+    password: Zeroizing<String>,
+    sub: String,
+    issuer: String,
 }
 
 /// What earlier rows took, and on which line.
@@ -149,35 +154,29 @@ struct Seen {
     subs: HashMap<(String, String), u64>,
 }
 
-fn judge<'a>(
-    cell: &impl Fn(&str) -> &'a str,
-    line: u64,
-    provider: &Provider,
-    trusted: &[TrustedIssuer],
-    seen: &mut Seen,
-) -> Fate {
+fn judge(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer], seen: &mut Seen) -> Fate {
     let mut faults = Vec::new();
     let mut fault = |unfit: super::act::Unfit| {
         let why = unfit.why;
         let whole = if why.starts_with("must") { format!("{} {why}", unfit.key) } else { why };
         faults.push(if whole.ends_with('.') { whole } else { format!("{whole}.") });
     };
-    let login_name = users::parse_login_name(cell("login_name")).map_err(&mut fault).ok();
-    let _ = users::check_name(cell("name")).map_err(&mut fault);
-    let claims = users::check_email(cell("email")).map_err(&mut fault).ok();
-    let password = match cell("password") {
+    let login_name = users::parse_login_name(&cells.login_name).map_err(&mut fault).ok();
+    let _ = users::check_name(&cells.name).map_err(&mut fault);
+    let claims = users::check_email(&cells.email).map_err(&mut fault).ok();
+    let password = match cells.password.as_str() {
         "" => None,
-        text => users::check_password(text).map_err(&mut fault).ok().map(Given),
+        text => users::check_password(text).map_err(&mut fault).ok().map(Prepared),
     };
-    let user_type = match cell("user_type") {
-        "" => Some(UserType::Regular),
-        text => text.parse().ok(),
+    let user_type = match csv_table::folded(&cells.user_type) {
+        none if none.is_empty() && cells.user_type.is_empty() => Some(UserType::Regular),
+        word => UserType::ALL.iter().copied().find(|known| csv_table::folded(known.as_str()) == word),
     };
     let user_type = user_type.filter(|user_type: &UserType| user_type.belongs_in(provider.kind));
     if user_type.is_none() {
         faults.push("user_type must be Regular User or Provider Admin.".into());
     }
-    let sub = match sub(cell("handoff_sub"), cell("handoff_issuer"), trusted) {
+    let sub = match sub(&cells.sub, &cells.issuer, trusted) {
         Ok(sub) => sub,
         Err(why) => {
             faults.push(why);
@@ -196,7 +195,7 @@ fn judge<'a>(
     }
     match (login_name, claims, user_type) {
         (Some(login_name), Some(claims), Some(user_type)) if faults.is_empty() => {
-            Fate::Create(Box::new(Person { login_name, name: cell("name").into(), user_type, claims, password, sub }))
+            Fate::Create(Box::new(Person { login_name, name: cells.name.clone(), user_type, claims, password, sub }))
         }
         _ => Fate::Refused(faults),
     }
@@ -237,71 +236,13 @@ pub async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> 
     Ok(())
 }
 
-const SUB_TAKEN: &str = "This handoff_sub is tied to another user.";
+/// Why no user is made of a row whose tie somebody else has.
+pub const SUB_TAKEN: &str = "This handoff_sub is tied to another user.";
 
-/// A row whose password, if a user is made of it, is hashed.
-#[derive(Debug)]
-pub struct Ready {
-    row: Row,
-    hashed: Option<(Zeroizing<String>, String)>,
-}
-
-impl Ready {
-    /// Hashes the password of a row of which a user is made.
-    ///
-    /// # Errors
-    /// When there is no room to hash.
-    pub async fn of(app: &App, row: Row) -> Result<Self, Busy> {
-        let hashed = match &row.fate {
-            Fate::Create(person) => {
-                let password = person.password(app);
-                let hash = users::hash(app, &password).await?;
-                Some((password, hash))
-            }
-            Fate::Exists | Fate::Refused(_) => None,
-        };
-        Ok(Self { row, hashed })
-    }
-}
-
-/// A row and what became of it, with the password of whom was created.
-pub type Done = (Row, Option<Zeroizing<String>>);
-
-/// Makes the users of rows, one after the other. It does not fail as a whole, for the passwords of those before must reach
-/// who asked: after a fault of ours the row is refused, and those that follow are not tried.
-pub async fn create_all(act: impl Fn() -> Act, provider_id: &str, ready: Vec<Ready>) -> Vec<Done> {
-    let mut broke = false;
-    let mut all = Vec::with_capacity(ready.len());
-    for Ready { mut row, hashed } in ready {
-        let mut made = None;
-        if let (Fate::Create(person), Some((password, hash))) = (&row.fate, hashed) {
-            let fate = if broke {
-                Some(Fate::Refused(vec![
-                    "It was not tried, because a row before it failed. Send the file again.".into(),
-                ]))
-            } else {
-                create(&act(), provider_id, person, hash).await.unwrap_or_else(|error| {
-                    tracing::error!(%error, "a row of an import may not have been written: {error}");
-                    broke = true;
-                    Some(Fate::Refused(vec!["It is not known whether it was created. Send the file again.".into()]))
-                })
-            };
-            match fate {
-                Some(fate) => row.fate = fate,
-                None => made = Some(password),
-            }
-        }
-        all.push((row, made));
-    }
-    all
-}
-
-/// Makes the user of one row, with its tie, or nothing at all; what became of it.
-///
-/// # Errors
-/// When it cannot be written.
-pub async fn create(act: &Act, provider_id: &str, person: &Person, hash: String) -> Result<Option<Fate>, Error> {
-    let user = NewUser {
+/// The user that a row makes, by the hash of the password.
+#[must_use]
+pub fn new_user(act: &Act, person: &Person, hash: String) -> NewUser {
+    NewUser {
         id: act.app.random.id(act.now),
         login_name: person.login_name.clone(),
         name: person.name.clone(),
@@ -312,37 +253,59 @@ pub async fn create(act: &Act, provider_id: &str, person: &Person, hash: String)
         password_hash: hash,
         temporary_until: Some(temporary_until(&act.app, act.now)),
         claims: person.claims.to_json(),
-    };
-    let (provider_id, sub) = (provider_id.to_owned(), person.sub.clone());
-    let done = in_act!(act, [provider_id, user, sub], |tx| {
-        let Some(provider) = providers::by_id(tx, &provider_id).await? else {
-            return Ok(Some(Fate::Refused(vec!["The provider is not there any more.".into()])));
-        };
-        match users::add(tx, &act, &provider, &user).await? {
-            Created::Yes(_) => {}
-            Created::NameTaken => return Ok(Some(Fate::Exists)),
-            Created::WrongType | Created::NoSuchProvider => {
-                return Ok(Some(Fate::Refused(vec!["Its user_type cannot be had here.".into()])));
-            }
-        }
-        if let Some(Sub { sub, issuer }) = &sub {
-            let made = store::users::by_id(tx, &user.id).await?.ok_or(Error::Withdrawn)?;
-            if issuers::tie(tx, &act, issuer, &made, sub).await? != Tied::No {
-                return Err(Error::Withdrawn);
-            }
-        }
-        Ok(None)
-    });
+    }
+}
+
+/// Makes the user of one row, with its tie, or nothing at all; what became of it.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn create(act: &Act, provider_id: &str, person: &Person, hash: String) -> Result<Option<Fate>, Error> {
+    let user = new_user(act, person, hash);
+    let (provider_id, person) = (provider_id.to_owned(), person.clone());
+    let done = in_act!(act, [provider_id, user, person], |tx| add(tx, &act, &provider_id, &user, &person).await);
     match done {
         Err(Error::Withdrawn) => Ok(Some(Fate::Refused(vec![SUB_TAKEN.into()]))),
-        other => other,
+        done => done,
     }
+}
+
+/// Adds the user of one row, with its tie; what became of it, when none was made.
+///
+/// # Errors
+/// [`Error::Withdrawn`] when somebody else has the tie ([`SUB_TAKEN`]): the transaction must be taken back. Otherwise when
+/// it cannot be written.
+pub async fn add(
+    tx: &mut Tx,
+    act: &Act,
+    provider_id: &str,
+    user: &NewUser,
+    person: &Person,
+) -> Result<Option<Fate>, Error> {
+    let Some(provider) = providers::by_id(tx, provider_id).await? else {
+        return Ok(Some(Fate::Refused(vec!["The provider is not there any more.".into()])));
+    };
+    match users::add(tx, act, &provider, user).await? {
+        Created::Yes(_) => {}
+        Created::NameTaken => return Ok(Some(Fate::Exists)),
+        Created::WrongType | Created::NoSuchProvider => {
+            return Ok(Some(Fate::Refused(vec!["Its user_type cannot be had here.".into()])));
+        }
+    }
+    if let Some(Sub { sub, issuer }) = &person.sub {
+        let made = store::users::by_id(tx, &user.id).await?.ok_or(Error::Withdrawn)?;
+        if issuers::tie(tx, act, issuer, &made, sub).await? != Tied::No {
+            return Err(Error::Withdrawn);
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::provider::{ProviderKind, UnifiedLogin};
+    use crate::operations::csv_text;
 
     fn agency() -> Provider {
         Provider {
@@ -362,8 +325,11 @@ mod tests {
     }
 
     fn fates(text: &str) -> Vec<String> {
-        let rows = read(text, &agency(), &[], 10).unwrap();
-        rows.iter()
+        let (text, _) = csv_text::decode(text.as_bytes()).unwrap();
+        let people = read(&text, &agency(), &[], 10).unwrap();
+        people
+            .rows
+            .iter()
             .map(|row| match &row.fate {
                 Fate::Create(person) => format!("{} {}", row.line, person.user_type),
                 Fate::Exists => "exists".into(),
@@ -381,29 +347,25 @@ mod tests {
                     Again,AMINA,,,\r\n\
                     Root,root,Therap Admin,,\r\n\
                     Short,short,,x,weak\r\n\
-                    Few,few\r\n";
+                    Few,few\r\n\
+                    Case,case,REGULAR user\r\n\
+                    Comma,Comma, the,,,x\r\n";
         let fates = fates(text);
         assert_eq!(fates[..2], ["2 Regular User", "3 Provider Admin"]);
         assert!(fates[2].starts_with("4 name must be"), "{}", fates[2]);
         assert_eq!(fates[3], "6 This Login Name stands on line 2 already.");
         assert_eq!(fates[4], "7 user_type must be Regular User or Provider Admin.");
         assert!(fates[5].contains("email must be an e-mail address.") && fates[5].contains("8 to 64"), "{}", fates[5]);
-        assert_eq!(fates[6], "9 It has 2 cells, and the first line has 5.");
+        assert_eq!(fates[6..8], ["9 Regular User", "10 Regular User"]);
+        assert!(fates[8].starts_with("11 It has more cells than the first line names."), "{}", fates[8]);
     }
 
     #[test]
-    fn semicolons_serve_as_well() {
-        assert_eq!(fates("login_name;name\namina;Amina, Diallo\n"), ["2 Regular User"]);
-    }
-
-    #[test]
-    fn a_file_that_is_none_is_refused_as_a_whole() {
-        let why = |text: &str| read(text, &agency(), &[], 2).unwrap_err();
-        assert!(why("").contains("no column “login_name”") || why("").contains("names a column"), "{}", why(""));
-        assert!(why("login_name\na\n").contains("no column “name”"));
-        assert!(why("login_name,name,shoe_size\n").contains("“shoe_size”"));
-        assert!(why("login_name,name,name\n").contains("twice"));
-        assert!(why("login_name,name\n").contains("no rows"));
-        assert!(why("login_name,name\na,A\nb,B\nc,C\n").contains("more than 2 rows"));
+    fn the_template_is_a_file_with_every_column() {
+        let (text, _) = csv_text::decode(&template()).unwrap();
+        assert_eq!(read(&text, &agency(), &[], 9).unwrap_err(), "The file has no rows below its first line.");
+        let filled = format!("{text}amina,Amina,provider admin,a@example.org,,,\n");
+        assert_eq!(fates(&filled), ["2 Provider Admin"]);
+        assert_eq!(read(&filled, &agency(), &[], 9).unwrap().notes, [""; 0]);
     }
 }

@@ -18,6 +18,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (10, "mailed_links", include_str!("../../migrations/0010_mailed_links.sql")),
     (11, "activity_chain", include_str!("../../migrations/0011_activity_chain.sql")),
     (12, "whose_request", include_str!("../../migrations/0012_whose_request.sql")),
+    (13, "imports", include_str!("../../migrations/0013_imports.sql")),
     (14, "answered_requests", include_str!("../../migrations/0014_answered_requests.sql")),
 ];
 

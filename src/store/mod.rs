@@ -17,6 +17,7 @@ pub mod families;
 pub mod handoffs;
 mod held;
 pub mod idempotency;
+pub mod imports;
 pub mod interactions;
 pub mod invariants;
 pub mod issuers;

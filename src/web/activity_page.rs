@@ -140,7 +140,7 @@ pub async fn file(
         return Err(PageError::BadForm("The filter of the file makes no sense. Set it on the page of the activity."));
     }
     let app = app.clone();
-    Ok(download::csv(name, csv_file::line(MEMBERS), None, move |before: Option<String>| {
+    Ok(download::csv(name, csv_file::Head::of(MEMBERS), None, move |before: Option<String>| {
         let (app, place, wanted) = (app.clone(), place.clone(), wanted.clone());
         async move {
             let mut conn = app.db.read().await?;

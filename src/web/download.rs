@@ -5,15 +5,21 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use crate::operations::csv_file::Head;
 use crate::store;
 
+/// A CSV file that is there already.
+pub fn whole_csv(name: &str, bytes: Vec<u8>) -> Response {
+    as_file(name, "text/csv; charset=utf-8", Body::from(bytes))
+}
+
 /// A CSV file, as [`file()`] makes one of its first line and the rest.
-pub fn csv<S, F>(name: &str, header_line: Vec<u8>, state: S, more: impl Fn(S) -> F + Clone + Send + 'static) -> Response
+pub fn csv<S, F>(name: &str, head: Head, state: S, more: impl Fn(S) -> F + Clone + Send + 'static) -> Response
 where
     S: Send + 'static,
     F: Future<Output = Result<Option<(Vec<u8>, S)>, store::Error>> + Send + 'static,
 {
-    file(name, "text/csv; charset=utf-8", header_line, state, more)
+    file(name, "text/csv; charset=utf-8", head.into_bytes(), state, more)
 }
 
 /// A file: its head, and then whatever `more` gives for a state and the next one, until it gives nothing. A fault breaks
@@ -45,6 +51,10 @@ where
     });
     let first = stream::iter([Ok(Bytes::from(head))]);
     let body = Body::from_stream(stream::StreamExt::chain(first, rows));
+    as_file(name, media_type, body)
+}
+
+fn as_file(name: &str, media_type: &'static str, body: Body) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -1,5 +1,7 @@
 //! Users in and out of files: the preview, the making of each row, and what a spreadsheet is given.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, Method};
 use connect_idp::model::user::UserType;
 
@@ -7,7 +9,7 @@ use crate::actors::{Answer, Browser, Idp, PASSWORD, User};
 
 const PATH: &str = "/admin/users/import";
 
-async fn admin(idp: &Idp) -> Browser {
+pub async fn admin(idp: &Idp) -> Browser {
     let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
     let mut browser = idp.browser();
     browser.sign_in(&paul).await;
@@ -18,8 +20,27 @@ fn fates(page: &Answer) -> Vec<String> {
     page.texts("#import-table .pill")
 }
 
+/// The report of an import that was started, once it is done: the page that says how far it is leads there by itself.
+pub async fn report(browser: &mut Browser, started: Answer) -> Answer {
+    let job = started.location().to_owned();
+    for _ in 0..1000 {
+        let page = browser.get(&job).await;
+        if !page.has("#import-running") {
+            return page;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the import at {job} does not end");
+}
+
+/// Begins the import that a preview shows, and waits for its report.
+pub async fn import(browser: &mut Browser, preview: &Answer) -> Answer {
+    let started = browser.submit(preview, "#create-form", &[]).await;
+    report(browser, started).await
+}
+
 /// Sends a file as browsers do.
-async fn upload(browser: &mut Browser, file: &[u8]) -> Answer {
+pub async fn upload(browser: &mut Browser, file: &[u8]) -> Answer {
     let mut body = b"--b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"staff.csv\"\r\ncontent-type: text/csv\r\n\r\n".to_vec();
     body.extend(file);
     body.extend(b"\r\n--b\r\ncontent-disposition: form-data; name=\"text\"\r\n\r\n\r\n--b--\r\n");
@@ -51,7 +72,7 @@ both_engines! {
         assert_eq!(fates(&page), ["Will be created", "Will be created", "Exists already", "Cannot be created", "Cannot be created"]);
         assert!(page.text("#import-preview").starts_with("2 will be created, 1 exist already, 2 cannot be created."));
         assert_eq!(idp.activity().await.len(), before, "nothing is written yet");
-        let done = browser.submit(&page, "#create-form", &[]).await;
+        let done = import(&mut browser, &page).await;
         assert!(done.text("#import-done").starts_with("2 created, 1 existed already, 2 could not be created."));
         let passwords = done.texts("#import-table code");
         assert_eq!(passwords.len(), 2);
@@ -61,7 +82,7 @@ both_engines! {
         }
         let made: Vec<_> = idp.activity().await.into_iter().skip(before).filter(|r| r.actor == "admin paul").collect();
         assert_eq!(made.iter().map(|r| r.kind.as_str()).collect::<Vec<_>>(), ["user_created", "user_created", "handoff_tied"]);
-        let again = browser.submit(&page, "#create-form", &[]).await;
+        let again = import(&mut browser, &page).await;
         assert!(again.text("#import-done").starts_with("0 created, 3 existed already"));
         idp.assert_invariants().await;
     }
@@ -74,7 +95,7 @@ both_engines! {
         idp.user("amina").create().await;
         let two_cannot_be = "CREATE UNIQUE INDEX fault ON users (active) WHERE login_name_key IN ('nina', 'owen')";
         idp.outsider().await.run(two_cannot_be).await;
-        let done = browser.submit(&page, "#create-form", &[]).await;
+        let done = import(&mut browser, &page).await;
         assert!(done.text("#import-done").starts_with("1 created, 1 existed already, 2 could not be created."));
         let [password] = &done.texts("#import-table code")[..] else { panic!("one password") };
         assert_eq!(idp.browser().try_login("nina", password, "SUNRISE-IL").await.location(), "/password/update");
@@ -83,7 +104,7 @@ both_engines! {
         assert!(why[1].starts_with("It was not tried,"), "{why:?}");
         assert_eq!(why[2..], ["Nothing is changed."]);
         idp.outsider().await.run("DROP INDEX fault").await;
-        let again = browser.submit(&page, "#create-form", &[]).await;
+        let again = import(&mut browser, &page).await;
         assert!(again.text("#import-done").starts_with("2 created, 2 existed already, 0 could not be created."));
         idp.assert_invariants().await;
     }
@@ -106,7 +127,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let mut browser = admin(&idp).await;
         for (file, why) in [
-            (&b"login_name\nx\n"[..], "The first line names no column “name”."),
+            (&b"login_name\nx\n"[..], "The first line names no column “name”. It names: login_name."),
             (b"login_name,name\n", "The file has no rows below its first line."),
             (b"login_name,name\nx,\xff\xfe\n", "The file is not UTF-8 text. In a spreadsheet, save it as “CSV UTF-8”."),
         ] {
@@ -115,9 +136,9 @@ both_engines! {
         }
         let page = browser.post(PATH, &[("text", "login_name,shoe\n")]).await;
         assert_eq!(page.text("#text"), "login_name,shoe");
-        let many = format!("login_name,name\n{}", "u,U\n".repeat(501));
+        let many = format!("login_name,name\n{}", "u,U\n".repeat(2001));
         let page = upload(&mut browser, many.as_bytes()).await;
-        assert_eq!(page.text("#file-error"), "The file has more than 500 rows. Please divide it.");
+        assert_eq!(page.text("#file-error"), "The file has more than 2000 rows. Please divide it.");
         let large = "x".repeat(600 * 1024);
         assert_eq!(upload(&mut browser, large.as_bytes()).await.status, 400);
         assert_eq!(browser.post(PATH, &[("text", &large)]).await.status, 400);
@@ -128,13 +149,16 @@ both_engines! {
     /// Two admins import the same file at once: each user is made once.
     async fn two_imports_at_once_make_each_user_once(engine: Engine) {
         let idp = Idp::start(engine).await;
-        let mut browser = admin(&idp).await;
         let rows: Vec<_> = (0..10).map(|n| format!("u{n},User {n}")).collect();
-        let shown = browser.post(PATH, &[("text", &format!("login_name,name\n{}", rows.join("\n")))]).await;
-        let tasks: Vec<_> = (0..3).map(|_| {
-            let (mut browser, shown) = (browser.clone(), shown.clone());
-            tokio::spawn(async move { browser.submit(&shown, "#create-form", &[]).await.texts("#import-table code").len() })
-        }).collect();
+        let text = format!("login_name,name\n{}", rows.join("\n"));
+        let mut tasks = Vec::new();
+        for name in ["paul", "paula", "pavel"] {
+            let user = idp.user(name).user_type(UserType::ProviderAdmin).create().await;
+            let mut browser = idp.browser();
+            browser.sign_in(&user).await;
+            let shown = browser.post(PATH, &[("text", &text)]).await;
+            tasks.push(tokio::spawn(async move { import(&mut browser, &shown).await.texts("#import-table code").len() }));
+        }
         let mut made = 0;
         for task in tasks {
             made += task.await.unwrap();
@@ -155,6 +179,7 @@ both_engines! {
         browser.post(&format!("/admin/users/{}", amina.id), &fields).await.location();
         let list = browser.get("/admin/users?sort=login_name").await;
         let file = browser.get(&list.attribute("#export", "href").unwrap()).await;
+        assert!(file.body.starts_with("\u{feff}\"login_name\","));
         assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"users-SUNRISE-IL.csv\""));
         let mut reader = csv::Reader::from_reader(file.body.as_bytes());
         let rows: Vec<Vec<String>> = reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect();
@@ -172,7 +197,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let mut browser = admin(&idp).await;
         let shown = browser.post(PATH, &[("text", "login_name,name,password\nnew,New,Correct-Horse-9\n")]).await;
-        browser.submit(&shown, "#create-form", &[]).await;
+        import(&mut browser, &shown).await;
         let new = User { name: "New".into(), ..User::nobody("new", "SUNRISE-IL") };
         let mut hers = idp.browser();
         for _ in 0..3 {

@@ -26,8 +26,11 @@ enum Object {
     Provider,
     Issuer,
     Client,
+    Import,
 }
-use Object::{Client as AClient, Issuer as AnIssuer, Nothing, Provider as AProvider, User as AUser};
+use Object::{
+    Client as AClient, Import as AnImport, Issuer as AnIssuer, Nothing, Provider as AProvider, User as AUser,
+};
 
 type Row = (&'static str, &'static str, Side, Object, &'static [(&'static str, &'static str)]);
 
@@ -39,6 +42,9 @@ const TABLE: &[Row] = &[
     ("POST", "/admin/users/new", Provider, Nothing, &[]),
     ("GET", "/admin/users/import", Provider, Nothing, &[]),
     ("POST", "/admin/users/import", Provider, Nothing, &[]),
+    ("GET", "/admin/users/import/template", Provider, Nothing, &[]),
+    ("GET", "/admin/users/import/{id}", Provider, AnImport, &[]),
+    ("GET", "/admin/users/import/{id}/report", Provider, AnImport, &[]),
     ("GET", "/admin/users/export", Provider, Nothing, &[]),
     ("GET", "/admin/users/{id}", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}", Provider, AUser, &[("name", "A"), ("user_type", "Regular User"), ("revision", "1")]),
@@ -157,6 +163,13 @@ async fn ask(browser: &mut Browser, row: &Row, id: &str, meanings: &[(&str, &str
     }
 }
 
+/// The id of an import that this admin began.
+async fn begin_import(browser: &mut Browser) -> String {
+    let shown = browser.post("/admin/users/import", &[("text", "login_name,name\nimported,Imported\n")]).await;
+    let started = browser.submit(&shown, "#create-form", &[]).await;
+    started.location().rsplit('/').next().unwrap().to_owned()
+}
+
 /// What everybody is told of a page that is not there.
 fn is_not_there(answer: &Answer) -> bool {
     answer.status == 404 && answer.text("#error-description") == "There is no page at this address."
@@ -176,6 +189,7 @@ both_engines! {
         let (own, foreign, pia) = (cast.own.id.clone(), cast.foreign.id.clone(), cast.pia.id.clone());
         let (provider, issuer, client) = (cast.pia.provider_id.clone(), cast.issuer.clone(), cast.client.clone());
         let kid = cast.kid.clone();
+        let imports = [begin_import(&mut cast.here).await, begin_import(&mut cast.elsewhere).await];
         let meanings = [(PIA, pia.as_str()), (KID, kid.as_str())];
         for row in TABLE {
             let named = format!("{} {}", row.0, row.1);
@@ -185,12 +199,15 @@ both_engines! {
                 AProvider => &[&provider, &issuer, UNKNOWN, "nonsense", "%00"],
                 AClient => &[&client, &issuer, UNKNOWN, "nonsense", "%00"],
                 AnIssuer => &[&issuer, &provider, UNKNOWN, "nonsense", "%00"],
+                AnImport => &[&imports[0], &imports[1], UNKNOWN, "nonsense", "%00"],
             };
+            let (of_here, of_elsewhere) =
+                if row.3 == AnImport { (&imports[0], &imports[1]) } else { (&own, &foreign) };
             for id in objects {
                 let told = ask(&mut cast.nobody, row, id, &meanings).await;
                 assert!(told.status == 303 && told.location().starts_with("/login?return_to="), "nobody: {named}");
                 assert!(is_not_there(&ask(&mut cast.regular, row, id, &meanings).await), "a Regular User: {named} {id}");
-                let provider_admins = [("here", &mut cast.here, &own), ("elsewhere", &mut cast.elsewhere, &foreign)];
+                let provider_admins = [("here", &mut cast.here, of_here), ("elsewhere", &mut cast.elsewhere, of_elsewhere)];
                 for (who, browser, theirs) in provider_admins {
                     let answer = ask(browser, row, id, &meanings).await;
                     if row.2 == Side::ProviderAdmin && (id.is_empty() || id == theirs) {

@@ -159,6 +159,28 @@ both_engines! {
         assert_eq!(send(format!("{USERS}/import")).await, ["exists", "exists", "refused"]);
     }
 
+    /// The same reader as the page's; and what was imported is told again to the program that did, and to no other.
+    async fn a_program_that_lost_the_answer_asks_for_it_again(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (hr, other) = (idp.client("hr", "users.write").await, idp.client("other", "users.write").await);
+        let mut headers = crate::actors::bearer(&hr.token);
+        headers.insert("content-type", "text/csv".parse().unwrap());
+        let csv = "\u{feff}Login Name;NAME;Room\r\nben;Ben;7\r\n;;\r\n";
+        let path = format!("{USERS}/import");
+        let answer = idp.program(axum::http::Method::POST, &path, headers, csv.into()).await;
+        let told = crate::actors::Told::of(&answer).assert(200).json.clone();
+        assert_eq!(told["notes"].as_array().unwrap().len(), 2, "{told}");
+        let password = told["rows"][0]["temporary_password"].as_str().unwrap();
+        assert_eq!(idp.browser().try_login("ben", password, "SUNRISE-IL").await.location(), "/password/update");
+        let again = hr.get(&path).await.assert(200).json["imports"].clone();
+        assert_eq!((again.as_array().unwrap().len(), &again[0]), (1, &told));
+        assert_eq!(other.get(&path).await.assert(200).json["imports"], json!([]));
+        idp.advance(std::time::Duration::from_hours(24));
+        let hr = crate::actors::Program { token: idp.client("hr2", "users.write").await.token, ..hr };
+        assert_eq!(hr.get(&path).await.assert(200).json["imports"], json!([]));
+        assert_eq!(idp.number("SELECT COUNT(*) FROM imports WHERE owner LIKE 'client %'").await, 1);
+    }
+
     async fn sessions_are_shown_and_ended(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
