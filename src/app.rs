@@ -305,6 +305,8 @@ impl Rates {
             family: enabled(REFRESHES_PER_MINUTE),
         }
     }
+}
+
 /// The Redis of the configuration, not yet asked.
 ///
 /// # Errors

@@ -164,10 +164,7 @@ impl Redis {
     /// # Errors
     /// One sentence that names the key and what to do.
     pub fn address(&self) -> anyhow::Result<Address> {
-        ensure!(
-            !self.url.is_empty(),
-            "redis.url is missing: write redis://HOST:6379, or remove the section [redis]"
-        );
+        ensure!(!self.url.is_empty(), "redis.url is missing: write redis://HOST:6379, or remove the section [redis]");
         Address::parse(&self.url)
     }
 

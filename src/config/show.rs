@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
 use url::Url;
 
-use super::{Config, redis_address};
 use super::sources::{Loaded, SECRETS, Source};
 use super::value::under;
+use super::{Config, redis_address};
 
 const HIDDEN: &str = "hidden";
 

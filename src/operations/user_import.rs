@@ -14,7 +14,6 @@ use crate::model::claims::Claims;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::Provider;
-use crate::model::text;
 use crate::model::user::UserType;
 use crate::store::issuers::Tied;
 use crate::store::users::NewUser;

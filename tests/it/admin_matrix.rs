@@ -238,7 +238,8 @@ both_engines! {
             config.database.connections = 2;
             config.throttle.enabled = false;
         }).await;
-        let cast = cast(&idp).await;
+        let mut cast = cast(&idp).await;
+        let import = begin_import(&mut cast.here).await;
         for row in TABLE {
             let id = match row.3 {
                 Nothing => "",
@@ -246,6 +247,7 @@ both_engines! {
                 AProvider => &cast.pia.provider_id,
                 AClient => &cast.client,
                 AnIssuer => &cast.issuer,
+                AnImport => &import,
             };
             let browser = if row.2 == Side::ProviderAdmin { &cast.here } else { &cast.therap };
             twenty_at_once(row.1, || {

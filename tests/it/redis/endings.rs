@@ -30,7 +30,7 @@ async fn both(engine: Engine, fate: Fate) -> Option<(Option<RedisServer>, Idp, I
     if fate != Fate::None {
         redis = Some(RedisServer::start()?);
     }
-    let settings = redis.as_ref().map(|redis| connect_idp::config::Redis { url: redis.url(), url_file: None });
+    let settings = redis.as_ref().map(|redis| connect_idp::config::Redis { url: redis.url() });
     let first = Idp::start_live(engine, |config| config.redis = settings).await;
     let second = first.replica(|_| {}).await;
     if let (Fate::Gone, Some(redis)) = (fate, &mut redis) {

@@ -35,7 +35,7 @@ struct Replicas {
 impl Replicas {
     async fn start(engine: Engine, redis: Option<&RedisServer>) -> Self {
         keep_log();
-        let settings = redis.map(|redis| config::Redis { url: redis.url(), url_file: None });
+        let settings = redis.map(|redis| config::Redis { url: redis.url() });
         let first = Idp::start_live(engine, |config: &mut Config| {
             config.throttle.enabled = true;
             config.throttle.address_per_minute = LIMIT;
