@@ -97,6 +97,7 @@ pub struct Parts {
     /// What is counted.
     pub metrics: Metrics,
     clock_is_wrong: AtomicBool,
+    is_draining: AtomicBool,
 }
 
 impl Deref for App {
@@ -222,6 +223,7 @@ impl App {
             background: Background::default(),
             metrics: Metrics::default(),
             clock_is_wrong: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
             config,
             clock,
             random,
@@ -264,6 +266,17 @@ impl App {
     #[must_use]
     pub fn clock_is_wrong(&self) -> bool {
         self.clock_is_wrong.load(Ordering::Relaxed)
+    }
+
+    /// From now on others are to answer in our place: this replica is not ready any more, and its connections end.
+    pub fn start_draining(&self) {
+        self.is_draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this replica was told to stop, and still answers.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::Relaxed)
     }
 
     /// Until when the work of an ordinary request may commit. Its answer is owed sooner (`web::layers`).

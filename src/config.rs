@@ -44,6 +44,8 @@ pub struct Config {
     /// The proxies whose `X-Forwarded-For` is believed (G18).
     #[serde(deserialize_with = "proxies::networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// How long a replica that was told to stop still answers, so that those in front see that it is not ready any more.
+    pub drain_seconds: u64,
     /// Where the truth is kept.
     pub database: Database,
     /// The Redis that replicas share; without it each counts tries by itself.
@@ -234,6 +236,7 @@ impl Default for Config {
             therap_services_url: "https://secure.therapservices.net/".into(),
             operator_code: "THERAP".into(),
             trusted_proxies: Vec::new(),
+            drain_seconds: 5,
             database: Database::default(),
             redis: None,
             keys: Keys::default(),
@@ -389,6 +392,7 @@ impl Config {
     }
 
     fn check_ranges(&self) -> anyhow::Result<()> {
+        range("drain_seconds", self.drain_seconds, 0, 300)?;
         range("database.connections", self.database.connections.into(), 1, 1000)?;
         let memory_floor = if self.may_weaken() { 8 } else { 7168 };
         range("password.memory_kib", self.password.memory_kib.into(), memory_floor, 1 << 20)?;

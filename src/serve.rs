@@ -11,7 +11,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
-use axum::http::{StatusCode, Version, header};
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use http_body_util::BodyExt as _;
 use hyper::Request;
@@ -88,7 +90,8 @@ pub async fn run(app: App) -> anyhow::Result<()> {
     run_on(app, listeners, stop_signal()).await
 }
 
-/// Serves on listeners that are bound already, until `stop` completes.
+/// Serves on listeners that are bound already, until `stop` completes and those who send requests here had
+/// `drain_seconds` to see that this replica is not ready any more.
 ///
 /// # Errors
 /// When the certificate is not usable.
@@ -105,8 +108,9 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     };
     let limits = Limits { whole: MAX_CONNECTIONS, reserve: 0, each: MAX_CONNECTIONS_OF_ONE };
     let shares = || Shares::new(limits, &app.proxies);
-    let public = Service { routes: router::router(&app), shares: shares() };
-    let internal = Service { routes: health::routes().with_state(app.clone()), shares: shares() };
+    let draining = |routes: Router| routes.layer(from_fn_with_state(app.clone(), end_connections_of_a_drain));
+    let public = Service { routes: draining(router::router(&app)), shares: shares() };
+    let internal = Service { routes: draining(health::routes().with_state(app.clone())), shares: shares() };
     let public = tokio::spawn(accept(listeners.public, acceptor, public, stopped.clone()));
     let internal = tokio::spawn(accept(listeners.internal, None, internal, stopped.clone()));
     let logouts = tokio::spawn(jobs::logout::run(app.clone(), stopped.clone()));
@@ -115,6 +119,7 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
     tracing::info!(issuer = %app.config.issuer, listen = %app.config.listen, database = app.db.engine_name(), "ready at {}", app.config.issuer);
     stop.await;
+    drain(&app).await;
     tracing::info!("stopping: no new connections, answers under way are finished");
     // Receivers live in the tasks; one that is gone already needs no telling.
     let _ = stopping.send(true);
@@ -128,6 +133,30 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Goes on answering while those in front find out that this replica is not ready any more. A second signal ends the wait.
+async fn drain(app: &App) {
+    app.start_draining();
+    let seconds = app.config.drain_seconds;
+    if seconds == 0 {
+        return;
+    }
+    tracing::info!("draining: not ready any more, and answering for {seconds} s; another signal ends the wait");
+    tokio::select! {
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+        () = stop_signal() => {}
+    }
+}
+
+/// During a drain each answer over HTTP/1.1 is the last of its connection, so that the next request goes elsewhere.
+async fn end_connections_of_a_drain(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
+    let is_http1 = request.version() <= Version::HTTP_11;
+    let mut answer = next.run(request).await;
+    if is_http1 && app.is_draining() {
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 /// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and then

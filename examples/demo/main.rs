@@ -116,6 +116,7 @@ fn configuration(args: &Args, doors: &Doors, folder: &Folder) -> anyhow::Result<
             Which::Production => Site::Production,
             Which::Beta => Site::Beta,
         },
+        drain_seconds: 0, // nobody is in front
         therap_services_url: format!("{}/", doors.therap_services),
         log: Log { format: LogFormat::Text, level: "info".into() },
         ..Config::default()

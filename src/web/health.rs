@@ -35,9 +35,12 @@ async fn ready(app: App) -> impl IntoResponse {
     }
 }
 
-/// Whether this replica can do its work (G33): its clock is right, it signs with every published algorithm, and the
+/// Whether this replica can do its work (G33): it is not about to stop, its clock is right, it signs with every published algorithm, and the
 /// database takes its writes.
 async fn is_ready(app: &App) -> Result<(), String> {
+    if app.is_draining() {
+        return Err("it stops".into());
+    }
     clock_is_right(app).await?;
     let now = app.clock.now();
     in_time(app, signing_keys::prove(app, now)).await?;

@@ -54,7 +54,7 @@ impl House {
             Engine::Postgres(cluster) => create_database(cluster).await,
         };
         let configuration = format!(
-            "issuer = \"{issuer}\"\n[database]\nurl = \"{database}\"\n[keys]\ndir = \"{}/keys\"\n[throttle]\nenabled = false\n\
+            "issuer = \"{issuer}\"\ndrain_seconds = 0\n[database]\nurl = \"{database}\"\n[keys]\ndir = \"{}/keys\"\n[throttle]\nenabled = false\n\
              [password]\nmemory_kib = {}\niterations = {}\nthreads = 2\n[log]\nlevel = \"warn\"\n{settings}",
             folder.path().display(),
             cost.memory_kib,
@@ -133,7 +133,16 @@ impl House {
 
     /// A service that may never become ready.
     pub fn start(&self, port: u16, variables: &[(&str, &str)]) -> Service {
-        let internal = free_port();
+        self.start_on([port, free_port()], variables)
+    }
+
+    /// A service in the place of one that ended.
+    pub fn start_again(&self, service: &mut Service, variables: &[(&str, &str)]) {
+        let port = service.address.rsplit(':').next().unwrap().parse().unwrap();
+        *service = self.start_on([port, service.internal], variables);
+    }
+
+    fn start_on(&self, [port, internal]: [u16; 2], variables: &[(&str, &str)]) -> Service {
         let log = self.folder.path().join(format!("serve-{port}.log"));
         let child = self
             .command(&["serve"])
