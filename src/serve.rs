@@ -1,5 +1,7 @@
 //! Listens, answers, drains and stops. Every connection has its limits (G22): headers, their time, their number.
 
+mod supervisor;
+
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
@@ -118,7 +120,9 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let sealing = tokio::spawn(jobs::sealing::run(app.clone(), stopped.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
     tracing::info!(issuer = %app.config.issuer, listen = %app.config.listen, database = app.db.engine_name(), "ready at {}", app.config.issuer);
+    supervisor::ready();
     stop.await;
+    supervisor::stopping();
     drain(&app).await;
     tracing::info!("stopping: no new connections, answers under way are finished");
     // Receivers live in the tasks; one that is gone already needs no telling.

@@ -197,3 +197,28 @@ async fn a_bad_seed_file_applies_nothing(engine: Engine) {
     house.apply(&format!("{GOOD}{amina}"));
     assert_eq!(house.count("users").await, 1);
 }
+
+/// systemd is told when requests are answered, that the service lives, and that it stops.
+#[tokio::test]
+async fn systemd_is_told_of_the_service() {
+    let Some(engine) = Engine::sqlite() else { return };
+    let house = House::new(engine, 0, CHEAP, "").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let told = async || {
+        let mut line = [0; 64];
+        let length = tokio::time::timeout(Duration::from_secs(20), socket.recv(&mut line)).await.unwrap().unwrap();
+        String::from_utf8(line[..length].to_vec()).unwrap()
+    };
+    let path = path.to_str().unwrap();
+    let mut service = house.start(free_port(), &[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "200000")]);
+
+    assert_eq!(told().await, "READY=1\n");
+    for _ in 0..3 {
+        assert_eq!(told().await, "WATCHDOG=1\n");
+    }
+    service.terminate();
+    while told().await != "STOPPING=1\n" {}
+    assert_eq!(service.ended(Duration::from_secs(10)).await.code(), Some(0));
+}
