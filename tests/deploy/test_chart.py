@@ -49,6 +49,7 @@ ACCEPTED = {
     "nothing leads in": with_values(POSTGRES, httpRoute={"enabled": False}),
     "no network policy": with_values(POSTGRES, networkPolicy={"enabled": False}),
     "mail without a password": with_values(POSTGRES, mail__existingSecret="", mail__port=2525),
+    "no Redis": with_values(POSTGRES, redis={}),
     "no mail": with_values(POSTGRES, mail={}),
     "no migration": with_values(POSTGRES, migration__enabled=False),
     "a digest": with_values(POSTGRES, image__digest="sha256:" + "0" * 64),
@@ -211,7 +212,7 @@ def test_the_network_is_closed_but_for_what_was_listed():
     [policy] = of_kind(render(POSTGRES), "NetworkPolicy")
     assert policy["spec"]["policyTypes"] == ["Ingress", "Egress"]
     ports = sorted({port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]})
-    assert ports == [53, 443, 587, 5432]
+    assert ports == [53, 443, 587, 5432, 6379]
     assert all(rule["to"] for rule in policy["spec"]["egress"]), "a rule without `to` opens every address"
     inside = [rule for rule in policy["spec"]["ingress"] if rule["ports"] == [{"port": "internal"}]]
     assert inside and all(rule["from"] for rule in inside)
@@ -221,13 +222,15 @@ def test_the_network_is_closed_but_for_what_was_listed():
 
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_the_program_takes_its_settings(case, tmp_path):
-    secret = tmp_path / "secret"
-    secret.write_text("postgres://idp:secret@db.example.org/connect?sslmode=verify-full")
+    address = {"DATABASE": "postgres://idp:secret@db.example.org/connect?sslmode=verify-full", "REDIS": "rediss://idp:secret@redis.example.org/0", "MAIL": "secret"}
+    for section, secret in address.items():
+        (tmp_path / section).write_text(secret)
     for _, pod in pods(of_kind(render(ACCEPTED[case]), "Deployment") + of_kind(render(ACCEPTED[case]), "Job")):
         settings = {}
         for one in pod["containers"][0]["env"]:
             value = one.get("value", "a-name")
-            settings[one["name"]] = str(secret) if one["name"].endswith("_FILE") else value
+            section = "".join(one["name"].split("__")[1:2])
+            settings[one["name"]] = str(tmp_path / section) if one["name"].endswith("_FILE") else value
         shown = json.loads(succeed(binary(), "config", "show", "--output", "json", env=clean_environment(**settings)))
         shown = {row["key"]: row["value"] for row in shown}
         assert shown["issuer"] == f'"{ACCEPTED[case]["issuer"]}"' and shown["trusted_proxies"] == '["10.0.0.0/8"]'

@@ -53,6 +53,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - name: CONNECT_IDP__DATABASE__POOLING
   value: {{ .Values.database.pooling }}
 {{- end }}
+- name: CONNECT_IDP__DRAIN_SECONDS
+  value: {{ .Values.drainSeconds | quote }}
+{{- if .Values.redis.existingSecret }}
+- name: CONNECT_IDP__REDIS__URL_FILE
+  value: /etc/connect-idp/redis/url
+{{- end }}
 - name: CONNECT_IDP__DATABASE__CONNECTIONS
   value: {{ .Values.database.connections | quote }}
 {{- with .Values.mail }}
@@ -106,6 +112,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   mountPath: /etc/connect-idp/database
   readOnly: true
 {{- end }}
+{{- if .Values.redis.existingSecret }}
+- name: redis
+  mountPath: /etc/connect-idp/redis
+  readOnly: true
+{{- end }}
 {{- if and .Values.mail.host .Values.mail.existingSecret }}
 - name: mail
   mountPath: /etc/connect-idp/mail
@@ -134,6 +145,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
     defaultMode: 0400
     items:
       - key: {{ .Values.database.key }}
+        path: url
+{{- end }}
+{{- if .Values.redis.existingSecret }}
+- name: redis
+  secret:
+    secretName: {{ .Values.redis.existingSecret }}
+    defaultMode: 0400
+    items:
+      - key: {{ .Values.redis.key }}
         path: url
 {{- end }}
 {{- if and .Values.mail.host .Values.mail.existingSecret }}
