@@ -83,13 +83,14 @@ async fn claim(
     let (db, name) = (&app.db, Named::parse(assertion));
     let (issuer_name, revision) = (assertion.trusted.issuer.issuer.clone(), assertion.trusted.issuer.revision);
     let own_issuer = app.config.issuer.clone();
+    let usable_from = assertion.iat.before(Duration::from_secs(app.config.handoff.future_skew_seconds.into()));
     let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, own_issuer], |tx| {
         let Some(issuer) =
             store::issuers::by_name(tx, &issuer_name).await?.filter(|issuer| issuer.revision == revision)
         else {
             return Ok(Found::IssuerChanged);
         };
-        if !store::single_use::claim(tx, CLAIM, &issuer.id, &pending.jti_hash, now).await? {
+        if !store::single_use::claim_usable(tx, CLAIM, &issuer.id, &pending.jti_hash, usable_from, now).await? {
             let first = store::single_use::claim(tx, REPEAT, &issuer.id, &pending.jti_hash, now).await?;
             if first {
                 store::activity::record(tx, &refused.event(Refusal::Replayed, None)).await?;

@@ -14,6 +14,9 @@ pub fn fingerprint_of(name: &str) -> String {
 /// The fact that tells by which address browsers and apps know the installation.
 pub const ISSUER: &str = "issuer";
 
+/// The fact that tells from when on claims of single use are complete, in Unix milliseconds: a restore lost those before it.
+pub const CLAIMS_SINCE: &str = "claims are complete since";
+
 /// Writes a fact down, whatever stands there.
 ///
 /// # Errors
