@@ -102,7 +102,7 @@ impl Held {
     /// Nothing of it opens anything at `idp`.
     async fn assert_dead(mut self, idp: &Idp) {
         self.session.clone().at(idp).assert_signed_out().await;
-        assert_eq!(self.update.at(idp).get("/password/update").await.location(), "/login");
+        assert_eq!(self.update.at(idp).get("/password/update").await.location(), "/", "there is no password to update");
         self.party.idp = idp.clone();
         for tokens in [&self.tokens, &self.offline] {
             let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
