@@ -21,7 +21,7 @@ async fn a_restore_that_is_killed_leaves_the_old_or_the_new_whole(engine: Engine
     house.cli(&["backup", file.to_str().unwrap()]);
     assert_eq!(visitors.get("/", Some(&signed_in)).await.unwrap().status, 200);
     service.terminate();
-    assert!(service.ended(Duration::from_secs(60)).await.success());
+    assert!(service.ended(Duration::from_mins(1)).await.success());
 
     let restore = ["restore", file.to_str().unwrap(), "--replace", "--yes"];
     let began = tokio::time::Instant::now();
