@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use crate::outbound::Outbound;
 use crate::outbound::mail::Mailer;
+use crate::store::sqlite_files::Place;
 use crate::store::{self, Database, in_transaction};
 use crate::time::{Clock, Deadline, Random, Timestamp};
 
@@ -142,6 +143,9 @@ impl App {
     /// As [`App::open`].
     pub async fn open_with(config: Config, opening: Opening, clock: Clock, random: Random) -> anyhow::Result<Self> {
         let sqlite = config.on_sqlite();
+        if sqlite && Place::of(&config)?.finish()? {
+            tracing::warn!("a restore that was cut off is finished");
+        }
         if sqlite && opening == Opening::Existing {
             let file = Database::sqlite_file(&config.database.url).context("database.url is not a SQLite address")?;
             ensure!(

@@ -4,6 +4,7 @@
 mod activity;
 mod activity_chain;
 mod apply;
+mod backup;
 mod client;
 mod config;
 mod console;
@@ -38,6 +39,7 @@ use crate::model::user::Account;
 use crate::operations::act::{Act, Authority, Switched};
 use crate::operations::{self, Actor};
 use crate::store::{providers, users};
+use crate::time::Random;
 
 /// The sign-in service of Therap Connect.
 #[derive(Debug, Parser)]
@@ -73,6 +75,10 @@ enum Verb {
     Apply(apply::Args),
     /// Write what is set as a seed file, for `apply`.
     Export(export::Args),
+    /// Write database and keys into one file, while the service runs (SQLite).
+    Backup(backup::BackupArgs),
+    /// Put a backup in place, and end every session, code and token that is older.
+    Restore(backup::RestoreArgs),
     /// Providers: the agencies.
     #[command(subcommand, after_help = "Example: connect-idp provider list")]
     Provider(provider::Verb),
@@ -171,6 +177,8 @@ impl Cli {
             }
             Verb::Apply(args) => apply::run(&args, config()?, console).await?,
             Verb::Export(args) => export::run(&args, &open(config()?).await?, console).await?,
+            Verb::Backup(args) => backup::run(&args, config()?, console).await?,
+            Verb::Restore(args) => backup::run_restore(&args, config()?, console).await?,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(user::Verb::Import(args)) if args.template => {
                 console.write(&operations::user_import::template())?;
@@ -222,14 +230,19 @@ async fn open(config: Config) -> anyhow::Result<App> {
 
 /// An act of whoever runs this command.
 fn act(app: &App) -> Act {
-    let visitor = Visitor { reference: app.random.reference(), ..Visitor::default() };
     Act {
         app: app.clone(),
-        actor: Actor { name: format!("operator {}", login_of_this_process()), visitor },
+        actor: operator(),
         authority: Authority::House,
         now: app.clock.now(),
         deadline: app.patient_deadline(),
     }
+}
+
+/// Whoever runs this command.
+fn operator() -> Actor {
+    let visitor = Visitor { reference: Random::System.reference(), ..Visitor::default() };
+    Actor { name: format!("operator {}", login_of_this_process()), visitor }
 }
 
 /// The name of the operating system's user, from the process itself: variables can say anything.

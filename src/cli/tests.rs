@@ -900,3 +900,50 @@ fn a_therap_admin_begins_with_a_link() {
     assert_ne!(again["set_up_link"], made["set_up_link"]);
     assert_eq!(place.added(before), ["password_reset"]);
 }
+
+/// The drill of docs/operations/backup.md.
+#[test]
+fn a_backup_is_taken_and_restored() {
+    let place = Place::with_seed(SEED);
+    let file = place.0.path().join("backup.tar").display().to_string();
+    assert!(place.run(&format!("backup {file}")).done().out.contains("key-encryption key"));
+    place.run(&format!("backup {file}")).refused("exists already");
+    place.run("user lock --provider SUNRISE-IL --login-name amina").done();
+    place.run(&format!("restore {file}")).refused("say --replace");
+    place.run(&format!("restore {file} --replace")).refused("say --yes");
+    assert_eq!(place.kinds().last().unwrap(), "account_locked");
+    let said = place.run(&format!("restore {file} --replace --yes")).done();
+    for words in ["is kept as", "Ended: 0 session(s)", "Locks, deactivations"] {
+        assert!(said.out.contains(words), "{}", said.out);
+    }
+    let kinds = place.kinds();
+    assert!(kinds.contains(&"restored".to_owned()) && !kinds.contains(&"account_locked".to_owned()), "{kinds:?}");
+    let kept = said.out.split_once("is kept as ").unwrap().1.split_once(".\n").unwrap().0;
+    assert!(std::path::Path::new(kept).exists());
+    place.run("activity verify").done();
+    // On another machine.
+    let other = Place::new();
+    assert!(!other.run(&format!("restore {file}")).done().out.contains("is kept as"));
+    assert_eq!(other.run("user list --provider SUNRISE-IL --output json").done().json().as_array().unwrap().len(), 2);
+    let broken = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &broken[..broken.len() - 1]).unwrap();
+    other.run(&format!("restore {file} --replace --yes")).refused("not a whole backup");
+    other.run("activity verify").done();
+}
+
+#[test]
+fn what_is_older_is_ended_after_somebody_elses_restore() {
+    let place = Place::with_seed(SEED);
+    place.run("restore --ended-before 2999-01-01T00:00:00Z --yes").refused("is not past yet");
+    place.run("restore --ended-before yesterday --yes").refused("is not a time");
+    place.run("restore --ended-before 2026-01-31T09:30:00Z").refused("say --yes");
+    let before = place.kinds().len();
+    place.run("restore --ended-before 2026-01-31T09:30:00Z --yes").done();
+    assert_eq!(place.added(before), ["restored"]);
+    assert_eq!(place.run("restore").code, 2);
+    assert_eq!(place.run("restore x --ended-before 2026-01-31T09:30:00Z").code, 2);
+    let config = place.0.path().join("connect.toml");
+    std::fs::write(&config, "[database]\nurl = \"postgres://nobody@127.0.0.1:1/none\"\n").unwrap();
+    place.run("backup x.tar").refused("docs/operations/backup.md");
+    place.run("restore x.tar").refused("restore --ended-before TIME");
+}

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context as _, bail};
+use zeroize::Zeroizing;
 
 use super::secret::Secret;
 use crate::time::Random;
@@ -110,6 +111,20 @@ impl KeyRing {
     }
 }
 
+/// Every key of a folder as its file's name and text, oldest first.
+///
+/// # Errors
+/// As [`KeyRing::load`].
+pub fn texts(dir: &Path) -> anyhow::Result<Vec<(String, Zeroizing<String>)>> {
+    let keys = read_folder(dir)?;
+    let text = |key: &Secret| {
+        let mut text = Zeroizing::new(key.reveal());
+        text.push('\n');
+        text
+    };
+    Ok(keys.iter().map(|(name, key)| (name.clone(), text(key))).collect())
+}
+
 /// The name that comes after another.
 #[must_use]
 pub fn name_after(name: &str) -> Option<String> {
@@ -117,7 +132,9 @@ pub fn name_after(name: &str) -> Option<String> {
     (number < 10_000).then(|| format!("kek-{number:04}"))
 }
 
-fn is_key_name(name: &str) -> bool {
+/// Whether a file of this name in the folder is a key.
+#[must_use]
+pub fn is_key_name(name: &str) -> bool {
     name.strip_prefix("kek-").is_some_and(|number| number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit()))
 }
 

@@ -85,13 +85,14 @@ async fn claim(
     let trusted = &assertion.trusted.issuer;
     let (issuer_name, revision, fetched) = (trusted.issuer.clone(), trusted.revision, trusted.last_good_jwks.clone());
     let own_issuer = app.config.issuer.clone();
+    let usable_from = assertion.iat.before(Duration::from_secs(app.config.handoff.future_skew_seconds.into()));
     let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, fetched, own_issuer], |tx| {
         // Verified by keys that another replica has replaced meanwhile: once more, by those that it found.
         let unchanged = |issuer: &TrustedIssuer| issuer.revision == revision && issuer.last_good_jwks == fetched;
         let Some(issuer) = store::issuers::by_name(tx, &issuer_name).await?.filter(unchanged) else {
             return Ok(Found::IssuerChanged);
         };
-        if !store::single_use::claim(tx, CLAIM, &issuer.id, &pending.jti_hash, now).await? {
+        if !store::single_use::claim_usable(tx, CLAIM, &issuer.id, &pending.jti_hash, usable_from, now).await? {
             let first = store::single_use::claim(tx, REPEAT, &issuer.id, &pending.jti_hash, now).await?;
             if first {
                 store::activity::record(tx, &refused.event(Refusal::Replayed, None)).await?;

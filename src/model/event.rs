@@ -91,6 +91,8 @@ pub enum Kind {
     ClientDeleted,
     /// Old records were removed by retention.
     ActivityPruned,
+    /// The database came back from a backup, and everything older than that was ended.
+    Restored,
 }
 words!(Kind {
     SignIn = "sign_in",
@@ -129,6 +131,7 @@ words!(Kind {
     ClientEnabled = "client_enabled",
     ClientDeleted = "client_deleted",
     ActivityPruned = "activity_pruned",
+    Restored = "restored",
 });
 words_in_json!(Kind as "ActivityKind");
 
@@ -173,6 +176,7 @@ impl Kind {
             Self::ClientEnabled => "Client switched on",
             Self::ClientDeleted => "Client deleted",
             Self::ActivityPruned => "Old records removed",
+            Self::Restored => "Restored from a backup",
         }
     }
 }

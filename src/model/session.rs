@@ -56,6 +56,8 @@ pub enum EndReason {
     NeverGiven,
     /// The password was typed wrong three times by whoever was there (G35).
     WrongPasswords,
+    /// The database came back from a backup (G36).
+    Restored,
 }
 words!(EndReason {
     Logout = "logout",
@@ -66,6 +68,7 @@ words!(EndReason {
     PasswordChanged = "password_changed",
     NeverGiven = "never_given",
     WrongPasswords = "wrong_passwords",
+    Restored = "restored",
 });
 
 /// A session as stored, with what is known of its user: proof that somebody is signed in.

@@ -223,25 +223,25 @@ async fn prove_by_assertion(
     if !client_keys::verifies(app, client, &jws, kid, alg, now).await {
         return Err(refused("the signature of client_assertion is not by a key of this client"));
     }
-    let jti = judge_claims(&claims, client, &app.config.issuer, endpoint, now).map_err(refused)?;
+    let (jti, usable_from) = judge_claims(&claims, client, &app.config.issuer, endpoint, now).map_err(refused)?;
     if app.issuers.is_full(&client.id) {
         return Err(NotProven::Failed(store::Error::Full));
     }
     let (row, hash) = (client.id.clone(), digest(jti));
     let first = in_transaction!(app.db, app.ordinary_deadline(now), [row, hash], |tx| {
-        store::single_use::claim(tx, ASSERTION, &row, &hash, now).await
+        store::single_use::claim_usable(tx, ASSERTION, &row, &hash, usable_from, now).await
     })?;
     first.then_some(()).ok_or_else(|| refused("client_assertion was used before"))
 }
 
-/// What the claims must say (RFC 7523 §3, OpenID Connect Core §9); the `jti`.
+/// What the claims must say (RFC 7523 §3, OpenID Connect Core §9); the `jti`, and since when we would have taken it.
 fn judge_claims<'a>(
     claims: &'a serde_json::Map<String, Value>,
     client: &Client,
     issuer: &str,
     endpoint: &str,
     now: Timestamp,
-) -> Result<&'a str, &'static str> {
+) -> Result<(&'a str, Timestamp), &'static str> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let time =
         |name: &str| claims.get(name).map(|value| value.as_f64().ok_or("a time in client_assertion is not a number"));
@@ -266,14 +266,18 @@ fn judge_claims<'a>(
     if expires > now.after(MAX_LIFE).after(SKEW) {
         return Err("client_assertion lives longer than an hour");
     }
+    let mut usable_from = expires.before(MAX_LIFE);
     for name in ["nbf", "iat"] {
-        if let Some(from) = time(name)
-            && instant(from?) > now.after(SKEW)
-        {
-            return Err("client_assertion is from the future");
+        if let Some(from) = time(name) {
+            let from = instant(from?);
+            if from > now.after(SKEW) {
+                return Err("client_assertion is from the future");
+            }
+            usable_from = usable_from.max(from);
         }
     }
-    text("jti").filter(|jti| !jti.is_empty()).ok_or("jti of client_assertion is missing")
+    let jti = text("jti").filter(|jti| !jti.is_empty()).ok_or("jti of client_assertion is missing")?;
+    Ok((jti, usable_from.before(SKEW)))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod clients;
 pub mod codes;
 pub mod consents;
 pub mod directory;
+pub mod endings;
 pub mod families;
 pub mod handoffs;
 mod held;
@@ -35,6 +36,7 @@ pub mod sessions;
 pub mod settings;
 pub mod signing_keys;
 pub mod single_use;
+pub mod sqlite_files;
 pub mod statistics;
 pub mod strikes;
 pub mod unified_login;
@@ -43,6 +45,7 @@ pub mod users;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -79,7 +82,12 @@ pub struct Database {
 
 #[derive(Clone, Debug)]
 enum Engine {
-    Sqlite { reader: SqlitePool, writer: SqlitePool },
+    Sqlite {
+        reader: SqlitePool,
+        writer: SqlitePool,
+        #[expect(dead_code, reason = "held until dropped")]
+        in_use: Arc<sqlite_files::InUse>,
+    },
     Postgres(postgres::Server),
 }
 
@@ -458,6 +466,48 @@ impl Database {
         Some(SqliteConnectOptions::from_str(url).ok()?.get_filename().to_owned())
     }
 
+    /// The SQLite URL of a file.
+    #[must_use]
+    pub fn sqlite_url(file: &Path) -> String {
+        let path = file.display().to_string();
+        format!("sqlite://{}", path.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))
+    }
+
+    /// Copies a SQLite database as it is at one moment into a file, empty or not yet there. Writers go on meanwhile.
+    ///
+    /// # Errors
+    /// On PostgreSQL, and when the copy cannot be made.
+    pub async fn copy_into(&self, file: &Path) -> anyhow::Result<()> {
+        let Engine::Sqlite { reader, .. } = &self.engine else {
+            anyhow::bail!("PostgreSQL is copied by its own programs");
+        };
+        let path = file.to_str().context("the name of the backup must be UTF-8 text")?;
+        // VACUUM INTO reads in one transaction of its own; in WAL mode no writer waits for it.
+        let options = reader.connect_options().as_ref().clone().pragma("query_only", "OFF");
+        let mut conn = options.connect().await.context("the database cannot be read")?;
+        let copied = sqlx::query("VACUUM INTO $1").bind(path).execute(&mut conn).await;
+        copied.context("the database could not be copied: is the disk of the backup full?")?;
+        Ok(sqlx::Connection::close(conn).await?)
+    }
+
+    /// The numbers of the steps that were taken on this database's schema.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn schema_steps(&self) -> Result<Vec<i64>, Error> {
+        const SQL: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
+        let mut conn = self.read().await?;
+        let steps: Vec<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?;
+        Ok(steps.into_iter().map(|(version,)| version).collect())
+    }
+
+    /// Those of these steps that this program does not know.
+    #[must_use]
+    pub fn unknown_steps(steps: &[i64]) -> Vec<i64> {
+        let migrator = migrations::migrator();
+        steps.iter().copied().filter(|step| !migrator.version_exists(*step)).collect()
+    }
+
     /// Whether a URL names a database on another machine and does not ask for TLS.
     #[must_use]
     pub fn is_unprotected(url: &str) -> bool {
@@ -513,7 +563,7 @@ impl Database {
     /// A connection, on SQLite of those that write or of those that read; `None` when it may be tried again.
     async fn acquire(&self, writes: bool) -> Result<Option<Connection>, Error> {
         match &self.engine {
-            Engine::Sqlite { reader, writer } => match if writes { writer } else { reader }.acquire().await {
+            Engine::Sqlite { reader, writer, .. } => match if writes { writer } else { reader }.acquire().await {
                 Ok(connection) => Ok(Some(Connection::Sqlite(connection))),
                 // The file is this machine's own: a connection that is long in coming is one that is taken.
                 Err(sqlx::Error::PoolTimedOut) => Ok(None),
@@ -570,7 +620,7 @@ impl Database {
     /// Closes every connection; on SQLite the write-ahead log is folded into the file.
     pub async fn close(&self) {
         match &self.engine {
-            Engine::Sqlite { reader, writer } => {
+            Engine::Sqlite { reader, writer, .. } => {
                 reader.close().await;
                 writer.close().await;
             }
@@ -702,6 +752,7 @@ async fn open_sqlite(url: &str, connections: u32) -> anyhow::Result<Engine> {
         std::fs::create_dir_all(folder).with_context(|| format!("the folder {} cannot be made", folder.display()))?;
     }
     let shown = file.display().to_string();
+    let in_use = Arc::new(sqlite_files::InUse::share(&file)?);
     let writer = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TRY)
@@ -720,7 +771,7 @@ async fn open_sqlite(url: &str, connections: u32) -> anyhow::Result<Engine> {
         .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
         .await
         .with_context(|| format!("the database file {shown} cannot be read"))?;
-    Ok(Engine::Sqlite { reader, writer })
+    Ok(Engine::Sqlite { reader, writer, in_use })
 }
 
 /// The file holds password hashes: nobody but its owner has business with it.

@@ -17,6 +17,9 @@ pub const ISSUER: &str = "issuer";
 /// The fact that tells what a trusted proxy said last that could not be read.
 pub const UNREAD_HOP: &str = "unread hop";
 
+/// The fact that tells from when on claims of single use are complete, in Unix milliseconds: a restore lost those before it.
+pub const CLAIMS_SINCE: &str = "claims are complete since";
+
 /// Writes a fact down, whatever stands there.
 ///
 /// # Errors

@@ -1,9 +1,9 @@
 //! What may be used once: a unique insert in the transaction of its effect (G2).
 
-use super::{Conn, Error, Tx, on};
+use super::{Conn, Error, Tx, on, settings};
 use crate::time::Timestamp;
 
-/// Uses something up; `false` when it was used before.
+/// Uses something up; `false` when it was used before. What opens something is claimed by [`claim_usable`].
 ///
 /// # Errors
 /// When it cannot be written.
@@ -19,6 +19,44 @@ pub async fn claim(tx: &mut Tx, purpose: &str, issuer: &str, hash: &str, now: Ti
         .await
         .map(|d| d.rows_affected()))?;
     Ok(rows == 1)
+}
+
+/// The same of what could be used from `usable_from` on. A restore loses the claims that came after the backup: what was
+/// usable before the restore may have been used, and counts as used (G36).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn claim_usable(
+    tx: &mut Tx,
+    purpose: &str,
+    issuer: &str,
+    hash: &str,
+    usable_from: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    const SQL: &str = "INSERT INTO single_use (purpose, issuer, hash, used_at) SELECT $1, $2, $3, CAST($4 AS BIGINT) \
+                       WHERE CAST($5 AS BIGINT) >= COALESCE((SELECT CAST(value AS BIGINT) FROM settings WHERE name = $6), 0) \
+                       ON CONFLICT (purpose, issuer, hash) DO NOTHING";
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(purpose)
+        .bind(issuer)
+        .bind(hash)
+        .bind(now.0)
+        .bind(usable_from.0)
+        .bind(settings::CLAIMS_SINCE)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// Notes that claims from before `moment` are lost. A later note stands.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn complete_since(tx: &mut Tx, moment: Timestamp) -> Result<(), Error> {
+    let known = settings::get(tx, settings::CLAIMS_SINCE).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
+    settings::put(tx, settings::CLAIMS_SINCE, &moment.0.max(known).to_string()).await
 }
 
 /// Whether something is used up. For explanations only: never look, then claim.

@@ -18,6 +18,7 @@ mod pooler;
 mod proxy;
 mod relying_parties;
 mod replicas;
+mod restore;
 mod rolling;
 mod servers;
 mod slow_clients;

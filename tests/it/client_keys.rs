@@ -14,6 +14,7 @@ use connect_idp::model::client::Client;
 use connect_idp::operations::client_auth::ASSERTION_TYPE;
 use connect_idp::operations::client_keys::{NoKeys, fresher, keys_of};
 use connect_idp::operations::clients;
+use connect_idp::operations::restore::end_before;
 use josekit::jwk::Jwk;
 use josekit::jws::{ES256, EdDSA, JwsSigner, PS256, RS256};
 use serde_json::{Value, json};
@@ -256,6 +257,28 @@ both_engines! {
             assert_eq!(ask_token(&idp, &assertion(&idp, key, alg).without_kid().sign()).await.status, 200, "{alg}");
         }
         ask_token(&idp, &assertion(&idp, "ps256", "PS256").sign()).await.assert_oauth_error(401, "invalid_client");
+    }
+
+    /// What could be used before a restore may have been used (G36). Without `iat` nobody knows since when it could.
+    async fn an_assertion_of_before_a_restore_counts_as_used(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        service(&idp, json!({ "jwks": serde_json::from_str::<Value>(&public_jwks(&["es256"])).unwrap() })).await;
+        let new = || assertion(&idp, "es256", "ES256");
+        let undated = || {
+            let mut undated = new();
+            undated.claims.as_object_mut().unwrap().remove("iat");
+            undated.sign()
+        };
+        let before = new().sign();
+        idp.advance(Duration::from_secs(1));
+        end_before(&idp.act(), idp.now()).await.unwrap();
+        ask_token(&idp, &before).await.assert_oauth_error(401, "invalid_client");
+        // Clocks may differ by fifteen seconds.
+        idp.advance(Duration::from_secs(15));
+        assert_eq!(ask_token(&idp, &new().sign()).await.status, 200);
+        ask_token(&idp, &undated()).await.assert_oauth_error(401, "invalid_client");
+        idp.advance(Duration::from_hours(1));
+        assert_eq!(ask_token(&idp, &undated()).await.status, 200);
     }
 
     /// RFC 7523 §3, OpenID Connect Core §9: whatever is not as it must be is `invalid_client`.

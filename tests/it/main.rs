@@ -21,6 +21,7 @@ mod admin_provider;
 mod admin_users;
 mod api;
 mod authority;
+mod backup;
 mod client_ids;
 mod client_keys;
 mod clients;
