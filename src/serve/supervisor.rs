@@ -1,4 +1,4 @@
-//! What systemd is told of us (sd_notify): that we serve, that we live, that we stop. Where nothing listens, nothing is said.
+//! What systemd is told of us: that we serve, that we live, that we stop. Where nothing listens, nothing is said.
 
 use std::time::Duration;
 

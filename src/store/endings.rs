@@ -136,6 +136,10 @@ mod tests {
         ("strike_slots", "one lapses by itself in seconds"),
         ("strikes", "a strike that is counted does no harm"),
         ("logout_deliveries", "who was told of a logout once may be told again"),
+        (
+            "imports",
+            "its report is for who began it, after a new sign-in, and tells of users as they are in the same backup",
+        ),
         ("idempotency_keys", "the answer belongs to what is in the same backup"),
     ];
 

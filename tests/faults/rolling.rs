@@ -66,9 +66,8 @@ async fn a_rolling_restart_fails_no_request() {
     let (_proxy, port) = haproxy(&program, folder.path(), [first, second]).await;
     let visitors = Visitors::new(&format!("http://127.0.0.1:{port}"), &house.issuer);
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let visits: Vec<_> = (0..AT_ONCE)
-        .map(|_| tokio::spawn(visit(visitors.clone(), Arc::clone(&stop), Arc::clone(&asked))))
-        .collect();
+    let visits: Vec<_> =
+        (0..AT_ONCE).map(|_| tokio::spawn(visit(visitors.clone(), Arc::clone(&stop), Arc::clone(&asked)))).collect();
 
     for replica in &mut replicas {
         replica.terminate();

@@ -152,7 +152,7 @@ both_engines! {
         assert_eq!((rows[0].len(), rows[1].len()), (50, 60 + IDS.len() - 50));
         assert!(rows[1].iter().all(|id| !rows[0].contains(id)), "each once");
         let file = browser.get("/operator/activity/export").await.body;
-        assert!(file.contains(",'=HYPERLINK(1),"), "{file}");
+        assert!(file.contains(",\"'=HYPERLINK(1)\","), "{file}");
     }
 
     /// By command and by seed file.

@@ -9,6 +9,7 @@ use connect_idp::handoff::explain::{Explanation, explain};
 use connect_idp::handoff::refusal::Refusal;
 use connect_idp::handoff::trail::Outcome;
 use connect_idp::model::provider::UnifiedLogin;
+use connect_idp::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::actors::{ISSUER, Idp, User, public_jwks};
@@ -98,7 +99,7 @@ both_engines! {
         idp.advance(Duration::from_mins(10));
         let late = explain(&idp.app, &assertion, None).await.unwrap();
         assert_eq!(late.refused, Some(Refusal::TimedOut));
-        assert_eq!(late.at_its_time.map(|at| at.seconds()), Some(minted.seconds()));
+        assert_eq!(late.at_its_time.map(Timestamp::seconds), Some(minted.seconds()));
         let read = read(&late);
         assert!(read.wrong[0].contains("late by 570.0 seconds") && read.good.contains(&"user not locked"), "{:?}", read.wrong);
         let then = explain(&idp.app, &assertion, late.at_its_time).await.unwrap();
