@@ -30,7 +30,7 @@ const NOT_OURS: &str = "it is not a whole backup of this program: it was cut off
 /// What an archive says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// See [`FORMAT`].
+    /// Which format it is: 1.
     pub format: u32,
     /// The version of the program that made it.
     pub version: String,

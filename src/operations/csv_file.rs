@@ -48,7 +48,7 @@ fn neutralized(text: &str) -> String {
     safe
 }
 
-/// A cell as it was before [`line`] made it safe; what was not made safe stays as it is.
+/// A cell as it was before [`line()`] made it safe; what was not made safe stays as it is.
 #[must_use]
 pub fn restored(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
