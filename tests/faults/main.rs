@@ -8,6 +8,8 @@
 #[macro_use]
 mod support;
 
+#[path = "../clients/certificates.rs"]
+mod certificates;
 mod cut_off;
 mod fail_over;
 mod floods;
@@ -24,4 +26,5 @@ mod servers;
 mod slow_clients;
 mod stalled;
 mod start_up;
+mod streams;
 mod visitors;
