@@ -25,7 +25,7 @@ use crate::cache::shared::Redis;
 use crate::cache::signing_keys::SigningKeyCache;
 use crate::cache::throttle::{Network, SharedThrottle};
 use crate::config::{self, Config};
-use crate::crypto::key_ring::KeyRing;
+use crate::crypto::key_ring::{KeyRing, give_to_owner_of_folder};
 use crate::crypto::password::HashPool;
 use crate::crypto::secret::Secret;
 use crate::metrics::Metrics;
@@ -356,7 +356,8 @@ impl MigrationLock {
     fn take(config: &Config) -> anyhow::Result<Self> {
         let database = Database::sqlite_file(&config.database.url).context("database.url is not a SQLite address")?;
         let path = PathBuf::from(format!("{}.migrating", database.display()));
-        let file = std::fs::File::create(&path).with_context(|| format!("{} cannot be written", path.display()))?;
+        let file = std::fs::File::create(&path).and_then(|file| give_to_owner_of_folder(&path).map(|()| file));
+        let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
         file.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
         Ok(Self(file))
     }

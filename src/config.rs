@@ -332,6 +332,9 @@ pub struct Fault {
     words: String,
 }
 
+/// What is wrong with an address of which a password may be cut.
+pub const NOT_WHOLE: &str = "has an @ where none can be: write / ? # @ in a user's name or password as %2F %3F %23 %40";
+
 fn must(is_so: bool, key: &'static str, words: impl Into<String>) -> anyhow::Result<()> {
     if is_so { Ok(()) } else { Err(Fault { key, words: words.into() }.into()) }
 }

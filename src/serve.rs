@@ -216,7 +216,8 @@ impl Reload {
     }
 }
 
-/// Catches what would end the process without a word: TERM and INT alone end it.
+/// Catches what would end the process without a word: of those that a program may catch and that no fault raises, TERM and INT
+/// alone end it.
 fn outlive_other_signals() {
     use tokio::signal::unix::{SignalKind, signal};
     let others = [
@@ -225,8 +226,19 @@ fn outlive_other_signals() {
         SignalKind::user_defined1(),
         SignalKind::user_defined2(),
         SignalKind::alarm(),
+        SignalKind::io(),
     ];
-    for kind in others {
+    // Not every library has a name for these, and their numbers differ from machine to machine.
+    let unnamed = [
+        rustix::process::Signal::VTALARM,
+        rustix::process::Signal::PROF,
+        rustix::process::Signal::XCPU,
+        rustix::process::Signal::XFSZ,
+        #[cfg(target_os = "linux")]
+        rustix::process::Signal::POWER,
+    ];
+    let unnamed = unnamed.map(|signal| SignalKind::from_raw(signal.as_raw()));
+    for kind in others.into_iter().chain(unnamed) {
         match signal(kind) {
             Ok(mut signal) => {
                 tokio::spawn(async move { while signal.recv().await.is_some() {} });

@@ -264,7 +264,7 @@ async fn issuer_keys(app: &App, issuer: &TrustedIssuer) -> Result<String, String
     };
     let keys = read_keys(&jwks, &app.config)?;
     let mut said: Vec<String> = keys.names().into_iter().map(|(kid, alg)| format!("{kid} ({alg})")).collect();
-    said.extend(keys.skipped().iter().map(|why| format!("{why}; it is not used")));
+    said.extend(keys.skipped().iter().map(|why| format!("not used: {why}")));
     Ok(said.join(", "))
 }
 

@@ -106,7 +106,7 @@ fn row(step: &Step) -> Row {
         .with("result", result)
         .with("detail", step.detail.as_str())
         .with("reason", wrong.map(Refusal::as_str))
-        .with("cure", wrong.map(Refusal::cure))
+        .with("cure", wrong.map(Refusal::senders_cure))
 }
 
 fn say(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
@@ -116,7 +116,10 @@ fn say(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
             Outcome::Good => console.say(format_args!("OK       {}: {detail}", step.name))?,
             Outcome::Skipped => console.say(format_args!("SKIPPED  {}: {detail}", step.name))?,
             Outcome::Wrong(refusal) => {
-                console.say(format_args!("WRONG    {}: {detail}. {refusal}: {}", step.name, refusal.cure()))?;
+                // A hint that names the unit says what to do; a clock is another fault.
+                let cure = if detail.contains("milliseconds?") { "" } else { refusal.senders_cure() };
+                let line = format!("WRONG    {}: {detail}. {refusal}: {cure}", step.name);
+                console.say(format_args!("{}", line.trim_end_matches(": ")))?;
             }
         }
     }
@@ -130,7 +133,7 @@ fn say(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
             at.rfc3339()
         )),
         (Some(refusal), None) => {
-            console.say(format_args!("It would be refused: {}. {}", refusal.label(), refusal.cure()))
+            console.say(format_args!("It would be refused: {}. {}", refusal.label(), refusal.senders_cure()))
         }
     }
 }

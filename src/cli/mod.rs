@@ -306,7 +306,7 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
 /// Says of a key set that was taken what in it is not used.
 fn warn_of_keys(console: &mut Console, subject: &str, warnings: &[String]) {
     for why in warnings {
-        console.warn(format_args!("warning: {subject}: {}; it is not used", console::harmless(why)));
+        console.warn(format_args!("warning: {subject}: not used: {}", console::harmless(why)));
     }
 }
 

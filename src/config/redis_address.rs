@@ -98,6 +98,7 @@ impl Address {
             "redis.url holds a ?, a # or a blank, which mean nothing there: in a password write %3F, %23 or %20"
         );
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        ensure!(!path.contains('@'), "redis.url holds a / before its last @: in a password write %2F");
         let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
         let hosts: Vec<_> = hosts.split(',').collect();
         ensure!(hosts.len() <= MOST_NODES, "redis.url names more than {MOST_NODES} hosts: name some of them");
@@ -228,6 +229,8 @@ mod tests {
             "redis://pa55@cache",
             "redis://u:@cache",
             "redis://:pa55/x@cache",
+            "redis+sentinel://idp:12/pa55@cache",
+            "redis+sentinel://idp:12/pa55@cache/main",
             "redis://:pa55@cache/main",
             "redis://:pa55@cache/-1",
             "redis://:pa55@cache/0?db=3",

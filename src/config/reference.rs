@@ -18,7 +18,7 @@ fn keys() -> Vec<(String, Value)> {
 }
 
 /// The variable of a dotted key.
-fn variable(key: &str) -> String {
+pub(super) fn variable(key: &str) -> String {
     format!("{ENV_PREFIX}{}", key.to_ascii_uppercase().replace('.', "__"))
 }
 

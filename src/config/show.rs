@@ -137,14 +137,17 @@ mod tests {
                 drawn[1..=length].iter().map(|byte| char::from(SIGNS[usize::from(*byte) % SIGNS.len()])).collect();
             let scheme = ["postgres", "postgresql", "redis", "rediss", "redis+sentinel", "smtp", "smtps", "sqlite"]
                 [usize::from(drawn[20] % 8)];
-            let address = match round % 4 {
+            let address = match round % 5 {
                 0 => format!("{scheme}://user:{password}@host/db"),
                 1 => format!("{scheme}://:{password}@host"),
                 2 => format!("{scheme}://user@host/db?password={password}"),
+                3 => format!("{scheme}://user:{password}@host/main/db"),
                 _ => format!("{scheme}://user:{password}@host-a,host-b/db?sslmode=require"),
             };
-            for key in ["database.url", "outbound.proxy"] {
+            for key in ["database.url", "outbound.proxy", "redis.url"] {
                 let shown = shown(key, &Value::String(address.clone()));
+                // What an address of Redis has unless it says otherwise.
+                let shown = [":26379", ":6379", "/0"].iter().fold(shown, |shown, usual| shown.replace(usual, ""));
                 let piece = shown.chars().find(|c| c.is_ascii_uppercase() || c.is_ascii_digit());
                 assert_eq!(piece, None, "{key}: {address} is shown as {shown}");
             }

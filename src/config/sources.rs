@@ -80,7 +80,10 @@ impl Loaded {
 fn explain(key: &str, source: Option<&Source>, words: &str) -> anyhow::Error {
     let (subject, right) = match source {
         // An unknown section hides which of its keys is meant; the variable's name does not.
-        Some(Source::Variable(name)) => (name.clone(), reference::right(&key_of(name), true)),
+        Some(Source::Variable(name)) => match key_of(name).strip_suffix("_file").filter(|key| SECRETS.contains(key)) {
+            Some(secret) => (format!("what the file named by {name} holds"), reference::right(secret, false)),
+            None => (name.clone(), reference::right(&key_of(name), true)),
+        },
         Some(Source::File(..)) => {
             (format!("{}: {key}", source.map(ToString::to_string).unwrap_or_default()), reference::right(key, false))
         }
@@ -155,6 +158,8 @@ fn settle_secrets(tree: &mut Node, variables: BTreeMap<String, Node>) -> anyhow:
         let Node::Value(Given::String(file) | Given::Text(file), _) = named else {
             anyhow::bail!("{source}: {key}_file must be the name of a file, in quotes");
         };
+        // The secret itself may stand there: that is not said.
+        ensure!(!file.contains("://"), "{source} must be the name of a file that holds the address, not the address");
         let text = std::fs::read_to_string(&file);
         let text = text.with_context(|| format!("the file {file:?} named by {source} cannot be read as text"))?;
         let value = text::one_value(&text);
@@ -332,6 +337,28 @@ mod tests {
         assert_eq!(config.mail.unwrap().password.as_deref(), Some("pass "));
         std::fs::write(&password, "\u{feff}\n").unwrap();
         assert!(refusal(toml, &variables).contains("is empty"));
+        std::fs::write(&url, "http://db").unwrap();
+        let why = refusal("", &variables[..1]);
+        assert!(
+            why.starts_with("what the file named by CONNECT_IDP__DATABASE__URL_FILE holds must begin with"),
+            "{why}"
+        );
+        let why = refusal("", &[("DATABASE__URL_FILE", "postgres://idp:pa55@db/connect")]);
+        assert!(why.contains("CONNECT_IDP__DATABASE__URL_FILE") && !why.contains("pa55"), "{why}");
+    }
+
+    /// What is not there is named, and not what stands beside it.
+    #[test]
+    fn a_missing_key_is_named_by_its_own_variable() {
+        for (given, missing) in
+            [("MAIL__USERNAME", "MAIL__HOST"), ("MAIL__HOST", "MAIL__FROM"), ("TLS__KEY", "TLS__CERTIFICATE")]
+        {
+            let why = refusal("", &[(given, "x")]);
+            let wanted = format!("CONNECT_IDP__{missing} is missing; right is, for example, CONNECT_IDP__{missing}=");
+            assert!(why.starts_with(&wanted), "{why}");
+        }
+        let why = refusal("[session]\nidle_minutes = \"5\"", &[]);
+        assert!(why.contains("a whole number, without quotes"), "{why}");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde::forward_to_deserialize_any;
 use toml::Table;
 use toml::de::DeValue;
 
+use super::reference;
 use super::sources::Source;
 
 /// A section, a list or one value.
@@ -151,7 +152,13 @@ impl Invalid {
                 Kind::Missing(name) => under(key, name),
                 Kind::Ordinary => key.to_owned(),
             });
-            self.origin = source.cloned();
+            self.origin = match (&self.kind, source) {
+                // Another variable of its section is there, and is not at fault.
+                (Kind::Missing(_), Some(Source::Variable(_))) => {
+                    self.key.as_deref().map(reference::variable).map(Source::Variable)
+                }
+                _ => source.cloned(),
+            };
         }
         self
     }
@@ -163,11 +170,11 @@ impl serde::de::Error for Invalid {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("it is {unexpected}, where {expected} is expected"))
+        Self::custom(format_args!("it is {unexpected}, where {} is expected", in_words(expected)))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format_args!("it is {unexpected}, where {expected} is expected"))
+        Self::custom(format_args!("it is {unexpected}, where {} is expected", in_words(expected)))
     }
 
     fn unknown_field(_: &str, _: &'static [&'static str]) -> Self {
@@ -177,6 +184,13 @@ impl serde::de::Error for Invalid {
     fn missing_field(field: &'static str) -> Self {
         Self { kind: Kind::Missing(field), ..Self::new("is missing") }
     }
+}
+
+/// What was expected, without the names that Rust has for it.
+fn in_words(expected: &dyn Expected) -> String {
+    let name = expected.to_string();
+    let is_number = name.strip_prefix(['u', 'i']).is_some_and(|bits| bits.parse::<u8>().is_ok());
+    if is_number { "a whole number, without quotes,".to_owned() } else { name }
 }
 
 /// A node and its dotted key, from which serde reads.

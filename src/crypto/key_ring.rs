@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -188,13 +188,33 @@ const fn is_open_to_others(mode: u32, owner: u32, us: u32) -> bool {
     mode & (if given_to_our_group { 0o037 } else { 0o077 }) != 0
 }
 
+/// Gives what root made in a folder of somebody else to that one, as SQLite does with its log: a command that root runs beside
+/// a service of another user must leave nothing that the service cannot open.
+///
+/// # Errors
+/// When the owner cannot be asked for or changed.
+pub fn give_to_owner_of_folder(path: &Path) -> io::Result<()> {
+    const ROOT: u32 = 0;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if rustix::process::geteuid().as_raw() != ROOT {
+        return Ok(());
+    }
+    let (theirs, ours) = (fs::metadata(folder)?, fs::symlink_metadata(path)?);
+    if ours.uid() == ROOT && theirs.uid() != ROOT {
+        lchown(path, Some(theirs.uid()), Some(theirs.gid()))?;
+    }
+    Ok(())
+}
+
 /// Makes a key's file, whole or not at all; `false` when there is one of that name.
 fn create(dir: &Path, name: &str, random: &Random) -> io::Result<bool> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    give_to_owner_of_folder(dir)?;
     let temporary: PathBuf = dir.join(format!(".new-{}", Secret::random(random).digest()));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", Secret::random(random).reveal())?;
     file.sync_all()?;
+    give_to_owner_of_folder(&temporary)?;
     // A link fails where the name is taken.
     let linked = fs::hard_link(&temporary, dir.join(name));
     fs::remove_file(&temporary)?;
@@ -237,6 +257,19 @@ mod tests {
             fs::remove_file(copy).unwrap();
         }
         assert!(KeyRing::load(dir.path()).unwrap().is_some());
+    }
+
+    /// Nobody but root can change an owner: elsewhere there is nothing to show.
+    #[test]
+    fn what_root_makes_belongs_to_who_has_the_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let (keys, owner) = (dir.path().join("keys"), rustix::process::geteuid().as_raw());
+        let folders_owner = if owner == 0 { 61_234 } else { owner };
+        lchown(dir.path(), Some(folders_owner), None).unwrap();
+        assert!(create(&keys, FIRST, &Random::seeded(1)).unwrap());
+        for path in [keys.clone(), keys.join(FIRST)] {
+            assert_eq!(fs::metadata(path).unwrap().uid(), folders_owner);
+        }
     }
 
     #[test]

@@ -47,7 +47,9 @@ pub(super) fn read(
     let set =
         strict_json::parse_object(text.as_bytes()).map_err(|fault| format!("the JWK Set is not usable: {fault}"))?;
     let Some(Value::Array(keys)) = set.get("keys") else {
-        return Err("the JWK Set has no array \"keys\"".into());
+        let has_one = set.get("public").is_some_and(|inner| inner.get("keys").is_some());
+        let hint = if has_one { ": give what its member \"public\" holds, alone" } else { "" };
+        return Err(format!("the JWK Set has no array \"keys\"{hint}"));
     };
     if keys.len() > MOST_KEYS {
         return Err(format!("the JWK Set holds more than {MOST_KEYS} keys"));
@@ -119,7 +121,7 @@ impl VerifyingKeys {
         for (kid, mut same) in named {
             if same.iter().any(|other| other.material != same[0].material) {
                 let numbers: Vec<String> = same.iter().map(|one| one.number.to_string()).collect();
-                let why = "are different keys of one \"kid\", so that neither is used";
+                let why = "are different keys of one \"kid\"";
                 read.skipped.push(format!("keys number {} ({:?}) {why}", numbers.join(" and "), bounded(&kid)));
                 continue;
             }

@@ -48,7 +48,12 @@ pub(super) fn malformed_form(text: &str, fault: Malformed) -> String {
         Malformed::NotCanonicalBase64Url if text.contains(char::is_whitespace) => {
             "there is white space or a line end in it: send the text alone"
         }
-        Malformed::NotCanonicalBase64Url if text.contains('=') => "take off the padding \"=\"",
+        Malformed::NotCanonicalBase64Url if text.starts_with("assertion=") => {
+            "this is a form: give what stands behind assertion="
+        }
+        Malformed::NotCanonicalBase64Url if text.split('.').any(|part| part.ends_with('=')) => {
+            "remove the padding \"=\""
+        }
         Malformed::NotCanonicalBase64Url if text.contains(['+', '/']) => {
             "this is base64: write base64url, \"-\" for \"+\" and \"_\" for \"/\""
         }

@@ -201,6 +201,16 @@ impl Refusal {
         reason::words(self.as_str()).map_or("", |words| words.cure)
     }
 
+    /// What the people who build the sender do about it, to whom `handoff explain` just said what is wrong.
+    #[must_use]
+    pub fn senders_cure(self) -> &'static str {
+        if matches!(self, Self::ClaimMissing | Self::ClaimMalformed) {
+            "Write it as is said here."
+        } else {
+            self.cure()
+        }
+    }
+
     /// What the person reads of it.
     #[must_use]
     pub const fn message(self) -> Message {

@@ -13,6 +13,7 @@ use crate::model::event::Kind;
 use crate::operations::check_password::{Attempt, Typist};
 use crate::operations::interactions::{self, Waiting};
 use crate::operations::sign_in::{SignIn, sign_in};
+use crate::store::interactions::Interaction;
 use crate::time::Timestamp;
 use crate::web::answered;
 use crate::web::cookies::Cookie;
@@ -79,7 +80,8 @@ pub async fn get(
     let waiting = waiting(&app, return_to.as_ref(), arrival.now).await?;
     if let Some(session) = &session {
         if let Some((Waiting { interaction, client }, _)) = &waiting
-            && interaction.answered_at.is_some()
+            && interaction.is_answered_for(&session.user_id)
+            && is_of_this_browser(&app, interaction, &headers)
         {
             return Ok(answered::page(&app, client, session));
         }
@@ -178,6 +180,12 @@ fn blank(app: &App, return_to: Option<&ReturnTo>) -> LoginPage {
 }
 
 /// The app's request that waits for this sign-in, and its handle.
+/// Whether a request waits in this browser: somebody else's link tells nothing of it here.
+fn is_of_this_browser(app: &App, interaction: &Interaction, headers: &HeaderMap) -> bool {
+    let held = Cookie::Browser.read(headers, &app.config);
+    held.is_some_and(|secret| interaction.browser_hash == Some(secret.digest()))
+}
+
 async fn waiting(
     app: &App,
     return_to: Option<&ReturnTo>,

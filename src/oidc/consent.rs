@@ -57,7 +57,7 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let handle = asked.i.as_deref().and_then(Secret::parse);
     let (Waiting { interaction, client }, handle, _) = taken_up(&app, handle, &headers, arrival.now).await?;
-    if interaction.answered_at.is_some() {
+    if interaction.is_answered_for(&signed_in.session.user_id) {
         return Ok(answered::page(&app, &client, &signed_in.session));
     }
     let wanted = interaction.request.asks_for();
@@ -96,7 +96,7 @@ pub async fn post(
     match decision.as_str() {
         "allow" => {}
         "deny" => {
-            interactions::refused(&app, &interaction, arrival.now).await?;
+            interactions::refused(&app, &interaction, Some(&signed_in.session), arrival.now).await?;
             return Ok(refusal(&app, &interaction.request, "access_denied", "the user did not allow this"));
         }
         _ => return Err(PageError::BadForm("The form does not say whether you allow this.")),

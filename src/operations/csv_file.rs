@@ -61,6 +61,11 @@ pub fn restored(text: &str) -> String {
     plain
 }
 
+/// Whether a cell is written as it is.
+pub fn is_plain(text: &str) -> bool {
+    neutralized(text) == text
+}
+
 /// The text cut behind each separator. A separator that is itself a sign of a formula is looked at in both ways.
 fn pieces(text: &str) -> impl Iterator<Item = &str> {
     text.split_inclusive(SEPARATORS)

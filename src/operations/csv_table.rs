@@ -137,16 +137,23 @@ impl Header {
             if number == 0 {
                 said = said_separator(line);
             }
-            let is_empty = line.chars().all(|c| c.is_whitespace() || matches!(c, ',' | ';' | '"'));
+            let is_empty = line.chars().all(|c| is_invisible(c) || matches!(c, ',' | ';' | '"'));
             if is_empty || (number == 0 && said.is_some()) {
                 continue;
             }
-            let Some(header) = Self::at(rest, number, said, columns) else { continue };
+            // Each line that was looked at counts: a file of lines without end is not read line by line.
+            above += 1;
+            let header = Self::at(rest, number, said, columns);
+            let Some(header) = header else {
+                if above == LINES_ABOVE {
+                    break;
+                }
+                continue;
+            };
             if header.places.first().is_some_and(Option::is_some) {
-                return Header { above, ..header }.checked().map(|header| (header, rest));
+                return Header { above: above - 1, ..header }.checked().map(|header| (header, rest));
             }
             first.get_or_insert((header, rest));
-            above += 1;
             if above == LINES_ABOVE {
                 break;
             }
@@ -296,7 +303,11 @@ fn reader(text: &str, separator: u8, quoting: bool) -> csv::Reader<&[u8]> {
 
 /// Without white space at its ends, and what is as invisible.
 fn trimmed(cell: &str) -> &str {
-    cell.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{200e}' | '\u{200f}'))
+    cell.trim_matches(is_invisible)
+}
+
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{200e}' | '\u{200f}')
 }
 
 #[cfg(test)]
@@ -314,6 +325,16 @@ mod tests {
         let table = table(text);
         let row = |row: &Cells| format!("{} {}|{}", row.line, table.text(row, "login_name"), table.text(row, "name"));
         table.rows.iter().map(row).collect()
+    }
+
+    /// Lines on which nothing is seen are no work: one upload keeps no thread for long.
+    #[test]
+    fn a_file_of_invisible_lines_is_refused_at_once() {
+        for line in ["\u{200b}\n", "\u{feff}\n", " ;,\"\u{200e}\n", "'\n"] {
+            let begun = tokio::time::Instant::now();
+            assert!(read(&line.repeat(100_000), PEOPLE, 10).is_err());
+            assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{line:?}");
+        }
     }
 
     #[test]

@@ -339,6 +339,8 @@ pub struct ReportedRow {
 const UNKNOWN: &str = "It is not known whether it was created. Send the file again.";
 const NOT_TRIED: &str = "It was not tried, because the import stopped before it. Send the file again.";
 const NOT_YET: &str = "It is not created yet.";
+const ALL_LOST: &str =
+    "The key under which this report was sealed is gone. Reset the passwords of those whom the import made.";
 const LOST: &str = "The key under which its result was sealed is gone. Reset the user's password.";
 
 /// An import without its rows, if this owner began it here and its time is not over.
@@ -379,9 +381,9 @@ pub async fn report(
     let plan = imports::plan(&mut conn, id).await?.unwrap_or_default();
     let results = imports::results(&mut conn, id).await?;
     drop(conn);
-    let Some(plan) = opened::<Plan>(app, id, "plan", &plan) else {
-        return Err(Error::Damaged(format!("import {id} cannot be opened")));
-    };
+    // One that no key opens any more says so, and hides no other.
+    let plan = opened::<Plan>(app, id, "plan", &plan)
+        .unwrap_or_else(|| Plan { rows: Vec::new(), notes: vec![ALL_LOST.into()] });
     let state = import.state_at(now);
     let mut results = results.into_iter().peekable();
     let mut reached = true;

@@ -104,9 +104,16 @@ pub async fn bind(
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn refused(app: &App, interaction: &Interaction, now: Timestamp) -> Result<(), store::Error> {
-    let id = interaction.id.clone();
-    in_transaction!(app.db, app.ordinary_deadline(now), [id], |tx| store::interactions::note_answer(tx, &id, now).await)
+pub async fn refused(
+    app: &App,
+    interaction: &Interaction,
+    session: Option<&Session>,
+    now: Timestamp,
+) -> Result<(), store::Error> {
+    let (id, user) = (interaction.id.clone(), session.map(|session| session.user_id.clone()));
+    in_transaction!(app.db, app.ordinary_deadline(now), [id, user], |tx| {
+        store::interactions::note_answer(tx, &id, user.as_deref(), now).await
+    })
 }
 
 /// A request that was begun for one person is not finished as another, whom a handoff brought into this browser meanwhile:
@@ -128,7 +135,8 @@ pub async fn keep_to_its_person(
     in_transaction!(app.db, app.ordinary_deadline(now), [id, anew, user], |tx| {
         store::interactions::ask_anew(tx, &id, &anew, &user).await
     })?;
-    (interaction.id, interaction.user_id, interaction.consented_by) = (anew, Some(user), None);
+    (interaction.id, interaction.user_id) = (anew, Some(user));
+    (interaction.consented_by, interaction.answered_at) = (None, None);
     Ok(())
 }
 

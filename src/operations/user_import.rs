@@ -131,6 +131,9 @@ pub fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: us
     Ok(People { rows, notes: table.notes })
 }
 
+/// Why a given password is not taken.
+const FORMULA: &str = "A spreadsheet takes the password for a formula: choose one without =, +, - and @ at its beginning and after separators.";
+
 /// A comma that nobody quoted moves every cell behind it.
 const MORE_CELLS: &str =
     "It has more cells than the first line names. Put a cell that holds the separator in quotation marks.";
@@ -165,6 +168,11 @@ fn judge(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer
     let claims = users::check_email(&cells.email).map_err(&mut fault).ok();
     let password = match cells.password.as_str() {
         "" => None,
+        // The report that it is handed out from is a spreadsheet, which would show another one.
+        text if !csv_file::is_plain(text) => {
+            faults.push(FORMULA.into());
+            None
+        }
         text => users::check_password(text).map_err(&mut fault).ok().map(Prepared),
     };
     let user_type = match csv_table::folded(&cells.user_type) {
@@ -348,7 +356,8 @@ mod tests {
                     Short,short,,x,weak\r\n\
                     Few,few\r\n\
                     Case,case,REGULAR user\r\n\
-                    Comma,Comma, the,,,x\r\n";
+                    Comma,Comma, the,,,x\r\n\
+                    Formula,formula,,,=Correct-Horse-9\r\n";
         let fates = fates(text);
         assert_eq!(fates[..2], ["2 Regular User", "3 Provider Admin"]);
         assert!(fates[2].starts_with("4 name must be"), "{}", fates[2]);
@@ -356,6 +365,7 @@ mod tests {
         assert_eq!(fates[4], "7 user_type must be Regular User or Provider Admin.");
         assert!(fates[5].contains("email must be an e-mail address.") && fates[5].contains("8 to 64"), "{}", fates[5]);
         assert_eq!(fates[6..8], ["9 Regular User", "10 Regular User"]);
+        assert!(fates[9].starts_with("12 A spreadsheet takes the password for a formula"), "{}", fates[9]);
         assert!(fates[8].starts_with("11 It has more cells than the first line names."), "{}", fates[8]);
     }
 

@@ -23,6 +23,14 @@ pub struct Interaction {
     pub answered_at: Option<i64>,
 }
 
+impl Interaction {
+    /// Whether its client had an answer already, and nobody else than this user was asked.
+    #[must_use]
+    pub fn is_answered_for(&self, user_id: &str) -> bool {
+        self.answered_at.is_some() && self.user_id.as_deref().is_none_or(|theirs| theirs == user_id)
+    }
+}
+
 macro_rules! interaction_row {
     ($row:ty) => {
         impl<'r> sqlx::FromRow<'r, $row> for Interaction {
@@ -111,18 +119,19 @@ pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Er
 /// # Errors
 /// When it cannot be written.
 pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str, user_id: &str) -> Result<(), Error> {
-    const SQL: &str = "UPDATE interactions SET id = $2, consented_by = NULL, user_id = $3 WHERE id = $1";
+    const SQL: &str =
+        "UPDATE interactions SET id = $2, consented_by = NULL, answered_at = NULL, user_id = $3 WHERE id = $1";
     on!(tx, |c| sqlx::query(SQL).bind(id).bind(new_id).bind(user_id).execute(c).await.map(drop))?;
     Ok(())
 }
 
-/// Notes that a request's client has its answer.
+/// Notes that a request's client has its answer, and for whom, where somebody was signed in.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn note_answer(tx: &mut Tx, id: &str, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "UPDATE interactions SET answered_at = $2 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).execute(c).await.map(drop))?;
+pub async fn note_answer(tx: &mut Tx, id: &str, user_id: Option<&str>, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE interactions SET answered_at = $2, user_id = COALESCE($3, user_id) WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).bind(user_id).execute(c).await.map(drop))?;
     Ok(())
 }
 

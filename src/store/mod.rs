@@ -57,6 +57,7 @@ use sqlx::{ConnectOptions as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool
 pub use migrations::Schema;
 
 use crate::config;
+use crate::crypto::key_ring::give_to_owner_of_folder;
 use crate::crypto::secret::Secret;
 use crate::time::{Clock, Deadline, Random};
 
@@ -763,6 +764,13 @@ async fn open_sqlite(url: &str, connections: u32) -> anyhow::Result<Engine> {
         .await
         .with_context(|| format!("the database file {shown} cannot be opened"))?;
     keep_private(&file)?;
+    for part in ["", "-wal", "-shm"] {
+        let path = std::path::PathBuf::from(format!("{shown}{part}"));
+        if path.exists() {
+            give_to_owner_of_folder(&path)
+                .with_context(|| format!("{} cannot be given to its owner", path.display()))?;
+        }
+    }
     let reader = SqlitePoolOptions::new()
         .max_connections(connections.min(8))
         .min_connections(1)

@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use super::{ACQUIRE_TRY, Error, STATEMENT_TIMEOUT, migrations};
-use crate::config::{Pooling, is_whole};
+use crate::config::{NOT_WHOLE, Pooling, is_whole};
 
 /// A connection idle for longer is asked whether it still stands before it is used, and has so long to answer.
 const TRUST_IDLE: Duration = Duration::from_secs(2);
@@ -178,10 +178,7 @@ fn settings(set: &str, statement_timeout: u128) -> String {
 impl Server {
     pub(super) fn open(url: &str, connections: u32, pooling: Pooling) -> anyhow::Result<Self> {
         // Else a piece of a password would be taken for the name of a database, and said.
-        anyhow::ensure!(
-            is_whole(url),
-            "database.url has an @ where none can be: write / ? # @ in a user's name or password as %2F %3F %23 %40"
-        );
+        anyhow::ensure!(is_whole(url), "database.url {NOT_WHOLE}");
         let options = PgConnectOptions::from_str(url)
             .map_err(|error| anyhow::anyhow!("database.url is not a PostgreSQL address: {error}"))?
             .application_name("connect-idp")

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Database;
 use crate::config::Config;
-use crate::crypto::key_ring::is_key_name;
+use crate::crypto::key_ring::{give_to_owner_of_folder, is_key_name};
 
 /// The name of the database in a prepared folder.
 pub const DATABASE: &str = "database.sqlite";
@@ -68,6 +68,7 @@ impl InUse {
     fn open(database: &Path) -> anyhow::Result<(File, PathBuf)> {
         let path = beside(database, "in-use");
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&path);
+        let file = file.and_then(|file| give_to_owner_of_folder(&path).map(|()| file));
         Ok((file.with_context(|| format!("{} cannot be written", path.display()))?, path))
     }
 }
@@ -175,6 +176,7 @@ impl Place {
                 }
                 sync_folder(folder_of(&self.database))?;
                 fs::rename(&database, &self.database)?;
+                give_to_owner_of_folder(&self.database)?;
                 sync_folder(folder_of(&self.database))?;
             }
             // Emptied under a name that decides nothing.
@@ -209,6 +211,7 @@ impl Place {
                 fs::remove_file(&temporary)?;
             }
             write_private(&temporary, &text)?;
+            give_to_owner_of_folder(&temporary)?;
             fs::rename(&temporary, &target)?;
         }
         if !plan.keys.is_empty() {
@@ -305,7 +308,8 @@ fn folder_of(file: &Path) -> &Path {
 
 fn make_private_folder(folder: &Path) -> anyhow::Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("the folder {} cannot be made", folder.display()))
+    made.and_then(|()| give_to_owner_of_folder(folder))
+        .with_context(|| format!("the folder {} cannot be made", folder.display()))
 }
 
 /// Writes a new file that its owner alone can read, down to the disk.

@@ -126,7 +126,7 @@ def test_a_sample_serves_with_tls_and_says_who_the_visitor_is(proxy, tmp_path):
             [record] = json.loads(service.command("activity", "list", "--outcome", "refused", "--output", "json"))
             assert record["address"] == VISITOR
             large = ("--cookie", "a=" + "x" * 24_000, "--output", "/dev/null", "--write-out", "%{http_code}")
-            assert asked(tmp_path, port, "/login", *large) == "200"
+            assert asked(tmp_path, port, "/login?state=a-query", *large) == "200"
             asked(tmp_path, port, "/password/reset/a-secret?state=a-query", "--output", "/dev/null")
         finally:
             process.terminate()

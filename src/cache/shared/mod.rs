@@ -127,7 +127,8 @@ impl Redis {
         match timeout(PATIENCE, take(connection, &key, per_minute)).await {
             Ok(Ok(wait_us)) => {
                 shared.in_vain.store(0, Ordering::Relaxed);
-                let Ok(wait_us) = u64::try_from(wait_us) else {
+                // Nobody waits longer than for one try: what says more is not our script.
+                let Some(wait_us) = u64::try_from(wait_us).ok().filter(|wait| *wait <= take::MINUTE_US) else {
                     shared.say_strange();
                     return None;
                 };

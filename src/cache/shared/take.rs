@@ -22,7 +22,7 @@ if full + step > now + window then return full + step - now - window end
 redis.call('SET', KEYS[1], string.format('%.0f', full + step), 'PX', math.ceil((full + step - now) / 1000))
 return answer";
 
-const MINUTE_US: u64 = 60_000_000;
+pub(super) const MINUTE_US: u64 = 60_000_000;
 
 /// How many microseconds to wait for a try of so many a minute: see [`TAKE`].
 pub(super) async fn take(mut connection: Connection, key: &str, per_minute: u32) -> RedisResult<i64> {

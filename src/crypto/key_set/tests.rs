@@ -170,10 +170,7 @@ fn different_keys_of_one_kid_are_both_passed_over() {
     let other = with(&public(&Jwk::generate_ec_key(EcCurve::P256).unwrap()), json!({"kid": "a"}));
     let keys = VerifyingKeys::parse(&set(&[ec("a"), ec("b"), other.clone()])).unwrap();
     assert_eq!(keys.names(), [("b".to_owned(), "ES256")]);
-    assert_eq!(
-        keys.skipped(),
-        ["keys number 1 and 3 (\"a\") are different keys of one \"kid\", so that neither is used"]
-    );
+    assert_eq!(keys.skipped(), ["keys number 1 and 3 (\"a\") are different keys of one \"kid\""]);
     assert!(VerifyingKeys::parse(&set(&[ec("a"), other.clone()])).is_err());
     let both = [with(&RSA, json!({"kid": "a", "alg": "RS256"})), with(&RSA, json!({"kid": "a", "alg": "PS256"}))];
     assert!(VerifyingKeys::parse(&set(&both)).is_err(), "one key is good for one algorithm");

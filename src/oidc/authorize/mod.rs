@@ -112,7 +112,7 @@ pub async fn resume(
 /// When the request is another browser's, or too old.
 pub async fn cancel(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fields) -> Result<Response, PageError> {
     let (waiting, ..) = taken_up(&app, Secret::parse(&fields.take("i")), &headers, arrival.now).await?;
-    interactions::refused(&app, &waiting.interaction, arrival.now).await?;
+    interactions::refused(&app, &waiting.interaction, None, arrival.now).await?;
     Ok(refusal(&app, &waiting.interaction.request, "access_denied", "the user cancelled the sign-in"))
 }
 
@@ -178,7 +178,7 @@ impl Asked {
             (Decision::Issue(scope), Some(session)) => self.issue(app, session, &scope, now).await,
             (Decision::Refuse(code, why), _) => {
                 if let Some((interaction, _)) = &self.waiting {
-                    interactions::refused(app, interaction, now).await?;
+                    interactions::refused(app, interaction, session.as_ref(), now).await?;
                 }
                 Ok(respond::refusal(app, &self.request, code, why))
             }
@@ -263,8 +263,8 @@ impl Asked {
             }
             let born = store::codes::insert(tx, &code, &session_id, now, expires_at).await?;
             if let Some((id, anew)) = waited.as_ref().filter(|_| born) {
-                store::interactions::note_answer(tx, id, now).await?;
                 store::interactions::ask_anew(tx, id, anew, &user_id).await?;
+                store::interactions::note_answer(tx, anew, Some(&user_id), now).await?;
             }
             Ok(if born { Born::Yes } else { Born::SessionOver })
         })?;

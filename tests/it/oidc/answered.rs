@@ -73,6 +73,42 @@ both_engines! {
         Callback::of(&app.log_in(&mut browser, &page, &amina).await).assert_error("login_required");
         assert!(browser.get(&address).await.has("#answered"));
     }
+
+    /// The answer was another person's: whoever signed in since is asked, and can go on.
+    async fn an_answer_for_one_person_is_none_for_the_next(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, bruno) = (idp.user("amina").create().await, idp.user("bruno").create().await);
+        let app = idp.app("portal", |m| m.first_party = false).await;
+        for decision in ["deny", "allow"] {
+            let mut browser = idp.browser();
+            browser.sign_in(&amina).await;
+            let page = app.send(&mut browser, &[("prompt", "consent")]).await;
+            let address = format!("/consent?i={}", page.form("#consent-form").fields["i"]);
+            let answer = browser.submit_by(&page, "#consent-form", "decision", decision).await;
+            browser.follow_within(answer).await;
+            assert!(browser.get(&address).await.has("#answered"));
+            browser.post("/logout", &[]).await;
+            browser.sign_in(&bruno).await;
+            let asked = browser.get(&address).await;
+            assert!(asked.has("#consent-form") && !asked.has("#answered"), "{decision}: {}", asked.body);
+        }
+    }
+
+    /// Somebody else's link says nothing of what its request came to.
+    async fn an_answered_request_is_told_in_its_own_browser_alone(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let app = idp.app("portal", |_| {}).await;
+        let mut browser = idp.browser();
+        let page = app.send(&mut browser, &[]).await;
+        let return_to = page.attribute("input[name=return_to]", "value").unwrap();
+        let address = format!("/login?{}", crate::actors::encode(&[("return_to", &return_to)]));
+        app.log_in(&mut browser, &page, &amina).await;
+        assert!(browser.get(&address).await.has("#answered"));
+        let mut other = idp.browser();
+        other.sign_in(&amina).await;
+        assert!(!other.get(&address).await.has("#answered"));
+    }
 }
 
 fn encoded(idp: &Idp) -> String {
