@@ -108,8 +108,8 @@ fn what_is_not_used_of_a_set_is_named() {
     let place = Place::new();
     let mut set = place.run("handoff new-key --kid sig-1").done().json()["public"].clone();
     set["keys"].as_array_mut().unwrap().push(json!({"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA", "kid": "pq-1"}));
-    let warning = "warning: trusted_issuer https://a.example: key number 2 (\"pq-1\") is of a kind not accepted (AKP): use EC P-256, \
-                   RSA or OKP Ed25519; it is not used\n";
+    let warning = "warning: trusted_issuer https://a.example: not used: key number 2 (\"pq-1\") is of a kind not accepted (AKP): use EC P-256, \
+                   RSA or OKP Ed25519\n";
     let said = place.apply(&issuer(&set));
     assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "+ trusted_issuer https://a.example\n", warning));
     let shown = place.run("issuer show --issuer https://a.example --output json").done().json();
@@ -118,12 +118,20 @@ fn what_is_not_used_of_a_set_is_named() {
     std::fs::write(&file, format!("\u{feff}{set}")).unwrap();
     let set_keys = ["issuer", "set", "--issuer", "https://a.example", "--jwks-file", file.to_str().unwrap()];
     let said = place.run_with(&set_keys, "");
-    assert!(said.code == 0 && said.err.starts_with("warning: issuer https://a.example: key number 2"), "{}", said.err);
+    assert!(
+        said.code == 0 && said.err.starts_with("warning: issuer https://a.example: not used: key number 2"),
+        "{}",
+        said.err
+    );
     let client = format!(
         "[[client]]\nclient_id = \"s\"\ntoken_endpoint_auth_method = \"private_key_jwt\"\ngrant_types = [\"client_credentials\"]\nscope = \"\"\njwks = '{set}'\n"
     );
     let said = place.apply(&client);
-    assert!(said.code == 0 && said.err.starts_with("warning: client s: key number 2 (\"pq-1\")"), "{}", said.err);
+    assert!(
+        said.code == 0 && said.err.starts_with("warning: client s: not used: key number 2 (\"pq-1\")"),
+        "{}",
+        said.err
+    );
     set["keys"].as_array_mut().unwrap().remove(0);
     place
         .apply(&client.replace(&client[client.find("jwks").unwrap()..], &format!("jwks = '{set}'\n")))
