@@ -155,7 +155,7 @@ impl Front {
         let complete = self.web.get(format!("{issuer}{next}")).header(COOKIE, cookie(&posted, "handoff-"));
         let completed = lie(complete).await.unwrap();
         assert_eq!(completed.status(), StatusCode::SEE_OTHER);
-        let session = cookie(&completed, "connect-session=");
+        let session = cookie(&completed, "connect-session");
         assert_eq!(self.dashboard(&session).await.status(), StatusCode::OK);
 
         let activity = self.service.activity();
