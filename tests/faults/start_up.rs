@@ -47,8 +47,8 @@ async fn an_unsafe_or_absurd_configuration_does_not_start(engine: Engine) {
             .await;
     };
 
-    refused("lissen = \"127.0.0.1:1\"", &["lissen", "unknown"]).await;
-    refused("[session]\nidle = 3", &["session", "idle", "unknown"]).await;
+    refused("lissen = \"127.0.0.1:1\"", &["lissen", "no setting"]).await;
+    refused("[session]\nidle = 3", &["session", "idle", "no setting"]).await;
     refused("[session]\nidle_minutes = 0", &["session.idle_minutes", "between"]).await;
     refused("[session]\nidle_minutes = \"x\"", &["session.idle_minutes", "refused.toml"]).await;
     refused("[handoff]\ntimeout_seconds = 31", &["handoff.timeout_seconds", "between"]).await;
@@ -65,7 +65,11 @@ async fn an_unsafe_or_absurd_configuration_does_not_start(engine: Engine) {
     refused("issuer =", &["not TOML"]).await;
 
     let mut by_variable = house.command(&["serve"]);
-    assert_refused(by_variable.env("CONNECT_IDP__HANDOFF__TIMEOUT_SECONDS", "0"), &["handoff.timeout_seconds"]).await;
+    assert_refused(
+        by_variable.env("CONNECT_IDP__HANDOFF__TIMEOUT_SECONDS", "0"),
+        &["HANDOFF__TIMEOUT_SECONDS", "between"],
+    )
+    .await;
     let missing = house.folder.path().join("missing.toml");
     assert_refused(bare(&house.program).arg("--config").arg(missing).arg("serve"), &["missing.toml", "cannot be read"])
         .await;
