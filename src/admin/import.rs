@@ -112,14 +112,7 @@ fn refused(mut page: ImportPage, why: impl Into<String>) -> Response {
 async fn read(app: &App, admin: &ProviderAdmin, page: &ImportPage) -> Result<Result<People, String>, PageError> {
     let mut conn = app.db.read().await?;
     let provider = store::providers::by_id(&mut conn, admin.scope.provider_id()).await?.ok_or(PageError::NotFound)?;
-    let trusted = store::issuers::list(&mut conn).await?;
-    let mut people = match user_import::read(&page.text, &provider, &trusted, MOST_ROWS) {
-        Ok(people) => people,
-        Err(why) => return Ok(Err(why)),
-    };
-    people.notes.splice(0..0, page.encoding.note());
-    user_import::compare(&mut conn, &provider, &mut people.rows).await?;
-    Ok(Ok(people))
+    Ok(user_import::plan(&mut conn, &provider, &page.text, page.encoding, MOST_ROWS).await?)
 }
 
 impl ImportPage {

@@ -16,7 +16,6 @@ use crate::operations::act::Act;
 use crate::operations::csv_text;
 use crate::operations::import_job::{self, Owner, Report, ReportedRow, RowResult, Started};
 use crate::operations::user_import::{self, Fate, People, Row};
-use crate::store;
 use crate::web::problem::{Kind, Problem};
 
 /// Each row is hashed before the answer.
@@ -177,10 +176,6 @@ pub async fn list(app: App, program: InProvider<WriteUsers>) -> Result<Json<Impo
 async fn read(app: &App, provider: &Provider, bytes: &[u8]) -> Result<People, Problem> {
     let (text, encoding) = csv_text::decode(bytes).map_err(|why| Problem::new(Kind::Malformed, why))?;
     let mut conn = app.db.read().await?;
-    let trusted = store::issuers::list(&mut conn).await?;
-    let people = user_import::read(&text, provider, &trusted, MOST_ROWS);
-    let mut people = people.map_err(|why| Problem::new(Kind::Invalid, why))?;
-    people.notes.splice(0..0, encoding.note());
-    user_import::compare(&mut conn, provider, &mut people.rows).await?;
-    Ok(people)
+    let people = user_import::plan(&mut conn, provider, &text, encoding, MOST_ROWS).await?;
+    people.map_err(|why| Problem::new(Kind::Invalid, why))
 }

@@ -13,7 +13,6 @@ use crate::crypto::password::Busy;
 use crate::model::provider::Provider;
 use crate::operations::user_import::{self, Fate, People};
 use crate::operations::{csv_text, users};
-use crate::store;
 
 /// As many rows are read from one file.
 const MOST_ROWS: usize = 100_000;
@@ -78,14 +77,7 @@ async fn read(app: &App, bytes: &[u8], provider: &Provider) -> anyhow::Result<Re
         Err(why) => return Ok(Err(why)),
     };
     let mut conn = app.db.read().await?;
-    let trusted = store::issuers::list(&mut conn).await?;
-    let mut people = match user_import::read(&text, provider, &trusted, MOST_ROWS) {
-        Ok(people) => people,
-        Err(why) => return Ok(Err(why)),
-    };
-    people.notes.splice(0..0, encoding.note());
-    user_import::compare(&mut conn, provider, &mut people.rows).await?;
-    Ok(Ok(people))
+    Ok(user_import::plan(&mut conn, provider, &text, encoding, MOST_ROWS).await?)
 }
 
 async fn import(app: &App, provider: &Provider, people: People, report: &mut Report<'_>) -> anyhow::Result<()> {

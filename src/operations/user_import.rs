@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::act::{Act, in_act};
 use super::csv_table::{self, Columns};
+use super::csv_text::Encoding;
 use super::users::{self, Created};
 use super::{csv_file, issuers, users::temporary_until};
 use crate::app::App;
@@ -102,11 +103,29 @@ impl Person {
     }
 }
 
-/// Reads the text of a file and judges each row by itself and beside the others.
+/// The rows of a file with their fates as things stand; or, as a sentence, why it is no such file.
 ///
 /// # Errors
-/// Why it is no such file, as a sentence.
-pub fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize) -> Result<People, String> {
+/// When the database cannot be asked.
+pub async fn plan(
+    conn: &mut Conn,
+    provider: &Provider,
+    text: &str,
+    encoding: Encoding,
+    most: usize,
+) -> Result<Result<People, String>, Error> {
+    let trusted = store::issuers::list(conn).await?;
+    let mut people = match read(text, provider, &trusted, most) {
+        Ok(people) => people,
+        Err(why) => return Ok(Err(why)),
+    };
+    people.notes.splice(0..0, encoding.note());
+    compare(conn, provider, &mut people.rows).await?;
+    Ok(Ok(people))
+}
+
+/// Reads the text of a file and judges each row by itself and beside the others.
+fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize) -> Result<People, String> {
     let table = csv_table::read(text, COLUMNS, most)?;
     let mut seen = Seen::default();
     let rows = table.rows.iter().map(|row| {
@@ -226,10 +245,7 @@ fn sub(sub: &str, issuer: &str, trusted: &[TrustedIssuer]) -> Result<Option<Sub>
 }
 
 /// Judges rows by what the provider has already.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> Result<(), Error> {
+async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> Result<(), Error> {
     for row in rows {
         let Fate::Create(person) = &row.fate else { continue };
         if store::users::id_of_name(conn, &provider.id, &person.login_name).await?.is_some() {
