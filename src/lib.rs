@@ -31,7 +31,7 @@
 //! 9. [`app`]: what a request may use
 //! 10. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
 //! 11. [`web`]: what a browser needs
-//! 12. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`admin`], [`operator`], [`api`]: the features, side by side
+//! 12. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`console`], [`api`]: the features, side by side
 //! 13. [`jobs`]: what runs by itself
 //! 14. [`router`]: every route on one screen
 //! 15. [`serve`]: listen, drain, stop
@@ -92,9 +92,7 @@ pub mod dashboard;
 
 pub mod oidc;
 
-pub mod admin;
-
-pub mod operator;
+pub mod console;
 
 pub mod api;
 

@@ -19,7 +19,7 @@ use crate::operations::refused_handoffs;
 use crate::store;
 use crate::store::activity::{Record, Wanted, Whose};
 use crate::time::Timestamp;
-use crate::web::admin::checked;
+use crate::web::ids::checked;
 use crate::web::problem::Problem;
 
 /// A record of User Activity.

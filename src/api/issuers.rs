@@ -231,7 +231,7 @@ async fn switched(app: &App, id: &str, switched: Switched) -> Result<Edition<Vie
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(Problem::not_found()),
+        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::operations::unified_login::{self, Decision, Taken, check_words};
 use crate::store;
 use crate::store::unified_login::{Stepped, Waiting};
 use crate::time::Timestamp;
-use crate::web::admin::checked;
+use crate::web::ids::checked;
 use crate::web::problem::{Details, Problem};
 
 /// As many steps are shown.

@@ -21,7 +21,7 @@ async fn switched(app: &App, program: &InProvider<WriteUsers>, id: &str, switche
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, &program.scope, id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(Problem::not_found()),
+        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
     }
 }
 
@@ -130,7 +130,7 @@ pub async fn reset_password(
             temporary_password_until: until.rfc3339(),
             admin_locked: still_locked,
         })),
-        Reset::Before | Reset::NotFound => Err(Problem::not_found()),
+        Reset::Before | Reset::NotFound | Reset::Own => Err(Problem::not_found()),
     }
 }
 

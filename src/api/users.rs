@@ -21,7 +21,6 @@ use crate::operations::creation::Creation;
 use crate::operations::users::{self, Changed, Draft, Edited};
 use crate::store;
 use crate::store::directory::{self, Listed, Sort, State};
-use crate::store::users::NewUser;
 use crate::time::Timestamp;
 use crate::web::problem::{Details, Problem};
 
@@ -236,18 +235,9 @@ pub async fn create(
     };
     let act = program.caller.act(&app);
     let until = users::temporary_until(&app, act.now);
-    let user = NewUser {
-        id: app.random.id(act.now),
-        login_name,
-        name: new.name,
-        user_type: new.user_type.unwrap_or(UserType::Regular),
-        active: true,
-        admin_locked: false,
-        failures: 0,
-        password_hash: users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?,
-        temporary_until: Some(until),
-        claims: claims.to_json(),
-    };
+    let hash = users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
+    let user_type = new.user_type.unwrap_or(UserType::Regular);
+    let user = users::with_temporary_password(&act, login_name, new.name, user_type, &claims, hash);
     let view = View {
         id: user.id.clone(),
         login_name: user.login_name.shown().to_owned(),
@@ -334,7 +324,7 @@ pub async fn edit(
     match users::edit(&program.caller.act(&app), &program.provider.id, &id, revision, &draft).await? {
         Edited::Changed(Changed::Keys(_)) => read(&app, &program.scope, &id).await,
         Edited::Changed(Changed::NotFound) => Err(Problem::not_found()),
-        Edited::Changed(Changed::WrongType) => Err(Unfit::new("user_type", "cannot be had here").into()),
+        Edited::Changed(Changed::WrongType | Changed::Own) => Err(Unfit::new("user_type", "cannot be had here").into()),
         Edited::Stale => Err(stale()),
     }
 }

@@ -299,6 +299,8 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
         Switched::LastAdmin => anyhow::bail!(
             "{subject} is the last Therap Admin who can sign in and cannot be deactivated: make another one first, with `connect-idp user create`"
         ),
+        // Commands act by nobody's account.
+        Switched::Own => anyhow::bail!("{subject} is your own account: ask somebody else"),
         Switched::OperatorRealm => anyhow::bail!("the operator realm cannot be switched: name an agency"),
     }
 }

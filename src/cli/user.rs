@@ -15,7 +15,6 @@ use crate::operations::act::Act;
 use crate::operations::password_link;
 use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied};
 use crate::store;
-use crate::store::users::NewUser;
 use crate::time::Timestamp;
 
 /// What can be done with users.
@@ -239,18 +238,8 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
     let password_hash = hash(app, &password).await?;
     let act = act(app);
     let until = users::temporary_until(app, act.now);
-    let user = NewUser {
-        id: app.random.id(act.now),
-        login_name,
-        name: new.name.to_owned(),
-        user_type,
-        active: true,
-        admin_locked: false,
-        failures: 0,
-        password_hash,
-        temporary_until: Some(until),
-        claims: new.claims.cloned().unwrap_or_default().to_json(),
-    };
+    let claims = new.claims.cloned().unwrap_or_default();
+    let user = users::with_temporary_password(&act, login_name, new.name.to_owned(), user_type, &claims, password_hash);
     match users::create(&act, &provider.id, &user).await? {
         Created::Yes(_) => {}
         Created::NameTaken => {
@@ -278,7 +267,7 @@ async fn set(app: &App, who: &Who, draft: &Draft, console: &mut Console) -> anyh
         Changed::Keys(keys) if keys.is_empty() => console.say("Nothing changed."),
         Changed::Keys(keys) => console.say(format_args!("{} has a new {}.", named(&user), keys.join(", "))),
         Changed::NotFound => bail!(gone(&user)),
-        Changed::WrongType => bail!(wrong_type(&user.provider_code)),
+        Changed::WrongType | Changed::Own => bail!(wrong_type(&user.provider_code)),
     }
 }
 
@@ -330,7 +319,7 @@ async fn reset_password(
                 .with("admin_locked", still_locked);
             print_once(row, (!from_stdin).then_some(&password), until, output, console)
         }
-        Reset::Before | Reset::NotFound => bail!(gone(&user)),
+        Reset::Before | Reset::NotFound | Reset::Own => bail!(gone(&user)),
     }
 }
 

@@ -9,7 +9,7 @@ use super::act::{Act, in_act};
 use super::csv_table::{self, Columns};
 use super::csv_text::Encoding;
 use super::users::{self, Created};
-use super::{csv_file, issuers, users::temporary_until};
+use super::{csv_file, issuers, users::with_temporary_password};
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::issuer::TrustedIssuer;
@@ -265,18 +265,8 @@ pub const SUB_TAKEN: &str = "This handoff_sub is tied to another user.";
 /// The user that a row makes, by the hash of the password.
 #[must_use]
 pub fn new_user(act: &Act, person: &Person, hash: String) -> NewUser {
-    NewUser {
-        id: act.app.random.id(act.now),
-        login_name: person.login_name.clone(),
-        name: person.name.clone(),
-        user_type: person.user_type,
-        active: true,
-        admin_locked: false,
-        failures: 0,
-        password_hash: hash,
-        temporary_until: Some(temporary_until(&act.app, act.now)),
-        claims: person.claims.to_json(),
-    }
+    let (login_name, name) = (person.login_name.clone(), person.name.clone());
+    with_temporary_password(act, login_name, name, person.user_type, &person.claims, hash)
 }
 
 /// Makes the user of one row, with its tie, or nothing at all; what became of it.

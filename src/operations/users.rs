@@ -108,6 +108,30 @@ pub async fn hash(app: &App, password: &Zeroizing<String>) -> Result<String, Bus
     app.hashes.hash(&turn, password.clone()).await
 }
 
+/// A person as the user that is to be added, with a temporary password by its hash.
+#[must_use]
+pub fn with_temporary_password(
+    act: &Act,
+    login_name: LoginName,
+    name: String,
+    user_type: UserType,
+    claims: &Claims,
+    password_hash: String,
+) -> NewUser {
+    NewUser {
+        id: act.app.random.id(act.now),
+        login_name,
+        name,
+        user_type,
+        active: true,
+        admin_locked: false,
+        failures: 0,
+        password_hash,
+        temporary_until: Some(temporary_until(&act.app, act.now)),
+        claims: claims.to_json(),
+    }
+}
+
 /// What became of a creation.
 #[derive(Clone, Debug)]
 pub enum Created {
@@ -183,6 +207,8 @@ pub enum Changed {
     NotFound,
     /// Therap Admins, and only they, belong to the operator realm.
     WrongType,
+    /// Nobody gives oneself another User Type.
+    Own,
 }
 
 /// Changes a user's data.
@@ -207,6 +233,9 @@ pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) ->
     let realm = if user.user_type == UserType::TherapAdmin { ProviderKind::Operator } else { ProviderKind::Agency };
     if draft.user_type.is_some_and(|wanted| !wanted.belongs_in(realm)) {
         return Ok(Changed::WrongType);
+    }
+    if act.is_by(&user) && draft.user_type.is_some_and(|wanted| wanted != user.user_type) {
+        return Ok(Changed::Own);
     }
     let stored = users::claims(tx, &user.id).await?.unwrap_or_default();
     // Rows that were written before have their members in whatever order.
@@ -285,6 +314,9 @@ pub async fn lock(act: &Act, provider_id: &str, user_id: &str) -> Result<Switche
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
+        if act.is_by(&user) {
+            return Ok(Switched::Own);
+        }
         if !users::set_admin_lock(tx, &user.id, true).await? {
             return Ok(Switched::Already);
         }
@@ -364,6 +396,9 @@ pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: boo
 /// # Errors
 /// When it cannot be written.
 pub async fn switch_active(tx: &mut Tx, act: &Act, user: &Account, active: bool) -> Result<Switched, Error> {
+    if !active && act.is_by(user) {
+        return Ok(Switched::Own);
+    }
     if !active && is_last_admin(tx, user).await? {
         return Ok(Switched::LastAdmin);
     }
@@ -401,6 +436,8 @@ pub enum Reset {
     Before,
     /// There is no such user here.
     NotFound,
+    /// It is the admin's own account.
+    Own,
 }
 
 /// Gives a user a temporary password by its hash; on a page that was shown once, only in place of the password of that
@@ -421,6 +458,9 @@ pub async fn reset_password(
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Reset::NotFound);
         };
+        if act.is_by(&user) {
+            return Ok(Reset::Own);
+        }
         if seen.is_some_and(|version| version != user.password_version) {
             return Ok(Reset::Before);
         }

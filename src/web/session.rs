@@ -41,9 +41,10 @@ impl SignedIn {
 }
 
 /// An act by a session, under the name that the record will say.
-pub(super) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: String) -> Act {
+pub(crate) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: String) -> Act {
     let actor = Actor { name, visitor: arrival.visitor.clone() };
-    let authority = Authority::Session { sid: session.sid.clone(), user_type: session.user_type };
+    let authority =
+        Authority::Session { sid: session.sid.clone(), user_id: session.user_id.clone(), user_type: session.user_type };
     Act { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
 }
 
@@ -134,7 +135,7 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
 }
 
 /// The page that holds the form which is sent to a path.
-pub(super) fn form_page(path: &str) -> &str {
+pub(crate) fn form_page(path: &str) -> &str {
     match path {
         "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
         "/admin/users/unlock" => "/admin/users",

@@ -22,7 +22,8 @@ async fn admin(idp: &Idp, name: &str, code: &str, user_type: UserType) -> (User,
     let user = idp.user(name).of(code).user_type(user_type).create().await;
     idp.browser().sign_in(&user).await;
     let sid = idp.outsider().await.text(&format!("SELECT sid FROM sessions WHERE user_id = '{}'", user.id)).await;
-    (user, Authority::Session { sid, user_type })
+    let user_id = user.id.clone();
+    (user, Authority::Session { sid, user_id, user_type })
 }
 
 /// Locks a user by an authority; whether it was done.

@@ -157,7 +157,7 @@ fn each_foreign_library_has_one_home() {
             ("sqlx", "store"),
             ("reqwest", "outbound"),
             ("redis", "cache"),
-            ("plotters", "web"),
+            ("plotters", "console"),
         ] {
             let named = text.match_indices(&format!("{library}::")).any(|(at, _)| {
                 let before = text[..at].chars().next_back();

@@ -25,6 +25,7 @@ use crate::model::authorization::AuthorizationRequest;
 use crate::model::client::Client;
 use crate::model::scope::Scope;
 use crate::model::session::Session;
+use crate::oidc::params::Params;
 use crate::operations::interactions::{self, Waiting, resume_path};
 use crate::store::codes::NewCode;
 use crate::store::interactions::Interaction;
@@ -34,7 +35,6 @@ use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
-use crate::web::params::Params;
 use crate::web::session::{browser, current, unfinished};
 
 /// What a request reads that was begun elsewhere or too long ago.

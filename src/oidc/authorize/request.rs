@@ -14,10 +14,10 @@ use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, R
 use crate::model::client::{ApplicationType, Client, GrantType};
 use crate::model::scope::{self, Scope};
 use crate::oidc::id_token::read_hint;
+use crate::oidc::params::Params;
 use crate::operations;
 use crate::store;
 use crate::time::Timestamp;
-use crate::web::params::Params;
 
 /// `state` and `nonce` are never longer.
 pub(super) const MAX_TEXT: usize = 2048;

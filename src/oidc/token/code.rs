@@ -17,6 +17,7 @@ use crate::model::client::{Client, GrantType};
 use crate::model::scope::{OFFLINE_ACCESS, OPENID, Scope};
 use crate::oidc::claims::{Subject, wishes};
 use crate::oidc::id_token::IdToken;
+use crate::oidc::params::Params;
 use crate::operations::client_auth::ClientRequest;
 use crate::store::access_tokens::NewAccessToken;
 use crate::store::codes::{Code, Redeemed};
@@ -24,7 +25,6 @@ use crate::store::families::NewFamily;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
-use crate::web::params::Params;
 
 /// What a code is exchanged with, beside the client's proof.
 #[derive(Clone, Debug)]

@@ -15,13 +15,13 @@ use crate::crypto::secret::Secret;
 use crate::model::client::Client;
 use crate::model::scope::{OPENID, Scope};
 use crate::oidc::id_token::IdToken;
+use crate::oidc::params::Params;
 use crate::operations::client_auth::ClientRequest;
 use crate::store::access_tokens::NewAccessToken;
 use crate::store::families::Family;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::{OAuthError, data};
-use crate::web::params::Params;
 
 /// How long a replaced token gets the same answer again.
 pub const GRACE: Duration = Duration::from_secs(10);
