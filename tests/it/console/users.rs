@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use connect_idp::cache::hash_door::Whose;
+use connect_idp::config::Config;
 use connect_idp::model::user::UserType;
+use futures_util::FutureExt;
+use zeroize::Zeroizing;
 
 use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User};
+use crate::console::operator::therap_admin;
 
 /// A Provider Admin, signed in.
 async fn admin(idp: &Idp) -> (User, Browser) {
@@ -334,6 +339,34 @@ both_engines! {
         assert!(idp.account(&kept).await.admin_locked);
         assert_eq!(idp.account(&foreign).await.failures, 3);
         assert_eq!(kinds(&idp).await, ["account_unlocked", "account_unlocked"]);
+    }
+
+    /// Whoever makes a user while the house is busy is told so on the form, and loses nothing that was typed, whichever
+    /// kind of admin it is.
+    async fn a_busy_house_keeps_what_was_typed(engine: Engine) {
+        let narrow = |config: &mut Config| (config.password.threads, config.password.queue) = (1, 1);
+        let idp = Idp::start_with(engine, narrow).await;
+        let (paul, mut admin) = admin(&idp).await;
+        let (_, mut root) = therap_admin(&idp, "root").await;
+        let blank = admin.get("/admin/users/new").await;
+        let agency = root.get(&format!("/operator/providers/{}", idp.account(&paul).await.provider_id)).await;
+        // Two hashes that take seconds: one is worked on, one waits, and there is no room for a third.
+        let slow = "$argon2id$v=19$m=65536,t=60,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let turn = idp.app.hashes.turn(Whose::Account("slow")).await;
+        let slow = || Box::pin(idp.app.hashes.verify(&turn, Zeroizing::new(PASSWORD.into()), Some(slow.into())));
+        let (mut first, mut second) = (slow(), slow());
+        assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+
+        let user = [("login_name", "nina"), ("name", "Nina Ng"), ("email", "nina@example.org")];
+        let busy = admin.submit(&blank, "#new-user-form", &user).await;
+        let of_admin = [("login_name", "nina"), ("admin_name", "Nina Ng"), ("email", "nina@example.org")];
+        let busy_too = root.submit(&agency, "#new-admin-form", &of_admin).await;
+        for (answer, name) in [(busy, "#name"), (busy_too, "#admin-name")] {
+            assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, Some("2")));
+            assert!(answer.text("#login-name-error").starts_with("Therap Connect is busy"));
+            let kept = ["#login-name", name, "#email"].map(|field| answer.attribute(field, "value").unwrap());
+            assert_eq!(kept, ["nina", "Nina Ng", "nina@example.org"]);
+        }
     }
 
     /// Nobody saws off the branch that one sits on: a provider cannot lose its admin to that admin.
