@@ -34,6 +34,46 @@ fn one_function_compares_passwords() {
     assert_eq!(found, expected.map(|path| (PathBuf::from(path), 1)));
 }
 
+/// What proves something, and the one file that makes it.
+const PROOFS: [(&str, &str); 9] = [
+    ("SignedIn", "web/session.rs"),
+    ("MustUpdate", "web/session.rs"),
+    ("ProviderAdmin", "web/admin.rs"),
+    ("TherapAdmin", "web/admin.rs"),
+    ("Everywhere", "api/caller.rs"),
+    ("InProvider", "api/caller.rs"),
+    ("OverProvider", "api/caller.rs"),
+    ("Assertion", "handoff/assertion.rs"),
+    ("Proven", "operations/check_password.rs"),
+];
+
+/// Whether a line makes a value of this type by its name, and does not define it, take it apart or return it.
+fn makes(line: &str, name: &str) -> bool {
+    line.split_once(&format!("{name} {{")).is_some_and(|(before, _)| {
+        let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+        let is_other = ["//", "struct ", "impl", " for ", "let ", "-> "].iter().any(|word| before.contains(word));
+        is_word && !is_other
+    })
+}
+
+/// G10: a handler that takes a proof is reached by nobody else, as long as nobody else makes one.
+#[test]
+fn each_proof_is_made_in_one_file() {
+    let (sources, mut wrong) = (sources(&src()), Vec::new());
+    for (name, home) in PROOFS {
+        let defined =
+            |text: &str| text.contains(&format!("struct {name} ")) || text.contains(&format!("struct {name}<"));
+        let is_there = sources.iter().any(|(path, text)| path.ends_with(home) && defined(text));
+        assert!(is_there, "{home} defines no {name}");
+        for (path, text) in sources.iter().filter(|(path, _)| !path.ends_with(home)) {
+            let made = text.lines().filter(|line| makes(line, name));
+            wrong.extend(made.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    assert!(wrong.is_empty(), "made elsewhere: {wrong:#?}");
+    assert!(makes("    Ok(SignedIn { session })", "SignedIn") && !makes("let SignedIn { session } = x;", "SignedIn"));
+}
+
 /// Whether a function's text changes rows, or reads what a change returns.
 fn writes(function: &str) -> bool {
     let begins = |word: &str| function.contains(&format!("\"{word} ")) || function.contains(&format!("\"\n{word} "));
