@@ -490,7 +490,7 @@ impl Config {
         (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(port)
     }
 
-    /// Whether http to loopback hosts is allowed (surface.md, *Configuration*).
+    /// Whether http to loopback hosts is allowed (docs/configuration.md).
     #[must_use]
     pub fn allows_loopback_http(&self) -> bool {
         self.may_weaken()

@@ -22,7 +22,7 @@ use crate::operations::verify_activity::{Terms, verify_end};
 use crate::store::{self, Database, invariants};
 use crate::time::{Clock, Random, Timestamp};
 
-/// A replica whose clock is further off than this is wrong about deadlines (security.md, *Faults*).
+/// A replica whose clock is further off than this is wrong about deadlines (G33).
 const CLOCK_TOLERANCE_MS: u64 = 2000;
 
 /// `serve` announces a successor within a minute of its date; after an hour something is wrong.

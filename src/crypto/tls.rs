@@ -1,4 +1,4 @@
-//! The server's own TLS: OpenSSL with TLS 1.3 preferred and a short list of TLS 1.2 suites (oidc.md, *Cross-cutting*).
+//! The server's own TLS: OpenSSL with TLS 1.3 preferred and a short list of TLS 1.2 suites (docs/operations/tls.md).
 
 use std::fmt;
 use std::path::Path;

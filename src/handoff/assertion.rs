@@ -1,4 +1,4 @@
-//! The strict verifier of handoff assertions (G11, surface.md *Handoff, on the wire*): pure, in the order of judging.
+//! The strict verifier of handoff assertions (G11, docs/handoff.md): pure, in the order of judging.
 //!
 //! Each step leaves a line on a [`Trail`], so that `handoff explain` says what this code does and nothing else.
 

@@ -1,4 +1,4 @@
-//! The claims of an assertion, each by its rule (surface.md, *Handoff, on the wire*). What libraries in Java, C# and PHP
+//! The claims of an assertion, each by its rule (docs/handoff.md). What libraries in Java, C# and PHP
 //! write is read as it is meant: `null` for a claim that is not set, a whole number as a double.
 
 use std::time::Duration;

@@ -1,5 +1,5 @@
 //! An app's request that waits for a person: remembered under a handle, bound to one browser, and judged anew each time
-//! the person comes back to it (architecture.md, *Code flow*).
+//! the person comes back to it (the walkthrough *An app's sign-in* of lib.rs).
 
 use std::time::Duration;
 

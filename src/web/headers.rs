@@ -1,4 +1,4 @@
-//! The security headers of every answer (security.md, *Seven things*, 6).
+//! The security headers of every answer (docs/rules.md, *After every request*, 6).
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;

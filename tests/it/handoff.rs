@@ -1,4 +1,4 @@
-//! Unified Login, rule by rule (product.md, U2 to U14; surface.md, *Handoff, on the wire*).
+//! Unified Login, rule by rule (docs/rules.md, U2 to U14; docs/handoff.md).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -590,7 +590,7 @@ both_engines! {
         idp.assert_activity(["sign_in success"]).await;
     }
 
-    /// surface.md: a repeat of the second step sets the same cookie while the session lives, and else none.
+    /// docs/handoff.md: a repeat of the second step sets the same cookie while the session lives, and else none.
     async fn the_second_step_may_be_repeated(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -690,7 +690,7 @@ both_engines! {
         idp.assert_invariants().await;
     }
 
-    /// surface.md: `target` is a path on this site; anything else is the Dashboard.
+    /// docs/handoff.md: `target` is a path on this site; anything else is the Dashboard.
     async fn a_target_is_a_path_on_this_site_or_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

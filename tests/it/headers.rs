@@ -1,4 +1,4 @@
-//! The security headers of every kind of answer (security.md, *Seven things*, 6, and G27). What holds of all of them,
+//! The security headers of every kind of answer (docs/rules.md, *After every request*, 6, and G27). What holds of all of them,
 //! the browser of these tests checks at every answer.
 
 use axum::http::{HeaderMap, Method};

@@ -1,4 +1,4 @@
-//! Direct login, rule by rule (product.md, L2 to L10).
+//! Direct login, rule by rule (docs/rules.md, L2 to L10).
 
 use std::time::Duration;
 

@@ -217,7 +217,7 @@ both_engines! {
         a.assert_invariants().await;
     }
 
-    /// surface.md: the second step many times at once, on two replicas: one session, and everybody is given it.
+    /// docs/handoff.md: the second step many times at once, on two replicas: one session, and everybody is given it.
     async fn the_second_step_many_times_at_once_is_one_session(engine: Engine) {
         let [a, b] = two(engine).await;
         let amina = a.user("amina").create().await;

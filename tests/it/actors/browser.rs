@@ -246,7 +246,7 @@ impl Browser {
     }
 }
 
-/// What holds after every request, whatever it was (security.md, *Seven things*, 1 and 6).
+/// What holds after every request, whatever it was (docs/rules.md, *After every request*, 1 and 6).
 fn check_every_answer(answer: &Answer, issuer: &str) {
     let (status, path) = (answer.status, &answer.path);
     assert!(!status.is_server_error() || status == 503, "{status} at {path}");

@@ -288,7 +288,7 @@ both_engines! {
         assert!(!Callback::of(&browser.follow_within(answer).await).code().is_empty());
     }
 
-    /// oidc.md, *Authorization endpoint*: two tabs, Back and a double submit do not disturb each other.
+    /// G12: two tabs, Back and a double submit do not disturb each other.
     async fn two_tabs_do_not_disturb_each_other(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

@@ -1,4 +1,4 @@
-//! Whatever a program sends, it is answered in JSON with the standard's error (oidc.md, *Cross-cutting*).
+//! Whatever a program sends, it is answered in JSON with the standard's error (RFC 6749 §5.2).
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 

@@ -1,0 +1,105 @@
+//! Rules that are seen by reading the source: what stands in one place, and what asks for what.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The sources below a folder, without their tests.
+fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&path).unwrap();
+            found.push((path, text.split("#[cfg(test)]\nmod ").next().unwrap_or_default().to_owned()));
+        }
+    }
+    found
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// G4: the pool is asked to compare what somebody typed in one place, whatever page it was typed on. The forced update
+/// asks once more, whether a new password is the temporary one that was proven before: that is no guess.
+#[test]
+fn one_function_compares_passwords() {
+    let calls = |text: &str| text.matches("hashes.verify(").count();
+    let found = sources(&src()).into_iter().map(|(path, text)| (path, calls(&text))).filter(|(_, calls)| *calls > 0);
+    let mut found: Vec<_> = found.map(|(path, calls)| (path.strip_prefix(src()).unwrap().to_owned(), calls)).collect();
+    found.sort();
+    let expected = ["login/update_password.rs", "operations/check_password.rs"];
+    assert_eq!(found, expected.map(|path| (PathBuf::from(path), 1)));
+}
+
+/// What proves something, and the one file that makes it.
+const PROOFS: [(&str, &str); 9] = [
+    ("SignedIn", "web/session.rs"),
+    ("MustUpdate", "web/session.rs"),
+    ("ProviderAdmin", "web/admin.rs"),
+    ("TherapAdmin", "web/admin.rs"),
+    ("Everywhere", "api/caller.rs"),
+    ("InProvider", "api/caller.rs"),
+    ("OverProvider", "api/caller.rs"),
+    ("Assertion", "handoff/assertion.rs"),
+    ("Proven", "operations/check_password.rs"),
+];
+
+/// Whether a line makes a value of this type by its name, and does not define it, take it apart or return it.
+fn makes(line: &str, name: &str) -> bool {
+    line.split_once(&format!("{name} {{")).is_some_and(|(before, _)| {
+        let is_word = !before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':');
+        let is_other = ["//", "struct ", "impl", " for ", "let ", "-> "].iter().any(|word| before.contains(word));
+        is_word && !is_other
+    })
+}
+
+/// G10: a handler that takes a proof is reached by nobody else, as long as nobody else makes one.
+#[test]
+fn each_proof_is_made_in_one_file() {
+    let (sources, mut wrong) = (sources(&src()), Vec::new());
+    for (name, home) in PROOFS {
+        let defined =
+            |text: &str| text.contains(&format!("struct {name} ")) || text.contains(&format!("struct {name}<"));
+        let is_there = sources.iter().any(|(path, text)| path.ends_with(home) && defined(text));
+        assert!(is_there, "{home} defines no {name}");
+        for (path, text) in sources.iter().filter(|(path, _)| !path.ends_with(home)) {
+            let made = text.lines().filter(|line| makes(line, name));
+            wrong.extend(made.map(|line| format!("{}: {}", path.display(), line.trim())));
+        }
+    }
+    assert!(wrong.is_empty(), "made elsewhere: {wrong:#?}");
+    assert!(makes("    Ok(SignedIn { session })", "SignedIn") && !makes("let SignedIn { session } = x;", "SignedIn"));
+}
+
+/// Whether a function's text changes rows, or reads what a change returns.
+fn writes(function: &str) -> bool {
+    let begins = |word: &str| function.contains(&format!("\"{word} ")) || function.contains(&format!("\"\n{word} "));
+    ["INSERT", "UPDATE", "DELETE"].into_iter().any(begins) || function.contains("RETURNING")
+}
+
+/// Whether it was handed a transaction, or begins one.
+fn asks_for_a_transaction(function: &str) -> bool {
+    function.contains("&mut Tx") || function.contains("in_transaction!(")
+}
+
+/// G26: outside of a transaction SQLite could show a row whose commit then fails.
+#[test]
+fn every_write_asks_for_a_transaction() {
+    let (mut wrong, mut count) = (Vec::new(), 0);
+    for (path, text) in sources(&src().join("store")) {
+        for function in text.split("async fn ").skip(1).filter(|function| function.contains("on!(")) {
+            let name = function.split(['(', '<']).next().unwrap_or_default();
+            if writes(function) {
+                count += 1;
+                if !asks_for_a_transaction(function) || function.contains("on!(db,") || function.contains("on!(conn,") {
+                    wrong.push(format!("{}: {name}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(count > 80, "only {count} writes were found");
+    assert!(wrong.is_empty(), "outside of a transaction: {wrong:#?}");
+}
