@@ -38,8 +38,8 @@ fn one_function_compares_passwords() {
 const PROOFS: [(&str, &str); 9] = [
     ("SignedIn", "web/session.rs"),
     ("MustUpdate", "web/session.rs"),
-    ("ProviderAdmin", "web/admin.rs"),
-    ("TherapAdmin", "web/admin.rs"),
+    ("ProviderAdmin", "console/admins.rs"),
+    ("TherapAdmin", "console/admins.rs"),
     ("Everywhere", "api/caller.rs"),
     ("InProvider", "api/caller.rs"),
     ("OverProvider", "api/caller.rs"),
