@@ -210,7 +210,7 @@ impl Browser {
     pub async fn send(&mut self, method: Method, path: &str, headers: HeaderMap, body: impl Into<Body>) -> Answer {
         let mut request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
         *request.headers_mut() = headers;
-        request.extensions_mut().insert(Peer(SocketAddr::new(self.address, 50_000)));
+        request.extensions_mut().insert(Peer::Address(SocketAddr::new(self.address, 50_000)));
         // A task of its own, as in the real server: `store` finds out which task holds two connections.
         let response = tokio::spawn(self.router.clone().oneshot(request)).await.unwrap().unwrap();
         let (parts, body) = response.into_parts();
