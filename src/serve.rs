@@ -108,7 +108,8 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let internal = Service {
         routes: draining(health::routes().with_state(app.clone())),
         shares: shares(),
-        proxies: Proxies::default(),
+        // They ask in the same way whether this replica is ready.
+        proxies: app.proxies.clone(),
         headers,
     };
     let public = tokio::spawn(accept(listeners.public, acceptor, public, stopped.clone()));
@@ -246,16 +247,20 @@ fn outlive_other_signals() {
     }
 }
 
-async fn stop_signal() {
+/// Completes when the process is told to stop. From this call on, not from the first look at what it gives, no such signal ends
+/// it without a word: it may answer already.
+fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be listened for: only a kill stops this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            tracing::error!("signals cannot be listened for: only a kill stops this process");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

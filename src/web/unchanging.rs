@@ -19,7 +19,7 @@ use crate::web::oauth_error::data;
 
 /// What is larger goes by itself; what is smaller fits into one packet anyway.
 const WORTH_IT: usize = 512;
-/// Brotli's quality: the best takes a second longer, and spares a twentieth.
+/// Brotli's quality, 0 to 11: a tenth of a second for the largest of these bodies, once.
 const BROTLI_QUALITY: i32 = 9;
 /// Brotli's window, as a power of two: more than the largest of these bodies.
 const BROTLI_WINDOW: i32 = 20;

@@ -138,7 +138,7 @@ async fn a_restart_with_its_socket_held_refuses_nobody(engine: Engine) {
     let house = House::new(engine, 1, CHEAP, "").await;
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", held.local_addr().unwrap());
-    let start = || house.start_handed(OwnedFd::from(held.try_clone().unwrap()), &[]);
+    let start = || house.start_handed(OwnedFd::from(held.try_clone().unwrap()));
     let mut service: Service = house.ready(start()).await;
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let visits: Vec<_> = (0..AT_ONCE)
@@ -173,7 +173,7 @@ on_engines! { a_wrong_socket_is_named: sqlite }
 async fn a_wrong_socket_is_named(engine: Engine) {
     let house = House::new(engine, 0, CHEAP, "").await;
     let refused = async |socket: OwnedFd, words: &str| {
-        let mut service = house.start_handed(socket, &[]);
+        let mut service = house.start_handed(socket);
         assert_eq!(service.ended(ENDED).await.code(), Some(1));
         let said = service.said();
         let last = said.lines().last().unwrap_or_default();
@@ -183,7 +183,7 @@ async fn a_wrong_socket_is_named(engine: Engine) {
     refused(std::os::unix::net::UnixStream::pair().unwrap().0.into(), "does not listen").await;
     let (path, _) = socket_of(&house);
     let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let mut service = house.ready(house.start_handed(unix.into(), &[])).await;
+    let mut service = house.ready(house.start_handed(unix.into())).await;
     assert_eq!(by_socket(&house, &path, Some(VISITOR)).await, 403, "nobody has this name");
     service.terminate();
     service.ended(ENDED).await;
