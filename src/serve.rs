@@ -617,7 +617,8 @@ mod tests {
             let (_stop, stopped) = watch::channel(true);
             let started = Instant::now();
             let _ = serve_connection(ours, STRANGER, service(Router::new()), stopped, protocol).await;
-            assert!(started.elapsed() <= FIRST_REQUEST);
+            // Timers go by milliseconds.
+            assert!(started.elapsed() < FIRST_REQUEST * 2, "{:?}", started.elapsed());
         }
     }
 
