@@ -1,6 +1,7 @@
 //! What the operator sets: a TOML file, then `CONNECT_IDP__SECTION__KEY` variables over it. Parsed and floored once,
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
+mod listen;
 mod mail;
 mod proxies;
 mod redis_address;
@@ -17,6 +18,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use self::listen::Listen;
 pub use self::mail::{Mail, MailTls};
 pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
 pub use self::show::{changed, is_whole, without_password};
@@ -32,9 +34,9 @@ pub struct Config {
     /// Our own address as browsers see it: an origin without trailing slash.
     pub issuer: String,
     /// Where HTTP (or HTTPS) is served.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Where health and metrics are served; keep it private.
-    pub internal_listen: SocketAddr,
+    pub internal_listen: Listen,
     /// Production, or beta: a site for training and testing that says so on every page (L11).
     pub site: Site,
     /// Where the link "Therap Services" leads.
@@ -230,8 +232,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             issuer: "http://localhost:8080".into(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            internal_listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)).into(),
+            internal_listen: SocketAddr::from(([127, 0, 0, 1], 9000)).into(),
             site: Site::Production,
             therap_services_url: "https://secure.therapservices.net/".into(),
             operator_code: "THERAP".into(),
@@ -371,6 +373,12 @@ impl Config {
         must(link.is_some(), "therap_services_url", "must be an https address")?;
         let is_known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|p| self.database.url.starts_with(p));
         must(is_known, "database.url", "must begin with sqlite:// or postgres://")?;
+        must(
+            self.tls.is_none() || self.listen.socket().is_none(),
+            "listen",
+            "is a Unix socket and there is a [tls] section: a proxy on this machine speaks TLS there, so remove [tls], or \
+             listen on an address",
+        )?;
         self.check_ranges()?;
         self.check_keys()?;
         self.check_comforts()?;
@@ -606,6 +614,11 @@ mod tests {
         refused("[log]\nlevel = \"a=b=c\"", "log.level");
         refused("[log]\nlevel = \"loud\"", "log.level");
         refused("issuer =", "not TOML");
+        refused("listen = \"localhost:8080\"", "listen is not valid");
+        refused("listen = \"unix:http.sock\"", "whole path");
+        refused(&format!("internal_listen = \"unix:/{}\"", "x".repeat(200)), "201 bytes");
+        let tls = "[tls]\ncertificate = \"c\"\nkey = \"k\"";
+        refused(&format!("listen = \"unix:/run/connect-idp/http.sock\"\n{tls}"), "remove [tls]");
         for everybody in ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "0.0.0.0/1\", \"128.0.0.0/1"] {
             let real = format!("issuer = \"https://connect.example.org\"\ntrusted_proxies = [\"{everybody}\"]");
             refused(&real, "trusted_proxies");

@@ -38,6 +38,7 @@ use crate::model::text;
 use crate::model::user::Account;
 use crate::operations::act::{Act, Authority, Switched};
 use crate::operations::{self, Actor};
+use crate::serve::Handed;
 use crate::store::{providers, users};
 use crate::time::Random;
 
@@ -138,6 +139,8 @@ impl Cli {
             Ok(cli) => cli,
             Err(usage) => return explain_usage(&usage, console),
         };
+        // Before there are threads: it changes the environment.
+        let handed = if matches!(cli.verb, Verb::Serve) { Handed::take() } else { Ok(Handed::default()) };
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -145,7 +148,7 @@ impl Cli {
                 return 1;
             }
         };
-        let ended = runtime.block_on(cli.execute(console)).and_then(|ended| console.flush().map(|()| ended));
+        let ended = runtime.block_on(cli.execute(handed, console)).and_then(|ended| console.flush().map(|()| ended));
         match ended {
             Ok(Ended::Done) => 0,
             Ok(Ended::Refused) => 1,
@@ -158,14 +161,14 @@ impl Cli {
         }
     }
 
-    async fn execute(self, console: &mut Console) -> anyhow::Result<Ended> {
+    async fn execute(self, handed: anyhow::Result<Handed>, console: &mut Console) -> anyhow::Result<Ended> {
         let loaded = || read_config(self.config.as_deref());
         let config = || loaded().map(|loaded| loaded.config);
         match self.verb {
             Verb::Config(verb) => return config::run(&verb, &loaded()?, console),
             Verb::Key(verb) => key::run(&verb, config()?, console).await?,
             Verb::Doctor(args) => return doctor::run(&args, config()?, console).await,
-            Verb::Serve => serve::run(config()?, self.config.clone()).await?,
+            Verb::Serve => serve::run(config()?, self.config.clone(), handed?).await?,
             Verb::Migrate { new_issuer } => {
                 let app = App::open(config()?, Opening::Migrate).await?;
                 if new_issuer {

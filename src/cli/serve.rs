@@ -10,15 +10,16 @@ use tracing_subscriber::EnvFilter;
 use super::read_config;
 use crate::app::{App, Opening};
 use crate::config::{self, Config, Log, LogFormat};
+use crate::serve::Handed;
 
-/// Runs the service until it is told to stop. `file` is read again on SIGHUP.
-pub(super) async fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+/// Runs the service until it is told to stop. `file` is read again on SIGHUP; sockets were perhaps handed over.
+pub(super) async fn run(config: Config, file: Option<PathBuf>, handed: Handed) -> anyhow::Result<()> {
     let set_level = start_log(&config.log)?;
     let app = App::open(config, Opening::Run).await?;
     let hangups = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
     // It ends with the process.
     tokio::spawn(reload(app.clone(), file, set_level, hangups));
-    crate::serve::run(app).await
+    crate::serve::run(app, handed).await
 }
 
 /// Gives the log another level.

@@ -30,6 +30,7 @@ pub mod sign_in_words;
 pub mod sign_ins_chart;
 pub mod signed_out;
 pub mod steps;
+pub mod unchanging;
 pub mod unread;
 pub mod upload;
 pub mod user_agent;

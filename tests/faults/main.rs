@@ -24,6 +24,7 @@ mod restore;
 mod rolling;
 mod servers;
 mod slow_clients;
+mod sockets;
 mod stalled;
 mod start_up;
 mod streams;
