@@ -403,6 +403,10 @@ mod tests {
         let storm = (0..40).map(|_| pool.verify(secret("x"), None));
         let answers = futures_util::future::join_all(storm).await;
         assert!(answers.iter().any(Result::is_ok));
-        assert!(answers.iter().any(|a| matches!(a, Err(Busy))));
+        let refused = answers.iter().filter(|answer| matches!(answer, Err(Busy))).count();
+        assert!(refused > 0);
+        assert_eq!(pool.measures().refused.of(NoRoom::Full).get(), u64::try_from(refused).unwrap());
+        let load = pool.load();
+        assert_eq!((load.queued, load.queue, load.busy + load.idle), (0, 1, 1));
     }
 }

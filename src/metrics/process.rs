@@ -73,7 +73,7 @@ impl Collector for Process {
             MetricType::Counter,
         )?;
         ConstCounter::new(stat.cpu).encode(cpu)?;
-        let open = fs::read_dir("/proc/self/fd").ok().map(|files| files.count());
+        let open = fs::read_dir("/proc/self/fd").ok().map(Iterator::count);
         let open = open.and_then(|open| u32::try_from(open).ok()).map(f64::from);
         let most = getrlimit(Resource::Nofile).current.and_then(|most| i64::try_from(most).ok()).map(number);
         for (name, help, value) in [

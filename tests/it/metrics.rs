@@ -8,11 +8,12 @@ use axum::http::{Request, StatusCode, header};
 use connect_idp::config::{self, Config, Mail, MailTls};
 use connect_idp::jobs;
 use connect_idp::metrics::labels::Route;
+use connect_idp::model::header_text;
 use connect_idp::operations::users;
 use connect_idp::web::health;
 use tower::ServiceExt as _;
 
-use crate::actors::{Engine, Idp, User};
+use crate::actors::{Engine, Idp, RedisServer, User};
 
 const PAGE: &str = include_str!("../../docs/operations/metrics.md");
 const CLASSIC: &str = "text/plain;version=0.0.4";
@@ -27,20 +28,20 @@ async fn scrape(idp: &Idp, accept: &[&str]) -> (String, String) {
     let routes = health::routes().with_state(idp.app.clone());
     let response = routes.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
-    let form = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
+    let form = header_text::ascii(&response.headers()[header::CONTENT_TYPE]).unwrap().to_owned();
     let body = to_bytes(response.into_body(), 1 << 22).await.unwrap();
     (form, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// Each series with its value.
-fn series(text: &str) -> BTreeMap<&str, f64> {
-    let lines = text.lines().filter(|line| !line.starts_with('#'));
-    lines.map(|line| line.rsplit_once(' ').unwrap()).map(|(name, value)| (name, value.parse().unwrap())).collect()
+/// Each series with its value, `1` for `1.0`.
+fn series(text: &str) -> BTreeMap<&str, String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#')).map(|line| line.rsplit_once(' ').unwrap());
+    lines.map(|(name, value)| (name, value.parse::<f64>().unwrap().to_string())).collect()
 }
 
-async fn value(idp: &Idp, name: &str) -> f64 {
+async fn value(idp: &Idp, name: &str) -> String {
     let (_, text) = scrape(idp, &[CLASSIC]).await;
-    *series(&text).get(name).unwrap_or_else(|| panic!("there is no {name}"))
+    series(&text).remove(name).unwrap_or_else(|| panic!("there is no {name}"))
 }
 
 /// A family as the classic form has it, or as the page tells: its type, and the values of each label.
@@ -217,34 +218,34 @@ both_engines! {
         let (_, text) = scrape(&idp, &[CLASSIC]).await;
         let counted = series(&text);
         for (name, count) in [
-            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"success\"}", 1.0),
-            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"refused\"}", 3.0),
-            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"locked\"}", 1.0),
-            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"success\"}", 2.0),
-            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"refused\"}", 1.0),
-            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"timed_out\"}", 1.0),
-            ("connect_idp_handoff_refusals_total{reason=\"not_compact_jws\"}", 1.0),
-            ("connect_idp_handoff_refusals_total{reason=\"timed_out\"}", 1.0),
-            ("connect_idp_handoff_age_seconds_count", 3.0),
-            ("connect_idp_handoff_age_seconds_sum", 47.0),
-            ("connect_idp_handoff_age_seconds_bucket{le=\"30.0\"}", 2.0),
-            ("connect_idp_handoff_duration_seconds_count", 2.0),
-            ("connect_idp_handoff_duration_seconds_sum", 7.0),
-            ("connect_idp_lockouts_total{lock=\"password\"}", 1.0),
-            ("connect_idp_lockouts_total{lock=\"admin\"}", 0.0),
+            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"success\"}", "1"),
+            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"refused\"}", "3"),
+            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"locked\"}", "1"),
+            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"success\"}", "2"),
+            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"refused\"}", "1"),
+            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"timed_out\"}", "1"),
+            ("connect_idp_handoff_refusals_total{reason=\"not_compact_jws\"}", "1"),
+            ("connect_idp_handoff_refusals_total{reason=\"timed_out\"}", "1"),
+            ("connect_idp_handoff_age_seconds_count", "3"),
+            ("connect_idp_handoff_age_seconds_sum", "47"),
+            ("connect_idp_handoff_age_seconds_bucket{le=\"30.0\"}", "2"),
+            ("connect_idp_handoff_duration_seconds_count", "2"),
+            ("connect_idp_handoff_duration_seconds_sum", "7"),
+            ("connect_idp_lockouts_total{lock=\"password\"}", "1"),
+            ("connect_idp_lockouts_total{lock=\"admin\"}", "0"),
             // One of them made the account.
-            ("connect_idp_hash_wait_seconds_count", 6.0),
-            ("connect_idp_http_requests_in_flight", 0.0),
+            ("connect_idp_hash_wait_seconds_count", "6"),
+            ("connect_idp_http_requests_in_flight", "0"),
         ] {
-            assert_eq!(counted.get(name).copied(), Some(count), "{name}");
+            assert_eq!(counted.get(name).map(String::as_str), Some(count), "{name}");
         }
-        assert!(counted["connect_idp_database_wait_seconds_count{purpose=\"write\"}"] > 0.0);
+        assert_ne!(counted["connect_idp_database_wait_seconds_count{purpose=\"write\"}"], "0");
         for secret in ["amina", &amina.provider_code] {
             assert!(!text.contains(secret));
         }
         users::lock(&idp.act(), &amina.provider_id, &amina.id).await.unwrap();
         users::lock(&idp.act(), &amina.provider_id, &amina.id).await.unwrap();
-        assert_eq!(value(&idp, "connect_idp_lockouts_total{lock=\"admin\"}").await, 1.0, "once, not twice");
+        assert_eq!(value(&idp, "connect_idp_lockouts_total{lock=\"admin\"}").await, "1", "once, not twice");
     }
 
     /// A request is counted under its group of routes and the class of its status, whatever its path says.
@@ -259,8 +260,19 @@ both_engines! {
         let counted = series(&text);
         for (route, status) in [("login", "2xx"), ("dashboard", "3xx"), ("other", "4xx"), ("discovery", "2xx")] {
             let name = format!("connect_idp_http_request_duration_seconds_count{{route=\"{route}\",status=\"{status}\"}}");
-            assert_eq!(counted.get(name.as_str()).copied(), Some(1.0), "{name}");
+            assert_eq!(counted.get(name.as_str()).map(String::as_str), Some("1"), "{name}");
         }
+    }
+
+    /// Who goes away before the answer is counted as that, and is not in flight for ever.
+    async fn who_goes_away_is_counted_and_not_in_flight(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let request = Request::get("/oauth2/jwks").body(Body::empty()).unwrap();
+        let gone = tokio::time::timeout(Duration::ZERO, idp.router.clone().oneshot(request)).await;
+        assert!(gone.is_err(), "the keys are not read at once");
+        let name = "connect_idp_http_request_duration_seconds_count{route=\"discovery\",status=\"abandoned\"}";
+        assert_eq!(value(&idp, name).await, "1");
+        assert_eq!(value(&idp, "connect_idp_http_requests_in_flight").await, "0");
     }
 
     async fn tokens_are_counted_by_grant_and_format(engine: Engine) {
@@ -270,7 +282,7 @@ both_engines! {
         app.tokens(&mut idp.browser(), &amina, &[]).await;
         app.exchange("none").await.assert_oauth_error(400, "invalid_grant");
         let name = "connect_idp_tokens_issued_total{grant=\"authorization_code\",format=\"opaque\"}";
-        assert_eq!(value(&idp, name).await, 1.0);
+        assert_eq!(value(&idp, name).await, "1");
     }
 
     /// Neither hangs nor fails: what was known stays, and it says that it does.
@@ -278,17 +290,17 @@ both_engines! {
         let idp = Idp::start_live(engine, |_| {}).await;
         let schema = value(&idp, "connect_idp_database_schema_version").await;
         assert_eq!(schema, value(&idp, "connect_idp_schema_version").await);
-        assert_eq!(value(&idp, "connect_idp_database_up").await, 1.0);
+        assert_eq!(value(&idp, "connect_idp_database_up").await, "1");
         idp.app.db.close().await;
         // What was asked a moment ago stands for a few seconds.
         tokio::time::sleep(Duration::from_secs(6)).await;
-        assert_eq!(value(&idp, "connect_idp_database_up").await, 0.0);
+        assert_eq!(value(&idp, "connect_idp_database_up").await, "0");
         assert_eq!(value(&idp, "connect_idp_database_schema_version").await, schema);
-        assert!(value(&idp, "connect_idp_database_errors_total{fault=\"unreachable\"}").await > 0.0);
+        assert_ne!(value(&idp, "connect_idp_database_errors_total{fault=\"unreachable\"}").await, "0");
         let amina = User::nobody("amina", "SUNRISE-IL");
         assert_eq!(idp.browser().log_in(&amina, "Correct-Horse-9").await.status, 503);
-        assert_eq!(value(&idp, "connect_idp_sign_ins_total{method=\"password\",outcome=\"failed\"}").await, 1.0);
-        assert_eq!(value(&idp, "connect_idp_busy_total").await, 1.0);
+        assert_eq!(value(&idp, "connect_idp_sign_ins_total{method=\"password\",outcome=\"failed\"}").await, "1");
+        assert_eq!(value(&idp, "connect_idp_busy_total").await, "1");
     }
 
     /// The site's numbers come from the database: how long the oldest waits, and when the keys end.
@@ -311,12 +323,28 @@ both_engines! {
         .await);
         let (_, text) = scrape(&idp, &[CLASSIC]).await;
         let counted = series(&text);
-        assert_eq!(counted["connect_idp_mail_depth"], 1.0);
-        assert_eq!(counted["connect_idp_mail_oldest_age_seconds"], 90.0);
-        assert_eq!((counted["connect_idp_outbox_depth"], counted["connect_idp_outbox_oldest_age_seconds"]), (0.0, 0.0));
-        let days = (counted["connect_idp_signing_key_expiry_timestamp_seconds"] - now.0 as f64 / 1000.0) / 86_400.0;
-        assert!((days - f64::from(idp.app.config.keys.rotate_days)).abs() < 0.01, "{days}");
+        assert_eq!(counted["connect_idp_mail_depth"], "1");
+        assert_eq!(counted["connect_idp_mail_oldest_age_seconds"], "90");
+        assert_eq!(counted["connect_idp_outbox_depth"], "0");
+        assert_eq!(counted["connect_idp_outbox_oldest_age_seconds"], "0");
+        // Keys that were made on first need sign from a few seconds ago.
+        let expiry: f64 = counted["connect_idp_signing_key_expiry_timestamp_seconds"].parse().unwrap();
+        let expected = now.after(idp.app.config.keys.lasts()).seconds();
+        assert!((expected - 60..=expected).any(|second| second.to_string() == expiry.floor().to_string()), "{expiry}");
     }
+}
+
+/// Whether replicas count together is seen, and why not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_is_seen_to_be_there_or_gone() {
+    let gone = Idp::start_with(Engine::Sqlite, with_everything).await;
+    assert_eq!(value(&gone, "connect_idp_redis_up").await, "0");
+    assert_ne!(value(&gone, "connect_idp_redis_errors_total{fault=\"unreachable\"}").await, "0");
+    let Some(server) = RedisServer::start() else { return };
+    let url = server.url();
+    let there = Idp::start_live(Engine::Sqlite, |config| config.redis = Some(config::Redis { url })).await;
+    assert_eq!(value(&there, "connect_idp_redis_up").await, "1");
+    assert_eq!(value(&there, "connect_idp_redis_errors_total{fault=\"unreachable\"}").await, "0");
 }
 
 /// Each route of ours belongs to a group: what is `other` is nobody's.
