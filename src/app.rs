@@ -28,7 +28,7 @@ use crate::config::{self, Config};
 use crate::crypto::key_ring::{KeyRing, give_to_owner_of_folder};
 use crate::crypto::password::HashPool;
 use crate::crypto::secret::Secret;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use crate::outbound::Outbound;
 use crate::outbound::mail::Mailer;
@@ -207,6 +207,15 @@ impl App {
         let rates = Rates::of(&config);
         let redis = open_redis(&config, &keys, &random, clock.now())?.map(Arc::new);
         let shared = redis.as_ref();
+        let mailer = Mailer::new(&config)?;
+        let sources = Sources {
+            db: &db,
+            hashes: hashes.pool(),
+            redis: redis.as_deref(),
+            has_mail: mailer.is_some(),
+            has_tls: config.tls.is_some(),
+        };
+        let metrics = Metrics::new(sources, clock.now());
         Ok(Self(Arc::new(Parts {
             proxies: Proxies::new(&config.trusted_proxies),
             throttle: SharedThrottle::new("address", rates.address, shared),
@@ -215,7 +224,7 @@ impl App {
             own_token_throttle: SharedThrottle::new("own_tokens", rates.client, shared),
             family_throttle: SharedThrottle::new("family", rates.family, shared),
             outbound: Outbound::new(&config)?,
-            mailer: Mailer::new(&config)?,
+            mailer,
             name_key: keys.oldest().derive("names that are nobody's"),
             record_key,
             issuers: IssuerCache::default(),
@@ -225,7 +234,7 @@ impl App {
             chain_seen: ChainSeen::default(),
             refusals: Refusals::default(),
             background: Background::default(),
-            metrics: Metrics::default(),
+            metrics,
             clock_is_wrong: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             config,

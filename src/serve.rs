@@ -89,7 +89,8 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
         Some(files) => {
             let pair = Pair::read(&files.certificate, &files.key)?;
             let (renewing, acceptor) = watch::channel(pair.acceptor()?);
-            tokio::spawn(renew_certificate(files.clone(), pair, renewing, stopped.clone()));
+            pair.expiry().into_iter().for_each(|at| app.metrics.certificate_ends(at));
+            tokio::spawn(renew_certificate(app.clone(), files.clone(), pair, renewing, stopped.clone()));
             Some(acceptor)
         }
         None => None,
@@ -165,6 +166,7 @@ async fn end_connections_of_a_drain(State(app): State<App>, request: Request<Bod
 /// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and then
 /// or on SIGHUP, finds another pair. A pair that is not usable is said, and never replaces the one that was.
 async fn renew_certificate(
+    app: App,
     files: config::Tls,
     mut pair: Pair,
     renewing: watch::Sender<SslAcceptor>,
@@ -192,6 +194,7 @@ async fn renew_certificate(
                     tracing::info!("the new certificate is in use");
                 }
                 (pair, made_at) = (found, Instant::now());
+                pair.expiry().into_iter().for_each(|at| app.metrics.certificate_ends(at));
                 renewing.send_replace(acceptor);
             }
             Err(error) => tracing::warn!("the certificate stays as it was: {error:#}"),

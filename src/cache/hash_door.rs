@@ -50,6 +50,12 @@ impl HashDoor {
         Self { pool, accounts: Mutex::default(), administration: Arc::new(Semaphore::new(1)) }
     }
 
+    /// The pool, for who counts.
+    #[must_use]
+    pub const fn pool(&self) -> &HashPool {
+        &self.pool
+    }
+
     /// Waits for a turn.
     pub async fn turn(&self, whose: Whose<'_>) -> Turn {
         let queue = match whose {

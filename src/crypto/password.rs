@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::measure::{By, Counter, Histogram, labels, waits};
 use crate::time::Random;
 
 /// Argon2id's cost (RFC 9106 §3.1).
@@ -57,6 +58,38 @@ pub struct Checked {
     pub rehashed: Option<String>,
 }
 
+labels! {
+    /// Why a hash was not made.
+    pub enum NoRoom as "reason" {
+        /// As many waited already as may.
+        Full = "full",
+        /// It waited longer than one may.
+        Waited = "waited",
+    }
+}
+
+/// What is counted of the hashes.
+#[derive(Clone, Debug)]
+pub struct Measures {
+    /// How long each waited for a thread.
+    pub wait: Histogram,
+    /// Those that were not made.
+    pub refused: By<NoRoom, Counter>,
+}
+
+/// How busy the threads are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Hashes that wait.
+    pub queued: usize,
+    /// As many may wait.
+    pub queue: usize,
+    /// Threads that hash.
+    pub busy: usize,
+    /// Threads that wait for work.
+    pub idle: usize,
+}
+
 /// The threads that hash. Dropping the last handle ends them.
 pub struct HashPool {
     shared: Arc<Shared>,
@@ -80,6 +113,7 @@ struct Shared {
     free: Mutex<Vec<Memory>>,
     /// How long each of them is.
     blocks: usize,
+    measures: Measures,
 }
 
 struct Queue {
@@ -109,7 +143,8 @@ impl HashPool {
             cost.params().map_err(|error| anyhow::anyhow!("the [password] cost is not one of Argon2's: {error}"))?;
         let queue = Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, closed: false });
         let (free, blocks) = (Mutex::default(), params.block_count());
-        let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits, free, blocks });
+        let measures = Measures { wait: waits(), refused: By::default() };
+        let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits, free, blocks, measures });
         for number in 0..limits.threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("argon2-{number}")).spawn(move || shared.work())?;
@@ -145,6 +180,20 @@ impl HashPool {
         .await
     }
 
+    /// What is counted of the hashes.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.shared.measures
+    }
+
+    /// How busy the threads are at this moment.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (limits, queue) = (self.shared.limits, self.shared.lock());
+        let busy = limits.threads.saturating_sub(queue.idle);
+        Load { queued: queue.jobs.len(), queue: limits.queue, busy, idle: queue.idle }
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, result) = oneshot::channel();
         self.shared.push(Box::new(move |memory| {
@@ -173,6 +222,8 @@ impl Shared {
         let mut queue = self.lock();
         // A thread that waits takes a job before it could count as queued.
         if queue.jobs.len() >= self.limits.queue + queue.idle {
+            drop(queue);
+            self.measures.refused.of(NoRoom::Full).inc();
             return Err(Busy);
         }
         queue.jobs.push_back(Job { since: Instant::now(), run });
@@ -185,7 +236,11 @@ impl Shared {
         // Best effort: without the priority the pool works the same, only less politely.
         let _ = rustix::process::nice(5);
         while let Some(job) = self.next() {
-            if job.since.elapsed() <= self.limits.patience {
+            let waited = job.since.elapsed();
+            self.measures.wait.observe(waited.as_secs_f64());
+            if waited > self.limits.patience {
+                self.measures.refused.of(NoRoom::Waited).inc();
+            } else {
                 let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut memory = free().pop().unwrap_or_else(|| vec![Block::default(); self.blocks]);
                 // A thread outlives what happens in it: nobody would start another.
@@ -348,6 +403,10 @@ mod tests {
         let storm = (0..40).map(|_| pool.verify(secret("x"), None));
         let answers = futures_util::future::join_all(storm).await;
         assert!(answers.iter().any(Result::is_ok));
-        assert!(answers.iter().any(|a| matches!(a, Err(Busy))));
+        let refused = answers.iter().filter(|answer| matches!(answer, Err(Busy))).count();
+        assert!(refused > 0);
+        assert_eq!(pool.measures().refused.of(NoRoom::Full).get(), u64::try_from(refused).unwrap());
+        let load = pool.load();
+        assert_eq!((load.queued, load.queue, load.busy + load.idle), (0, 1, 1));
     }
 }

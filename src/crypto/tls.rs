@@ -4,12 +4,15 @@ use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
+use openssl::asn1::Asn1Time;
 use openssl::pkey::PKey;
 use openssl::ssl::{AlpnError, SslMethod, SslVersion, select_next_proto};
 pub use openssl::ssl::{Ssl, SslAcceptor};
 use openssl::x509::X509;
 pub use tokio_openssl::SslStream;
 use zeroize::Zeroizing;
+
+use crate::time::Timestamp;
 
 /// A certificate chain and its key, as they stand in two PEM files.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,6 +38,17 @@ impl Pair {
         let names = (certificate.display().to_string(), key.display().to_string());
         let (chain, key) = (read("tls.certificate", certificate)?, Zeroizing::new(read("tls.key", key)?));
         Ok(Self { chain, key, names })
+    }
+
+    /// When the first certificate of the chain ends; `None` where there is none.
+    #[must_use]
+    pub fn expiry(&self) -> Option<Timestamp> {
+        let epoch = Asn1Time::from_unix(0).ok()?;
+        let ends = |one: X509| {
+            let left = epoch.diff(one.not_after()).ok()?;
+            Some(Timestamp::from_seconds(i64::from(left.days) * 86_400 + i64::from(left.secs)))
+        };
+        X509::stack_from_pem(&self.chain).ok()?.into_iter().filter_map(ends).min()
     }
 
     /// An acceptor that offers HTTP/2 and HTTP/1.1. Each has keys of its own for session tickets, which go with it: whoever
@@ -85,4 +99,37 @@ fn read(key: &str, file: &Path) -> anyhow::Result<Vec<u8>> {
 /// When a file cannot be read or holds something else, or key and certificate do not belong together.
 pub fn acceptor(certificate: &Path, key: &Path) -> anyhow::Result<SslAcceptor> {
     Pair::read(certificate, key)?.acceptor()
+}
+
+#[cfg(test)]
+mod tests {
+    use openssl::asn1::Asn1Integer;
+    use openssl::bn::BigNum;
+    use openssl::hash::MessageDigest;
+    use openssl::pkey::Private;
+
+    use super::*;
+
+    fn certificate(key: &PKey<Private>, ends: i64) -> Vec<u8> {
+        let mut builder = X509::builder().unwrap();
+        builder.set_serial_number(&Asn1Integer::from_bn(&BigNum::from_u32(1).unwrap()).unwrap()).unwrap();
+        builder.set_pubkey(key).unwrap();
+        builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::from_unix(ends).unwrap()).unwrap();
+        builder.sign(key, MessageDigest::sha256()).unwrap();
+        builder.build().to_pem().unwrap()
+    }
+
+    #[test]
+    fn a_chain_ends_with_its_first_certificate() {
+        let key = PKey::ec_gen("prime256v1").unwrap();
+        let chain = |ends: &[i64]| Pair {
+            chain: ends.iter().flat_map(|ends| certificate(&key, *ends)).collect(),
+            key: Zeroizing::default(),
+            names: Default::default(),
+        };
+        assert_eq!(chain(&[1_900_000_000]).expiry(), Some(Timestamp::from_seconds(1_900_000_000)));
+        assert_eq!(chain(&[2_000_000_000, 1_800_000_123]).expiry(), Some(Timestamp::from_seconds(1_800_000_123)));
+        assert_eq!(chain(&[]).expiry(), None);
+    }
 }

@@ -16,6 +16,7 @@ use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::model::session::{ACR_HANDOFF, Method as Door};
 use crate::model::user::{Account, Lock, UserType};
 use crate::store::handoffs::{Handoff, State};
+use crate::store::issuers::Tied;
 use crate::store::{self, Tx, in_transaction};
 use crate::time::Deadline;
 use crate::web::layers::Arrival;
@@ -139,6 +140,18 @@ enum Found {
     Refused(Refusal),
     Repeated { first: bool },
     IssuerChanged,
+}
+
+impl Refusal {
+    /// What a tie says, if it refuses.
+    #[must_use]
+    pub const fn of_tie(tied: Tied) -> Option<Self> {
+        match tied {
+            Tied::Yes | Tied::No => None,
+            Tied::SubElsewhere => Some(Self::SubTiedToAnotherUser),
+            Tied::UserElsewhere => Some(Self::UserTiedToAnotherSub),
+        }
+    }
 }
 
 /// Who is meant, as parsed; what does not parse is nobody.

@@ -16,7 +16,7 @@ use super::CLOCK_IS_WRONG;
 use super::claim::{judge_account, judge_lock};
 use super::receive::refuse;
 use super::refusal::Refusal;
-use super::{settle, timeout};
+use super::{settle, timeout, unavailable};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
@@ -27,7 +27,6 @@ use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};
 use crate::time::{Deadline, Random, Timestamp};
 use crate::web::cookies::Cookie;
-use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::browser;
@@ -57,7 +56,7 @@ enum Completed {
 /// `GET /unified-login/complete`
 pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
     if app.clock_is_wrong() {
-        return PageError::HandoffUnavailable(CLOCK_IS_WRONG.into()).into_response();
+        return unavailable(&app, CLOCK_IS_WRONG.into());
     }
     let id = asked.h.unwrap_or_default();
     let cookie = Cookie::Handoff(id.clone());
@@ -84,9 +83,9 @@ pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Q
     };
     let completed = match complete_in_time(&app, step, work, answer_by).await {
         Ok(completed) => completed,
-        Err(error) => return PageError::HandoffUnavailable(error.to_string()).into_response(),
+        Err(error) => return unavailable(&app, error.to_string()),
     };
-    answer(&app, &completed, &secret, &cookie, had_pre_auth, &arrival.visitor)
+    answer(&app, &completed, &secret, &cookie, had_pre_auth, (started, &arrival.visitor))
 }
 
 /// When a handoff's clock started: the birth of its id.
@@ -101,7 +100,7 @@ fn answer(
     secret: &Secret,
     cookie: &Cookie,
     had_pre_auth: bool,
-    visitor: &Visitor,
+    (started, visitor): (Timestamp, &Visitor),
 ) -> Response {
     let (mut response, sets_session) = match completed {
         Completed::Refused(refusal) => {
@@ -110,7 +109,7 @@ fn answer(
             return response;
         }
         Completed::Opened(target) => {
-            app.metrics.sign_in(Method::Handoff.as_str(), "success");
+            app.metrics.handed_off(started.until(app.clock.now()));
             (land(app, target.as_deref()), true)
         }
         Completed::Again => (Redirect::to("/").into_response(), true),

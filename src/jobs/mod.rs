@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
+use crate::metrics::labels::Job;
 use crate::oidc::token::GRACE;
 use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, signing_keys};
 use crate::store::{self, in_transaction};
@@ -60,26 +61,46 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             tracing::warn!("nothing is swept: {why}");
             continue;
         }
-        report("sweep", sweep(&app).await);
-        report("keeping of refused handoffs", refused_handoffs::write_down(&app).await);
-        report("forgetting of answers", forget_answers(&app).await);
+        report(&app, Job::Sweep, sweep(&app).await);
+        report(&app, Job::RefusedHandoffs, refused_handoffs::write_down(&app).await);
+        report(&app, Job::KeptAnswers, forget_answers(&app).await);
         if round % PURGE_EVERY == 0 {
-            report("removal of old records", remove_pruned(&app).await);
-            report("care of the signing keys", look_after_keys(&app).await);
-            report("purge", purge(&app).await);
-            report("note of what proxies say", note_unread_hop(&app).await);
-            report("count of single use", count_single_use(&app).await);
-            report("count of sign-ins", browse_activity::count_ahead(&app).await);
+            report(&app, Job::Retention, remove_pruned(&app).await);
+            report(&app, Job::SigningKeys, look_after_keys(&app).await);
+            report(&app, Job::Purge, purge(&app).await);
+            report(&app, Job::ProxyNotes, note_unread_hop(&app).await);
+            report(&app, Job::SingleUse, count_single_use(&app).await);
+            report(&app, Job::DayCounts, browse_activity::count_ahead(&app).await);
         }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
-            report("key refresh", refetch(&app).await);
+            report(&app, Job::IssuerKeys, refetch(&app).await);
         }
     }
 }
 
-fn report(job: &str, done: Result<(), store::Error>) {
+fn report(app: &App, job: Job, done: Result<(), store::Error>) {
+    app.metrics.job_ran(job, done.is_ok(), app.clock.now());
     if let Err(error) = done {
-        tracing::warn!("the {job} could not run and will be tried again: {error}");
+        tracing::warn!("the {} could not run and will be tried again: {error}", name(job));
+    }
+}
+
+/// What the log calls a job.
+const fn name(job: Job) -> &'static str {
+    match job {
+        Job::Sweep => "sweep",
+        Job::RefusedHandoffs => "keeping of refused handoffs",
+        Job::KeptAnswers => "forgetting of answers",
+        Job::Retention => "removal of old records",
+        Job::SigningKeys => "care of the signing keys",
+        Job::Purge => "purge",
+        Job::ProxyNotes => "note of what proxies say",
+        Job::SingleUse => "count of single use",
+        Job::DayCounts => "count of sign-ins",
+        Job::IssuerKeys => "key refresh",
+        Job::Logouts => "telling of logouts",
+        Job::Mail => "sending of mails",
+        Job::Sealing => "sealing of the record",
     }
 }
 

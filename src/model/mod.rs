@@ -14,6 +14,7 @@ pub mod password_rules;
 pub mod provider;
 pub mod reason;
 pub mod reference;
+pub mod refusal;
 pub mod scope;
 pub mod session;
 pub mod signing_key;

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::open_session;
 use crate::app::App;
 use crate::cache::hash_door::{Turn, Whose};
+use crate::metrics::labels::Lockout;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::login_name::LoginName;
 use crate::model::password_rules;
@@ -209,6 +210,7 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
         (Typist::Stranger, None) => (None, None),
     };
     let is_signed_in = session.is_some();
+    let is_somebody = subject.account.is_some();
     let account = subject.guessed.account().to_owned();
     let admin_locked = subject.account.as_ref().is_some_and(|a| a.admin_locked);
     let failures = in_transaction!(db, attempt.deadline, [account, slot, refused, session, last], |tx| {
@@ -235,6 +237,9 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
         }
         Ok(Some(failures))
     })?;
+    if failures.is_some_and(|failures| failures >= STRIKES) && is_somebody && !is_signed_in {
+        app.metrics.locked(Lockout::Password);
+    }
     Ok(match failures {
         None => Checked::Busy,
         Some(failures) if failures >= STRIKES && is_signed_in => Checked::SessionOver,

@@ -22,6 +22,11 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (14, "answered_requests", include_str!("../../migrations/0014_answered_requests.sql")),
 ];
 
+/// The number of the last step.
+pub(super) fn last() -> i64 {
+    HISTORY.last().map_or(0, |(version, ..)| *version)
+}
+
 /// Runs what is missing, and holds no lock: on SQLite who opens the file does (`app::open`), on PostgreSQL the transaction
 /// that it runs in.
 pub(super) fn migrator() -> Migrator {

@@ -23,6 +23,7 @@ use sqlx::{
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::measures::Connections;
 use super::{ACQUIRE_TRY, Error, STATEMENT_TIMEOUT, migrations};
 use crate::config::{NOT_WHOLE, Pooling, is_whole};
 
@@ -253,6 +254,10 @@ impl Server {
     /// Connections that there are by now are not trusted any longer.
     pub(super) fn doubt(&self) {
         self.0.doubt.begin();
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        Connections::of(&self.0.pool)
     }
 
     pub(super) async fn close(&self) {

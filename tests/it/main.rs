@@ -41,6 +41,7 @@ mod key_sets;
 mod keys;
 mod login;
 mod mail;
+mod metrics;
 mod oidc;
 mod password_link;
 mod races;
