@@ -19,7 +19,7 @@ use url::Url;
 
 pub use self::mail::{Mail, MailTls};
 pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
-pub use self::show::{changed, is_whole, without_password};
+pub use self::show::{changed, has_password, is_whole, without_password};
 pub use self::sources::{ENV_PREFIX, Loaded, Source};
 use crate::crypto::password::{Cost, PoolLimits};
 use crate::model::address::is_loopback;

@@ -13,6 +13,7 @@ mod export;
 mod handoff;
 mod issuer;
 mod key;
+mod moving;
 mod provider;
 mod seed;
 mod serve;
@@ -79,6 +80,8 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Put a backup in place, and end every session, code and token that is older.
     Restore(backup::RestoreArgs),
+    /// Move everything from SQLite to PostgreSQL.
+    Move(moving::Args),
     /// Providers: the agencies.
     #[command(subcommand, after_help = "Example: connect-idp provider list")]
     Provider(provider::Verb),
@@ -179,6 +182,7 @@ impl Cli {
             Verb::Export(args) => export::run(&args, &open(config()?).await?, console).await?,
             Verb::Backup(args) => backup::run(&args, config()?, console).await?,
             Verb::Restore(args) => backup::run_restore(&args, config()?, console).await?,
+            Verb::Move(args) => return moving::run(&args, config()?, console).await,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(user::Verb::Import(args)) if args.template => {
                 console.write(&operations::user_import::template())?;

@@ -22,6 +22,7 @@ pub mod interactions;
 pub mod issuers;
 pub mod key_rotation;
 pub mod mail;
+pub mod moving;
 pub mod open_session;
 pub mod password_link;
 pub mod providers;

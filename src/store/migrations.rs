@@ -68,6 +68,11 @@ impl Index {
         format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {} {}", self.name, self.definition)
     }
 
+    /// Builds it in the transaction that fills the table, which nobody else has yet.
+    pub(super) fn build_at_once(&self) -> String {
+        format!("CREATE INDEX {} {}", self.name, self.definition)
+    }
+
     /// Removes what is left of a build that was broken off.
     pub(super) fn remove(&self) -> String {
         format!("DROP INDEX CONCURRENTLY IF EXISTS {}", self.name)
@@ -154,6 +159,11 @@ impl Schema {
         }
         let unknown = applied.iter().map(|(version, ..)| *version).filter(|version| !migrator.version_exists(*version));
         Self { missing, foreign, unknown: unknown.map(|version| format!("{version:04}")).collect() }
+    }
+
+    /// Whether each step that was taken is one of ours, if not all were.
+    pub(super) const fn is_of_this_program(&self) -> bool {
+        self.foreign.is_empty() && self.unknown.is_empty()
     }
 
     /// Why this program cannot work on it, and what to do.

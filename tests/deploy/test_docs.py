@@ -115,6 +115,9 @@ def test_its_commands_run_on_postgres(page, tmp_path):
     server = re.sub(r"^postgres(ql)?://([^@/]*@)?", "", superuser).split("/")[0]
     addresses = {"DATABASE_URL": f"postgres://{name}@{server}/{name}", "RESTORED_URL": f"postgres://{name}@{server}/{name}_restored"}
     settings = {"CONNECT_IDP__DATABASE__URL": addresses["DATABASE_URL"], "CONNECT_IDP__KEYS__DIR": str(tmp_path / "shared-keys")}
+    if "connect-idp move" in page.read_text():
+        # It begins on SQLite.
+        settings = {}
 
     def as_superuser(sql):
         return f"psql --quiet --set ON_ERROR_STOP=1 '{superuser}' <<'SQL'\n{sql}SQL\n"

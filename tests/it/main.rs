@@ -39,6 +39,7 @@ mod key_sets;
 mod keys;
 mod login;
 mod mail;
+mod moving;
 mod oidc;
 mod password_link;
 mod races;
