@@ -1,6 +1,7 @@
 //! What the operator sets: a TOML file, then `CONNECT_IDP__SECTION__KEY` variables over it. Parsed and floored once,
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
+mod agreement;
 mod mail;
 mod proxies;
 mod redis_address;

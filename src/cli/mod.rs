@@ -24,6 +24,7 @@ mod user_import;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -32,6 +33,7 @@ pub use console::{Closed, Console};
 
 use crate::app::{App, Opening};
 use crate::config::{Config, ENV_PREFIX, Loaded};
+use crate::crypto::tls;
 use crate::model::event::Visitor;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
@@ -42,11 +44,19 @@ use crate::operations::{self, Actor};
 use crate::store::{providers, users};
 use crate::time::Random;
 
+/// With what a scanner or a support case asks for next.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (openssl, ends) = tls::openssl();
+    let ends = ends.map(|day| format!(", supported until {day}")).unwrap_or_default();
+    format!("{}\n{openssl}{ends}", env!("CARGO_PKG_VERSION"))
+});
+
 /// The sign-in service of Therap Connect.
 #[derive(Debug, Parser)]
 #[command(
     name = "connect-idp",
     version,
+    long_version = LONG_VERSION.as_str(),
     about = "The sign-in service of Therap Connect",
     after_help = "Example: connect-idp apply seed.toml && connect-idp serve\n\n\
                   Exit status: 0 done, 1 refused or failed, 2 wrong usage."

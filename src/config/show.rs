@@ -54,7 +54,7 @@ pub(super) fn flatten(table: &Table, prefix: &str, each: &mut impl FnMut(&str, &
 
 /// A value as TOML. A secret is hidden, but for what an address of one says beside it; so is what any other address has of
 /// a password.
-fn shown(key: &str, value: &Value) -> String {
+pub(super) fn shown(key: &str, value: &Value) -> String {
     let is_secret = SECRETS.contains(&key);
     if is_secret && key.rsplit('.').next() != Some("url") {
         return Value::String(HIDDEN.to_owned()).to_string();

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
 use crate::oidc::token::GRACE;
-use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, signing_keys};
+use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, replicas, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -53,7 +53,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     for round in 0_u32.. {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = stop.changed() => return,
+            _ = stop.changed() => return report("farewell to the other replicas", replicas::leave(&app).await),
         }
         // By a clock that is wrong, what is in time would look late, and what lives would look over.
         if let Err(why) = clock_is_right(&app).await {
@@ -67,6 +67,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             report("removal of old records", remove_pruned(&app).await);
             report("care of the signing keys", look_after_keys(&app).await);
             report("purge", purge(&app).await);
+            report("sign of life", replicas::give_sign(&app).await);
             report("note of what proxies say", note_unread_hop(&app).await);
             report("count of single use", count_single_use(&app).await);
             report("count of sign-ins", browse_activity::count_ahead(&app).await);
@@ -161,6 +162,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let imports = store::imports::purge(tx, now, BATCH).await?;
             let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let gone_replicas = store::replicas::purge(tx, now, BATCH).await?;
             let refused = store::refused_handoffs::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
             let gone = [
                 single_use,
@@ -178,6 +180,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 imports,
                 keyed,
                 refused,
+                gone_replicas,
             ];
             Ok(gone.into_iter().max().unwrap_or(0))
         })?;

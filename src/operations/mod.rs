@@ -28,6 +28,7 @@ pub mod password_link;
 pub mod providers;
 pub mod prune_activity;
 pub mod refused_handoffs;
+pub mod replicas;
 pub mod restore;
 pub mod sealing_keys;
 pub mod seed_file;

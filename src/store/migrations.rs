@@ -20,6 +20,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (12, "whose_request", include_str!("../../migrations/0012_whose_request.sql")),
     (13, "imports", include_str!("../../migrations/0013_imports.sql")),
     (14, "answered_requests", include_str!("../../migrations/0014_answered_requests.sql")),
+    (15, "replicas", include_str!("../../migrations/0015_replicas.sql")),
 ];
 
 /// Runs what is missing, and holds no lock: on SQLite who opens the file does (`app::open`), on PostgreSQL the transaction

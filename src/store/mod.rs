@@ -32,6 +32,7 @@ pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;
 pub mod refused_handoffs;
+pub mod replicas;
 pub mod seed_rows;
 pub mod sessions;
 pub mod settings;

@@ -49,9 +49,13 @@ const MOVED: &[&str] = &[
     "import_rows",
 ];
 
+/// Where the steps of the schema are noted.
+const STEPS_TABLE: &str = "_sqlx_migrations";
+
 /// Those that are not, each with the reason.
 const LEFT: &[(&str, &str)] = &[
-    ("_sqlx_migrations", "the steps of the schema are taken there, too"),
+    (STEPS_TABLE, "the steps of the schema are taken there, too"),
+    ("replicas", "a sign of life of the replicas that run, each of which gives it anew"),
     ("strike_slots", "a guess in hand when the service was stopped, which lapses in seconds without a strike"),
 ];
 
@@ -195,7 +199,7 @@ async fn look_at_target(to: &mut PgConnection) -> anyhow::Result<()> {
         Err(error) if is_no_such_table(&error) => Vec::new(),
         found => found?,
     };
-    let has_history = !steps.is_empty() || tables.iter().all(|(name,)| name == "_sqlx_migrations");
+    let has_history = !steps.is_empty() || tables.iter().all(|(name,)| name == STEPS_TABLE);
     ensure!(has_history, "the new database has tables and no history of its schema: create an empty one");
     let schema = Schema::of(&steps);
     if schema.is_of_this_program() { Ok(()) } else { refuse_another(&schema).context("the new database") }
@@ -207,8 +211,8 @@ fn is_ours(table: &str) -> bool {
 
 /// Takes every table for oneself, and what `connect-idp migrate` has written away; any other row stops the move.
 async fn take_empty(to: &mut PgConnection) -> anyhow::Result<()> {
-    let slots = ["strike_slots"];
-    let all: Vec<&str> = MOVED.iter().chain(&slots).copied().collect();
+    let left = LEFT.iter().map(|(name, _)| *name).filter(|name| *name != STEPS_TABLE);
+    let all: Vec<&str> = MOVED.iter().copied().chain(left).collect();
     let taken = execute(to, &format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", all.join(", "))).await;
     if let Err(error) = taken {
         ensure!(!is_kept_waiting(&error), "somebody is at work in the new database: stop what uses it, and move again");

@@ -28,6 +28,7 @@ mod clients;
 mod csv_files;
 mod database;
 mod deadlines;
+mod doctor;
 mod explain;
 mod export;
 mod floors;
