@@ -91,6 +91,14 @@ pub const ALL: &[Invariant] = &[
          them; and report it",
     ),
     claim(
+        "nobody signed in by password after three wrong ones had locked the account",
+        "SELECT u.id FROM users u JOIN strikes s ON s.user_id = u.id WHERE s.failures >= 3 AND (SELECT MAX(a.at) FROM \
+         activity a WHERE a.user_id = u.id AND a.kind = 'sign_in' AND a.outcome = 'success' AND a.login_type = 'Direct \
+         Login') > (SELECT MAX(a.at) + 60000 FROM activity a WHERE a.user_id = u.id AND a.kind = 'account_locked' AND \
+         a.reason = 'three_wrong_passwords')",
+        "end the sessions of these users with `connect-idp user end-sessions`, reset their passwords, and report it",
+    ),
+    claim(
         "nobody whose password must be updated has a session opened by password since",
         "SELECT s.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.ended_at IS NULL AND s.user_epoch = \
          u.epoch AND s.method = 'password' AND u.temporary_until IS NOT NULL",
@@ -111,6 +119,14 @@ pub const ALL: &[Invariant] = &[
          k.provider_epoch = p.epoch AND (u.admin_locked OR NOT u.active OR NOT p.active)",
         "unlock and lock the user (or activate and deactivate, user or provider) with `connect-idp`, which ends \
          them; and report it",
+    ),
+    claim(
+        "no client that is disabled has a token family, code or token born since",
+        "SELECT b.id FROM (SELECT id, client, client_epoch FROM families WHERE revoked_at IS NULL UNION ALL SELECT \
+         family_id, client, client_epoch FROM codes WHERE redeemed_at IS NULL AND expires_at > $1 UNION ALL SELECT hash, \
+         client, client_epoch FROM access_tokens WHERE revoked_at IS NULL AND expires_at > $1) b JOIN clients c ON c.id = \
+         b.client AND c.epoch = b.client_epoch WHERE NOT c.enabled",
+        "enable and disable the client with `connect-idp`, which ends them; and report it",
     ),
     claim(
         "each token family came of a code that is spent, or was spent too long ago to be remembered",
@@ -309,9 +325,18 @@ mod tests {
             (HANDOFF.replace("completed", "failed"), "h"),
             ("DELETE FROM strikes WHERE account = 'u'".into(), "u"),
             (session("UPDATE users SET admin_locked = true WHERE id = 'u'"), "s"),
+            (
+                session(
+                    "INSERT INTO activity (id, at, provider_id, user_id, actor, kind, outcome, reason, reference) \
+                     VALUES ('l', 1, 'p', 'u', 'system', 'account_locked', 'success', 'three_wrong_passwords', 'r'); \
+                     UPDATE activity SET at = 70000 WHERE id = 'a'; UPDATE strikes SET failures = 3 WHERE account = 'u'",
+                ),
+                "u",
+            ),
             (session("UPDATE users SET temporary_until = 1 WHERE id = 'u'"), "s"),
             (all(&[FAMILY, "UPDATE users SET active = false WHERE id = 'u'"]), "f"),
             (all(&[CODE, "UPDATE providers SET active = false WHERE id = 'p'"]), "f"),
+            (all(&[FAMILY, "INSERT INTO clients VALUES ('c', 'app', '{}', false, 1, 1, 1)"]), "f"),
             (all(&[FAMILY, CODE]), "f"),
             (all(&[FAMILY, TOKEN, "UPDATE access_tokens SET client = 'other'"]), "f"),
             (all(&[FAMILY, TOKEN, "UPDATE families SET revoked_at = 1, revoke_reason = 'x'"]), "f"),

@@ -132,6 +132,9 @@ async fn everything_is_there_after_a_move_and_lives_on() {
     let built = "SELECT COUNT(*) FROM pg_indexes WHERE schemaname = 'public'";
     let migrated = Idp::start(Engine::Postgres).await;
     assert_eq!(count(built).await, migrated.number(built).await, "every index is there");
+    // No number is given out by the database, so there is none to go on from.
+    let counters = "SELECT COUNT(*) FROM pg_class WHERE relkind = 'S'";
+    assert_eq!(count(counters).await, 0);
 
     config.database.url = empty.url();
     let (code_of_doctor, said) = command(&config, &["doctor"]).await;
