@@ -1,6 +1,7 @@
 //! What a request may use: one value, one extractor. Opening it is opening the service's house.
 
 pub mod background;
+pub mod presence;
 
 use std::convert::Infallible;
 use std::ops::Deref;
@@ -14,6 +15,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 
 use self::background::Background;
+use self::presence::Presence;
 use crate::cache::chain_seen::ChainSeen;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
@@ -95,6 +97,8 @@ pub struct Parts {
     pub mailer: Option<Mailer>,
     /// Work that no request waits for.
     pub background: Background,
+    /// Which replica this is.
+    pub presence: Presence,
     /// What is counted.
     pub metrics: Metrics,
     clock_is_wrong: AtomicBool,
@@ -225,6 +229,7 @@ impl App {
             family_throttle: SharedThrottle::new("family", rates.family, shared),
             outbound: Outbound::new(&config)?,
             mailer,
+            presence: Presence::new(&config, &keys, &random, clock.now()),
             name_key: keys.oldest().derive("names that are nobody's"),
             record_key,
             issuers: IssuerCache::default(),
@@ -250,6 +255,7 @@ impl App {
     /// Takes over what a running service may be told anew ([`config::LIVE`]), but for the log, which is the process's.
     pub fn adopt(&self, config: &Config) {
         let rates = Rates::of(config);
+        self.presence.adopt(config);
         self.proxies.trust(&config.trusted_proxies);
         self.throttle.set(rates.address);
         self.waiting_throttle.set(rates.waiting);

@@ -1,6 +1,7 @@
 //! What the operator sets: a TOML file, then `CONNECT_IDP__SECTION__KEY` variables over it. Parsed and floored once,
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
+mod agreement;
 mod listen;
 mod mail;
 mod proxies;
@@ -21,7 +22,7 @@ use url::Url;
 pub use self::listen::Listen;
 pub use self::mail::{Mail, MailTls};
 pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
-pub use self::show::{changed, is_whole, without_password};
+pub use self::show::{changed, has_password, is_whole, without_password};
 pub use self::sources::{ENV_PREFIX, Loaded, Source};
 use crate::crypto::password::{Cost, PoolLimits};
 use crate::model::address::is_loopback;

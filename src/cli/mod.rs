@@ -13,6 +13,7 @@ mod export;
 mod handoff;
 mod issuer;
 mod key;
+mod moving;
 mod provider;
 mod seed;
 mod serve;
@@ -23,6 +24,7 @@ mod user_import;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -31,6 +33,7 @@ pub use console::{Closed, Console};
 
 use crate::app::{App, Opening};
 use crate::config::{Config, ENV_PREFIX, Loaded};
+use crate::crypto::tls;
 use crate::model::event::Visitor;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
@@ -42,11 +45,19 @@ use crate::serve::Handed;
 use crate::store::{providers, users};
 use crate::time::Random;
 
+/// With what a scanner or a support case asks for next.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (openssl, ends) = tls::openssl();
+    let ends = ends.map(|day| format!(", supported until {day}")).unwrap_or_default();
+    format!("{}\n{openssl}{ends}", env!("CARGO_PKG_VERSION"))
+});
+
 /// The sign-in service of Therap Connect.
 #[derive(Debug, Parser)]
 #[command(
     name = "connect-idp",
     version,
+    long_version = LONG_VERSION.as_str(),
     about = "The sign-in service of Therap Connect",
     after_help = "Example: connect-idp apply seed.toml && connect-idp serve\n\n\
                   Exit status: 0 done, 1 refused or failed, 2 wrong usage."
@@ -80,6 +91,8 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Put a backup in place, and end every session, code and token that is older.
     Restore(backup::RestoreArgs),
+    /// Move everything from SQLite to PostgreSQL.
+    Move(moving::Args),
     /// Providers: the agencies.
     #[command(subcommand, after_help = "Example: connect-idp provider list")]
     Provider(provider::Verb),
@@ -182,6 +195,7 @@ impl Cli {
             Verb::Export(args) => export::run(&args, &open(config()?).await?, console).await?,
             Verb::Backup(args) => backup::run(&args, config()?, console).await?,
             Verb::Restore(args) => backup::run_restore(&args, config()?, console).await?,
+            Verb::Move(args) => return moving::run(&args, config()?, console).await,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(user::Verb::Import(args)) if args.template => {
                 console.write(&operations::user_import::template())?;

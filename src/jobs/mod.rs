@@ -16,7 +16,7 @@ use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
 use crate::metrics::labels::Job;
 use crate::oidc::token::GRACE;
-use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, signing_keys};
+use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, replicas, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -54,7 +54,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     for round in 0_u32.. {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = stop.changed() => return,
+            _ = stop.changed() => return report("farewell to the other replicas", replicas::leave(&app).await),
         }
         // By a clock that is wrong, what is in time would look late, and what lives would look over.
         if let Err(why) = clock_is_right(&app).await {
@@ -68,6 +68,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             report(&app, Job::Retention, remove_pruned(&app).await);
             report(&app, Job::SigningKeys, look_after_keys(&app).await);
             report(&app, Job::Purge, purge(&app).await);
+            report(&app, Job::SignOfLife, replicas::give_sign(&app).await);
             report(&app, Job::ProxyNotes, note_unread_hop(&app).await);
             report(&app, Job::SingleUse, count_single_use(&app).await);
             report(&app, Job::DayCounts, browse_activity::count_ahead(&app).await);
@@ -182,6 +183,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let imports = store::imports::purge(tx, now, BATCH).await?;
             let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let gone_replicas = store::replicas::purge(tx, now, BATCH).await?;
             let refused = store::refused_handoffs::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
             let gone = [
                 single_use,
@@ -199,6 +201,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 imports,
                 keyed,
                 refused,
+                gone_replicas,
             ];
             Ok(gone.into_iter().max().unwrap_or(0))
         })?;

@@ -113,6 +113,8 @@ labels! {
         SigningKeys = "signing_keys",
         /// What is over is forgotten.
         Purge = "purge",
+        /// This replica's sign of life is given.
+        SignOfLife = "sign_of_life",
         /// What a proxy said that could not be read is noted.
         ProxyNotes = "proxy_notes",
         /// Remembered assertions are counted.

@@ -10,10 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{AGE, DATE, HeaderMap};
 use url::{Host, Url};
 
 use crate::config::Config;
 use crate::model::address::is_loopback;
+use crate::model::header_text::ascii;
+use crate::time::Timestamp;
 
 const MAX_BODY: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,16 +65,25 @@ impl Outbound {
     /// # Errors
     /// When the address is not allowed, does not answer with 200 in time, or answers too much.
     pub async fn get(&self, address: &str) -> anyhow::Result<String> {
+        Ok(self.get_dated(address).await?.0)
+    }
+
+    /// The same with the server's own time, where it gave one and none of a cache between.
+    ///
+    /// # Errors
+    /// As [`Outbound::get`].
+    pub async fn get_dated(&self, address: &str) -> anyhow::Result<(String, Option<Timestamp>)> {
         let url = Url::parse(address).context("not an address")?;
         self.rules.check(&url)?;
         let mut response = self.client.get(url).send().await.context("no answer")?;
         ensure!(response.status() == reqwest::StatusCode::OK, "answered {}", response.status());
+        let date = their_time(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
             ensure!(body.len() + chunk.len() <= MAX_BODY, "answered more than {MAX_BODY} bytes");
             body.extend_from_slice(&chunk);
         }
-        String::from_utf8(body).context("the answer is not UTF-8")
+        Ok((String::from_utf8(body).context("the answer is not UTF-8")?, date))
     }
 }
 
@@ -89,6 +101,13 @@ impl Outbound {
         ensure!(response.status().is_success(), "answered {}", response.status());
         Ok(())
     }
+}
+
+/// The `Date` of an answer (RFC 9110 §6.6.1); what a cache kept for a while is not of this moment.
+fn their_time(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = ascii(headers.get(DATE).filter(|_| !headers.contains_key(AGE))?)?;
+    let time = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Timestamp(time.timestamp().as_millisecond()))
 }
 
 impl Rules {
@@ -168,6 +187,19 @@ mod tests {
 
     fn rules(loopback: bool) -> Rules {
         Rules { loopback, internal_hosts: HashSet::from(["keys.internal".to_owned()]) }
+    }
+
+    #[test]
+    fn the_time_of_an_answer_is_its_senders() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(their_time(&headers), None);
+        headers.insert(DATE, "Fri, 15 Jan 2027 08:00:00 GMT".parse().unwrap());
+        assert_eq!(their_time(&headers), Some(Timestamp(1_800_000_000_000)));
+        headers.insert(AGE, "7".parse().unwrap());
+        assert_eq!(their_time(&headers), None, "of a cache");
+        headers.remove(AGE);
+        headers.insert(DATE, "yesterday".parse().unwrap());
+        assert_eq!(their_time(&headers), None);
     }
 
     #[test]

@@ -26,12 +26,14 @@ pub mod logouts;
 pub mod mails;
 pub mod measures;
 mod migrations;
+pub mod moving;
 pub mod password_links;
 mod postgres;
 pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;
 pub mod refused_handoffs;
+pub mod replicas;
 pub mod seed_rows;
 pub mod sessions;
 pub mod settings;
@@ -454,6 +456,23 @@ impl Database {
             Engine::Postgres(postgres::Server::open(url, connections, settings.pooling)?)
         };
         Ok(Self { engine, clock, record_key: None, measures: Arc::default() })
+    }
+
+    /// The SQLite database of a place that one has alone: nothing can be written through it, and nobody else opens it until
+    /// it is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn open_alone(alone: sqlite_files::Alone) -> anyhow::Result<Self> {
+        let (file, in_use) = alone.into_mark();
+        let options = SqliteConnectOptions::from_str(&Self::sqlite_url(&file))?
+            .create_if_missing(false)
+            .pragma("query_only", "ON")
+            .disable_statement_logging();
+        let reader = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
+        let reader = reader.with_context(|| format!("the database file {} cannot be read", file.display()))?;
+        let engine = Engine::Sqlite { writer: reader.clone(), reader, in_use: Arc::new(in_use) };
+        Ok(Self { engine, clock: Clock::System, record_key: None })
     }
 
     /// The same database. What it records from now on bears a proof by this key, under which the record is sealed, too (A3).

@@ -19,7 +19,7 @@ use futures_util::future::join_all;
 pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
 pub use browser::{Browser, From, encode};
-pub use idp::{Idp, Outsider, PASSWORD, User, line};
+pub use idp::{Empty, Idp, Outsider, PASSWORD, User, line};
 pub use log::{keep_log, logged};
 pub use program::{Program, Told};
 pub use redis_server::RedisServer;
