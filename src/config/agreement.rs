@@ -48,6 +48,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Listen;
     use crate::time::Random;
 
     #[test]
@@ -62,7 +63,7 @@ mod tests {
 
         let mut other = every.clone();
         other.session.idle_minutes += 1;
-        other.listen.set_port(1);
+        other.listen = Listen::Tcp(([127, 0, 0, 1], 1).into());
         let differing: Vec<_> = other.agreement(&key).into_iter().filter(|(name, is)| known[name] != *is).collect();
         assert_eq!(differing.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["session.idle_minutes"]);
 

@@ -54,7 +54,12 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     for round in 0_u32.. {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = stop.changed() => return report("farewell to the other replicas", replicas::leave(&app).await),
+            _ = stop.changed() => {
+                if let Err(error) = replicas::leave(&app).await {
+                    tracing::warn!("the farewell to the other replicas failed; in a few minutes they know: {error}");
+                }
+                return;
+            }
         }
         // By a clock that is wrong, what is in time would look late, and what lives would look over.
         if let Err(why) = clock_is_right(&app).await {
@@ -95,6 +100,7 @@ const fn name(job: Job) -> &'static str {
         Job::Retention => "removal of old records",
         Job::SigningKeys => "care of the signing keys",
         Job::Purge => "purge",
+        Job::SignOfLife => "sign of life",
         Job::ProxyNotes => "note of what proxies say",
         Job::SingleUse => "count of single use",
         Job::DayCounts => "count of sign-ins",

@@ -472,7 +472,7 @@ impl Database {
         let reader = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
         let reader = reader.with_context(|| format!("the database file {} cannot be read", file.display()))?;
         let engine = Engine::Sqlite { writer: reader.clone(), reader, in_use: Arc::new(in_use) };
-        Ok(Self { engine, clock: Clock::System, record_key: None })
+        Ok(Self { engine, clock: Clock::System, record_key: None, measures: Arc::default() })
     }
 
     /// The same database. What it records from now on bears a proof by this key, under which the record is sealed, too (A3).
