@@ -214,6 +214,10 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,connect_idp=debug`.
     pub level: String,
+    /// Whether requests for our style, script and pictures have a line.
+    pub assets: bool,
+    /// Whether requests for health and metrics have a line.
+    pub health: bool,
 }
 
 /// How a log line looks.
@@ -306,7 +310,7 @@ impl Default for Tokens {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
+        Self { format: LogFormat::Text, level: "info".into(), assets: true, health: false }
     }
 }
 
@@ -354,7 +358,7 @@ impl Config {
         Self {
             trusted_proxies: other.trusted_proxies.clone(),
             throttle: other.throttle.clone(),
-            log: Log { format: self.log.format, level: other.log.level.clone() },
+            log: Log { level: other.log.level.clone(), ..self.log.clone() },
             ..self.clone()
         }
     }
@@ -562,7 +566,7 @@ mod tests {
         let mut other = Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Config::default() };
         other.session.idle_minutes = 7;
         other.throttle = Throttle { enabled: false, address_per_minute: 1, client_per_minute: 1 };
-        other.log = Log { format: LogFormat::Json, level: "debug".into() };
+        other.log = Log { format: LogFormat::Json, level: "debug".into(), ..Log::default() };
         let taken = Config::default().with_live_of(&other);
         assert_eq!(show::changed(&Config::default(), &taken), LIVE);
         assert_eq!(show::changed(&taken, &other), ["log.format", "session.idle_minutes"]);

@@ -23,7 +23,7 @@
 //! 1. [`time`]: instants, the clock, deadlines, randomness
 //! 2. [`crypto`]: the only place that names josekit, argon2 and OpenSSL
 //! 3. [`model`]: what things are; types that parse; no I/O
-//! 4. [`config`]: what the operator sets, checked at start
+//! 4. [`config`], [`log`]: what the operator sets, checked at start; the request at hand, and how every line names it
 //! 5. [`store`]: what is remembered; the only place that names sqlx
 //! 6. [`cache`]: what makes replicas quick and share counts, and may be lost; the only place that names redis
 //! 7. [`outbound`]: the one guarded HTTP client, and mail
@@ -69,6 +69,8 @@ pub mod crypto;
 pub mod model;
 
 pub mod config;
+
+pub mod log;
 
 pub mod store;
 

@@ -9,7 +9,7 @@ use axum::routing::{any, get, post};
 use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
-use crate::web::{assets, layers};
+use crate::web::{assets, layers, request_line};
 use crate::{admin, api, dashboard, handoff, login, oidc, operator};
 
 /// The public site.
@@ -47,7 +47,8 @@ pub fn router(app: &App) -> Router {
         .merge(for_apps_in_browsers())
         .merge(api::routes(app))
         .fallback(async || StatusCode::NOT_FOUND);
-    layers::around(routes, app).merge(oidc::published::routes(app)).with_state(app.clone())
+    let routes = layers::around(routes, app).merge(oidc::published::routes(app));
+    request_line::around(routes, app).with_state(app.clone())
 }
 
 /// The Provider Admin's pages.

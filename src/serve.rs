@@ -33,7 +33,7 @@ use crate::config;
 use crate::crypto::tls::{Pair, Ssl, SslAcceptor, SslStream};
 use crate::web::client_ip::Peer;
 use crate::web::shares::{Limits, Shares, Use};
-use crate::web::{health, unread};
+use crate::web::{health, request_line, unread};
 use crate::{jobs, router};
 
 /// Open connections at most; further ones wait to be accepted.
@@ -112,7 +112,10 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let shares = || Shares::new(limits, &app.proxies);
     let draining = |routes: Router| routes.layer(from_fn_with_state(app.clone(), end_connections_of_a_drain));
     let public = Service { routes: draining(router::router(&app)), shares: shares() };
-    let internal = Service { routes: draining(health::routes().with_state(app.clone())), shares: shares() };
+    let internal = Service {
+        routes: draining(request_line::around(health::routes(), &app).with_state(app.clone())),
+        shares: shares(),
+    };
     let public = tokio::spawn(accept(listeners.public, acceptor, public, stopped.clone()));
     let internal = tokio::spawn(accept(listeners.internal, None, internal, stopped.clone()));
     let logouts = tokio::spawn(jobs::logout::run(app.clone(), stopped.clone()));

@@ -6,6 +6,7 @@ use super::check_password::{Attempt, Checked, Proven, Settled, check_password};
 use super::open_session::{self, Browser, Opening, limits, open_session};
 use crate::app::App;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{ACR_PASSWORD, Method};
 use crate::model::user::{Account, Lock};
@@ -54,12 +55,13 @@ impl SignIn {
 /// When the database fails.
 pub async fn sign_in(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn, store::Error> {
     let owned = app.clone();
-    let task = tokio::spawn(async move { decide(&owned, attempt, browser).await });
+    let task = log::spawn(async move { decide(&owned, attempt, browser).await });
     let done = match task.await.map_err(|_| store::Error::TaskDied)? {
         Err(store::Error::Late | store::Error::Stalled(_)) => SignIn::Busy,
         other => other?,
     };
     app.metrics.sign_in(Method::Password.as_str(), done.outcome());
+    log::sign_in(Method::Password.as_str(), done.outcome());
     Ok(done)
 }
 

@@ -10,10 +10,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderValue;
+use reqwest::{RequestBuilder, Response};
 use url::{Host, Url};
 
 use crate::config::Config;
+use crate::log;
 use crate::model::address::is_loopback;
+use crate::model::trace_context::{TRACEPARENT, TRACESTATE};
 
 const MAX_BODY: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,7 +68,7 @@ impl Outbound {
     pub async fn get(&self, address: &str) -> anyhow::Result<String> {
         let url = Url::parse(address).context("not an address")?;
         self.rules.check(&url)?;
-        let mut response = self.client.get(url).send().await.context("no answer")?;
+        let mut response = self.send(self.client.get(url)).await?;
         ensure!(response.status() == reqwest::StatusCode::OK, "answered {}", response.status());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
@@ -85,9 +89,24 @@ impl Outbound {
         self.rules.check(&url)?;
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
-        let response = request.send().await.context("no answer")?;
+        let response = self.send(request).await?;
         ensure!(response.status().is_success(), "answered {}", response.status());
         Ok(())
+    }
+
+    /// Sends a request; one that is made for a request at hand belongs to its trace.
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let Some(at_hand) = log::at_hand() else { return request.send().await.context("no answer") };
+        let mut request = request.build().context("no request")?;
+        let call = at_hand.begin_call(request.method().as_str(), request.url());
+        let headers = request.headers_mut();
+        headers.insert(TRACEPARENT, HeaderValue::from_str(&at_hand.traceparent(&call))?);
+        if let Some(state) = at_hand.ids.trace.tracestate() {
+            headers.insert(TRACESTATE, HeaderValue::from_str(state)?);
+        }
+        let response = self.client.execute(request).await;
+        at_hand.end_call(call, response.as_ref().ok().map(|response| response.status().as_u16()));
+        response.context("no answer")
     }
 }
 
