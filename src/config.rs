@@ -2,6 +2,7 @@
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
 mod mail;
+mod otlp;
 mod proxies;
 mod redis_address;
 mod reference;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::mail::{Mail, MailTls};
+pub use self::otlp::Otlp;
 pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
 pub use self::show::{changed, is_whole, without_password};
 pub use self::sources::{ENV_PREFIX, Loaded, Source};
@@ -70,6 +72,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// What is written to standard error.
     pub log: Log,
+    /// The collector that traces are sent to; without it none are.
+    pub otlp: Option<Otlp>,
 }
 
 /// Which of the two sites this is.
@@ -253,6 +257,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             mail: None,
             log: Log::default(),
+            otlp: None,
         }
     }
 }
@@ -380,6 +385,9 @@ impl Config {
         self.check_comforts()?;
         if let Some(redis) = &self.redis {
             redis.check()?;
+        }
+        if let Some(otlp) = &self.otlp {
+            otlp.check()?;
         }
         if let Some(mail) = &self.mail {
             mail.check(self.may_weaken())?;

@@ -1,7 +1,9 @@
 //! The one guarded HTTP client (G19): https only (loopback http where the configuration allows it), the resolved
-//! address checked when connecting, no redirects, no proxies, 64 KiB, 5 seconds.
+//! address checked when connecting, no redirects, no proxies, 64 KiB, 5 seconds. The collector of traces and the mail server
+//! are the configuration's own, and are reached where it says.
 
 pub mod mail;
+pub mod otlp;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -45,19 +47,7 @@ impl Outbound {
             loopback: config.may_weaken(),
             internal_hosts: config.outbound.internal_hosts.iter().cloned().collect(),
         });
-        let mut builder = reqwest::Client::builder()
-            .user_agent("connect-idp")
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .dns_resolver(Arc::new(Guarded(Arc::clone(&rules))));
-        for file in &config.outbound.ca_files {
-            let shown = file.display();
-            let pem = std::fs::read(file).with_context(|| format!("outbound.ca_files: {shown} cannot be read"))?;
-            let roots = reqwest::Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("outbound.ca_files: {shown} is not a PEM certificate"))?;
-            builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-        }
+        let builder = builder(config)?.timeout(TIMEOUT).dns_resolver(Arc::new(Guarded(Arc::clone(&rules))));
         Ok(Self { client: builder.build()?, rules })
     }
 
@@ -108,6 +98,20 @@ impl Outbound {
         at_hand.end_call(call, response.as_ref().ok().map(|response| response.status().as_u16()));
         response.context("no answer")
     }
+}
+
+/// What every client of ours has in common: no redirects, no proxies, the authorities of the configuration.
+fn builder(config: &Config) -> anyhow::Result<reqwest::ClientBuilder> {
+    let redirects = reqwest::redirect::Policy::none();
+    let mut builder = reqwest::Client::builder().user_agent("connect-idp").redirect(redirects).no_proxy();
+    for file in &config.outbound.ca_files {
+        let shown = file.display();
+        let pem = std::fs::read(file).with_context(|| format!("outbound.ca_files: {shown} cannot be read"))?;
+        let roots = reqwest::Certificate::from_pem_bundle(&pem)
+            .with_context(|| format!("outbound.ca_files: {shown} is not a PEM certificate"))?;
+        builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+    }
+    Ok(builder)
 }
 
 impl Rules {

@@ -13,6 +13,7 @@ use super::client_ip::Peer;
 use crate::app::App;
 use crate::log::{self, Ids, Line};
 use crate::model::trace_context::TraceContext;
+use crate::outbound::otlp::{Collector, Ended};
 
 /// The name that a proxy gives a request.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,14 +34,16 @@ pub fn around(routes: Router<App>, app: &App) -> Router<App> {
 }
 
 async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
-    let at_hand = Arc::new(at_hand(&app, &request));
+    let at_hand = at_hand(&app, &request);
     let has_line = match at_hand.route.as_str() {
         "/metrics" => app.config.log.health,
         route if route.starts_with("/health/") => app.config.log.health,
         route if route.starts_with("/assets/") => app.config.log.assets,
         _ => true,
     };
-    let unanswered = Unanswered { request: Arc::clone(&at_hand), has_line, is_answered: false };
+    let collector = app.collector.clone().filter(|_| has_line);
+    let at_hand = Arc::new(at_hand.traced(collector.is_some()));
+    let unanswered = Unanswered { request: Arc::clone(&at_hand), has_line, collector, is_answered: false };
     let response = log::working_for(at_hand, next.run(request)).await;
     unanswered.answered(&response);
     response
@@ -50,6 +53,7 @@ async fn answer(State(app): State<App>, request: Request, next: Next) -> Respons
 struct Unanswered {
     request: Arc<log::Request>,
     has_line: bool,
+    collector: Option<Arc<Collector>>,
     is_answered: bool,
 }
 
@@ -60,8 +64,12 @@ impl Unanswered {
     }
 
     fn end(&self, status: u16) {
+        let took = self.request.begun.elapsed();
         if self.has_line {
-            Line { request: &self.request, status, took: self.request.begun.elapsed() }.write();
+            Line { request: &self.request, status, took }.write();
+        }
+        if let Some(collector) = &self.collector {
+            collector.add(Ended { request: Arc::clone(&self.request), status, took });
         }
     }
 }

@@ -294,3 +294,27 @@ both_engines! {
         assert_eq!(trace.lines().len(), 1);
     }
 }
+
+/// A task that a request begins is begun by `log::spawn`, so that its lines and its own requests are the request's.
+#[test]
+fn every_task_of_a_request_works_for_it() {
+    let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders: Vec<_> =
+        ["admin", "api", "dashboard", "handoff", "login", "oidc", "operations", "operator", "store", "web"]
+            .map(|name| src.join(name))
+            .into();
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            files += 1;
+            let text = std::fs::read_to_string(&path).unwrap();
+            let product = text.split("\nmod tests {").next().unwrap();
+            assert!(!product.contains("tokio::spawn("), "{}: use log::spawn", path.display());
+        }
+    }
+    assert!(files > 100, "{files}");
+}
