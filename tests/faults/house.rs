@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::Duration;
 
 use connect_idp::crypto::password::Cost;
@@ -144,13 +144,14 @@ impl House {
 
     fn start_on(&self, [port, internal]: [u16; 2], variables: &[(&str, &str)]) -> Service {
         let log = self.folder.path().join(format!("serve-{port}.log"));
+        let file = || File::options().create(true).append(true).open(&log).unwrap();
         let child = self
             .command(&["serve"])
             .env("CONNECT_IDP__LISTEN", format!("127.0.0.1:{port}"))
             .env("CONNECT_IDP__INTERNAL_LISTEN", format!("127.0.0.1:{internal}"))
             .envs(variables.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .stdout(file())
+            .stderr(file())
             .spawn()
             .unwrap();
         Service { child, log, address: format!("http://127.0.0.1:{port}"), issuer: self.issuer.clone(), internal }
