@@ -188,11 +188,9 @@ impl Visit for Sentence<'_, '_> {
     fn record_u64(&mut self, _: &Field, _: u64) {}
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            name @ ("reference" | "request_id" | "client_id" | "provider" | "method" | "outcome") => {
-                self.say(format_args!(" {name}={value}"));
-            }
-            _ => {}
+        const SHOWN: [&str; 6] = ["reference", "request_id", "client_id", "provider", "method", "outcome"];
+        if SHOWN.contains(&field.name()) {
+            self.say(format_args!(" {}={value}", field.name()));
         }
     }
 

@@ -451,7 +451,7 @@ async fn no_secret_is_written(engine: Engine) {
         }
         let metrics = reqwest::get(service.internal("/metrics")).await.unwrap().text().await.unwrap();
         service.terminate();
-        assert!(service.ended(Duration::from_secs(60)).await.success());
+        assert!(service.ended(Duration::from_mins(1)).await.success());
         let said = service.said();
         // What was searched is what was written.
         for word in ["connect_idp::request", "/oauth2/token", "pending"] {

@@ -210,11 +210,11 @@ both_engines! {
         let routes = Router::new()
             .route("/panics", get(async || -> &'static str { panic!("on purpose") }))
             .route("/waits", get(async || std::future::pending::<&'static str>().await));
-        let router = request_line::around(routes, &idp.app).with_state(idp.app.clone());
+        let layered = request_line::around(routes, &idp.app).with_state(idp.app.clone());
         let ask = |path: &str| {
             let mut request = Request::builder().uri(path).body(Body::empty()).unwrap();
             request.headers_mut().extend(trace.headers());
-            tokio::spawn(router.clone().oneshot(request))
+            tokio::spawn(layered.clone().oneshot(request))
         };
         assert!(ask("/panics").await.unwrap_err().is_panic());
         assert_eq!(members(&trace.last(), &["route", "status"]), [json!("/panics"), json!(500)]);

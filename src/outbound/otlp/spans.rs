@@ -90,7 +90,7 @@ impl Source {
             if has_route { format!("{} {}", request.http_method, request.route) } else { request.http_method.into() };
         let times = [came_at, came_at + took.as_nanos()];
         let mut server =
-            span(&hex(&ids.trace.trace_id), ids.span, ids.trace.parent, (&name, SERVER), times, attributes);
+            span(&hex(&ids.trace.trace_id), ids.span, ids.trace.parent, (&name, SERVER), times, &attributes);
         if *status >= 500 {
             fail(&mut server, &status.to_string());
         }
@@ -108,7 +108,7 @@ fn asked(request: &Request, came_at: u128, call: &Call) -> Value {
     let ids = &request.ids;
     let times = [at(call.begun), at(call.ended)];
     let kind = (call.http_method.as_str(), CLIENT);
-    let mut client = span(&hex(&ids.trace.trace_id), call.span, Some(ids.span), kind, times, attributes);
+    let mut client = span(&hex(&ids.trace.trace_id), call.span, Some(ids.span), kind, times, &attributes);
     match call.status {
         None => fail(&mut client, "no_answer"),
         Some(status) if status >= 400 => fail(&mut client, &status.to_string()),
@@ -123,7 +123,7 @@ fn span(
     parent: Option<[u8; 8]>,
     (name, kind): (&str, u8),
     [begin, end]: [u128; 2],
-    attributes: Vec<Value>,
+    attributes: &[Value],
 ) -> Value {
     json!({
         "traceId": trace_id,
