@@ -34,6 +34,7 @@ use crate::metrics::{Metrics, Sources};
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use crate::outbound::Outbound;
 use crate::outbound::mail::Mailer;
+use crate::outbound::otlp::Collector;
 use crate::store::sqlite_files::Place;
 use crate::store::{self, Database, in_transaction};
 use crate::time::{Clock, Deadline, Random, Timestamp};
@@ -93,6 +94,8 @@ pub struct Parts {
     pub refusals: Refusals,
     /// Our own requests to others.
     pub outbound: Outbound,
+    /// The collector of traces, where there is one.
+    pub collector: Option<Arc<Collector>>,
     /// The way mail goes out, where there is one.
     pub mailer: Option<Mailer>,
     /// Work that no request waits for.
@@ -228,6 +231,7 @@ impl App {
             own_token_throttle: SharedThrottle::new("own_tokens", rates.client, shared),
             family_throttle: SharedThrottle::new("family", rates.family, shared),
             outbound: Outbound::new(&config)?,
+            collector: Collector::new(&config)?,
             mailer,
             presence: Presence::new(&config, &keys, &random, clock.now()),
             name_key: keys.oldest().derive("names that are nobody's"),

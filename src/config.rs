@@ -4,6 +4,7 @@
 mod agreement;
 mod listen;
 mod mail;
+mod otlp;
 mod proxies;
 mod redis_address;
 mod reference;
@@ -21,6 +22,7 @@ use url::Url;
 
 pub use self::listen::Listen;
 pub use self::mail::{Mail, MailTls};
+pub use self::otlp::Otlp;
 pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
 pub use self::show::{changed, has_password, is_whole, without_password};
 pub use self::sources::{ENV_PREFIX, Loaded, Source};
@@ -73,6 +75,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// What is written to standard error.
     pub log: Log,
+    /// The collector that traces are sent to; without it none are.
+    pub otlp: Option<Otlp>,
 }
 
 /// Which of the two sites this is.
@@ -217,6 +221,10 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,connect_idp=debug`.
     pub level: String,
+    /// Whether requests for our style, script and pictures have a line.
+    pub assets: bool,
+    /// Whether requests for health and metrics have a line.
+    pub health: bool,
 }
 
 /// How a log line looks.
@@ -252,6 +260,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             mail: None,
             log: Log::default(),
+            otlp: None,
         }
     }
 }
@@ -309,7 +318,7 @@ impl Default for Tokens {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
+        Self { format: LogFormat::Text, level: "info".into(), assets: true, health: false }
     }
 }
 
@@ -357,7 +366,7 @@ impl Config {
         Self {
             trusted_proxies: other.trusted_proxies.clone(),
             throttle: other.throttle.clone(),
-            log: Log { format: self.log.format, level: other.log.level.clone() },
+            log: Log { level: other.log.level.clone(), ..self.log.clone() },
             ..self.clone()
         }
     }
@@ -385,6 +394,9 @@ impl Config {
         self.check_comforts()?;
         if let Some(redis) = &self.redis {
             redis.check()?;
+        }
+        if let Some(otlp) = &self.otlp {
+            otlp.check()?;
         }
         if let Some(mail) = &self.mail {
             mail.check(self.may_weaken())?;
@@ -571,7 +583,7 @@ mod tests {
         let mut other = Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Config::default() };
         other.session.idle_minutes = 7;
         other.throttle = Throttle { enabled: false, address_per_minute: 1, client_per_minute: 1 };
-        other.log = Log { format: LogFormat::Json, level: "debug".into() };
+        other.log = Log { format: LogFormat::Json, level: "debug".into(), ..Log::default() };
         let taken = Config::default().with_live_of(&other);
         assert_eq!(show::changed(&Config::default(), &taken), LIVE);
         assert_eq!(show::changed(&taken, &other), ["log.format", "session.idle_minutes"]);

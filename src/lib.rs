@@ -24,7 +24,7 @@
 //! 2. [`measure`]: series that any part may count in
 //! 3. [`crypto`]: the only place that names josekit, argon2 and OpenSSL
 //! 4. [`model`]: what things are; types that parse; no I/O
-//! 5. [`config`]: what the operator sets, checked at start
+//! 5. [`config`], [`log`]: what the operator sets, checked at start; the request at hand, and how every line names it
 //! 6. [`store`]: what is remembered; the only place that names sqlx
 //! 7. [`cache`]: what makes replicas quick and share counts, and may be lost; the only place that names redis
 //! 8. [`outbound`]: the one guarded HTTP client, and mail
@@ -72,6 +72,8 @@ pub mod crypto;
 pub mod model;
 
 pub mod config;
+
+pub mod log;
 
 pub mod store;
 

@@ -10,7 +10,7 @@ use axum::routing::{any, get, post};
 use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
-use crate::web::{assets, layers, measured};
+use crate::web::{assets, layers, measured, request_line};
 use crate::{admin, api, dashboard, handoff, login, oidc, operator};
 
 /// The public site.
@@ -49,7 +49,8 @@ pub fn router(app: &App) -> Router {
         .merge(api::routes(app))
         .fallback(async || StatusCode::NOT_FOUND);
     let routes = layers::around(routes, app).merge(oidc::published::routes(app));
-    routes.layer(from_fn_with_state(app.clone(), measured::measure)).with_state(app.clone())
+    let routes = routes.layer(from_fn_with_state(app.clone(), measured::measure));
+    request_line::around(routes, app).with_state(app.clone())
 }
 
 /// The Provider Admin's pages.

@@ -36,9 +36,10 @@ use crate::app::App;
 use crate::cache::proxies::Proxies;
 use crate::config;
 use crate::crypto::tls::{Pair, Ssl, SslAcceptor, SslStream};
+use crate::outbound::otlp;
 use crate::web::client_ip::Peer;
 use crate::web::shares::{Limits, Shares, Use};
-use crate::web::{health, unread};
+use crate::web::{health, request_line, unread};
 use crate::{jobs, router};
 
 /// Open connections at most; further ones wait to be accepted.
@@ -107,7 +108,7 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
         headers: Arc::clone(&headers),
     };
     let internal = Service {
-        routes: draining(health::routes().with_state(app.clone())),
+        routes: draining(request_line::around(health::routes(), &app).with_state(app.clone())),
         shares: shares(),
         // They ask in the same way whether this replica is ready.
         proxies: app.proxies.clone(),
@@ -118,6 +119,7 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let logouts = tokio::spawn(jobs::logout::run(app.clone(), stopped.clone()));
     let mails = tokio::spawn(jobs::mail::run(app.clone(), stopped.clone()));
     let sealing = tokio::spawn(jobs::sealing::run(app.clone(), stopped.clone()));
+    let traces = tokio::spawn(otlp::run(app.collector.clone(), stopped.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
     tracing::info!(issuer = %app.config.issuer, listen = %place, database = app.db.engine_name(), "ready at {}", app.config.issuer);
     supervisor::ready();
@@ -128,12 +130,13 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     // Receivers live in the tasks; one that is gone already needs no telling.
     let _ = stopping.send(true);
     app.background.stop();
-    for task in [public, internal, logouts, mails, sealing, jobs] {
+    for task in [public, internal, logouts, mails, sealing, traces, jobs] {
         if let Err(error) = task.await {
             tracing::error!("a task died: {error}");
         }
     }
     app.background.ended().await;
+    otlp::finish(app.collector.as_deref()).await;
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())

@@ -118,7 +118,7 @@ fn configuration(args: &Args, doors: &Doors, folder: &Folder) -> anyhow::Result<
         },
         drain_seconds: 0, // nobody is in front
         therap_services_url: format!("{}/", doors.therap_services),
-        log: Log { format: LogFormat::Text, level: "info".into() },
+        log: Log { format: LogFormat::Text, level: "info".into(), ..Log::default() },
         ..Config::default()
     };
     config.database.url = format!("sqlite://{}", folder.file("connect.db")?);

@@ -19,6 +19,7 @@ use super::refusal::Refusal;
 use super::{settle, timeout, unavailable};
 use crate::app::App;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::Method;
 use crate::model::user::Account;
@@ -110,6 +111,7 @@ fn answer(
         }
         Completed::Opened(target) => {
             app.metrics.handed_off(started.until(app.clock.now()));
+            log::sign_in(Method::Handoff.as_str(), "success");
             (land(app, target.as_deref()), true)
         }
         Completed::Again => (Redirect::to("/").into_response(), true),
@@ -162,7 +164,7 @@ async fn complete_in_time(
 ) -> Result<Completed, store::Error> {
     let (answer, waiting) = oneshot::channel();
     let app = app.clone();
-    tokio::spawn(async move {
+    log::spawn(async move {
         let completed = complete(&app, &step, deadline).await;
         let late = matches!(completed, Err(store::Error::Late | store::Error::Stalled(_)));
         if late {
@@ -228,6 +230,7 @@ async fn finish(
     let Some(account) = store::users::by_id_strikes_held(tx, &handoff.user_id).await? else {
         return Err(store::Error::Damaged(format!("handoff {} has no user", handoff.id)));
     };
+    log::name_provider(&account.provider_code);
     let issuer_stands = store::issuers::stands(tx, &handoff.issuer_id, handoff.issuer_epoch).await?;
     let refusal = match judge_again(handoff, &account, issuer_stands) {
         Some(refusal) => Some(refusal),

@@ -14,6 +14,7 @@ use super::{CLOCK_IS_WRONG, MALFORMED, refused_page, rules, settle, timeout, tru
 use crate::app::App;
 use crate::cache::issuers::Snapshot;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::header_text;
 use crate::model::session::Method as Door;
@@ -47,6 +48,7 @@ pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
     let received = deadline.run(receive(&app, &arrival, request)).await;
     match received.unwrap_or(Ok(Received::Refused(Refusal::TimedOut))) {
         Ok(Received::Pending(id, handle)) => {
+            log::sign_in(Door::Handoff.as_str(), "pending");
             let mut response = Redirect::to(&format!("/unified-login/complete?h={id}")).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Handoff(id).set(&handle, &app.config));
             response
@@ -84,6 +86,8 @@ fn log_claims(text: &str) {
 
 /// The page, and the one line in the log.
 pub(super) fn refuse(app: &App, refusal: Refusal, visitor: &Visitor) -> Response {
+    let outcome = if refusal == Refusal::TimedOut { "timed_out" } else { "refused" };
+    log::sign_in(Door::Handoff.as_str(), outcome);
     app.metrics.handoff_refused(refusal);
     refused_handoffs::note(app, refusal.as_str(), visitor);
     tracing::warn!(reason = %refusal, address = %visitor.address, "a handoff was refused: {refusal}");
@@ -133,7 +137,7 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
             }
             Claimed::IssuerChanged => {
                 let Some(fresh) = limit.run(trust::reload(app, app.clock.now())).await else {
-                    tokio::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
+                    log::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
                     return Ok(Received::Refused(Refusal::TimedOut));
                 };
                 snapshot = fresh?;

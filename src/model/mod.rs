@@ -20,6 +20,7 @@ pub mod session;
 pub mod signing_key;
 pub mod tenant;
 pub mod text;
+pub mod trace_context;
 pub mod unfit;
 pub mod user;
 

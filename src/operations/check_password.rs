@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::open_session;
 use crate::app::App;
 use crate::cache::hash_door::{Turn, Whose};
+use crate::log;
 use crate::metrics::labels::Lockout;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::login_name::LoginName;
@@ -150,6 +151,9 @@ async fn look_up(app: &App, attempt: &Attempt) -> Result<Subject, store::Error> 
         (Some(code), Some(name)) => store::users::by_name(&mut conn, code, name).await?,
         _ => None,
     };
+    if let Some(account) = &known {
+        log::name_provider(&account.provider_code);
+    }
     if let Some(account) = known.as_ref().filter(|a| a.is_live()) {
         let guessed = match &attempt.typist {
             Typist::Stranger => Guessed::User(account.id.clone()),

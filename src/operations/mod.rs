@@ -49,9 +49,3 @@ pub struct Actor {
     /// From where, with the reference number.
     pub visitor: Visitor,
 }
-
-/// Names the client of a request in every line that is logged of it, proven or not.
-pub fn name_client(client_id: &str) {
-    let shown: String = client_id.chars().take(100).collect();
-    tracing::Span::current().record("client.id", shown);
-}

@@ -6,6 +6,7 @@ use super::check_password::{Attempt, Checked, Proven, Settled, check_password};
 use super::open_session::{self, Browser, Opening, limits, open_session};
 use crate::app::App;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::metrics::labels::PasswordOutcome;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{ACR_PASSWORD, Method};
@@ -55,12 +56,14 @@ impl SignIn {
 /// When the database fails.
 pub async fn sign_in(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn, store::Error> {
     let owned = app.clone();
-    let task = tokio::spawn(async move { decide(&owned, attempt, browser).await });
+    let task = log::spawn(async move { decide(&owned, attempt, browser).await });
     let done = match task.await.unwrap_or(Err(store::Error::TaskDied)) {
         Err(store::Error::Late | store::Error::Stalled(_)) => Ok(SignIn::Busy),
         other => other,
     };
-    app.metrics.password(done.as_ref().map_or(PasswordOutcome::Failed, SignIn::outcome));
+    let outcome = done.as_ref().map_or(PasswordOutcome::Failed, SignIn::outcome);
+    app.metrics.password(outcome);
+    log::sign_in(Method::Password.as_str(), outcome.as_str());
     done
 }
 

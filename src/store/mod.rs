@@ -65,6 +65,7 @@ use measures::{Connections, Fault, Measures, Purpose};
 use crate::config;
 use crate::crypto::key_ring::give_to_owner_of_folder;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::time::{Clock, Deadline, Random};
 
 /// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
@@ -704,7 +705,7 @@ impl Database {
     {
         held::assert_none();
         let database = self.clone();
-        let task = tokio::spawn(async move {
+        let task = log::spawn(async move {
             let tried = database.try_often(deadline, &work);
             // The server's own time-outs come first; this one is for a server that is gone without a word.
             let done = tokio::time::timeout(deadline.left() + SILENCE, tried).await;

@@ -23,6 +23,7 @@ pub mod password_slip;
 pub mod problem;
 pub mod provider_form;
 pub mod records;
+pub mod request_line;
 pub mod return_to;
 pub mod scrape;
 pub mod session;

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::Duration;
 
 use connect_idp::crypto::password::Cost;
@@ -162,12 +162,13 @@ impl House {
 
     fn spawn(&self, mut serve: Command, [port, internal]: [u16; 2], variables: &[(&str, &str)]) -> Service {
         let log = self.folder.path().join(format!("serve-{port}.log"));
+        let file = || File::options().create(true).append(true).open(&log).unwrap();
         let child = serve
             .env("CONNECT_IDP__LISTEN", format!("127.0.0.1:{port}"))
             .env("CONNECT_IDP__INTERNAL_LISTEN", format!("127.0.0.1:{internal}"))
             .envs(variables.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .stdout(file())
+            .stderr(file())
             .spawn()
             .unwrap();
         Service { child, log, address: format!("http://127.0.0.1:{port}"), issuer: self.issuer.clone(), internal }

@@ -8,6 +8,7 @@
 #[macro_use]
 mod support;
 
+mod canary;
 #[path = "../clients/certificates.rs"]
 mod certificates;
 mod cut_off;

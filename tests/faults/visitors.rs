@@ -166,7 +166,12 @@ impl Sender {
             "login_name": login_name, "iat": iat, "exp": iat + 60,
             "jti": format!("faults-{iat:012}-{:012}", NUMBER.fetch_add(1, Ordering::Relaxed)),
         });
-        let header = r#"{"typ":"therap-handoff+jwt","alg":"ES256","kid":"faults"}"#;
+        self.sign("therap-handoff+jwt", &claims)
+    }
+
+    /// A JWT of this type with these claims.
+    pub fn sign(&self, typ: &str, claims: &serde_json::Value) -> String {
+        let header = format!(r#"{{"typ":"{typ}","alg":"ES256","kid":"faults"}}"#);
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = ES256.signer_from_jwk(&self.key).unwrap().sign(input.as_bytes()).unwrap();
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))

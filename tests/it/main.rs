@@ -50,6 +50,7 @@ mod races;
 mod redis;
 mod reload;
 mod relying_party;
+mod request_line;
 mod scale;
 mod seams;
 mod senders;

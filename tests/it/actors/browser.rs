@@ -21,6 +21,8 @@ pub struct Browser {
     pub cookies: BTreeMap<String, String>,
     pub address: IpAddr,
     pub agent: String,
+    /// What else it sends with each request.
+    pub headers: HeaderMap,
 }
 
 /// From where a request is sent, as a browser says it.
@@ -42,6 +44,7 @@ impl Browser {
             cookies: BTreeMap::new(),
             address: "192.0.2.7".parse().unwrap(),
             agent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0".into(),
+            headers: HeaderMap::new(),
         }
     }
 
@@ -212,6 +215,7 @@ impl Browser {
     pub async fn send(&mut self, method: Method, path: &str, headers: HeaderMap, body: impl Into<Body>) -> Answer {
         let mut request = Request::builder().method(method).uri(path).body(body.into()).unwrap();
         *request.headers_mut() = headers;
+        request.headers_mut().extend(self.headers.clone());
         request.extensions_mut().insert(Peer::Address(SocketAddr::new(self.address, 50_000)));
         // A task of its own, as in the real server: `store` finds out which task holds two connections.
         let response = tokio::spawn(self.router.clone().oneshot(request)).await.unwrap().unwrap();

@@ -20,7 +20,7 @@ pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
 pub use browser::{Browser, From, encode};
 pub use idp::{Empty, Idp, Outsider, PASSWORD, User, line};
-pub use log::{keep_log, logged};
+pub use log::{keep_log, logged, request_lines};
 pub use program::{Program, Told};
 pub use redis_server::RedisServer;
 pub use relying_party::{Callback, RelyingParty, VERIFIER, bearer, claims};
