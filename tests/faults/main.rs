@@ -23,6 +23,7 @@ mod replicas;
 mod restore;
 mod rolling;
 mod servers;
+mod site;
 mod slow_clients;
 mod stalled;
 mod start_up;
