@@ -11,6 +11,7 @@ mod support;
 #[path = "../clients/certificates.rs"]
 mod certificates;
 mod cut_off;
+mod endings;
 mod fail_over;
 mod floods;
 mod house;

@@ -78,6 +78,17 @@ impl App {
         self.post("/oauth2/token", &fields).await
     }
 
+    pub async fn refresh(&self, token: &str) -> (u16, Value) {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.post("/oauth2/token", &fields).await.unwrap()
+    }
+
+    /// An empty answer.
+    pub async fn revoke(&self, token: &str) -> u16 {
+        let asked = self.http.post(format!("{}/oauth2/revoke", self.address)).basic_auth("portal", Some(SECRET));
+        asked.form(&[("token", token)]).send().await.unwrap().status().as_u16()
+    }
+
     pub async fn userinfo(&self, token: &str) -> u16 {
         let asked = self.http.get(format!("{}/oauth2/userinfo", self.address)).bearer_auth(token);
         asked.send().await.unwrap().status().as_u16()
