@@ -18,6 +18,7 @@ mod house;
 mod killed;
 mod overload;
 mod pooler;
+mod previous;
 mod proxy;
 mod relying_parties;
 mod replicas;

@@ -4,20 +4,19 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::crowd::{Crowd, Harm};
 use super::dice::Dice;
-use super::stand::Stand;
 use crate::support::PASSWORD;
 use crate::visitors::LOCKED;
 
 const AT_ONCE: usize = 8;
 
 /// Looks at everything while everybody rests; from then on each request is answered as always.
-pub async fn check(stand: &Stand, crowd: &Crowd, dice: &mut Dice) {
+pub async fn check(crowd: &Crowd, dice: &mut Dice) {
     let _rest = crowd.rest().await;
     crowd.expect(Harm::None);
     nothing_is_lost(crowd, dice).await;
-    everything_is_recorded(stand, crowd).await;
-    stand.house.cli(&["doctor"]);
-    stand.house.cli(&["activity", "verify"]);
+    everything_is_recorded(crowd).await;
+    crowd.house.cli(&["doctor"]);
+    crowd.house.cli(&["activity", "verify"]);
 }
 
 async fn nothing_is_lost(crowd: &Crowd, dice: &mut Dice) {
@@ -46,13 +45,13 @@ async fn nothing_is_lost(crowd: &Crowd, dice: &mut Dice) {
     }
 }
 
-async fn everything_is_recorded(stand: &Stand, crowd: &Crowd) {
+async fn everything_is_recorded(crowd: &Crowd) {
     let (begun, completed, sign_ins, guesses) = {
         let mut ledger = crowd.ledger();
         let (begun, completed) = (std::mem::take(&mut ledger.begun), std::mem::take(&mut ledger.completed));
         (begun, completed, ledger.sign_ins, ledger.guesses + ledger.locked.len())
     };
-    let house = &stand.house;
+    let house = &crowd.house;
     let all = |ids: &std::collections::BTreeSet<String>| {
         let quoted: Vec<String> = ids.iter().map(|id| format!("'{}'", id.replace('\'', ""))).collect();
         if quoted.is_empty() { "NULL".to_owned() } else { quoted.join(",") }

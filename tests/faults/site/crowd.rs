@@ -12,8 +12,7 @@ use tokio::time::sleep;
 use super::dice::Dice;
 use super::figures::Count;
 use super::ledger::Ledger;
-use super::stand::Stand;
-use crate::house::House;
+use crate::house::{House, Service};
 use crate::visitors::{Answer, TIMED_OUT, Visitors};
 
 /// How many come at a time, and how long each rests between two visits.
@@ -53,11 +52,12 @@ pub struct Coming {
 }
 
 impl Coming {
-    pub fn start(stand: &Stand, dice: &mut Dice) -> Self {
+    /// To the service of this house: by its proxy, and, to see that all are of one mind, to each replica.
+    pub fn start(house: &Arc<House>, front: Visitors, replicas: &[Service], dice: &mut Dice) -> Self {
         let crowd = Arc::new(Crowd {
-            house: Arc::clone(&stand.house),
-            front: stand.visitors(),
-            each: stand.replicas.iter().map(crate::house::Service::visitors).collect(),
+            house: Arc::clone(house),
+            front,
+            each: replicas.iter().map(Service::visitors).collect(),
             ledger: Mutex::default(),
             count: Mutex::default(),
             harm: Mutex::new(Harm::None),

@@ -3,13 +3,13 @@
 //!
 //! The short form brings each fault about once. The long form, `tests/run --long`, goes on at random until there were so many.
 
-mod check;
-mod crowd;
-mod dice;
+pub mod check;
+pub mod crowd;
+pub mod dice;
 mod faults;
 mod figures;
 mod ledger;
-mod stand;
+pub mod stand;
 mod visits;
 
 use std::time::{Duration, Instant};
@@ -35,10 +35,10 @@ async fn under(seed: u64, lengths: Lengths, mut next: impl FnMut(&mut Dice, &Fig
     println!("seed {seed}");
     let mut dice = Dice::new(seed);
     let stand = Stand::start(programs).await;
-    let coming = Coming::start(&stand, &mut dice);
+    let coming = Coming::start(&stand.house, stand.visitors(), &stand.replicas, &mut dice);
     let mut site = Site { coming, stand, dice: dice.split(), lengths };
     tokio::time::sleep(AT_FIRST).await;
-    check::check(&site.stand, &site.coming.crowd, &mut site.dice).await;
+    check::check(&site.coming.crowd, &mut site.dice).await;
     let mut figures = Figures::default();
     figures.add("none", std::mem::take(&mut *site.coming.crowd.count()));
     while let Some(fault) = next(&mut dice, &figures) {
@@ -46,7 +46,7 @@ async fn under(seed: u64, lengths: Lengths, mut next: impl FnMut(&mut Dice, &Fig
         site.coming.crowd.expect(fault.harm());
         site.bring_about(fault).await;
         let back = site.recovered().await;
-        check::check(&site.stand, &site.coming.crowd, &mut site.dice).await;
+        check::check(&site.coming.crowd, &mut site.dice).await;
         site.coming.assert_content().await;
         let count = Count { injections: 1, longest: back, ..std::mem::take(&mut *site.coming.crowd.count()) };
         figures.add(fault.name(), count);

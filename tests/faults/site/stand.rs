@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::fail_over;
 use crate::house::{House, Service};
 use crate::proxy::Proxy;
+use crate::relying_parties::client;
 use crate::servers::{Postgres, Redis, Server, command, folder, named};
 use crate::support::{CHEAP, Engine, eventually, free_port, hash, sql_on, user};
 use crate::visitors::Visitors;
@@ -29,6 +30,17 @@ const BACK: Duration = Duration::from_secs(30);
 const PHONE: &str = "[[client]]\nclient_id = \"phone\"\nredirect_uris = [\"http://127.0.0.1:9/callback\"]\nfirst_party = true\n\
                      token_endpoint_auth_method = \"none\"\ngrant_types = [\"authorization_code\", \"refresh_token\"]\n\
                      scope = \"openid profile offline_access\"\n";
+
+/// For the crowd: short enough for its checks, long enough for a day of faults.
+pub const SETTINGS: &str = "[handoff]\ntimeout_seconds = 5\n[tokens]\naccess_minutes = 1\nid_token_minutes = 1\n\
+                            [session]\nabsolute_hours = 168\n";
+
+/// Whom the crowd needs, beside a house's users.
+pub async fn seed() -> String {
+    let hash = hash(CHEAP).await;
+    let guessed = (0..GUESSED).map(|number| user(&format!("guessed{number}"), &hash));
+    guessed.collect::<String>() + PHONE + &client("")
+}
 
 /// Programs that the stand is made of, and that not every machine has.
 pub struct Programs {
@@ -78,12 +90,8 @@ impl Stand {
         writes(&cluster).await;
         let redis = Redis::start(&programs.redis, folder.path()).await;
 
-        let settings = "[handoff]\ntimeout_seconds = 5\n[tokens]\naccess_minutes = 1\nid_token_minutes = 1\n\
-                        [session]\nabsolute_hours = 168\n";
-        let house = House::new(Engine::Postgres(cluster), USERS, CHEAP, settings).await;
-        let hash = hash(CHEAP).await;
-        let guessed = (0..GUESSED).map(|number| user(&format!("guessed{number}"), &hash));
-        house.apply(&(guessed.collect::<String>() + PHONE + &crate::relying_parties::client("")));
+        let house = House::new(Engine::Postgres(cluster), USERS, CHEAP, SETTINGS).await;
+        house.apply(&seed().await);
         let way = Proxy::start(&house.database).await;
         let settings = settings_of(&way, &redis);
         let settings = borrowed(&settings);
