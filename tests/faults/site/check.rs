@@ -8,6 +8,7 @@ use crate::support::PASSWORD;
 use crate::visitors::LOCKED;
 
 const AT_ONCE: usize = 8;
+const SUCCESS: &str = "activity WHERE kind = 'sign_in' AND outcome = 'success'";
 
 /// Looks at everything while everybody rests; from then on each request is answered as always.
 pub async fn check(crowd: &Crowd, dice: &mut Dice) {
@@ -60,7 +61,6 @@ async fn everything_is_recorded(crowd: &Crowd) {
     assert_eq!(known, begun.len(), "a handoff that was acknowledged is lost");
     let done = house.count(&format!("handoffs WHERE state = 'completed' AND id IN ({})", all(&completed))).await;
     assert_eq!(done, completed.len(), "a handoff that was completed is not");
-    const SUCCESS: &str = "activity WHERE kind = 'sign_in' AND outcome = 'success'";
     let recorded = house.count(&format!("{SUCCESS} AND handoff_id IN ({})", all(&completed))).await;
     assert_eq!(recorded, completed.len(), "each has one record");
     let recorded = house.count(SUCCESS).await;

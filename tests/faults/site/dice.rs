@@ -1,6 +1,6 @@
 //! Chance that can be had again: the same number gives the same throws.
 
-/// SplitMix64, after Steele, Lea and Flood, *Fast Splittable Pseudorandom Number Generators* (2014).
+/// `SplitMix64`, after Steele, Lea and Flood, *Fast Splittable Pseudorandom Number Generators* (2014).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 

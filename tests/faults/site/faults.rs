@@ -1,9 +1,9 @@
 //! What is done to the stand, one function each. Whatever a fault took away is there again when its function returns.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::crowd::{Coming, Harm};
 use super::dice::Dice;
@@ -87,8 +87,8 @@ impl Fault {
             DatabaseRestarted | DatabaseCrashed | DatabasePaused | DatabaseHangs | DatabaseSlow | FailedOver => {
                 Harm::Refused
             }
-            RollingRestart | KeyRotated | ClockOff => Harm::None,
-            RedisKilled | RedisEmptied | RedisPaused | RedisRestarted | RedisLies | RedisGone => Harm::None,
+            RollingRestart | KeyRotated | ClockOff | RedisKilled | RedisEmptied | RedisPaused | RedisRestarted
+            | RedisLies | RedisGone => Harm::None,
         }
     }
 }
@@ -99,7 +99,7 @@ impl Site {
         match fault {
             ReplicaKilled => self.kill_replica().await,
             RollingRestart => self.restart_each_replica().await,
-            KeyRotated => self.rotate_keys().await,
+            KeyRotated => self.rotate_keys(),
             ClockOff => self.set_a_clock_wrong().await,
             DatabaseRestarted => self.restart_database(Signal::INT).await,
             DatabaseCrashed => self.restart_database(Signal::QUIT).await,
@@ -144,7 +144,7 @@ impl Site {
         }
     }
 
-    async fn rotate_keys(&mut self) {
+    fn rotate_keys(&self) {
         let rotated = self.stand.house.command(&["key", "rotate", "--at-once"]).output().unwrap();
         // So many at a time are published at most: then the next one comes when the oldest goes.
         let said = String::from_utf8_lossy(&rotated.stderr);

@@ -1,7 +1,9 @@
 //! What clients were told, and so must stay true whatever fails after it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::dice::Dice;
 

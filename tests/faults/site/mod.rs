@@ -12,7 +12,9 @@ mod ledger;
 pub mod stand;
 mod visits;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crowd::Coming;
 use dice::Dice;

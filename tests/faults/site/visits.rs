@@ -1,12 +1,12 @@
 //! What people and apps do, and what each answer obliges us to.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::future::join_all;
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::crowd::Crowd;
 use super::dice::Dice;
