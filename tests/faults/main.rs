@@ -30,4 +30,5 @@ mod slow_clients;
 mod stalled;
 mod start_up;
 mod streams;
+mod tenfold;
 mod visitors;
