@@ -120,6 +120,26 @@ struct Queue {
     jobs: VecDeque<Job>,
     idle: usize,
     closed: bool,
+    /// How many will come with a job in a moment.
+    places: usize,
+    /// How long a hash takes of late; nothing until there was one.
+    takes: Duration,
+}
+
+impl Queue {
+    /// Whether one more may wait: there is a place, and its turn comes before its patience ends.
+    fn has_room(&self, limits: &PoolLimits) -> bool {
+        // A thread that waits takes a job before it could count as queued.
+        let waiting = (self.jobs.len() + self.places).saturating_sub(self.idle);
+        let rounds = u32::try_from(waiting / limits.threads.max(1)).unwrap_or(u32::MAX);
+        // A quarter of it is for hashes that take longer than those before.
+        waiting < limits.queue && self.takes.saturating_mul(rounds) <= limits.patience * 3 / 4
+    }
+
+    /// The last eight or so count.
+    fn note(&mut self, took: Duration) {
+        self.takes = if self.takes.is_zero() { took } else { (self.takes * 7 + took) / 8 };
+    }
 }
 
 struct Job {
@@ -141,7 +161,8 @@ impl HashPool {
     pub fn start(cost: Cost, limits: PoolLimits, random: Random) -> anyhow::Result<Self> {
         let params =
             cost.params().map_err(|error| anyhow::anyhow!("the [password] cost is not one of Argon2's: {error}"))?;
-        let queue = Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, closed: false });
+        let queue =
+            Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, closed: false, places: 0, takes: Duration::ZERO });
         let (free, blocks) = (Mutex::default(), params.block_count());
         let measures = Measures { wait: waits(), refused: By::default() };
         let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits, free, blocks, measures });
@@ -152,6 +173,32 @@ impl HashPool {
         let salt = random.bytes::<16>();
         let dummy = encode(cost, &salt, &[0; 32])?;
         Ok(Self { shared, cost, random, dummy })
+    }
+
+    /// Whether one more password would be hashed in time. Where not, somebody is about to be sent away, and counted.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let has_room = self.shared.lock().has_room(&self.shared.limits);
+        if !has_room {
+            self.shared.measures.refused.of(NoRoom::Full).inc();
+        }
+        has_room
+    }
+
+    /// Keeps a place for a password that comes in a moment. Whoever takes one first spares the rest of the service what
+    /// would come to nothing: when ten times as many sign in as can be, most of the work is that of sending people away.
+    ///
+    /// # Errors
+    /// [`Busy`] when it would not be hashed in time.
+    pub fn place(&self) -> Result<Place, Busy> {
+        let mut queue = self.shared.lock();
+        if !queue.has_room(&self.shared.limits) {
+            drop(queue);
+            self.shared.measures.refused.of(NoRoom::Full).inc();
+            return Err(Busy);
+        }
+        queue.places += 1;
+        Ok(Place(Arc::clone(&self.shared)))
     }
 
     /// Hashes a prepared password into a PHC string with the current cost.
@@ -205,6 +252,22 @@ impl HashPool {
     }
 }
 
+/// A place among those who wait; it is free again when dropped.
+#[must_use = "a place is free again when dropped"]
+pub struct Place(Arc<Shared>);
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().places -= 1;
+    }
+}
+
 impl Drop for HashPool {
     fn drop(&mut self) {
         self.shared.lock().closed = true;
@@ -220,8 +283,7 @@ impl Shared {
     #[expect(clippy::disallowed_methods, reason = "a queue's patience counts on the monotonic clock")]
     fn push(&self, run: Box<Work>) -> Result<(), Busy> {
         let mut queue = self.lock();
-        // A thread that waits takes a job before it could count as queued.
-        if queue.jobs.len() >= self.limits.queue + queue.idle {
+        if !queue.has_room(&self.limits) {
             drop(queue);
             self.measures.refused.of(NoRoom::Full).inc();
             return Err(Busy);
@@ -232,6 +294,7 @@ impl Shared {
         Ok(())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what a hash takes counts on the monotonic clock")]
     fn work(&self) {
         // Best effort: without the priority the pool works the same, only less politely.
         let _ = rustix::process::nice(5);
@@ -243,9 +306,11 @@ impl Shared {
             } else {
                 let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut memory = free().pop().unwrap_or_else(|| vec![Block::default(); self.blocks]);
+                let began = Instant::now();
                 // A thread outlives what happens in it: nobody would start another.
                 let done = catch_unwind(AssertUnwindSafe(|| (job.run)(&mut memory)));
                 free().push(memory);
+                self.lock().note(began.elapsed());
                 if let Ok(answer) = done {
                     answer();
                 } else {
@@ -395,6 +460,34 @@ mod tests {
         for _ in 0..20 {
             assert!(pool.verify(secret("x"), None).await.is_ok());
         }
+    }
+
+    /// Nobody waits for a turn that would come too late.
+    #[test]
+    fn as_many_may_wait_as_are_hashed_in_time() {
+        let limits = PoolLimits { threads: 2, queue: 256, patience: Duration::from_secs(1) };
+        let mut queue = Queue { jobs: VecDeque::new(), idle: 0, closed: false, places: 0, takes: Duration::ZERO };
+        #[expect(clippy::disallowed_methods, reason = "a queue's patience counts on the monotonic clock")]
+        let began = Instant::now();
+        let mut room = |idle| {
+            (queue.jobs, queue.idle) = (VecDeque::new(), idle);
+            while queue.has_room(&limits) {
+                queue.jobs.push_back(Job { since: began, run: Box::new(|_| Box::new(|| ())) });
+            }
+            queue.note(Duration::from_millis(25));
+            queue.jobs.len()
+        };
+        assert_eq!((room(2), room(0), room(2)), (258, 62, 64));
+    }
+
+    #[test]
+    fn a_place_that_is_kept_is_nobody_elses() {
+        let pool = pool(CHEAP, 0, 2);
+        let (first, second) = (pool.place().unwrap(), pool.place().unwrap());
+        assert!(!pool.has_room() && pool.place().is_err());
+        drop(first);
+        assert!(pool.has_room());
+        drop(second);
     }
 
     #[tokio::test]

@@ -96,8 +96,15 @@ pub struct Proven {
 /// When the database fails or the deadline passes: then nothing was answered, and the strike lapses by itself.
 pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, store::Error> {
     let deadline = attempt.deadline;
+    // Before anything is read or written for somebody who finds no room in the end, whoever it is.
+    if !app.hashes.has_room() {
+        return Ok(Checked::Busy);
+    }
     let subject = deadline.run(look_up(app, attempt)).await.ok_or(store::Error::Late)??;
     let Some(turn) = deadline.run(app.hashes.turn(Whose::Account(subject.guessed.account()))).await else {
+        return Ok(Checked::Busy);
+    };
+    let Ok(place) = app.hashes.place(&turn) else {
         return Ok(Checked::Busy);
     };
     let slot = match reserve(app, &subject.guessed, deadline).await? {
@@ -112,6 +119,7 @@ pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, sto
         // Refused characters: hashed all the same, so that the answer takes its time.
         None => (attempt.password.clone(), false),
     };
+    drop(place);
     let Ok(checked) = app.hashes.verify(&turn, password, stored).await else {
         give_back(app, &subject.guessed, &slot).await?;
         return Ok(Checked::Busy);

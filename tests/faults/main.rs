@@ -32,4 +32,5 @@ mod sockets;
 mod stalled;
 mod start_up;
 mod streams;
+mod tenfold;
 mod visitors;
