@@ -1,6 +1,7 @@
 //! What a request may use: one value, one extractor. Opening it is opening the service's house.
 
 pub mod background;
+pub mod presence;
 
 use std::convert::Infallible;
 use std::ops::Deref;
@@ -14,6 +15,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
 
 use self::background::Background;
+use self::presence::Presence;
 use crate::cache::chain_seen::ChainSeen;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::day_counts::DayCounts;
@@ -28,10 +30,11 @@ use crate::config::{self, Config};
 use crate::crypto::key_ring::{KeyRing, give_to_owner_of_folder};
 use crate::crypto::password::HashPool;
 use crate::crypto::secret::Secret;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use crate::outbound::Outbound;
 use crate::outbound::mail::Mailer;
+use crate::outbound::otlp::Collector;
 use crate::store::sqlite_files::Place;
 use crate::store::{self, Database, in_transaction};
 use crate::time::{Clock, Deadline, Random, Timestamp};
@@ -91,10 +94,14 @@ pub struct Parts {
     pub refusals: Refusals,
     /// Our own requests to others.
     pub outbound: Outbound,
+    /// The collector of traces, where there is one.
+    pub collector: Option<Arc<Collector>>,
     /// The way mail goes out, where there is one.
     pub mailer: Option<Mailer>,
     /// Work that no request waits for.
     pub background: Background,
+    /// Which replica this is.
+    pub presence: Presence,
     /// What is counted.
     pub metrics: Metrics,
     clock_is_wrong: AtomicBool,
@@ -207,6 +214,15 @@ impl App {
         let rates = Rates::of(&config);
         let redis = open_redis(&config, &keys, &random, clock.now())?.map(Arc::new);
         let shared = redis.as_ref();
+        let mailer = Mailer::new(&config)?;
+        let sources = Sources {
+            db: &db,
+            hashes: hashes.pool(),
+            redis: redis.as_deref(),
+            has_mail: mailer.is_some(),
+            has_tls: config.tls.is_some(),
+        };
+        let metrics = Metrics::new(sources, clock.now());
         Ok(Self(Arc::new(Parts {
             proxies: Proxies::new(&config.trusted_proxies),
             throttle: SharedThrottle::new("address", rates.address, shared),
@@ -215,7 +231,9 @@ impl App {
             own_token_throttle: SharedThrottle::new("own_tokens", rates.client, shared),
             family_throttle: SharedThrottle::new("family", rates.family, shared),
             outbound: Outbound::new(&config)?,
-            mailer: Mailer::new(&config)?,
+            collector: Collector::new(&config)?,
+            mailer,
+            presence: Presence::new(&config, &keys, &random, clock.now()),
             name_key: keys.oldest().derive("names that are nobody's"),
             record_key,
             issuers: IssuerCache::default(),
@@ -225,7 +243,7 @@ impl App {
             chain_seen: ChainSeen::default(),
             refusals: Refusals::default(),
             background: Background::default(),
-            metrics: Metrics::default(),
+            metrics,
             clock_is_wrong: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             config,
@@ -241,6 +259,7 @@ impl App {
     /// Takes over what a running service may be told anew ([`config::LIVE`]), but for the log, which is the process's.
     pub fn adopt(&self, config: &Config) {
         let rates = Rates::of(config);
+        self.presence.adopt(config);
         self.proxies.trust(&config.trusted_proxies);
         self.throttle.set(rates.address);
         self.waiting_throttle.set(rates.waiting);

@@ -1,7 +1,10 @@
 //! What the operator sets: a TOML file, then `CONNECT_IDP__SECTION__KEY` variables over it. Parsed and floored once,
 //! at start; an unknown key, a zero or an absurd value stops the start with a sentence that names the key (G21).
 
+mod agreement;
+mod listen;
 mod mail;
+mod otlp;
 mod proxies;
 mod redis_address;
 mod reference;
@@ -17,9 +20,11 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+pub use self::listen::Listen;
 pub use self::mail::{Mail, MailTls};
+pub use self::otlp::Otlp;
 pub use self::redis_address::{Address as RedisAddress, Kind as RedisKind, Redis};
-pub use self::show::{changed, is_whole, without_password};
+pub use self::show::{changed, has_password, is_whole, without_password};
 pub use self::sources::{ENV_PREFIX, Loaded, Source};
 use crate::crypto::password::{Cost, PoolLimits};
 use crate::model::address::is_loopback;
@@ -32,9 +37,9 @@ pub struct Config {
     /// Our own address as browsers see it: an origin without trailing slash.
     pub issuer: String,
     /// Where HTTP (or HTTPS) is served.
-    pub listen: SocketAddr,
+    pub listen: Listen,
     /// Where health and metrics are served; keep it private.
-    pub internal_listen: SocketAddr,
+    pub internal_listen: Listen,
     /// Production, or beta: a site for training and testing that says so on every page (L11).
     pub site: Site,
     /// Where the link "Therap Services" leads.
@@ -70,6 +75,8 @@ pub struct Config {
     pub mail: Option<Mail>,
     /// What is written to standard error.
     pub log: Log,
+    /// The collector that traces are sent to; without it none are.
+    pub otlp: Option<Otlp>,
 }
 
 /// Which of the two sites this is.
@@ -214,6 +221,10 @@ pub struct Log {
     pub format: LogFormat,
     /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as `info,connect_idp=debug`.
     pub level: String,
+    /// Whether requests for our style, script and pictures have a line.
+    pub assets: bool,
+    /// Whether requests for health and metrics have a line.
+    pub health: bool,
 }
 
 /// How a log line looks.
@@ -230,8 +241,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             issuer: "http://localhost:8080".into(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            internal_listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)).into(),
+            internal_listen: SocketAddr::from(([127, 0, 0, 1], 9000)).into(),
             site: Site::Production,
             therap_services_url: "https://secure.therapservices.net/".into(),
             operator_code: "THERAP".into(),
@@ -249,6 +260,7 @@ impl Default for Config {
             outbound: Outbound::default(),
             mail: None,
             log: Log::default(),
+            otlp: None,
         }
     }
 }
@@ -306,7 +318,7 @@ impl Default for Tokens {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { format: LogFormat::Text, level: "info".into() }
+        Self { format: LogFormat::Text, level: "info".into(), assets: true, health: false }
     }
 }
 
@@ -354,7 +366,7 @@ impl Config {
         Self {
             trusted_proxies: other.trusted_proxies.clone(),
             throttle: other.throttle.clone(),
-            log: Log { format: self.log.format, level: other.log.level.clone() },
+            log: Log { level: other.log.level.clone(), ..self.log.clone() },
             ..self.clone()
         }
     }
@@ -371,11 +383,20 @@ impl Config {
         must(link.is_some(), "therap_services_url", "must be an https address")?;
         let is_known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|p| self.database.url.starts_with(p));
         must(is_known, "database.url", "must begin with sqlite:// or postgres://")?;
+        must(
+            self.tls.is_none() || self.listen.socket().is_none(),
+            "listen",
+            "is a Unix socket and there is a [tls] section: a proxy on this machine speaks TLS there, so remove [tls], or \
+             listen on an address",
+        )?;
         self.check_ranges()?;
         self.check_keys()?;
         self.check_comforts()?;
         if let Some(redis) = &self.redis {
             redis.check()?;
+        }
+        if let Some(otlp) = &self.otlp {
+            otlp.check()?;
         }
         if let Some(mail) = &self.mail {
             mail.check(self.may_weaken())?;
@@ -562,7 +583,7 @@ mod tests {
         let mut other = Config { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Config::default() };
         other.session.idle_minutes = 7;
         other.throttle = Throttle { enabled: false, address_per_minute: 1, client_per_minute: 1 };
-        other.log = Log { format: LogFormat::Json, level: "debug".into() };
+        other.log = Log { format: LogFormat::Json, level: "debug".into(), ..Log::default() };
         let taken = Config::default().with_live_of(&other);
         assert_eq!(show::changed(&Config::default(), &taken), LIVE);
         assert_eq!(show::changed(&taken, &other), ["log.format", "session.idle_minutes"]);
@@ -606,6 +627,11 @@ mod tests {
         refused("[log]\nlevel = \"a=b=c\"", "log.level");
         refused("[log]\nlevel = \"loud\"", "log.level");
         refused("issuer =", "not TOML");
+        refused("listen = \"localhost:8080\"", "listen is not valid");
+        refused("listen = \"unix:http.sock\"", "whole path");
+        refused(&format!("internal_listen = \"unix:/{}\"", "x".repeat(200)), "201 bytes");
+        let tls = "[tls]\ncertificate = \"c\"\nkey = \"k\"";
+        refused(&format!("listen = \"unix:/run/connect-idp/http.sock\"\n{tls}"), "remove [tls]");
         for everybody in ["0.0.0.0/0", "::/0", "::ffff:0:0/96", "0.0.0.0/1\", \"128.0.0.0/1"] {
             let real = format!("issuer = \"https://connect.example.org\"\ntrusted_proxies = [\"{everybody}\"]");
             refused(&real, "trusted_proxies");

@@ -21,21 +21,22 @@
 //! A module uses only modules of the floors above its own; `tests/it/floors.rs` reads this list and checks.
 //!
 //! 1. [`time`]: instants, the clock, deadlines, randomness
-//! 2. [`crypto`]: the only place that names josekit, argon2 and OpenSSL
-//! 3. [`model`]: what things are; types that parse; no I/O
-//! 4. [`config`]: what the operator sets, checked at start
-//! 5. [`store`]: what is remembered; the only place that names sqlx
-//! 6. [`cache`]: what makes replicas quick and share counts, and may be lost; the only place that names redis
-//! 7. [`outbound`]: the one guarded HTTP client, and mail
-//! 8. [`metrics`]: what is counted
-//! 9. [`app`]: what a request may use
-//! 10. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
-//! 11. [`web`]: what a browser needs
-//! 12. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`console`], [`api`]: the features, side by side
-//! 13. [`jobs`]: what runs by itself
-//! 14. [`router`]: every route on one screen
-//! 15. [`serve`]: listen, drain, stop
-//! 16. [`cli`]: the command line
+//! 2. [`measure`]: series that any part may count in
+//! 3. [`crypto`]: the only place that names josekit, argon2 and OpenSSL
+//! 4. [`model`]: what things are; types that parse; no I/O
+//! 5. [`config`], [`log`]: what the operator sets, checked at start; the request at hand, and how every line names it
+//! 6. [`store`]: what is remembered; the only place that names sqlx
+//! 7. [`cache`]: what makes replicas quick and share counts, and may be lost; the only place that names redis
+//! 8. [`outbound`]: the one guarded HTTP client, and mail
+//! 9. [`metrics`]: what is counted
+//! 10. [`app`]: what a request may use
+//! 11. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
+//! 12. [`web`]: what a browser needs
+//! 13. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`console`], [`api`]: the features, side by side
+//! 14. [`jobs`]: what runs by itself
+//! 15. [`router`]: every route on one screen
+//! 16. [`serve`]: listen, drain, stop
+//! 17. [`cli`]: the command line
 //!
 //! # Five walkthroughs
 //!
@@ -64,11 +65,15 @@
 
 pub mod time;
 
+pub mod measure;
+
 pub mod crypto;
 
 pub mod model;
 
 pub mod config;
+
+pub mod log;
 
 pub mod store;
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
 use tower_http::cors::{self, CorsLayer};
 
 use crate::app::App;
-use crate::web::{assets, layers};
+use crate::web::{assets, layers, measured, request_line};
 use crate::{api, console, dashboard, handoff, login, oidc};
 
 /// The public site.
@@ -47,7 +48,9 @@ pub fn router(app: &App) -> Router {
         .merge(for_apps_in_browsers())
         .merge(api::routes(app))
         .fallback(async || StatusCode::NOT_FOUND);
-    layers::around(routes, app).merge(oidc::published::routes(app)).with_state(app.clone())
+    let routes = layers::around(routes, app).merge(oidc::published::routes(app));
+    let routes = routes.layer(from_fn_with_state(app.clone(), measured::measure));
+    request_line::around(routes, app).with_state(app.clone())
 }
 
 /// The Provider Admin's pages.

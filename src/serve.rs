@@ -1,50 +1,61 @@
 //! Listens, answers, drains and stops. Every connection has its limits (G22): headers, their time, their number.
 
+mod activation;
+mod listeners;
+mod refusals;
 mod supervisor;
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
+pub use self::activation::{Activation, Handed};
+use self::listeners::Stream;
+pub use self::listeners::{Listener, Listeners, SocketFile};
 use crate::app::App;
+use crate::cache::proxies::Proxies;
 use crate::config;
 use crate::crypto::tls::{Pair, Ssl, SslAcceptor, SslStream};
+use crate::outbound::otlp;
 use crate::web::client_ip::Peer;
 use crate::web::shares::{Limits, Shares, Use};
-use crate::web::{health, unread};
+use crate::web::{health, request_line, unread};
 use crate::{jobs, router};
 
 /// Open connections at most; further ones wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 4096;
 /// All headers of a request together.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// As much of them is read, so that most who send more hear why they are refused; whoever sends more than that is told by
+/// the bare status.
+const READ_BYTES: usize = 2 * MAX_HEADER_BYTES;
 /// Open connections of one network at most, unless it is a trusted proxy's or our own.
 pub const MAX_CONNECTIONS_OF_ONE: usize = 512;
 /// How long headers may take, and nothing may happen on a connection: no request, and no progress of a long answer. It is
 /// told then that it ends, and ends after as long again.
 const QUIET: Duration = Duration::from_secs(30);
+/// How long a connection that has asked for nothing yet may do so when the service stops: it was taken in, so it is answered.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
 /// No connection is older: whatever keeps it open, it ends.
 const MAX_AGE: Duration = Duration::from_hours(1);
 /// How often the certificate's files are looked at.
@@ -58,37 +69,13 @@ const MAX_STREAMS: u32 = 64;
 /// How long a stop waits for answers that are under way: longer than any handoff.
 const DRAIN: Duration = Duration::from_secs(35);
 
-/// The two listeners, bound and not yet served.
-#[derive(Debug)]
-pub struct Listeners {
-    /// For browsers.
-    pub public: TcpListener,
-    /// For health and metrics.
-    pub internal: TcpListener,
-}
-
-impl Listeners {
-    /// Binds the addresses of the configuration.
-    ///
-    /// # Errors
-    /// When an address is taken or not ours, naming its key.
-    pub async fn bind(listen: SocketAddr, internal: SocketAddr) -> anyhow::Result<Self> {
-        let bind = async |key: &str, address: SocketAddr| {
-            TcpListener::bind(address).await.with_context(|| {
-                format!("{key} {address} cannot be listened on, choose another address or end what uses it")
-            })
-        };
-        Ok(Self { public: bind("listen", listen).await?, internal: bind("internal_listen", internal).await? })
-    }
-}
-
-/// Binds, serves until SIGTERM or SIGINT, drains and stops.
+/// Binds what was not handed over, serves until SIGTERM or SIGINT, drains and stops.
 ///
 /// # Errors
 /// When an address cannot be bound or the certificate is not usable.
-pub async fn run(app: App) -> anyhow::Result<()> {
+pub async fn run(app: App, handed: Handed) -> anyhow::Result<()> {
     outlive_other_signals();
-    let listeners = Listeners::bind(app.config.listen, app.config.internal_listen).await?;
+    let listeners = Listeners::bind(&app.config, handed.listeners()?).await?;
     run_on(app, listeners, stop_signal()).await
 }
 
@@ -103,7 +90,8 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
         Some(files) => {
             let pair = Pair::read(&files.certificate, &files.key)?;
             let (renewing, acceptor) = watch::channel(pair.acceptor()?);
-            tokio::spawn(renew_certificate(files.clone(), pair, renewing, stopped.clone()));
+            pair.expiry().into_iter().for_each(|at| app.metrics.certificate_ends(at));
+            tokio::spawn(renew_certificate(app.clone(), files.clone(), pair, renewing, stopped.clone()));
             Some(acceptor)
         }
         None => None,
@@ -111,15 +99,29 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let limits = Limits { whole: MAX_CONNECTIONS, reserve: 0, each: MAX_CONNECTIONS_OF_ONE };
     let shares = || Shares::new(limits, &app.proxies);
     let draining = |routes: Router| routes.layer(from_fn_with_state(app.clone(), end_connections_of_a_drain));
-    let public = Service { routes: draining(router::router(&app)), shares: shares() };
-    let internal = Service { routes: draining(health::routes().with_state(app.clone())), shares: shares() };
+    let headers = Arc::new(refusals::headers(&app.config));
+    let place = listeners.public.place();
+    let public = Service {
+        routes: draining(router::router(&app)),
+        shares: shares(),
+        proxies: app.proxies.clone(),
+        headers: Arc::clone(&headers),
+    };
+    let internal = Service {
+        routes: draining(request_line::around(health::routes(), &app).with_state(app.clone())),
+        shares: shares(),
+        // They ask in the same way whether this replica is ready.
+        proxies: app.proxies.clone(),
+        headers,
+    };
     let public = tokio::spawn(accept(listeners.public, acceptor, public, stopped.clone()));
     let internal = tokio::spawn(accept(listeners.internal, None, internal, stopped.clone()));
     let logouts = tokio::spawn(jobs::logout::run(app.clone(), stopped.clone()));
     let mails = tokio::spawn(jobs::mail::run(app.clone(), stopped.clone()));
     let sealing = tokio::spawn(jobs::sealing::run(app.clone(), stopped.clone()));
+    let traces = tokio::spawn(otlp::run(app.collector.clone(), stopped.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
-    tracing::info!(issuer = %app.config.issuer, listen = %app.config.listen, database = app.db.engine_name(), "ready at {}", app.config.issuer);
+    tracing::info!(issuer = %app.config.issuer, listen = %place, database = app.db.engine_name(), "ready at {}", app.config.issuer);
     supervisor::ready();
     stop.await;
     supervisor::stopping();
@@ -128,12 +130,13 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     // Receivers live in the tasks; one that is gone already needs no telling.
     let _ = stopping.send(true);
     app.background.stop();
-    for task in [public, internal, logouts, mails, sealing, jobs] {
+    for task in [public, internal, logouts, mails, sealing, traces, jobs] {
         if let Err(error) = task.await {
             tracing::error!("a task died: {error}");
         }
     }
     app.background.ended().await;
+    otlp::finish(app.collector.as_deref()).await;
     app.db.close().await;
     tracing::info!("stopped");
     Ok(())
@@ -166,6 +169,7 @@ async fn end_connections_of_a_drain(State(app): State<App>, request: Request<Bod
 /// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and then
 /// or on SIGHUP, finds another pair. A pair that is not usable is said, and never replaces the one that was.
 async fn renew_certificate(
+    app: App,
     files: config::Tls,
     mut pair: Pair,
     renewing: watch::Sender<SslAcceptor>,
@@ -193,6 +197,7 @@ async fn renew_certificate(
                     tracing::info!("the new certificate is in use");
                 }
                 (pair, made_at) = (found, Instant::now());
+                pair.expiry().into_iter().for_each(|at| app.metrics.certificate_ends(at));
                 renewing.send_replace(acceptor);
             }
             Err(error) => tracing::warn!("the certificate stays as it was: {error:#}"),
@@ -248,21 +253,25 @@ fn outlive_other_signals() {
     }
 }
 
-async fn stop_signal() {
+/// Completes when the process is told to stop. From this call on, not from the first look at what it gives, no such signal ends
+/// it without a word: it may answer already.
+fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be listened for: only a kill stops this process");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    async {
+        let (Ok(mut terminate), Ok(mut interrupt)) = signals else {
+            tracing::error!("signals cannot be listened for: only a kill stops this process");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 
 async fn accept(
-    listener: TcpListener,
+    listener: Listener,
     acceptor: Option<watch::Receiver<SslAcceptor>>,
     service: Service,
     mut stop: watch::Receiver<bool>,
@@ -290,19 +299,19 @@ async fn accept(
             tracing::debug!(%peer, "a connection was closed: its network has {MAX_CONNECTIONS_OF_ONE} already");
             continue;
         };
-        // Small answers leave at once; a socket that refuses this is gone already.
-        let _ = stream.set_nodelay(true);
         let acceptor = acceptor.as_ref().map(|acceptor| acceptor.borrow().clone());
-        let (routes, stop) = (service.routes.clone(), stop.clone());
+        let (service, stop) = (service.clone(), stop.clone());
         tokio::spawn(async move {
             let _held = (place, share);
             let served = async {
-                match acceptor {
-                    None => serve_connection(stream, peer, routes, stop, Protocol::Http1).await,
-                    Some(acceptor) => {
+                let plain = Protocol::without_tls(peer, &service.proxies);
+                match (stream, acceptor) {
+                    (Stream::Unix(stream), _) => serve_connection(stream, peer, service, stop, plain).await,
+                    (Stream::Tcp(stream), None) => serve_connection(stream, peer, service, stop, plain).await,
+                    (Stream::Tcp(stream), Some(acceptor)) => {
                         let stream = handshake(&acceptor, stream).await?;
                         let protocol = Protocol::negotiated(&stream);
-                        serve_connection(stream, peer, routes, stop, protocol).await
+                        serve_connection(stream, peer, service, stop, protocol).await
                     }
                 }
             };
@@ -325,6 +334,10 @@ async fn accept(
 struct Service {
     routes: Router,
     shares: Arc<Shares>,
+    /// Who may speak HTTP/2 without TLS.
+    proxies: Proxies,
+    /// What stands on an answer that no route gives.
+    headers: Arc<HeaderMap>,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -338,14 +351,21 @@ async fn handshake(acceptor: &SslAcceptor, stream: TcpStream) -> Result<SslStrea
     Ok(stream)
 }
 
-/// What a connection speaks, known before its first byte: nothing waits to find out.
+/// What a connection speaks. A stranger's is known before its first byte: nothing waits to find out.
 #[derive(Clone, Copy)]
 enum Protocol {
     Http1,
     Http2,
+    /// HTTP/2 where the connection begins with its preface (RFC 9113 §3.3), HTTP/1.1 where it begins with anything else.
+    Either,
 }
 
 impl Protocol {
+    /// A listed proxy may bundle many people's requests on one connection.
+    fn without_tls(peer: Peer, proxies: &Proxies) -> Self {
+        if peer.is_trusted(proxies) { Self::Either } else { Self::Http1 }
+    }
+
     fn negotiated(stream: &SslStream<TcpStream>) -> Self {
         if stream.ssl().selected_alpn_protocol() == Some(b"h2") { Self::Http2 } else { Self::Http1 }
     }
@@ -353,53 +373,46 @@ impl Protocol {
 
 async fn serve_connection<S>(
     stream: S,
-    peer: SocketAddr,
-    routes: Router,
+    peer: Peer,
+    service: Service,
     mut stop: watch::Receiver<bool>,
     protocol: Protocol,
 ) -> Result<(), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::new(Activity { running: AtomicUsize::new(0), last: Mutex::new(Instant::now()) });
+    let activity =
+        Arc::new(Activity { running: AtomicUsize::new(0), last: Mutex::new(Instant::now()), asked: Notify::new() });
     let seen = Arc::clone(&activity);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        let (routes, request) = (routes.clone(), request.map(Body::new));
+        request.extensions_mut().insert(peer);
+        let (Service { routes, headers, .. }, request) = (service.clone(), request.map(Body::new));
         let running = seen.run();
-        let answered = unread::taken_in(request, async move |request| {
-            if names_no_host(&request) {
-                return Ok(StatusCode::BAD_REQUEST.into_response());
-            }
-            if has_long_headers(&request) {
-                return Ok(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response());
-            }
-            routes.oneshot(request).await
+        let answered = unread::taken_in(request, async move |request| match refusals::of(&request, &headers) {
+            Some(refusal) => Ok(refusal),
+            None => routes.oneshot(request).await,
         });
         async move { Ok::<_, Infallible>(running.answered(answered.await?)) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(QUIET).max_buf_size(MAX_HEADER_BYTES);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(QUIET).max_buf_size(READ_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(MAX_HEADER_BYTES).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(READ_BYTES).unwrap_or(u32::MAX))
         .keep_alive_interval(QUIET);
     let builder = match protocol {
         Protocol::Http1 => builder.http1_only(),
         Protocol::Http2 => builder.http2_only(),
+        Protocol::Either => builder,
     };
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let mut is_ending = *stop.borrow();
-    if is_ending {
-        connection.as_mut().graceful_shutdown();
-    }
+    let mut is_ending = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            // A sender that is gone stops everything too.
-            _ = stop.changed(), if !is_ending => {}
+            () = activity.over(&mut stop), if !is_ending => {}
             () = activity.quiet() => {
                 if is_ending {
                     return Err(io::Error::from(io::ErrorKind::TimedOut).into());
@@ -417,6 +430,8 @@ where
 struct Activity {
     running: AtomicUsize,
     last: Mutex<Instant>,
+    /// Has a permit once there was a request.
+    asked: Notify,
 }
 
 impl Activity {
@@ -427,7 +442,16 @@ impl Activity {
     fn run(self: &Arc<Self>) -> Running {
         self.running.fetch_add(1, Ordering::Relaxed);
         self.touch();
+        self.asked.notify_one();
         Running(Arc::clone(self))
+    }
+
+    /// Waits until the service stops, and then for a first request, for which whoever connected had no time yet: both
+    /// protocols close what was never asked on, and the request would find nobody.
+    async fn over(&self, stop: &mut watch::Receiver<bool>) {
+        // A sender that is gone stops everything too.
+        let _ = stop.wait_for(|stops| *stops).await;
+        let _ = tokio::time::timeout(FIRST_REQUEST, self.asked.notified()).await;
     }
 
     /// Waits until nothing has happened for a while; a request that is worked on has time limits of its own.
@@ -469,31 +493,30 @@ impl Drop for Running {
     }
 }
 
-/// RFC 9112 §3.2: one `Host` and no other; HTTP/2 has `:authority` for it.
-fn names_no_host(request: &Request<Body>) -> bool {
-    request.version() == Version::HTTP_11 && request.headers().get_all(header::HOST).iter().count() != 1
-}
-
-/// HTTP/1.1 reads into a buffer that may hold more than it is to: what came is counted, each line with what parts it.
-fn has_long_headers(request: &Request<Body>) -> bool {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let lines = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
-    target + lines.sum::<usize>() > MAX_HEADER_BYTES
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    use axum::http::StatusCode;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+
+    const STRANGER: Peer = Peer::Address(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 443));
+
+    fn service(routes: Router) -> Service {
+        let limits = Limits { whole: 1, reserve: 0, each: 1 };
+        let (proxies, headers) = (Proxies::default(), Arc::default());
+        Service { routes, shares: Shares::new(limits, &proxies), proxies, headers }
+    }
 
     /// Whoever is refused before all is read hears it, and asks again on the same connection.
     #[tokio::test]
     async fn a_refusal_breaks_no_connection() {
         let routes = Router::new().route("/", axum::routing::post(async || StatusCode::UNAUTHORIZED));
         let (ours, mut theirs) = tokio::io::duplex(1024);
-        let (peer, (_stop, stopped)) = (([192, 0, 2, 1], 443).into(), watch::channel(false));
-        let served = tokio::spawn(serve_connection(ours, peer, routes, stopped, Protocol::Http1));
+        let (_stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(serve_connection(ours, STRANGER, service(routes), stopped, Protocol::Http1));
         for _ in 0..2 {
             theirs.write_all(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 100000\r\n\r\n").await.unwrap();
             theirs.write_all(&vec![b'x'; 100_000]).await.unwrap();
@@ -512,8 +535,8 @@ mod tests {
         for (hosts, status) in [("", "400"), ("host: a\r\nhost: a\r\n", "400"), ("host: a\r\n", "200")] {
             let routes = Router::new().route("/", axum::routing::get(async || StatusCode::OK));
             let (ours, mut theirs) = tokio::io::duplex(1024);
-            let (peer, (_stop, stopped)) = (([192, 0, 2, 1], 443).into(), watch::channel(false));
-            let served = tokio::spawn(serve_connection(ours, peer, routes, stopped, Protocol::Http1));
+            let (_stop, stopped) = watch::channel(false);
+            let served = tokio::spawn(serve_connection(ours, STRANGER, service(routes), stopped, Protocol::Http1));
             theirs.write_all(format!("GET / HTTP/1.1\r\n{hosts}connection: close\r\n\r\n").as_bytes()).await.unwrap();
             let mut answer = String::new();
             theirs.read_to_string(&mut answer).await.unwrap();
@@ -528,8 +551,8 @@ mod tests {
         let served = async |request: String| {
             let routes = Router::new().fallback(async || StatusCode::OK);
             let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
-            let (peer, (_stop, stopped)) = (([192, 0, 2, 1], 443).into(), watch::channel(false));
-            let served = tokio::spawn(serve_connection(ours, peer, routes, stopped, Protocol::Http1));
+            let (_stop, stopped) = watch::channel(false);
+            let served = tokio::spawn(serve_connection(ours, STRANGER, service(routes), stopped, Protocol::Http1));
             theirs.write_all(request.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
             let _ = theirs.read_to_end(&mut answer).await;
@@ -554,6 +577,91 @@ mod tests {
         }
     }
 
+    /// Whoever is refused before any route hears what to do.
+    #[tokio::test]
+    async fn a_refusal_of_the_headers_says_what_to_do() {
+        for (headers, words) in [(format!("host: a\r\nx: {}", "x".repeat(40_000)), "cookies"), ("x: 1".into(), "Host")]
+        {
+            let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
+            let (_stop, stopped) = watch::channel(false);
+            let service =
+                Service { headers: Arc::new(refusals::headers(&config::Config::default())), ..service(Router::new()) };
+            let served = tokio::spawn(serve_connection(ours, STRANGER, service, stopped, Protocol::Http1));
+            theirs.write_all(format!("GET / HTTP/1.1\r\n{headers}\r\n\r\n").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            theirs.read_to_string(&mut answer).await.unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            for line in
+                ["connection: close", "content-type: text/plain", "cache-control: no-store", "x-content-type-options"]
+            {
+                assert!(head.contains(line), "{line}: {head}");
+            }
+            assert!(body.contains(words) && head.contains(&format!("content-length: {}", body.len())), "{answer}");
+            served.await.unwrap().unwrap();
+        }
+    }
+
+    /// Whoever connected before a stop and sends the request after it is answered; whoever sends nothing holds nothing up.
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_the_first_request() {
+        for protocol in [Protocol::Http1, Protocol::Either] {
+            let (ours, mut theirs) = tokio::io::duplex(1024);
+            let (stop, stopped) = watch::channel(false);
+            let routes = Router::new().route("/", axum::routing::get(async || StatusCode::OK));
+            let served = tokio::spawn(serve_connection(ours, STRANGER, service(routes), stopped, protocol));
+            tokio::task::yield_now().await;
+            stop.send(true).unwrap();
+            tokio::time::sleep(FIRST_REQUEST / 2).await;
+            theirs.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+            let mut answer = String::new();
+            theirs.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            served.await.unwrap().unwrap();
+        }
+        for protocol in [Protocol::Http1, Protocol::Http2, Protocol::Either] {
+            let (ours, _silent) = tokio::io::duplex(1024);
+            let (_stop, stopped) = watch::channel(true);
+            let started = Instant::now();
+            let _ = serve_connection(ours, STRANGER, service(Router::new()), stopped, protocol).await;
+            // Timers go by milliseconds.
+            assert!(started.elapsed() < FIRST_REQUEST * 2, "{:?}", started.elapsed());
+        }
+    }
+
+    /// RFC 9113 §3.3: with prior knowledge, from listed proxies alone. They may speak HTTP/1.1 all the same.
+    #[tokio::test]
+    async fn http_2_without_tls_is_for_listed_proxies() {
+        let proxies = Proxies::new(&["10.0.0.0/8".parse().unwrap()]);
+        let listed = Peer::Address(([10, 0, 0, 1], 443).into());
+        for (peer, begins, expected) in [
+            (listed, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "HTTP/2"),
+            (Peer::Socket, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "HTTP/2"),
+            (STRANGER, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "nothing"),
+            (listed, "GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1"),
+            (listed, "PROPFIND / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1"),
+            (STRANGER, "GET / HTTP/1.1\r\nhost: a\r\n\r\n", "HTTP/1.1"),
+        ] {
+            let (ours, mut theirs) = tokio::io::duplex(1024 * 1024);
+            let (_stop, stopped) = watch::channel(false);
+            let routes = Router::new().fallback(async || StatusCode::OK);
+            let protocol = Protocol::without_tls(peer, &proxies);
+            let served = tokio::spawn(serve_connection(ours, peer, service(routes), stopped, protocol));
+            theirs.write_all(begins.as_bytes()).await.unwrap();
+            let mut answer = [0; 9];
+            let read = theirs.read_exact(&mut answer).await;
+            let found = match answer {
+                _ if read.is_err() => "nothing",
+                // The server's own preface: a frame of SETTINGS.
+                [0, 0, _, 4, 0, 0, 0, 0, 0] => "HTTP/2",
+                _ if answer.starts_with(b"HTTP/1.1") => "HTTP/1.1",
+                _ => "something else",
+            };
+            assert_eq!(found, expected, "{peer}: {begins:?}");
+            drop(theirs);
+            let _ = served.await.unwrap();
+        }
+    }
+
     /// A connection that asks for nothing, whatever it speaks, and one that does not read what it asked for.
     #[tokio::test(start_paused = true)]
     async fn a_connection_on_which_nothing_happens_ends() {
@@ -561,10 +669,9 @@ mod tests {
             let routes = Router::new().route("/", axum::routing::get(async || "x".repeat(100_000)));
             let (ours, theirs) = tokio::io::duplex(64 * 1024);
             let (stop, stopped) = watch::channel(false);
-            let peer = ([192, 0, 2, 1], 443).into();
             let ended = tokio::spawn(async move {
                 let (started, _stop) = (Instant::now(), stop);
-                let _ = serve_connection(ours, peer, routes, stopped, protocol).await;
+                let _ = serve_connection(ours, STRANGER, service(routes), stopped, protocol).await;
                 started.elapsed()
             });
             (theirs, ended)
@@ -572,6 +679,16 @@ mod tests {
         let (_silent, ended) = served(Protocol::Http1);
         assert!(ended.await.unwrap() <= QUIET * 2);
         let (_silent, ended) = served(Protocol::Http2);
+        assert!(ended.await.unwrap() <= QUIET * 2);
+        let (_silent, ended) = served(Protocol::Either);
+        assert!(ended.await.unwrap() <= QUIET * 2);
+        for protocol in [Protocol::Http1, Protocol::Either] {
+            let (mut half_a_preface, ended) = served(protocol);
+            half_a_preface.write_all(b"PRI * HT").await.unwrap();
+            assert!(ended.await.unwrap() <= QUIET * 2);
+        }
+        let (mut preface_alone, ended) = served(Protocol::Either);
+        preface_alone.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
         assert!(ended.await.unwrap() <= QUIET * 2);
         let (mut preface_alone, ended) = served(Protocol::Http2);
         preface_alone.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();

@@ -279,9 +279,14 @@ impl Random {
     #[must_use]
     pub fn reference(&self) -> String {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-        let letters: Vec<char> =
-            self.bytes::<8>().iter().map(|b| char::from(ALPHABET[usize::from(*b) % ALPHABET.len()])).collect();
-        format!("{}-{}", letters[..4].iter().collect::<String>(), letters[4..].iter().collect::<String>())
+        let mut text = String::with_capacity(9);
+        for (place, byte) in self.bytes::<8>().into_iter().enumerate() {
+            if place == 4 {
+                text.push('-');
+            }
+            text.push(char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+        }
+        text
     }
 }
 

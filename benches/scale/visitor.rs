@@ -44,7 +44,7 @@ impl Visitor {
     }
 
     async fn send(&self, mut request: Request<Body>) -> Response {
-        request.extensions_mut().insert(Peer(([192, 0, 2, 7], 50_000).into()));
+        request.extensions_mut().insert(Peer::Address(([192, 0, 2, 7], 50_000).into()));
         self.router.clone().oneshot(request).await.unwrap()
     }
 }

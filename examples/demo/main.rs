@@ -110,15 +110,15 @@ fn refuse_variables() -> anyhow::Result<()> {
 fn configuration(args: &Args, doors: &Doors, folder: &Folder) -> anyhow::Result<Config> {
     let mut config = Config {
         issuer: doors.issuer.clone(),
-        listen: doors.public.local_addr()?,
-        internal_listen: doors.internal.local_addr()?,
+        listen: doors.public.local_addr()?.into(),
+        internal_listen: doors.internal.local_addr()?.into(),
         site: match args.site {
             Which::Production => Site::Production,
             Which::Beta => Site::Beta,
         },
         drain_seconds: 0, // nobody is in front
         therap_services_url: format!("{}/", doors.therap_services),
-        log: Log { format: LogFormat::Text, level: "info".into() },
+        log: Log { format: LogFormat::Text, level: "info".into(), ..Log::default() },
         ..Config::default()
     };
     config.database.url = format!("sqlite://{}", folder.file("connect.db")?);
@@ -165,7 +165,7 @@ async fn serve_all(
         Output::Json => welcome::line(&config, &doors, folder),
     };
     let app = App::open_with(config, Opening::Run, Clock::System, Random::System).await?;
-    let listeners = Listeners { public: listener(doors.public)?, internal: listener(doors.internal)? };
+    let listeners = Listeners { public: listener(doors.public)?.into(), internal: listener(doors.internal)?.into() };
     let therap = therap::site(&doors.issuer, &doors.therap_services, &doors.foreign, cast, sender);
     tokio::spawn(serve_site(listener(doors.therap)?, therap));
     tokio::spawn(serve_site(listener(doors.portal_door)?, portal::site(&doors.issuer, &doors.portal)));

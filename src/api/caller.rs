@@ -14,10 +14,10 @@ use crate::model::client::{GrantType, Metadata};
 use crate::model::provider::{Provider, ProviderCode, ProviderKind};
 use crate::model::scope::Scope;
 use crate::model::tenant::ProviderScope;
+use crate::operations::Actor;
 use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
 use crate::operations::act::{Act, Authority};
 use crate::operations::browse_activity::Reach;
-use crate::operations::{Actor, name_client};
 use crate::store;
 use crate::store::access_tokens::AccessToken;
 use crate::time::Timestamp;
@@ -94,7 +94,6 @@ impl FromRequestParts<App> for Caller {
         let found = found.ok_or_else(|| {
             Problem::unauthenticated("The access token is unknown, expired, revoked or for another resource.", true)
         })?;
-        name_client(&found.client_id);
         let scope = standing(&found)?;
         let authority = Authority::Token { hash: found.hash, metadata: found.metadata };
         let (client, client_id) = (found.client, found.client_id);

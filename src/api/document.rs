@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::body::Bytes;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 use serde_json::{Value, json};
 use utoipa::openapi::path::{Operation, ParameterIn};
@@ -17,6 +16,7 @@ use crate::app::App;
 use crate::model::scope::CLIENT_SCOPES;
 use crate::web::oauth_error::data;
 use crate::web::problem::{Details, FieldError, Kind};
+use crate::web::unchanging::Unchanging;
 
 /// What is true of the whole, in paragraphs.
 pub const ABOUT: &str = "What the administrators' pages do, as JSON.\n\n\
@@ -79,14 +79,14 @@ fn allow_null(schema: &mut Value) {
 }
 
 /// `GET /api/v1/openapi.json`
-pub fn answer(json: &Bytes) -> Response {
+pub async fn answer(json: &Unchanging, asked: &HeaderMap) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
         // It says nothing that is not public, and tools in browsers read it.
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
     ];
-    data((headers, json.clone()))
+    data(json.answer(asked, headers).await)
 }
 
 /// The operations of a path, with their methods.

@@ -26,24 +26,25 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderMap;
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::web::layers;
+use crate::web::unchanging::Unchanging;
 
 /// Everything below `/api/v1`, with the document that describes it.
 pub fn routes(app: &App) -> Router<App> {
     let (routes, described) = described().split_for_parts();
     let document = document::complete(described, app);
-    let json = Bytes::from(document.to_string());
+    let json = Arc::new(Unchanging::new(document.to_string()));
     let reference = Arc::new(reference::Reference::of(&document));
     routes
-        .route("/api/v1", get(move |app: App| async move { reference::page(&app, &reference) }))
-        .route("/api/v1/openapi.json", get(move || async move { document::answer(&json) }))
+        .route("/api/v1", get(async move |app: App, asked: HeaderMap| reference::page(&app, &reference, &asked).await))
+        .route("/api/v1/openapi.json", get(async move |asked: HeaderMap| document::answer(&json, &asked).await))
 }
 
 /// Every endpoint.

@@ -1,16 +1,19 @@
 //! `/api/v1`: the OpenAPI document as a page for people, without a script: what each endpoint reads, what it answers, and
 //! which scope it needs.
 
+use std::sync::OnceLock;
+
 use askama::Template;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use super::document::ABOUT;
 use crate::app::App;
 use crate::model::scope::{CLIENT_SCOPES, PROVIDER_SCOPES};
-use crate::web::page::{Page, Shape, respond};
+use crate::web::page::{Page, Shape, with_shape};
 use crate::web::problem::Kind;
+use crate::web::unchanging::Unchanging;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
@@ -25,8 +28,26 @@ struct ReferencePage<'a> {
     problems: Vec<(Kind, u16, &'static str)>,
 }
 
-/// `GET /api/v1`
-pub fn page(app: &App, reference: &Reference) -> Response {
+/// `GET /api/v1`: the same for everybody, so it is made once.
+pub async fn page(app: &App, reference: &Reference, asked: &HeaderMap) -> Response {
+    let page = match reference.page.get() {
+        Some(page) => page,
+        None => match render(app, reference) {
+            Ok(html) => reference.page.get_or_init(|| Unchanging::new(html)),
+            Err(error) => {
+                tracing::error!(%error, "a page could not be rendered");
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            }
+        },
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+    ];
+    with_shape(page.answer(asked, headers).await, Shape::Entrance)
+}
+
+fn render(app: &App, reference: &Reference) -> askama::Result<String> {
     let template = ReferencePage {
         page: Page::new(app, "Admin API"),
         about: ABOUT.split("\n\n").map(|paragraph| Words(paragraph.to_owned())).collect(),
@@ -35,7 +56,7 @@ pub fn page(app: &App, reference: &Reference) -> Response {
         reference,
         problems: Kind::ALL.iter().map(|kind| (*kind, kind.status().as_u16(), kind.title())).collect(),
     };
-    respond(StatusCode::OK, Shape::Entrance, &template)
+    template.render()
 }
 
 /// Words in which what stands between backticks is code.
@@ -57,6 +78,7 @@ impl Words {
 #[derive(Debug)]
 pub struct Reference {
     sections: Vec<Section>,
+    page: OnceLock<Unchanging>,
 }
 
 /// What belongs together.
@@ -115,7 +137,7 @@ impl Reference {
                 }
             }
         }
-        Self { sections }
+        Self { sections, page: OnceLock::new() }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-use crate::crypto::password::{Busy, Checked, HashPool};
+use crate::crypto::password::{Busy, Checked, HashPool, Place};
 
 const OF_AN_ACCOUNT: usize = 3;
 /// The map is swept when it has grown by this many names.
@@ -48,6 +48,26 @@ impl HashDoor {
     #[must_use]
     pub fn new(pool: HashPool) -> Self {
         Self { pool, accounts: Mutex::default(), administration: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// The pool, for who counts.
+    #[must_use]
+    pub const fn pool(&self) -> &HashPool {
+        &self.pool
+    }
+
+    /// See [`HashPool::has_room`].
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.pool.has_room()
+    }
+
+    /// See [`HashPool::place`]. Taken after the turn, so that no account has more places than turns.
+    ///
+    /// # Errors
+    /// [`Busy`] when the pool has no room.
+    pub fn place(&self, _: &Turn) -> Result<Place, Busy> {
+        self.pool.place()
     }
 
     /// Waits for a turn.

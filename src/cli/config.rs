@@ -33,6 +33,12 @@ pub(super) fn run(verb: &Verb, loaded: &Loaded, console: &mut Console) -> anyhow
             for warning in warnings(&loaded.config) {
                 console.say(format_args!("Warning: {warning}"))?;
             }
+            let places = [("listen", &loaded.config.listen), ("internal_listen", &loaded.config.internal_listen)];
+            for (key, place) in places {
+                if let Some(words) = place.obstacle() {
+                    console.say(format_args!("Warning: {key} {place}: {words}"))?;
+                }
+            }
         }
         Verb::Show(output) => {
             let row = |(key, value, source): (String, String, crate::config::Source)| {
@@ -52,7 +58,7 @@ pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
     let redis = config.redis.as_ref().and_then(|redis| redis.address().ok());
     let found = [
         (
-            proxied && config.trusted_proxies.is_empty(),
+            proxied && config.trusted_proxies.is_empty() && config.listen.socket().is_none(),
             "issuer is https and there is no [tls], so a proxy speaks TLS, but trusted_proxies is empty: every visitor will \
              seem to come from the proxy's address",
         ),
@@ -65,7 +71,7 @@ pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
             "issuer is on loopback, so what is meant for testing is allowed: set issuer before real people use it",
         ),
         (
-            config.internal_listen.ip().is_unspecified(),
+            config.internal_listen.is_everywhere(),
             "internal_listen serves health and metrics on every address: keep it behind a firewall",
         ),
         (
@@ -104,6 +110,8 @@ mod tests {
         let config = Config { issuer: "https://connect.example.org".into(), ..Config::default() };
         assert!(warnings(&config).iter().any(|w| w.contains("trusted_proxies")));
         assert!(warnings(&Config::default()).iter().all(|w| w.contains("loopback")));
+        let by_socket = Config { listen: "unix:/run/connect-idp/http.sock".parse().unwrap(), ..config };
+        assert!(!warnings(&by_socket).iter().any(|w| w.contains("trusted_proxies")));
     }
 
     #[test]

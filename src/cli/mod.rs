@@ -13,6 +13,7 @@ mod export;
 mod handoff;
 mod issuer;
 mod key;
+mod moving;
 mod provider;
 mod seed;
 mod serve;
@@ -23,6 +24,7 @@ mod user_import;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -31,6 +33,7 @@ pub use console::{Closed, Console};
 
 use crate::app::{App, Opening};
 use crate::config::{Config, ENV_PREFIX, Loaded};
+use crate::crypto::tls;
 use crate::model::event::Visitor;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
@@ -38,14 +41,23 @@ use crate::model::text;
 use crate::model::user::Account;
 use crate::operations::act::{Act, Authority, Switched};
 use crate::operations::{self, Actor};
+use crate::serve::Handed;
 use crate::store::{providers, users};
 use crate::time::Random;
+
+/// With what a scanner or a support case asks for next.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (openssl, ends) = tls::openssl();
+    let ends = ends.map(|day| format!(", supported until {day}")).unwrap_or_default();
+    format!("{}\n{openssl}{ends}", env!("CARGO_PKG_VERSION"))
+});
 
 /// The sign-in service of Therap Connect.
 #[derive(Debug, Parser)]
 #[command(
     name = "connect-idp",
     version,
+    long_version = LONG_VERSION.as_str(),
     about = "The sign-in service of Therap Connect",
     after_help = "Example: connect-idp apply seed.toml && connect-idp serve\n\n\
                   Exit status: 0 done, 1 refused or failed, 2 wrong usage."
@@ -79,6 +91,8 @@ enum Verb {
     Backup(backup::BackupArgs),
     /// Put a backup in place, and end every session, code and token that is older.
     Restore(backup::RestoreArgs),
+    /// Move everything from SQLite to PostgreSQL.
+    Move(moving::Args),
     /// Providers: the agencies.
     #[command(subcommand, after_help = "Example: connect-idp provider list")]
     Provider(provider::Verb),
@@ -138,6 +152,8 @@ impl Cli {
             Ok(cli) => cli,
             Err(usage) => return explain_usage(&usage, console),
         };
+        // Before there are threads: it changes the environment.
+        let handed = if matches!(cli.verb, Verb::Serve) { Handed::take() } else { Ok(Handed::default()) };
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -145,7 +161,7 @@ impl Cli {
                 return 1;
             }
         };
-        let ended = runtime.block_on(cli.execute(console)).and_then(|ended| console.flush().map(|()| ended));
+        let ended = runtime.block_on(cli.execute(handed, console)).and_then(|ended| console.flush().map(|()| ended));
         match ended {
             Ok(Ended::Done) => 0,
             Ok(Ended::Refused) => 1,
@@ -158,14 +174,14 @@ impl Cli {
         }
     }
 
-    async fn execute(self, console: &mut Console) -> anyhow::Result<Ended> {
+    async fn execute(self, handed: anyhow::Result<Handed>, console: &mut Console) -> anyhow::Result<Ended> {
         let loaded = || read_config(self.config.as_deref());
         let config = || loaded().map(|loaded| loaded.config);
         match self.verb {
             Verb::Config(verb) => return config::run(&verb, &loaded()?, console),
             Verb::Key(verb) => key::run(&verb, config()?, console).await?,
             Verb::Doctor(args) => return doctor::run(&args, config()?, console).await,
-            Verb::Serve => serve::run(config()?, self.config.clone()).await?,
+            Verb::Serve => serve::run(config()?, self.config.clone(), handed?).await?,
             Verb::Migrate { new_issuer } => {
                 let app = App::open(config()?, Opening::Migrate).await?;
                 if new_issuer {
@@ -179,6 +195,7 @@ impl Cli {
             Verb::Export(args) => export::run(&args, &open(config()?).await?, console).await?,
             Verb::Backup(args) => backup::run(&args, config()?, console).await?,
             Verb::Restore(args) => backup::run_restore(&args, config()?, console).await?,
+            Verb::Move(args) => return moving::run(&args, config()?, console).await,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(user::Verb::Import(args)) if args.template => {
                 console.write(&operations::user_import::template())?;

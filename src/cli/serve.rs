@@ -10,15 +10,17 @@ use tracing_subscriber::EnvFilter;
 use super::read_config;
 use crate::app::{App, Opening};
 use crate::config::{self, Config, Log, LogFormat};
+use crate::log::format;
+use crate::serve::Handed;
 
-/// Runs the service until it is told to stop. `file` is read again on SIGHUP.
-pub(super) async fn run(config: Config, file: Option<PathBuf>) -> anyhow::Result<()> {
+/// Runs the service until it is told to stop. `file` is read again on SIGHUP; sockets were perhaps handed over.
+pub(super) async fn run(config: Config, file: Option<PathBuf>, handed: Handed) -> anyhow::Result<()> {
     let set_level = start_log(&config.log)?;
     let app = App::open(config, Opening::Run).await?;
     let hangups = signal(SignalKind::hangup()).context("SIGHUP cannot be listened for")?;
     // It ends with the process.
     tokio::spawn(reload(app.clone(), file, set_level, hangups));
-    crate::serve::run(app).await
+    crate::serve::run(app, handed).await
 }
 
 /// Gives the log another level.
@@ -38,8 +40,8 @@ fn start_log(log: &Log) -> anyhow::Result<SetLevel> {
     let filter = EnvFilter::try_new(&log.level).context("log.level is not a level")?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     Ok(match log.format {
-        LogFormat::Json => start!(lines.json().flatten_event(true)),
-        LogFormat::Text => start!(lines.with_ansi(std::io::stderr().is_terminal())),
+        LogFormat::Json => start!(lines.with_ansi(false).event_format(format::Json)),
+        LogFormat::Text => start!(lines.with_ansi(std::io::stderr().is_terminal()).event_format(format::Text)),
     })
 }
 

@@ -640,6 +640,84 @@ fn doctor_finds_a_healthy_house_healthy_and_names_what_is_missing() {
     assert!(healthy.as_array().unwrap().iter().all(|finding| finding["ok"] == Value::Bool(true)));
 }
 
+/// docs/operations/troubleshooting.md has a row for whatever `doctor` may say.
+#[test]
+fn every_finding_of_doctor_is_on_the_page() {
+    const PAGE: &str = include_str!("../../docs/operations/troubleshooting.md");
+    let place = Place::with_seed(SEED);
+    place.run("key rotate --alg ES256 --at-once").done();
+    let said = place.run("doctor --output json").json();
+    let checks = said.as_array().unwrap().iter().map(|one| one["check"].as_str().unwrap().to_owned());
+    let others = ["redis", "TLS certificate and key", "clock of …", "opening the service's parts"].map(str::to_owned);
+    for check in checks.chain(others) {
+        let check = check.replace("ES256", "…").replace("https://secure.example.net", "…");
+        assert!(PAGE.contains(&format!("| {check} |")), "the page says nothing of {check:?}");
+    }
+    for invariant in crate::store::invariants::ALL {
+        assert!(PAGE.contains(&format!("| {} | {} |", invariant.claim, invariant.cure)), "{}", invariant.claim);
+    }
+}
+
+/// What is broken is named with what breaks it and what to do; programs read three levels.
+#[test]
+fn doctor_names_what_breaks_a_claim_and_what_to_do() {
+    let place = Place::with_seed(SEED);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let change = |sql: &'static str| {
+        runtime.block_on(async {
+            let url = format!("sqlite://{}/connect.db", place.0.path().display());
+            let settings = crate::config::Database { url, ..crate::config::Database::default() };
+            crate::store::Database::open(&settings, crate::time::Clock::System).await.unwrap().meddle(sql).await;
+        });
+    };
+    let finding = |said: &Said, check: &str| -> (String, String) {
+        let found =
+            said.json().as_array().unwrap().iter().find(|one| one["check"].as_str().unwrap().contains(check)).cloned();
+        let found = found.unwrap_or_else(|| panic!("{check} is not among {}", said.out));
+        (found["level"].as_str().unwrap().to_owned(), found["detail"].as_str().unwrap().to_owned())
+    };
+    place.run("key rotate --alg ES256 --at-once").done();
+    // Nobody answers where its keys would be.
+    change("UPDATE issuers SET enabled = FALSE");
+    change(
+        "DELETE FROM strikes WHERE user_id = (SELECT MIN(id) FROM users); \
+            INSERT INTO replicas VALUES ('1', 'web-1', '0.9', 1, 1, 9000000000000, '{\"issuer\":\"a\"}'), \
+            ('2', 'web-2', '1.0', 1, 1, 9000000000000, '{\"issuer\":\"b\"}')",
+    );
+    let said = place.run("doctor --output json");
+    assert_eq!(said.code, 1);
+    let (level, detail) = finding(&said, "a strike row of its own");
+    assert!(
+        level == "wrong" && detail.starts_with("1 row(s) break it (0") && detail.contains("deactivate the user"),
+        "{detail}"
+    );
+    let (level, detail) = finding(&said, "replicas");
+    assert!(level == "wrong" && detail.contains("issuer (web-1 | web-2): give them the same"), "{detail}");
+    let (_, detail) = finding(&said, "OpenSSL");
+    assert!(detail.starts_with("OpenSSL 3."), "{detail}");
+    assert!(place.run("--version").out.contains("\nOpenSSL 3."));
+    assert!(place.run("-V").out.starts_with("connect-idp ") && !place.run("-V").out.contains("OpenSSL"));
+
+    change(
+        "INSERT INTO strikes SELECT id, id, provider_id, 0, NULL FROM users WHERE id NOT IN (SELECT account FROM strikes); \
+            UPDATE replicas SET settings = '{}'",
+    );
+    let said = place.run("doctor --output json").done();
+    let (level, detail) = finding(&said, "replicas");
+    assert!(level == "note" && detail.contains("0.9 and 1.0 side by side"), "{detail}");
+    change("UPDATE replicas SET version = '1.0'");
+    assert!(place.run("doctor").done().out.contains("ok     replicas: 2 of version 1.0, of one mind: web-1, web-2"));
+    assert!(place.run("doctor --quick").done().out.contains("run without --quick"));
+
+    // A public half that another key's private half does not fit.
+    change("UPDATE signing_keys SET public_jwk = (SELECT public_jwk FROM signing_keys ORDER BY generation LIMIT 1)");
+    let (level, detail) = finding(&place.run("doctor --output json"), "ES256 signing key");
+    assert!(
+        level == "wrong" && detail.contains("does not fit its public half: run `connect-idp key rotate"),
+        "{detail}"
+    );
+}
+
 /// What the running service met is known to another process.
 #[test]
 fn doctor_tells_what_a_proxy_said_that_could_not_be_read() {

@@ -54,7 +54,7 @@ pub(super) fn flatten(table: &Table, prefix: &str, each: &mut impl FnMut(&str, &
 
 /// A value as TOML. A secret is hidden, but for what an address of one says beside it; so is what any other address has of
 /// a password.
-fn shown(key: &str, value: &Value) -> String {
+pub(super) fn shown(key: &str, value: &Value) -> String {
     let is_secret = SECRETS.contains(&key);
     if is_secret && key.rsplit('.').next() != Some("url") {
         return Value::String(HIDDEN.to_owned()).to_string();
@@ -92,6 +92,13 @@ pub fn without_password(text: &str) -> String {
     format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
+/// Whether an address has something that is or may be a password.
+#[must_use]
+pub fn has_password(text: &str) -> bool {
+    let Some(url) = Url::parse(text).ok().filter(|_| is_whole(text)) else { return true };
+    url.password().is_some() || url.query_pairs().any(|(name, _)| name.contains("password"))
+}
+
 /// Whether an address has no more than one `@`, and that before its path: a `/`, `?` or `#` in a password that is not
 /// percent-encoded ends what programs take for the host.
 #[must_use]
@@ -121,6 +128,23 @@ mod tests {
             ("sqlite://connect.db", "sqlite://connect.db"),
         ] {
             assert_eq!(without_password(address), words, "{address}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_has_or_may_have_a_password_is_known() {
+        for has in [
+            "postgres://idp:pa55@db/connect",
+            "postgres://idp@db/connect?password=pa55",
+            "postgres://idp:p@55@db",
+            "pa55",
+        ] {
+            assert!(has_password(has), "{has}");
+        }
+        for has_none in
+            ["postgres://idp@db.example.org/connect?sslmode=verify-full", "postgres:///connect?host=/run/postgresql"]
+        {
+            assert!(!has_password(has_none), "{has_none}");
         }
     }
 

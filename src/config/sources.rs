@@ -16,7 +16,7 @@ use crate::model::text;
 pub const ENV_PREFIX: &str = "CONNECT_IDP__";
 
 /// The keys whose values are never shown, and which can be read from a file named by `…_file` or `…_FILE`.
-pub(super) const SECRETS: [&str; 3] = ["database.url", "mail.password", "redis.url"];
+pub(super) const SECRETS: [&str; 4] = ["database.url", "mail.password", "otlp.headers", "redis.url"];
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
+use crate::measure::{By, Counter, Histogram, labels, waits};
 use crate::time::Random;
 
 /// Argon2id's cost (RFC 9106 §3.1).
@@ -57,6 +58,38 @@ pub struct Checked {
     pub rehashed: Option<String>,
 }
 
+labels! {
+    /// Why a hash was not made.
+    pub enum NoRoom as "reason" {
+        /// As many waited already as may.
+        Full = "full",
+        /// It waited longer than one may.
+        Waited = "waited",
+    }
+}
+
+/// What is counted of the hashes.
+#[derive(Clone, Debug)]
+pub struct Measures {
+    /// How long each waited for a thread.
+    pub wait: Histogram,
+    /// Those that were not made.
+    pub refused: By<NoRoom, Counter>,
+}
+
+/// How busy the threads are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Hashes that wait.
+    pub queued: usize,
+    /// As many may wait.
+    pub queue: usize,
+    /// Threads that hash.
+    pub busy: usize,
+    /// Threads that wait for work.
+    pub idle: usize,
+}
+
 /// The threads that hash. Dropping the last handle ends them.
 pub struct HashPool {
     shared: Arc<Shared>,
@@ -80,12 +113,33 @@ struct Shared {
     free: Mutex<Vec<Memory>>,
     /// How long each of them is.
     blocks: usize,
+    measures: Measures,
 }
 
 struct Queue {
     jobs: VecDeque<Job>,
     idle: usize,
     closed: bool,
+    /// How many will come with a job in a moment.
+    places: usize,
+    /// How long a hash takes of late; nothing until there was one.
+    takes: Duration,
+}
+
+impl Queue {
+    /// Whether one more may wait: there is a place, and its turn comes before its patience ends.
+    fn has_room(&self, limits: &PoolLimits) -> bool {
+        // A thread that waits takes a job before it could count as queued.
+        let waiting = (self.jobs.len() + self.places).saturating_sub(self.idle);
+        let rounds = u32::try_from(waiting / limits.threads.max(1)).unwrap_or(u32::MAX);
+        // A quarter of it is for hashes that take longer than those before.
+        waiting < limits.queue && self.takes.saturating_mul(rounds) <= limits.patience * 3 / 4
+    }
+
+    /// The last eight or so count.
+    fn note(&mut self, took: Duration) {
+        self.takes = if self.takes.is_zero() { took } else { (self.takes * 7 + took) / 8 };
+    }
 }
 
 struct Job {
@@ -107,9 +161,11 @@ impl HashPool {
     pub fn start(cost: Cost, limits: PoolLimits, random: Random) -> anyhow::Result<Self> {
         let params =
             cost.params().map_err(|error| anyhow::anyhow!("the [password] cost is not one of Argon2's: {error}"))?;
-        let queue = Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, closed: false });
+        let queue =
+            Mutex::new(Queue { jobs: VecDeque::new(), idle: 0, closed: false, places: 0, takes: Duration::ZERO });
         let (free, blocks) = (Mutex::default(), params.block_count());
-        let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits, free, blocks });
+        let measures = Measures { wait: waits(), refused: By::default() };
+        let shared = Arc::new(Shared { queue, wake: Condvar::new(), limits, free, blocks, measures });
         for number in 0..limits.threads {
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("argon2-{number}")).spawn(move || shared.work())?;
@@ -117,6 +173,32 @@ impl HashPool {
         let salt = random.bytes::<16>();
         let dummy = encode(cost, &salt, &[0; 32])?;
         Ok(Self { shared, cost, random, dummy })
+    }
+
+    /// Whether one more password would be hashed in time. Where not, somebody is about to be sent away, and counted.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        let has_room = self.shared.lock().has_room(&self.shared.limits);
+        if !has_room {
+            self.shared.measures.refused.of(NoRoom::Full).inc();
+        }
+        has_room
+    }
+
+    /// Keeps a place for a password that comes in a moment. Whoever takes one first spares the rest of the service what
+    /// would come to nothing: when ten times as many sign in as can be, most of the work is that of sending people away.
+    ///
+    /// # Errors
+    /// [`Busy`] when it would not be hashed in time.
+    pub fn place(&self) -> Result<Place, Busy> {
+        let mut queue = self.shared.lock();
+        if !queue.has_room(&self.shared.limits) {
+            drop(queue);
+            self.shared.measures.refused.of(NoRoom::Full).inc();
+            return Err(Busy);
+        }
+        queue.places += 1;
+        Ok(Place(Arc::clone(&self.shared)))
     }
 
     /// Hashes a prepared password into a PHC string with the current cost.
@@ -145,6 +227,20 @@ impl HashPool {
         .await
     }
 
+    /// What is counted of the hashes.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.shared.measures
+    }
+
+    /// How busy the threads are at this moment.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        let (limits, queue) = (self.shared.limits, self.shared.lock());
+        let busy = limits.threads.saturating_sub(queue.idle);
+        Load { queued: queue.jobs.len(), queue: limits.queue, busy, idle: queue.idle }
+    }
+
     async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T, Busy> {
         let (answer, result) = oneshot::channel();
         self.shared.push(Box::new(move |memory| {
@@ -153,6 +249,22 @@ impl HashPool {
         }))?;
         // The sender is dropped unsent when the job waited longer than patience allows.
         result.await.map_err(|_| Busy)
+    }
+}
+
+/// A place among those who wait; it is free again when dropped.
+#[must_use = "a place is free again when dropped"]
+pub struct Place(Arc<Shared>);
+
+impl fmt::Debug for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Place")
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.lock().places -= 1;
     }
 }
 
@@ -171,8 +283,9 @@ impl Shared {
     #[expect(clippy::disallowed_methods, reason = "a queue's patience counts on the monotonic clock")]
     fn push(&self, run: Box<Work>) -> Result<(), Busy> {
         let mut queue = self.lock();
-        // A thread that waits takes a job before it could count as queued.
-        if queue.jobs.len() >= self.limits.queue + queue.idle {
+        if !queue.has_room(&self.limits) {
+            drop(queue);
+            self.measures.refused.of(NoRoom::Full).inc();
             return Err(Busy);
         }
         queue.jobs.push_back(Job { since: Instant::now(), run });
@@ -181,16 +294,23 @@ impl Shared {
         Ok(())
     }
 
+    #[expect(clippy::disallowed_methods, reason = "what a hash takes counts on the monotonic clock")]
     fn work(&self) {
         // Best effort: without the priority the pool works the same, only less politely.
         let _ = rustix::process::nice(5);
         while let Some(job) = self.next() {
-            if job.since.elapsed() <= self.limits.patience {
+            let waited = job.since.elapsed();
+            self.measures.wait.observe(waited.as_secs_f64());
+            if waited > self.limits.patience {
+                self.measures.refused.of(NoRoom::Waited).inc();
+            } else {
                 let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
                 let mut memory = free().pop().unwrap_or_else(|| vec![Block::default(); self.blocks]);
+                let began = Instant::now();
                 // A thread outlives what happens in it: nobody would start another.
                 let done = catch_unwind(AssertUnwindSafe(|| (job.run)(&mut memory)));
                 free().push(memory);
+                self.lock().note(began.elapsed());
                 if let Ok(answer) = done {
                     answer();
                 } else {
@@ -342,12 +462,44 @@ mod tests {
         }
     }
 
+    /// Nobody waits for a turn that would come too late.
+    #[test]
+    fn as_many_may_wait_as_are_hashed_in_time() {
+        let limits = PoolLimits { threads: 2, queue: 256, patience: Duration::from_secs(1) };
+        let mut queue = Queue { jobs: VecDeque::new(), idle: 0, closed: false, places: 0, takes: Duration::ZERO };
+        #[expect(clippy::disallowed_methods, reason = "a queue's patience counts on the monotonic clock")]
+        let began = Instant::now();
+        let mut room = |idle| {
+            (queue.jobs, queue.idle) = (VecDeque::new(), idle);
+            while queue.has_room(&limits) {
+                queue.jobs.push_back(Job { since: began, run: Box::new(|_| Box::new(|| ())) });
+            }
+            queue.note(Duration::from_millis(25));
+            queue.jobs.len()
+        };
+        assert_eq!((room(2), room(0), room(2)), (258, 62, 64));
+    }
+
+    #[test]
+    fn a_place_that_is_kept_is_nobody_elses() {
+        let pool = pool(CHEAP, 0, 2);
+        let (first, second) = (pool.place().unwrap(), pool.place().unwrap());
+        assert!(!pool.has_room() && pool.place().is_err());
+        drop(first);
+        assert!(pool.has_room());
+        drop(second);
+    }
+
     #[tokio::test]
     async fn a_full_pool_says_so_at_once() {
         let pool = pool(Cost { memory_kib: 8192, iterations: 4, parallelism: 1 }, 1, 1);
         let storm = (0..40).map(|_| pool.verify(secret("x"), None));
         let answers = futures_util::future::join_all(storm).await;
         assert!(answers.iter().any(Result::is_ok));
-        assert!(answers.iter().any(|a| matches!(a, Err(Busy))));
+        let refused = answers.iter().filter(|answer| matches!(answer, Err(Busy))).count();
+        assert!(refused > 0);
+        assert_eq!(pool.measures().refused.of(NoRoom::Full).get(), u64::try_from(refused).unwrap());
+        let load = pool.load();
+        assert_eq!((load.queued, load.queue, load.busy + load.idle), (0, 1, 1));
     }
 }

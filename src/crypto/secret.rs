@@ -140,6 +140,30 @@ pub fn digest(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
+/// What came by, whatever its order: how many texts, and a sum of their digests. Two are equal when the same texts came by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    count: u64,
+    sum: [u64; 4],
+}
+
+impl Tally {
+    /// One text more.
+    pub fn add(&mut self, text: &[u8]) {
+        self.count += 1;
+        let digest = Sha256::digest(text);
+        for (sum, part) in self.sum.iter_mut().zip(digest.chunks_exact(8)) {
+            *sum = part.iter().fold(0_u64, |word, byte| word << 8 | u64::from(*byte)).wrapping_add(*sum);
+        }
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn count(&self) -> u64 {
+        self.count
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,7 @@ use super::refusal::Refusal;
 use super::{CLAIM, REPEAT, settle, timeout};
 use crate::app::App;
 use crate::crypto::secret::{Secret, digest};
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
@@ -16,6 +17,7 @@ use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::model::session::{ACR_HANDOFF, Method as Door};
 use crate::model::user::{Account, Lock, UserType};
 use crate::store::handoffs::{Handoff, State};
+use crate::store::issuers::Tied;
 use crate::store::{self, Tx, in_transaction};
 use crate::time::Deadline;
 use crate::web::layers::Arrival;
@@ -39,13 +41,13 @@ pub(super) async fn claim_in_time(app: &App, assertion: Assertion, arrival: &Arr
     let deadline = Deadline::at(assertion.deadline(arrival.now, timeout(app)), app.clock.now());
     if deadline.is_past(app.clock.now()) {
         // Recorded before the answer where the database lets us; the answer does not wait long for it.
-        let recorded = tokio::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
+        let recorded = log::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
         let _ = tokio::time::timeout(RECORD_PATIENCE, recorded).await;
         return Ok(Claimed::Refused(Refusal::TimedOut));
     }
     let (answer, waiting) = oneshot::channel();
     let (app, arrival) = (app.clone(), arrival.clone());
-    tokio::spawn(async move {
+    log::spawn(async move {
         let claimed = claim(&app, &assertion, &arrival, deadline).await;
         let late = matches!(claimed, Err(store::Error::Late | store::Error::Stalled(_)));
         if late {
@@ -101,6 +103,7 @@ async fn claim(
         }
         match judge(tx, &name, &pending.sub, &issuer.id).await? {
             Ok(account) => {
+                log::name_provider(&account.provider_code);
                 let target = landing(tx, pending.target.as_deref(), &own_issuer).await?;
                 let pending = Handoff {
                     target,
@@ -115,6 +118,9 @@ async fn claim(
                 Ok(Found::Pending)
             }
             Err((refusal, account)) => {
+                if let Some(account) = &account {
+                    log::name_provider(&account.provider_code);
+                }
                 store::activity::record(tx, &refused.event(refusal, account.as_ref())).await?;
                 Ok(Found::Refused(refusal))
             }
@@ -139,6 +145,18 @@ enum Found {
     Refused(Refusal),
     Repeated { first: bool },
     IssuerChanged,
+}
+
+impl Refusal {
+    /// What a tie says, if it refuses.
+    #[must_use]
+    pub const fn of_tie(tied: Tied) -> Option<Self> {
+        match tied {
+            Tied::Yes | Tied::No => None,
+            Tied::SubElsewhere => Some(Self::SubTiedToAnotherUser),
+            Tied::UserElsewhere => Some(Self::UserTiedToAnotherSub),
+        }
+    }
 }
 
 /// Who is meant, as parsed; what does not parse is nobody.

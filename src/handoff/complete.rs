@@ -16,9 +16,10 @@ use super::CLOCK_IS_WRONG;
 use super::claim::{judge_account, judge_lock};
 use super::receive::refuse;
 use super::refusal::Refusal;
-use super::{settle, timeout};
+use super::{settle, timeout, unavailable};
 use crate::app::App;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::Method;
 use crate::model::user::Account;
@@ -27,7 +28,6 @@ use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};
 use crate::time::{Deadline, Random, Timestamp};
 use crate::web::cookies::Cookie;
-use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::browser;
@@ -57,7 +57,7 @@ enum Completed {
 /// `GET /unified-login/complete`
 pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
     if app.clock_is_wrong() {
-        return PageError::HandoffUnavailable(CLOCK_IS_WRONG.into()).into_response();
+        return unavailable(&app, CLOCK_IS_WRONG.into());
     }
     let id = asked.h.unwrap_or_default();
     let cookie = Cookie::Handoff(id.clone());
@@ -84,9 +84,9 @@ pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Q
     };
     let completed = match complete_in_time(&app, step, work, answer_by).await {
         Ok(completed) => completed,
-        Err(error) => return PageError::HandoffUnavailable(error.to_string()).into_response(),
+        Err(error) => return unavailable(&app, error.to_string()),
     };
-    answer(&app, &completed, &secret, &cookie, had_pre_auth, &arrival.visitor)
+    answer(&app, &completed, &secret, &cookie, had_pre_auth, (started, &arrival.visitor))
 }
 
 /// When a handoff's clock started: the birth of its id.
@@ -101,7 +101,7 @@ fn answer(
     secret: &Secret,
     cookie: &Cookie,
     had_pre_auth: bool,
-    visitor: &Visitor,
+    (started, visitor): (Timestamp, &Visitor),
 ) -> Response {
     let (mut response, sets_session) = match completed {
         Completed::Refused(refusal) => {
@@ -110,7 +110,8 @@ fn answer(
             return response;
         }
         Completed::Opened(target) => {
-            app.metrics.sign_in(Method::Handoff.as_str(), "success");
+            app.metrics.handed_off(started.until(app.clock.now()));
+            log::sign_in(Method::Handoff.as_str(), "success");
             (land(app, target.as_deref()), true)
         }
         Completed::Again => (Redirect::to("/").into_response(), true),
@@ -163,7 +164,7 @@ async fn complete_in_time(
 ) -> Result<Completed, store::Error> {
     let (answer, waiting) = oneshot::channel();
     let app = app.clone();
-    tokio::spawn(async move {
+    log::spawn(async move {
         let completed = complete(&app, &step, deadline).await;
         let late = matches!(completed, Err(store::Error::Late | store::Error::Stalled(_)));
         if late {
@@ -229,6 +230,7 @@ async fn finish(
     let Some(account) = store::users::by_id_strikes_held(tx, &handoff.user_id).await? else {
         return Err(store::Error::Damaged(format!("handoff {} has no user", handoff.id)));
     };
+    log::name_provider(&account.provider_code);
     let issuer_stands = store::issuers::stands(tx, &handoff.issuer_id, handoff.issuer_epoch).await?;
     let refusal = match judge_again(handoff, &account, issuer_stands) {
         Some(refusal) => Some(refusal),

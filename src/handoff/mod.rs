@@ -11,18 +11,20 @@ pub mod complete;
 pub mod explain;
 mod hints;
 pub mod receive;
-pub mod refusal;
 pub mod settle;
 pub mod trail;
 pub mod trust;
+
+pub use crate::model::refusal;
 
 use std::time::Duration;
 
 use askama::Template;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
+use crate::web::error::PageError;
 use crate::web::page::{Page, Shape, respond};
 use assertion::Rules;
 use refusal::Message;
@@ -51,6 +53,12 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
         reference: reference.to_owned(),
     };
     respond(StatusCode::FORBIDDEN, Shape::Entrance, &template)
+}
+
+/// 503: nothing was decided.
+fn unavailable(app: &App, why: String) -> Response {
+    app.metrics.handoff_failed();
+    PageError::HandoffUnavailable(why).into_response()
 }
 
 /// What the log says of a handoff that comes while our clock is wrong: the 30 seconds would be stretched or cut short.

@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::assertion::{Assertion, Rejected, Signed, Trail, verify};
 use super::claim::{Claimed, claim_in_time};
-use super::refusal::{Message, Refusal};
-use super::{CLOCK_IS_WRONG, MALFORMED, refused_page, rules, settle, timeout, trust};
+use super::refusal::Refusal;
+use super::{CLOCK_IS_WRONG, MALFORMED, refused_page, rules, settle, timeout, trust, unavailable};
 use crate::app::App;
 use crate::cache::issuers::Snapshot;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::header_text;
 use crate::model::session::Method as Door;
@@ -21,7 +22,6 @@ use crate::operations::refused_handoffs;
 use crate::store::{self, in_transaction};
 use crate::time::{Deadline, Timestamp};
 use crate::web::cookies::Cookie;
-use crate::web::error::PageError;
 use crate::web::fields::{Fields, NotAForm};
 use crate::web::layers::{Arrival, BodyIsLate, MAX_BODY};
 use crate::web::unread;
@@ -43,11 +43,12 @@ pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
         return unread::given_up(refuse(&app, Refusal::TimedOut, &arrival.visitor));
     }
     if app.clock_is_wrong() {
-        return PageError::HandoffUnavailable(CLOCK_IS_WRONG.into()).into_response();
+        return unavailable(&app, CLOCK_IS_WRONG.into());
     }
     let received = deadline.run(receive(&app, &arrival, request)).await;
     match received.unwrap_or(Ok(Received::Refused(Refusal::TimedOut))) {
         Ok(Received::Pending(id, handle)) => {
+            log::sign_in(Door::Handoff.as_str(), "pending");
             let mut response = Redirect::to(&format!("/unified-login/complete?h={id}")).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Handoff(id).set(&handle, &app.config));
             response
@@ -56,7 +57,7 @@ pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
             tracing::info!(origin = origin.as_deref().unwrap_or("absent"), "the refused handoff came from this origin");
             refuse(&app, refusal, &arrival.visitor)
         }
-        Err(error) => PageError::HandoffUnavailable(error.to_string()).into_response(),
+        Err(error) => unavailable(&app, error.to_string()),
     }
 }
 
@@ -85,9 +86,9 @@ fn log_claims(text: &str) {
 
 /// The page, and the one line in the log.
 pub(super) fn refuse(app: &App, refusal: Refusal, visitor: &Visitor) -> Response {
-    let outcome = if refusal.message() == Message::TimedOut { "timed_out" } else { "refused" };
-    app.metrics.sign_in(Door::Handoff.as_str(), outcome);
-    app.metrics.handoff_refused(refusal.as_str());
+    let outcome = if refusal == Refusal::TimedOut { "timed_out" } else { "refused" };
+    log::sign_in(Door::Handoff.as_str(), outcome);
+    app.metrics.handoff_refused(refusal);
     refused_handoffs::note(app, refusal.as_str(), visitor);
     tracing::warn!(reason = %refusal, address = %visitor.address, "a handoff was refused: {refusal}");
     refused_page(app, refusal.message(), &visitor.reference)
@@ -116,7 +117,7 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
         Err(refusal) => return Ok(Received::Refused(refusal)),
     };
     // Twice at most: a revision that changed between the verifier and the transaction is judged again, once.
-    for _ in 0..2 {
+    for tried in 0..2 {
         let assertion = match prove(app, &text, &origin, &mut snapshot, arrival).await? {
             Ok(assertion) => assertion,
             Err(rejected) => {
@@ -124,6 +125,9 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
                 return record_rejected(app, rejected, arrival).await;
             }
         };
+        if tried == 0 {
+            app.metrics.handoff_arrived(assertion.iat.until(arrival.now));
+        }
         let limit = Deadline::at(assertion.deadline(arrival.now, timeout(app)), app.clock.now());
         match claim_in_time(app, assertion.clone(), arrival).await? {
             Claimed::Pending(id, handle) => return Ok(Received::Pending(id, handle)),
@@ -133,7 +137,7 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
             }
             Claimed::IssuerChanged => {
                 let Some(fresh) = limit.run(trust::reload(app, app.clock.now())).await else {
-                    tokio::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
+                    log::spawn(settle::record_late_at_last(app.clone(), assertion, arrival.clone()));
                     return Ok(Received::Refused(Refusal::TimedOut));
                 };
                 snapshot = fresh?;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::{self, JoinError, JoinSet};
 
 use crate::app::App;
+use crate::metrics::labels::{Job, Told};
 use crate::model::client::Client;
 use crate::operations::signing_keys;
 use crate::store::logouts::{self, Attempted, Delivery, Note};
@@ -58,7 +59,9 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         if !clock_is_right {
             continue;
         }
-        match desk.look().await {
+        let looked = desk.look().await;
+        app.metrics.job_ran(Job::Logouts, looked.is_ok(), app.clock.now());
+        match looked {
             Ok(true) => ticks.reset_immediately(),
             Ok(false) => {}
             Err(error) => tracing::warn!("logouts could not be told and will be tried again: {error}"),
@@ -251,15 +254,15 @@ fn report(app: &App, client_id: &str, delivery: &Delivery, attempted: &Attempted
     let (attempts, sid) = (delivery.attempts, &delivery.sid);
     match attempted {
         Attempted::Delivered => {
-            app.metrics.logout_told("delivered");
+            app.metrics.logout_told(Told::Delivered);
             tracing::info!(client.id = client_id, %sid, attempts, "client {client_id} was told of a logout");
         }
         Attempted::Again(why, _) => {
-            app.metrics.logout_told("failed");
+            app.metrics.logout_told(Told::Failed);
             tracing::warn!(client.id = client_id, %sid, attempts, "client {client_id} could not be told of a logout and will be: {why}");
         }
         Attempted::GivenUp(why) => {
-            app.metrics.logout_told("given_up");
+            app.metrics.logout_told(Told::GivenUp);
             tracing::error!(client.id = client_id, %sid, attempts, "client {client_id} was never told of a logout: {why}");
         }
     }

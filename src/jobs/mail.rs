@@ -8,6 +8,7 @@ use futures_util::stream;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::metrics::labels::{Job, Told};
 use crate::operations::mail::{answer, letter_of};
 use crate::outbound::mail::{Mailer, NotSent};
 use crate::store::mails::{self, Attempted, Mail, MailKind};
@@ -43,7 +44,9 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
-        if let Err(error) = work_off(&app).await {
+        let done = work_off(&app).await;
+        app.metrics.job_ran(Job::Mail, done.is_ok(), app.clock.now());
+        if let Err(error) = done {
             tracing::warn!("mails could not be sent and will be tried again: {error}");
         }
     }
@@ -89,7 +92,7 @@ async fn attempt(app: &App, mailer: &Mailer, id: &str) -> Result<(), store::Erro
             },
         }
     };
-    report(&mail, &attempted);
+    report(app, &mail, &attempted);
     let now = app.clock.now();
     in_transaction!(db, app.patient_deadline(), [id, attempted], |tx| mails::settle(tx, &id, &attempted, now).await)
 }
@@ -103,14 +106,19 @@ fn shortened(why: &str) -> String {
     why.chars().filter(|sign| !sign.is_control()).take(200).collect()
 }
 
-fn report(mail: &Mail, attempted: &Attempted) {
+fn report(app: &App, mail: &Mail, attempted: &Attempted) {
     let (id, kind, attempts) = (&mail.id, mail.kind.as_str(), mail.attempts);
     match attempted {
-        Attempted::Sent => tracing::info!(mail = %id, kind, attempts, "a mail ({kind}) was sent"),
+        Attempted::Sent => {
+            app.metrics.mail_sent(Told::Delivered);
+            tracing::info!(mail = %id, kind, attempts, "a mail ({kind}) was sent");
+        }
         Attempted::Again(why, _) => {
+            app.metrics.mail_sent(Told::Failed);
             tracing::warn!(mail = %id, kind, attempts, "a mail ({kind}) could not be sent and will be: {why}");
         }
         Attempted::GivenUp(why) => {
+            app.metrics.mail_sent(Told::GivenUp);
             tracing::error!(mail = %id, kind, attempts, "a mail ({kind}) was never sent: {why}");
         }
     }

@@ -14,8 +14,9 @@ use tokio::sync::watch;
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
+use crate::metrics::labels::Job;
 use crate::oidc::token::GRACE;
-use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, signing_keys};
+use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, replicas, signing_keys};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -53,33 +54,60 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     for round in 0_u32.. {
         tokio::select! {
             _ = ticks.tick() => {}
-            _ = stop.changed() => return,
+            _ = stop.changed() => {
+                if let Err(error) = replicas::leave(&app).await {
+                    tracing::warn!("the farewell to the other replicas failed; in a few minutes they know: {error}");
+                }
+                return;
+            }
         }
         // By a clock that is wrong, what is in time would look late, and what lives would look over.
         if let Err(why) = clock_is_right(&app).await {
             tracing::warn!("nothing is swept: {why}");
             continue;
         }
-        report("sweep", sweep(&app).await);
-        report("keeping of refused handoffs", refused_handoffs::write_down(&app).await);
-        report("forgetting of answers", forget_answers(&app).await);
+        report(&app, Job::Sweep, sweep(&app).await);
+        report(&app, Job::RefusedHandoffs, refused_handoffs::write_down(&app).await);
+        report(&app, Job::KeptAnswers, forget_answers(&app).await);
         if round % PURGE_EVERY == 0 {
-            report("removal of old records", remove_pruned(&app).await);
-            report("care of the signing keys", look_after_keys(&app).await);
-            report("purge", purge(&app).await);
-            report("note of what proxies say", note_unread_hop(&app).await);
-            report("count of single use", count_single_use(&app).await);
-            report("count of sign-ins", browse_activity::count_ahead(&app).await);
+            report(&app, Job::Retention, remove_pruned(&app).await);
+            report(&app, Job::SigningKeys, look_after_keys(&app).await);
+            report(&app, Job::Purge, purge(&app).await);
+            report(&app, Job::SignOfLife, replicas::give_sign(&app).await);
+            report(&app, Job::ProxyNotes, note_unread_hop(&app).await);
+            report(&app, Job::SingleUse, count_single_use(&app).await);
+            report(&app, Job::DayCounts, browse_activity::count_ahead(&app).await);
         }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
-            report("key refresh", refetch(&app).await);
+            report(&app, Job::IssuerKeys, refetch(&app).await);
         }
     }
 }
 
-fn report(job: &str, done: Result<(), store::Error>) {
+fn report(app: &App, job: Job, done: Result<(), store::Error>) {
+    app.metrics.job_ran(job, done.is_ok(), app.clock.now());
     if let Err(error) = done {
-        tracing::warn!("the {job} could not run and will be tried again: {error}");
+        tracing::warn!("the {} could not run and will be tried again: {error}", name(job));
+    }
+}
+
+/// What the log calls a job.
+const fn name(job: Job) -> &'static str {
+    match job {
+        Job::Sweep => "sweep",
+        Job::RefusedHandoffs => "keeping of refused handoffs",
+        Job::KeptAnswers => "forgetting of answers",
+        Job::Retention => "removal of old records",
+        Job::SigningKeys => "care of the signing keys",
+        Job::Purge => "purge",
+        Job::SignOfLife => "sign of life",
+        Job::ProxyNotes => "note of what proxies say",
+        Job::SingleUse => "count of single use",
+        Job::DayCounts => "count of sign-ins",
+        Job::IssuerKeys => "key refresh",
+        Job::Logouts => "telling of logouts",
+        Job::Mail => "sending of mails",
+        Job::Sealing => "sealing of the record",
     }
 }
 
@@ -161,6 +189,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let imports = store::imports::purge(tx, now, BATCH).await?;
             let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let gone_replicas = store::replicas::purge(tx, now, BATCH).await?;
             let refused = store::refused_handoffs::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
             let gone = [
                 single_use,
@@ -178,6 +207,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 imports,
                 keyed,
                 refused,
+                gone_replicas,
             ];
             Ok(gone.into_iter().max().unwrap_or(0))
         })?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::metrics::labels::Job;
 use crate::operations::activity_chain::{From, seal};
 use crate::store;
 use crate::web::health;
@@ -48,6 +49,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
         };
         let is_broken = matches!(done, Err(store::Error::Damaged(_)));
         app.metrics.record_is_broken(is_broken);
+        app.metrics.job_ran(Job::Sealing, done.is_ok(), app.clock.now());
         match done {
             Err(error) if is_broken => {
                 if broken_for % BROKEN_EVERY == 0 {

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, judge, throttled};
 use crate::app::App;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::{EndReason, Session};
@@ -124,7 +125,7 @@ async fn change(
         deadline: app.answer_deadline(arrival.now),
     };
     let (app, session) = (app.clone(), session.clone());
-    let task = tokio::spawn(async move { decide(&app, &session, &attempt, new).await });
+    let task = log::spawn(async move { decide(&app, &session, &attempt, new).await });
     match task.await.map_err(|_| store::Error::TaskDied)? {
         Err(store::Error::Late | store::Error::Stalled(_)) => Ok(Changed::Busy),
         other => other,

@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::event::{Event, Kind, Outcome};
 use crate::model::password_rules;
-use crate::model::session::EndReason;
+use crate::model::session::{EndReason, Method};
 use crate::model::user::{Account, STRIKES};
 use crate::operations::mail::{self, Notice};
 use crate::operations::open_session::{self, open_session};
@@ -119,6 +120,8 @@ pub async fn post(
     let done = update(&app, &account, &proof, &arrival, browser(&headers, &app), hash, &secret).await?;
     match done {
         Updated::SignedIn => {
+            log::name_provider(&account.provider_code);
+            log::sign_in(Method::Password.as_str(), "success");
             let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
             let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));

@@ -14,11 +14,13 @@ pub mod password_rules;
 pub mod provider;
 pub mod reason;
 pub mod reference;
+pub mod refusal;
 pub mod scope;
 pub mod session;
 pub mod signing_key;
 pub mod tenant;
 pub mod text;
+pub mod trace_context;
 pub mod unfit;
 pub mod user;
 

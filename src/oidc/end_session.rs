@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::id_token::{Hint, read_hint};
 use crate::app::App;
+use crate::log;
 use crate::model::client::Client;
 use crate::model::session::Session;
 use crate::model::user::Account;
@@ -167,6 +168,9 @@ async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, Page
         None => None,
         Some(client_id) => store::clients::by_client_id(&mut app.db.read().await?, client_id).await?,
     };
+    if let Some(client) = &client {
+        log::name_client(&client.client_id);
+    }
     if client.is_none() && hint.is_some() {
         return Err(wrong("id_token_hint is not valid: its app is not registered.".into()));
     }

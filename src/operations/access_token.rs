@@ -6,6 +6,7 @@ use super::signing_keys;
 use crate::app::App;
 use crate::crypto::jws::Unverified;
 use crate::crypto::secret::{Secret, digest};
+use crate::log;
 use crate::model::header_text;
 use crate::model::scope::Scope;
 use crate::store;
@@ -85,7 +86,11 @@ pub async fn find_for_us(app: &App, token: &str, now: Timestamp) -> Result<Optio
     let is_ours = |found: &AccessToken| {
         found.audience.is_empty() || found.audience.split(' ').any(|one| one == app.config.issuer)
     };
-    Ok(find(app, token, now).await?.filter(is_ours))
+    let found = find(app, token, now).await?.filter(is_ours);
+    if let Some(token) = &found {
+        log::name_client(&token.client_id);
+    }
+    Ok(found)
 }
 
 /// What a token allows.

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 use super::open_session;
 use crate::app::App;
 use crate::cache::hash_door::{Turn, Whose};
+use crate::log;
+use crate::metrics::labels::Lockout;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::login_name::LoginName;
 use crate::model::password_rules;
@@ -94,8 +96,15 @@ pub struct Proven {
 /// When the database fails or the deadline passes: then nothing was answered, and the strike lapses by itself.
 pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, store::Error> {
     let deadline = attempt.deadline;
+    // Before anything is read or written for somebody who finds no room in the end, whoever it is.
+    if !app.hashes.has_room() {
+        return Ok(Checked::Busy);
+    }
     let subject = deadline.run(look_up(app, attempt)).await.ok_or(store::Error::Late)??;
     let Some(turn) = deadline.run(app.hashes.turn(Whose::Account(subject.guessed.account()))).await else {
+        return Ok(Checked::Busy);
+    };
+    let Ok(place) = app.hashes.place(&turn) else {
         return Ok(Checked::Busy);
     };
     let slot = match reserve(app, &subject.guessed, deadline).await? {
@@ -110,6 +119,7 @@ pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, sto
         // Refused characters: hashed all the same, so that the answer takes its time.
         None => (attempt.password.clone(), false),
     };
+    drop(place);
     let Ok(checked) = app.hashes.verify(&turn, password, stored).await else {
         give_back(app, &subject.guessed, &slot).await?;
         return Ok(Checked::Busy);
@@ -149,6 +159,9 @@ async fn look_up(app: &App, attempt: &Attempt) -> Result<Subject, store::Error> 
         (Some(code), Some(name)) => store::users::by_name(&mut conn, code, name).await?,
         _ => None,
     };
+    if let Some(account) = &known {
+        log::name_provider(&account.provider_code);
+    }
     if let Some(account) = known.as_ref().filter(|a| a.is_live()) {
         let guessed = match &attempt.typist {
             Typist::Stranger => Guessed::User(account.id.clone()),
@@ -209,6 +222,7 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
         (Typist::Stranger, None) => (None, None),
     };
     let is_signed_in = session.is_some();
+    let is_somebody = subject.account.is_some();
     let account = subject.guessed.account().to_owned();
     let admin_locked = subject.account.as_ref().is_some_and(|a| a.admin_locked);
     let failures = in_transaction!(db, attempt.deadline, [account, slot, refused, session, last], |tx| {
@@ -235,6 +249,9 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
         }
         Ok(Some(failures))
     })?;
+    if failures.is_some_and(|failures| failures >= STRIKES) && is_somebody && !is_signed_in {
+        app.metrics.locked(Lockout::Password);
+    }
     Ok(match failures {
         None => Checked::Busy,
         Some(failures) if failures >= STRIKES && is_signed_in => Checked::SessionOver,

@@ -14,6 +14,7 @@ use super::clients::hash_secret;
 use crate::app::App;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::secret::digest;
+use crate::log;
 use crate::model::client::{AuthMethod, Client, ClientProof, ProvenBy};
 use crate::model::header_text;
 use crate::store::clients::WorkingSecret;
@@ -99,13 +100,13 @@ pub async fn authenticate(
     now: Timestamp,
 ) -> Result<(Client, ClientProof), NotProven> {
     let offer = offer(headers, fields)?;
-    super::name_client(&offer.client_id);
     let tried_basic = matches!(offer.proof, Proof::Basic(_));
     let refused = |why| NotProven::Refused(why, tried_basic);
     let found = store::clients::with_secrets(&mut app.db.read().await?, &offer.client_id, now).await?;
     let Some((client, secrets)) = found.filter(|(client, _)| client.enabled) else {
         return Err(refused("client_id is not registered, or switched off"));
     };
+    log::name_client(&client.client_id);
     match (&offer.proof, client.metadata.token_endpoint_auth_method) {
         (Proof::Basic(secret), None | Some(AuthMethod::Basic))
         | (Proof::Post(secret), None | Some(AuthMethod::Post)) => {

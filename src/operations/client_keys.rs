@@ -8,6 +8,7 @@ use crate::cache::client_keys::{Entry, Source};
 use crate::crypto::client_keys::ClientKeys;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::secret::digest;
+use crate::log;
 use crate::model::client::Client;
 use crate::model::client_rules::read_keys;
 use crate::time::Timestamp;
@@ -95,7 +96,7 @@ fn fetched<'a>(app: &App, client: &'a Client, now: Timestamp) -> Option<(Arc<Ent
 async fn ask(app: &App, client: &Client, entry: &Arc<Entry>, address: &str, now: Timestamp) {
     let (app, entry) = (app.clone(), Arc::clone(entry));
     let (client_id, address) = (client.client_id.clone(), address.to_owned());
-    let work = tokio::spawn(async move {
+    let work = log::spawn(async move {
         let _turn = entry.turn().await;
         if !entry.may_ask(now, ASK_EVERY_MS) {
             return;

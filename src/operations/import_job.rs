@@ -15,6 +15,7 @@ use super::user_import::{self, Fate, People, Person};
 use super::{csv_file, users};
 use crate::app::App;
 use crate::crypto::seal;
+use crate::log;
 use crate::store::imports::{self, Begun, Import, ImportState, NewImport};
 use crate::store::{Error, in_transaction};
 use crate::time::{Deadline, Timestamp};
@@ -232,7 +233,7 @@ async fn run(act: &Act, job: &Job, work: Vec<(i64, Person)>) {
 /// Says now and then that somebody works on an import, also while a row waits for room to hash.
 fn beat(app: &App, job: &Job) -> tokio::task::JoinHandle<()> {
     let (app, job) = (app.clone(), job.clone());
-    tokio::spawn(async move {
+    log::spawn(async move {
         loop {
             tokio::time::sleep(BEAT).await;
             let alive = app.clock.now().after(LEASE);

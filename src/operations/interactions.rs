@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::model::authorization::AuthorizationRequest;
 use crate::model::client::Client;
 use crate::model::session::{Method, Session};
@@ -76,8 +77,11 @@ pub async fn find(app: &App, handle: &Secret, now: Timestamp) -> Result<Option<W
     let Some(interaction) = store::interactions::find(&mut conn, &handle.digest(), now).await? else {
         return Ok(None);
     };
-    let client = store::clients::by_id(&mut conn, &interaction.client).await?;
-    Ok(client.filter(|client| client.enabled).map(|client| Waiting { interaction, client }))
+    let client = store::clients::by_id(&mut conn, &interaction.client).await?.filter(|client| client.enabled);
+    if let Some(client) = &client {
+        log::name_client(&client.client_id);
+    }
+    Ok(client.map(|client| Waiting { interaction, client }))
 }
 
 /// Binds a request to the browser that came with its handle, unless it belongs to another.

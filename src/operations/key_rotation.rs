@@ -14,7 +14,7 @@ use crate::crypto::signing::generate;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::signing_key::{State, states, successor_due};
 use crate::store::signing_keys::{self, StoredKey};
-use crate::store::{Error, Tx, activity, in_transaction};
+use crate::store::{Conn, Error, Tx, activity, in_transaction};
 use crate::time::Timestamp;
 
 /// What signs at once signs from so long ago: on a replica whose clock is behind, too.
@@ -295,6 +295,17 @@ pub async fn look_after(app: &App, wanted: &[Algorithm], now: Timestamp) -> Resu
         tracing::info!("the private halves of {forgotten} signing keys that sign no more are forgotten");
     }
     Ok(())
+}
+
+/// When the first of the keys that sign has done so for as long as it should; `None` where there is no key yet. A successor
+/// was announced before.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn first_expiry(app: &App, conn: &mut Conn, now: Timestamp) -> Result<Option<Timestamp>, Error> {
+    let rows = signing_keys::known_since(conn, now).await?;
+    let newest = rows.chunk_by(|a, b| a.alg == b.alg).filter_map(<[StoredKey]>::last);
+    Ok(newest.map(|key| Timestamp(key.signs_from).after(app.config.keys.lasts())).min())
 }
 
 async fn announce_successor(app: &App, alg: Algorithm, now: Timestamp) -> Result<(), Error> {

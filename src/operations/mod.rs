@@ -22,11 +22,13 @@ pub mod interactions;
 pub mod issuers;
 pub mod key_rotation;
 pub mod mail;
+pub mod moving;
 pub mod open_session;
 pub mod password_link;
 pub mod providers;
 pub mod prune_activity;
 pub mod refused_handoffs;
+pub mod replicas;
 pub mod restore;
 pub mod sealing_keys;
 pub mod seed_file;
@@ -46,10 +48,4 @@ pub struct Actor {
     pub name: String,
     /// From where, with the reference number.
     pub visitor: Visitor,
-}
-
-/// Names the client of a request in every line that is logged of it, proven or not.
-pub fn name_client(client_id: &str) {
-    let shown: String = client_id.chars().take(100).collect();
-    tracing::Span::current().record("client.id", shown);
 }

@@ -6,6 +6,8 @@ use super::check_password::{Attempt, Checked, Proven, Settled, check_password};
 use super::open_session::{self, Browser, Opening, limits, open_session};
 use crate::app::App;
 use crate::crypto::secret::Secret;
+use crate::log;
+use crate::metrics::labels::PasswordOutcome;
 use crate::model::event::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{ACR_PASSWORD, Method};
 use crate::model::user::{Account, Lock};
@@ -35,15 +37,15 @@ pub enum SignIn {
 }
 
 impl SignIn {
-    const fn outcome(&self) -> &'static str {
+    const fn outcome(&self) -> PasswordOutcome {
         match self {
-            Self::Welcome(_) => "success",
-            Self::MustUpdate(_) => "unfinished",
-            Self::Refused => "refused",
-            Self::Locked => "locked",
-            Self::SessionOver => "session_over",
-            Self::SignedOut => "signed_out",
-            Self::Busy => "busy",
+            Self::Welcome(_) => PasswordOutcome::Success,
+            Self::MustUpdate(_) => PasswordOutcome::Unfinished,
+            Self::Refused => PasswordOutcome::Refused,
+            Self::Locked => PasswordOutcome::Locked,
+            Self::SessionOver => PasswordOutcome::SessionOver,
+            Self::SignedOut => PasswordOutcome::SignedOut,
+            Self::Busy => PasswordOutcome::Busy,
         }
     }
 }
@@ -54,13 +56,15 @@ impl SignIn {
 /// When the database fails.
 pub async fn sign_in(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn, store::Error> {
     let owned = app.clone();
-    let task = tokio::spawn(async move { decide(&owned, attempt, browser).await });
-    let done = match task.await.map_err(|_| store::Error::TaskDied)? {
-        Err(store::Error::Late | store::Error::Stalled(_)) => SignIn::Busy,
-        other => other?,
+    let task = log::spawn(async move { decide(&owned, attempt, browser).await });
+    let done = match task.await.unwrap_or(Err(store::Error::TaskDied)) {
+        Err(store::Error::Late | store::Error::Stalled(_)) => Ok(SignIn::Busy),
+        other => other,
     };
-    app.metrics.sign_in(Method::Password.as_str(), done.outcome());
-    Ok(done)
+    let outcome = done.as_ref().map_or(PasswordOutcome::Failed, SignIn::outcome);
+    app.metrics.password(outcome);
+    log::sign_in(Method::Password.as_str(), outcome.as_str());
+    done
 }
 
 async fn decide(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn, store::Error> {

@@ -266,6 +266,24 @@ pub fn open(app: &App, alg: Algorithm, row: &StoredKey) -> Result<Arc<SigningKey
     key.map(Arc::new).map_err(|error| format!("signing key {kid} cannot be used: {error}"))
 }
 
+/// Proves that a stored key signs, and that what it signs is proven by the half that is published of it.
+///
+/// # Errors
+/// Why not, and what to do.
+pub fn prove_key(app: &App, alg: Algorithm, row: &StoredKey) -> Result<(), String> {
+    let kid = &row.kid;
+    let signer = open(app, alg, row)?;
+    let again = format!("run `connect-idp key rotate --alg {} --at-once`", alg.name());
+    let verifier = VerifyingKey::parse(&row.public_jwk);
+    let verifier = verifier.map_err(|why| format!("the public half of {kid} cannot be used ({why}): {again}"))?;
+    let proof = signer.sign("proof", &json!({ "iat": app.clock.now().seconds() }));
+    let proof = proof.map_err(|error| format!("{kid} does not sign ({error}): {again}"))?;
+    if !Unverified::parse(&proof, proof.len()).is_ok_and(|proof| verifier.verify(&proof)) {
+        return Err(format!("what {kid} signs does not fit its public half: {again}"));
+    }
+    Ok(())
+}
+
 /// What a private half is sealed for: this one row.
 pub(super) fn purpose(kid: &str) -> String {
     format!("signing key {kid}")

@@ -13,6 +13,7 @@ use super::providers::replace;
 use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::password::{Busy, is_usable_hash};
+use crate::metrics::labels::Lockout;
 use crate::model::claims::Claims;
 use crate::model::event::Kind;
 use crate::model::login_name::LoginName;
@@ -310,7 +311,7 @@ pub fn with_email(claims: Claims, email: &str) -> Result<Claims, Unfit> {
 /// When it cannot be written.
 pub async fn lock(act: &Act, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_act!(act, [provider_id, user_id], |tx| {
+    let done = in_act!(act, [provider_id, user_id], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
@@ -323,7 +324,11 @@ pub async fn lock(act: &Act, provider_id: &str, user_id: &str) -> Result<Switche
         let event = act.event(Kind::AccountLocked).about(&user).noting("locked by an administrator");
         activity::record(tx, &event).await?;
         Ok(Switched::Done)
-    })
+    })?;
+    if done == Switched::Done {
+        act.app.metrics.locked(Lockout::Admin);
+    }
+    Ok(done)
 }
 
 /// Which lock is to go.

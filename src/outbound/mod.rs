@@ -1,7 +1,9 @@
 //! The one guarded HTTP client (G19): https only (loopback http where the configuration allows it), the resolved
-//! address checked when connecting, no redirects, no proxies, 64 KiB, 5 seconds.
+//! address checked when connecting, no redirects, no proxies, 64 KiB, 5 seconds. The collector of traces and the mail server
+//! are the configuration's own, and are reached where it says.
 
 pub mod mail;
+pub mod otlp;
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -10,10 +12,16 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{AGE, DATE, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response};
 use url::{Host, Url};
 
 use crate::config::Config;
+use crate::log;
 use crate::model::address::is_loopback;
+use crate::model::header_text::ascii;
+use crate::model::trace_context::{TRACEPARENT, TRACESTATE};
+use crate::time::Timestamp;
 
 const MAX_BODY: usize = 64 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,19 +49,7 @@ impl Outbound {
             loopback: config.may_weaken(),
             internal_hosts: config.outbound.internal_hosts.iter().cloned().collect(),
         });
-        let mut builder = reqwest::Client::builder()
-            .user_agent("connect-idp")
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(TIMEOUT)
-            .dns_resolver(Arc::new(Guarded(Arc::clone(&rules))));
-        for file in &config.outbound.ca_files {
-            let shown = file.display();
-            let pem = std::fs::read(file).with_context(|| format!("outbound.ca_files: {shown} cannot be read"))?;
-            let roots = reqwest::Certificate::from_pem_bundle(&pem)
-                .with_context(|| format!("outbound.ca_files: {shown} is not a PEM certificate"))?;
-            builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
-        }
+        let builder = builder(config)?.timeout(TIMEOUT).dns_resolver(Arc::new(Guarded(Arc::clone(&rules))));
         Ok(Self { client: builder.build()?, rules })
     }
 
@@ -62,16 +58,25 @@ impl Outbound {
     /// # Errors
     /// When the address is not allowed, does not answer with 200 in time, or answers too much.
     pub async fn get(&self, address: &str) -> anyhow::Result<String> {
+        Ok(self.get_dated(address).await?.0)
+    }
+
+    /// The same with the server's own time, where it gave one and none of a cache between.
+    ///
+    /// # Errors
+    /// As [`Outbound::get`].
+    pub async fn get_dated(&self, address: &str) -> anyhow::Result<(String, Option<Timestamp>)> {
         let url = Url::parse(address).context("not an address")?;
         self.rules.check(&url)?;
-        let mut response = self.client.get(url).send().await.context("no answer")?;
+        let mut response = self.send(self.client.get(url)).await?;
         ensure!(response.status() == reqwest::StatusCode::OK, "answered {}", response.status());
+        let date = their_time(response.headers());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.context("the answer broke off")? {
             ensure!(body.len() + chunk.len() <= MAX_BODY, "answered more than {MAX_BODY} bytes");
             body.extend_from_slice(&chunk);
         }
-        String::from_utf8(body).context("the answer is not UTF-8")
+        Ok((String::from_utf8(body).context("the answer is not UTF-8")?, date))
     }
 }
 
@@ -85,10 +90,46 @@ impl Outbound {
         self.rules.check(&url)?;
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         let request = self.client.post(url).header("content-type", "application/x-www-form-urlencoded").body(body);
-        let response = request.send().await.context("no answer")?;
+        let response = self.send(request).await?;
         ensure!(response.status().is_success(), "answered {}", response.status());
         Ok(())
     }
+
+    /// Sends a request; one that is made for a request at hand belongs to its trace.
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let Some(at_hand) = log::at_hand() else { return request.send().await.context("no answer") };
+        let mut request = request.build().context("no request")?;
+        let call = at_hand.begin_call(request.method().as_str(), request.url());
+        let headers = request.headers_mut();
+        headers.insert(TRACEPARENT, HeaderValue::from_str(&at_hand.traceparent(&call))?);
+        if let Some(state) = at_hand.ids.trace.tracestate() {
+            headers.insert(TRACESTATE, HeaderValue::from_str(state)?);
+        }
+        let response = self.client.execute(request).await;
+        at_hand.end_call(call, response.as_ref().ok().map(|response| response.status().as_u16()));
+        response.context("no answer")
+    }
+}
+
+/// What every client of ours has in common: no redirects, no proxies, the authorities of the configuration.
+fn builder(config: &Config) -> anyhow::Result<reqwest::ClientBuilder> {
+    let redirects = reqwest::redirect::Policy::none();
+    let mut builder = reqwest::Client::builder().user_agent("connect-idp").redirect(redirects).no_proxy();
+    for file in &config.outbound.ca_files {
+        let shown = file.display();
+        let pem = std::fs::read(file).with_context(|| format!("outbound.ca_files: {shown} cannot be read"))?;
+        let roots = reqwest::Certificate::from_pem_bundle(&pem)
+            .with_context(|| format!("outbound.ca_files: {shown} is not a PEM certificate"))?;
+        builder = roots.into_iter().fold(builder, reqwest::ClientBuilder::add_root_certificate);
+    }
+    Ok(builder)
+}
+
+/// The `Date` of an answer (RFC 9110 §6.6.1); what a cache kept for a while is not of this moment.
+fn their_time(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = ascii(headers.get(DATE).filter(|_| !headers.contains_key(AGE))?)?;
+    let time = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(Timestamp(time.timestamp().as_millisecond()))
 }
 
 impl Rules {
@@ -168,6 +209,19 @@ mod tests {
 
     fn rules(loopback: bool) -> Rules {
         Rules { loopback, internal_hosts: HashSet::from(["keys.internal".to_owned()]) }
+    }
+
+    #[test]
+    fn the_time_of_an_answer_is_its_senders() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(their_time(&headers), None);
+        headers.insert(DATE, "Fri, 15 Jan 2027 08:00:00 GMT".parse().unwrap());
+        assert_eq!(their_time(&headers), Some(Timestamp(1_800_000_000_000)));
+        headers.insert(AGE, "7".parse().unwrap());
+        assert_eq!(their_time(&headers), None, "of a cache");
+        headers.remove(AGE);
+        headers.insert(DATE, "yesterday".parse().unwrap());
+        assert_eq!(their_time(&headers), None);
     }
 
     #[test]

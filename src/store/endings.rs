@@ -140,6 +140,7 @@ mod tests {
             "imports",
             "its report is for who began it, after a new sign-in, and tells of users as they are in the same backup",
         ),
+        ("replicas", "a sign of life, which opens nothing and goes by itself in minutes"),
         ("idempotency_keys", "the answer belongs to what is in the same backup"),
     ];
 

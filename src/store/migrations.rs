@@ -20,7 +20,13 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (12, "whose_request", include_str!("../../migrations/0012_whose_request.sql")),
     (13, "imports", include_str!("../../migrations/0013_imports.sql")),
     (14, "answered_requests", include_str!("../../migrations/0014_answered_requests.sql")),
+    (15, "replicas", include_str!("../../migrations/0015_replicas.sql")),
 ];
+
+/// The number of the last step.
+pub(super) fn last() -> i64 {
+    HISTORY.last().map_or(0, |(version, ..)| *version)
+}
 
 /// Runs what is missing, and holds no lock: on SQLite who opens the file does (`app::open`), on PostgreSQL the transaction
 /// that it runs in.
@@ -66,6 +72,11 @@ impl Index {
     /// Builds it, unless it is there.
     pub(super) fn build(&self) -> String {
         format!("CREATE INDEX CONCURRENTLY IF NOT EXISTS {} {}", self.name, self.definition)
+    }
+
+    /// Builds it in the transaction that fills the table, which nobody else has yet.
+    pub(super) fn build_at_once(&self) -> String {
+        format!("CREATE INDEX {} {}", self.name, self.definition)
     }
 
     /// Removes what is left of a build that was broken off.
@@ -154,6 +165,11 @@ impl Schema {
         }
         let unknown = applied.iter().map(|(version, ..)| *version).filter(|version| !migrator.version_exists(*version));
         Self { missing, foreign, unknown: unknown.map(|version| format!("{version:04}")).collect() }
+    }
+
+    /// Whether each step that was taken is one of ours, if not all were.
+    pub(super) const fn is_of_this_program(&self) -> bool {
+        self.foreign.is_empty() && self.unknown.is_empty()
     }
 
     /// Why this program cannot work on it, and what to do.

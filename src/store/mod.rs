@@ -24,13 +24,16 @@ pub mod invariants;
 pub mod issuers;
 pub mod logouts;
 pub mod mails;
+pub mod measures;
 mod migrations;
+pub mod moving;
 pub mod password_links;
 mod postgres;
 pub mod pre_auths;
 pub mod provider_list;
 pub mod providers;
 pub mod refused_handoffs;
+pub mod replicas;
 pub mod seed_rows;
 pub mod sessions;
 pub mod settings;
@@ -53,12 +56,16 @@ use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqlSafeStr, Sqlite, SqliteConnection, SqlitePool};
+use tokio::time::Instant;
 
 pub use migrations::Schema;
+
+use measures::{Connections, Fault, Measures, Purpose};
 
 use crate::config;
 use crate::crypto::key_ring::give_to_owner_of_folder;
 use crate::crypto::secret::Secret;
+use crate::log;
 use crate::time::{Clock, Deadline, Random};
 
 /// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
@@ -79,6 +86,7 @@ pub struct Database {
     engine: Engine,
     clock: Clock,
     record_key: Option<Secret>,
+    measures: Arc<Measures>,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +120,7 @@ pub struct Conn {
     unanswered: bool,
     /// Whether another connection may take its place: once, and never in a transaction.
     renewable: bool,
+    measures: Arc<Measures>,
     #[expect(dead_code, reason = "held until dropped")]
     held: held::Held,
 }
@@ -148,6 +157,11 @@ impl Conn {
     /// Takes note of an answer: whether it says that the connection was cut. Such a one is closed.
     fn is_cut<T>(&mut self, done: &Result<T, sqlx::Error>) -> bool {
         self.unanswered = done.as_ref().is_err_and(postgres::is_cut);
+        if let Err(error) = done
+            && (self.unanswered || error.as_database_error().is_some())
+        {
+            self.measures.fault(if self.unanswered { Fault::Cut } else { Fault::Statement });
+        }
         if self.unanswered
             && let Connection::Postgres(lent) = &self.connection
         {
@@ -442,7 +456,24 @@ impl Database {
         } else {
             Engine::Postgres(postgres::Server::open(url, connections, settings.pooling)?)
         };
-        Ok(Self { engine, clock, record_key: None })
+        Ok(Self { engine, clock, record_key: None, measures: Arc::default() })
+    }
+
+    /// The SQLite database of a place that one has alone: nothing can be written through it, and nobody else opens it until
+    /// it is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn open_alone(alone: sqlite_files::Alone) -> anyhow::Result<Self> {
+        let (file, in_use) = alone.into_mark();
+        let options = SqliteConnectOptions::from_str(&Self::sqlite_url(&file))?
+            .create_if_missing(false)
+            .pragma("query_only", "ON")
+            .disable_statement_logging();
+        let reader = SqlitePoolOptions::new().max_connections(2).connect_with(options).await;
+        let reader = reader.with_context(|| format!("the database file {} cannot be read", file.display()))?;
+        let engine = Engine::Sqlite { writer: reader.clone(), reader, in_use: Arc::new(in_use) };
+        Ok(Self { engine, clock: Clock::System, record_key: None, measures: Arc::default() })
     }
 
     /// The same database. What it records from now on bears a proof by this key, under which the record is sealed, too (A3).
@@ -459,6 +490,27 @@ impl Database {
             Engine::Sqlite { .. } => "SQLite",
             Engine::Postgres(_) => "PostgreSQL",
         }
+    }
+
+    /// What is counted of our dealings with it.
+    #[must_use]
+    pub fn measures(&self) -> &Measures {
+        &self.measures
+    }
+
+    /// How many connections there are to it.
+    #[must_use]
+    pub fn connections(&self) -> Connections {
+        match &self.engine {
+            Engine::Sqlite { reader, writer, .. } => Connections::of(reader).and(Connections::of(writer)),
+            Engine::Postgres(server) => server.connections(),
+        }
+    }
+
+    /// The number of the last step of the schema that this program knows.
+    #[must_use]
+    pub fn own_schema() -> i64 {
+        migrations::last()
     }
 
     /// The file of a SQLite URL.
@@ -551,18 +603,29 @@ impl Database {
     /// When none can be had.
     pub async fn read(&self) -> Result<Conn, Error> {
         let held = held::Held::only();
+        let asked = Instant::now();
         let connection = loop {
             if let Some(connection) = self.acquire(false).await? {
                 break connection;
             }
         };
-        let mut conn = Conn { connection, unanswered: true, renewable: true, held };
+        self.measures.waited(Purpose::Read, asked.elapsed());
+        let measures = Arc::clone(&self.measures);
+        let mut conn = Conn { connection, unanswered: true, renewable: true, measures, held };
         conn.begin_to_read().await?;
         Ok(conn)
     }
 
     /// A connection, on SQLite of those that write or of those that read; `None` when it may be tried again.
     async fn acquire(&self, writes: bool) -> Result<Option<Connection>, Error> {
+        let acquired = self.try_acquire(writes).await;
+        if acquired.is_err() {
+            self.measures.fault(Fault::Unreachable);
+        }
+        acquired
+    }
+
+    async fn try_acquire(&self, writes: bool) -> Result<Option<Connection>, Error> {
         match &self.engine {
             Engine::Sqlite { reader, writer, .. } => match if writes { writer } else { reader }.acquire().await {
                 Ok(connection) => Ok(Some(Connection::Sqlite(connection))),
@@ -642,12 +705,17 @@ impl Database {
     {
         held::assert_none();
         let database = self.clone();
-        let task = tokio::spawn(async move {
+        let task = log::spawn(async move {
             let tried = database.try_often(deadline, &work);
             // The server's own time-outs come first; this one is for a server that is gone without a word.
             let done = tokio::time::timeout(deadline.left() + SILENCE, tried).await;
             if let (Err(_), Engine::Postgres(server)) = (&done, &database.engine) {
                 server.doubt();
+            }
+            match &done {
+                Err(_) => database.measures.fault(Fault::Silent),
+                Ok(Err(Error::Late)) => database.measures.fault(Fault::Late),
+                Ok(_) => {}
             }
             done.unwrap_or(Err(Error::Silent))
         });
@@ -706,6 +774,7 @@ impl Database {
     }
 
     async fn try_begin(&self, deadline: Deadline) -> Result<Tx, Error> {
+        let asked = Instant::now();
         let connection = loop {
             let tried = self.acquire(true).await;
             if deadline.is_past(self.clock.now()) {
@@ -715,11 +784,13 @@ impl Database {
                 break connection;
             }
         };
+        self.measures.waited(Purpose::Write, asked.elapsed());
         let begin = match &connection {
             Connection::Sqlite(_) => "BEGIN IMMEDIATE".into_sql_str(),
             Connection::Postgres(lent) => lent.begin(deadline.left()),
         };
-        let conn = Conn { connection, unanswered: false, renewable: false, held: held::Held::only() };
+        let (measures, held) = (Arc::clone(&self.measures), held::Held::only());
+        let conn = Conn { connection, unanswered: false, renewable: false, measures, held };
         let mut tx = Tx { conn, finished: false, record_key: self.record_key.clone() };
         tx.simple(begin).await?;
         Ok(tx)

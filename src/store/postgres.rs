@@ -18,11 +18,12 @@ use sqlx::postgres::{
 };
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Execute, Executor, PgConnection, PgPool, Postgres,
-    Row as _, SqlSafeStr as _, SqlStr, raw_sql,
+    Row as _, SqlSafeStr as _, SqlStr, Transaction, raw_sql,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
+use super::measures::Connections;
 use super::{ACQUIRE_TRY, Error, STATEMENT_TIMEOUT, migrations};
 use crate::config::{NOT_WHOLE, Pooling, is_whole};
 
@@ -255,6 +256,10 @@ impl Server {
         self.0.doubt.begin();
     }
 
+    pub(super) fn connections(&self) -> Connections {
+        Connections::of(&self.0.pool)
+    }
+
     pub(super) async fn close(&self) {
         self.0.pool.close().await;
     }
@@ -275,7 +280,7 @@ impl Server {
     }
 
     /// A connection that is closed after its use.
-    async fn acquire_alone(&self) -> Result<Lent, Error> {
+    pub(super) async fn acquire_alone(&self) -> Result<Lent, Error> {
         loop {
             if let Some(mut lent) = self.acquire().await? {
                 lent.close_on_drop();
@@ -288,6 +293,20 @@ impl Server {
     async fn take_steps(&self) -> anyhow::Result<()> {
         const IS_NEW: &str = "SELECT CAST(1 AS BIGINT) WHERE to_regclass('_sqlx_migrations') IS NULL";
         let mut lent = self.acquire_alone().await?;
+        let mut tx = self.begin_to_change_schema(&mut lent).await?;
+        let is_new = raw_sql(IS_NEW).fetch_optional(&mut *tx).await?.is_some();
+        let migrator = if is_new { migrations::migrator() } else { migrations::migrator_without_indices() };
+        migrator.run(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// A transaction in which the schema may change, one at a time: however long it takes, and without waiting long for a
+    /// table.
+    pub(super) async fn begin_to_change_schema<'c>(
+        &self,
+        lent: &'c mut Lent,
+    ) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
         let mut tx = lent.connection.begin().await?;
         // What a step does to ten million records takes longer than any statement of ours may.
         raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
@@ -298,11 +317,7 @@ impl Server {
         raw_sql(AssertSqlSafe(format!("SELECT pg_advisory_xact_lock({MIGRATING})"))).execute(&mut *tx).await?;
         // Who waits for a table's lock lets nobody else at the table.
         raw_sql(AssertSqlSafe(format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis()))).execute(&mut *tx).await?;
-        let is_new = raw_sql(IS_NEW).fetch_optional(&mut *tx).await?.is_some();
-        let migrator = if is_new { migrations::migrator() } else { migrations::migrator_without_indices() };
-        migrator.run(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(tx)
     }
 
     /// One after the other, beside everything else. What another process builds at the same time is waited for without a
@@ -444,7 +459,7 @@ impl Server {
 }
 
 /// Whether a step of the schema did not get a lock in time, or stood in another's way.
-fn is_kept_waiting(error: &anyhow::Error) -> bool {
+pub(super) fn is_kept_waiting(error: &anyhow::Error) -> bool {
     let database = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>());
     let code = database.and_then(|error| error.as_database_error()).and_then(DatabaseError::code);
     code.is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))

@@ -95,7 +95,7 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Alone {
     place: Place,
-    _mark: InUse,
+    mark: InUse,
 }
 
 /// What is there now.
@@ -138,7 +138,7 @@ impl Place {
         make_private_folder(folder_of(&self.database))?;
         let Some(mark) = InUse::alone(&self.database)? else { return Ok(None) };
         self.put_in_place()?;
-        Ok(Some(Alone { place: self.clone(), _mark: mark }))
+        Ok(Some(Alone { place: self.clone(), mark }))
     }
 
     /// Finishes a restore that was decided; `false` when there was none.
@@ -222,6 +222,11 @@ impl Place {
 }
 
 impl Alone {
+    /// The file of the database, and the mark that goes on to keep everybody else out.
+    pub(super) fn into_mark(self) -> (PathBuf, InUse) {
+        (self.place.database, self.mark)
+    }
+
     /// What is in the place; `keys` are the backup's, each a name and whether a text is that key's.
     #[must_use]
     pub fn occupied(&self, keys: &[(String, String)], digest: impl Fn(&[u8]) -> String) -> Occupied {

@@ -3,6 +3,36 @@
 use super::{Conn, Error, from_row, on};
 use crate::time::Timestamp;
 
+/// What waits in an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// How much.
+    pub count: i64,
+    /// Since when the oldest of it waits (Unix ms).
+    pub since: Option<i64>,
+}
+from_row!(Backlog { count, since } parsed {});
+
+/// What relying parties have yet to be told of logouts: deliveries, and notes that are due to become some.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn logouts_waiting(conn: &mut Conn, now: Timestamp) -> Result<Backlog, Error> {
+    const SQL: &str = "SELECT CAST(SUM(count) AS BIGINT) AS count, MIN(since) AS since FROM \
+                       (SELECT COUNT(*) AS count, MIN(created_at) AS since FROM logout_deliveries WHERE state = 'waiting' \
+                       UNION ALL SELECT COUNT(*), MIN(due_at) FROM logout_notes WHERE due_at <= $1) waiting";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).fetch_one(c).await)?)
+}
+
+/// The mails that have yet to be sent.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn mails_waiting(conn: &mut Conn) -> Result<Backlog, Error> {
+    const SQL: &str = "SELECT COUNT(*) AS count, MIN(created_at) AS since FROM mails WHERE state = 'waiting'";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_one(c).await)?)
+}
+
 /// Sign-in tries of one hour, by one door, with one outcome.
 #[derive(Clone, Debug)]
 pub struct Hour {

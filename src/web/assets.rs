@@ -1,17 +1,18 @@
-//! Style, script and pictures: embedded in the binary, named by their content, cached for ever.
+//! Style, script and pictures: embedded in the binary, named by their content, cached for ever, and sent compressed.
 
 use std::sync::LazyLock;
 
 use axum::extract::Path;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::unchanging::Unchanging;
 use crate::crypto::secret::digest;
 
 struct Asset {
     name: &'static str,
     media_type: &'static str,
-    bytes: &'static [u8],
+    body: Unchanging,
     fingerprinted: String,
 }
 
@@ -19,7 +20,8 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     let asset = |name: &'static str, media_type, bytes: &'static [u8]| {
         let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
         let fingerprint: String = digest(bytes).chars().take(16).collect();
-        Asset { name, media_type, bytes, fingerprinted: format!("{stem}.{fingerprint}.{ending}") }
+        let body = Unchanging::new(bytes);
+        Asset { name, media_type, body, fingerprinted: format!("{stem}.{fingerprint}.{ending}") }
     };
     vec![
         asset("pico.min.css", "text/css; charset=utf-8", include_bytes!("../../templates/assets/pico.min.css")),
@@ -39,11 +41,12 @@ pub fn url(name: &str) -> String {
 }
 
 /// `GET /assets/{file}`
-pub async fn get(Path(file): Path<String>) -> Response {
+pub async fn get(Path(file): Path<String>, asked: HeaderMap) -> Response {
     match ASSETS.iter().find(|asset| asset.fingerprinted == file) {
         Some(asset) => {
             let cache = "public, max-age=31536000, immutable";
-            ([(header::CONTENT_TYPE, asset.media_type), (header::CACHE_CONTROL, cache)], asset.bytes).into_response()
+            let headers = [(header::CONTENT_TYPE, asset.media_type), (header::CACHE_CONTROL, cache)];
+            asset.body.answer(&asked, headers.map(|(name, value)| (name, HeaderValue::from_static(value)))).await
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }

@@ -1,5 +1,6 @@
 //! Whose request it is: the peer, or what trusted proxies say of it (G18).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::http::{Extensions, HeaderMap, HeaderName, header};
@@ -10,19 +11,54 @@ use crate::time::Timestamp;
 
 /// The other end of the connection, put into every request by `serve`.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub enum Peer {
+    /// A program with an address.
+    Address(SocketAddr),
+    /// A program on this machine, by a Unix socket. Who may open it says who they are: it is a listed proxy.
+    Socket,
+}
+
+impl Peer {
+    /// Its address; of one without any, this machine's.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        match self {
+            Self::Address(address) => address.ip().to_canonical(),
+            Self::Socket => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        }
+    }
+
+    /// Whether its word is believed for others.
+    #[must_use]
+    pub fn is_trusted(&self, trusted: &Proxies) -> bool {
+        match self {
+            Self::Address(_) => trusted.contains(self.ip()),
+            Self::Socket => true,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Socket => f.write_str("a program at the Unix socket"),
+        }
+    }
+}
 
 /// The client's address. `X-Forwarded-For`, or `Forwarded` (RFC 7239) where that does not stand, is read from its end, as
-/// long as listed proxies vouch for it.
+/// long as listed proxies vouch for it. Where the nearest one names nobody, the request is its own.
 #[must_use]
 pub fn client_ip(extensions: &Extensions, headers: &HeaderMap, trusted: &Proxies, now: Timestamp) -> IpAddr {
-    let mut client =
-        extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0.ip().to_canonical());
-    if !trusted.contains(client) {
+    let own = Peer::Address((Ipv4Addr::LOCALHOST, 0).into());
+    let peer = extensions.get::<Peer>().copied().unwrap_or(own);
+    let (mut client, mut is_trusted) = (peer.ip(), peer.is_trusted(trusted));
+    if !is_trusted {
         return client;
     }
     for hop in hops(headers).iter().rev() {
-        if !trusted.contains(client) {
+        if !is_trusted {
             break;
         }
         let Some(ip) = address(hop) else {
@@ -32,6 +68,7 @@ pub fn client_ip(extensions: &Extensions, headers: &HeaderMap, trusted: &Proxies
             break;
         };
         client = ip;
+        is_trusted = trusted.contains(client);
     }
     client
 }
@@ -79,7 +116,8 @@ mod tests {
 
     fn seen_in(peer: &str, name: &'static str, lines: &[&[u8]]) -> String {
         let mut extensions = Extensions::new();
-        extensions.insert(Peer(SocketAddr::new(peer.parse().unwrap(), 1)));
+        let peer = peer.parse().map_or(Peer::Socket, |ip| Peer::Address(SocketAddr::new(ip, 1)));
+        extensions.insert(peer);
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(name, HeaderValue::from_bytes(line).unwrap());
@@ -98,6 +136,17 @@ mod tests {
         assert_eq!(seen("10.0.0.1", "203.0.113.9"), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", "198.51.100.1, 203.0.113.9, 10.0.0.2"), "203.0.113.9");
         assert_eq!(seen("10.0.0.1", "203.0.113.9, nonsense"), "10.0.0.1");
+    }
+
+    /// Who may open the socket is a listed proxy; what it says of others holds no further than its own word.
+    #[test]
+    fn a_program_at_a_unix_socket_is_believed() {
+        assert_eq!(seen("socket", "203.0.113.9"), "203.0.113.9");
+        assert_eq!(seen("socket", "198.51.100.1, 203.0.113.9"), "203.0.113.9");
+        assert_eq!(seen("socket", "198.51.100.1, 203.0.113.9, 10.0.0.2"), "203.0.113.9");
+        assert_eq!(seen_in("socket", "forwarded", &[b"for=198.51.100.1, for=203.0.113.9"]), "203.0.113.9");
+        assert_eq!(seen("socket", "203.0.113.9, nonsense"), "127.0.0.1");
+        assert_eq!(seen("socket", ""), "127.0.0.1");
     }
 
     #[test]

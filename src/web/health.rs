@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 
+use super::scrape;
 use crate::app::App;
 use crate::operations::signing_keys;
 use crate::store::{self, in_transaction};
@@ -25,7 +26,7 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/health/live", get(async || "live\n"))
         .route("/health/ready", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(scrape::get))
 }
 
 async fn ready(app: App) -> impl IntoResponse {
@@ -75,6 +76,7 @@ async fn ask(app: &App) -> Result<(), String> {
     let theirs = app.db.clock().await.map_err(|error| error.to_string())?;
     // The answer may have waited for a connection: theirs was read at some moment between these two.
     let answered_at = app.clock.now();
+    app.metrics.clock_is_off(offset(asked_at.0, theirs.unwrap_or(asked_at.0), answered_at.0));
     match theirs {
         Some(theirs) if app.find_clock_wrong(is_off(asked_at.0, theirs, answered_at.0)) => {
             let (ahead, off) = (asked_at.0 > theirs, asked_at.0.abs_diff(theirs));
@@ -86,12 +88,18 @@ async fn ask(app: &App) -> Result<(), String> {
 }
 
 const fn is_off(asked_at: i64, theirs: i64, answered_at: i64) -> bool {
-    theirs < asked_at - MAX_CLOCK_OFFSET_MS || theirs > answered_at + MAX_CLOCK_OFFSET_MS
+    offset(asked_at, theirs, answered_at).unsigned_abs() > MAX_CLOCK_OFFSET_MS.unsigned_abs()
 }
 
-async fn metrics(app: App) -> impl IntoResponse {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, OPEN_METRICS)], app.metrics.text())
+/// How far our clock is ahead, or behind where that is negative, whenever between the two theirs was read.
+const fn offset(asked_at: i64, theirs: i64, answered_at: i64) -> i64 {
+    if theirs < asked_at {
+        asked_at - theirs
+    } else if theirs > answered_at {
+        answered_at - theirs
+    } else {
+        0
+    }
 }
 
 #[cfg(test)]
@@ -103,5 +111,6 @@ mod tests {
         assert!(!is_off(10_000, 10_000, 10_000) && !is_off(10_000, 8_000, 10_000) && !is_off(10_000, 12_000, 10_000));
         assert!(!is_off(10_000, 13_900, 12_000), "asked early, answered late");
         assert!(is_off(10_000, 7_999, 12_000) && is_off(10_000, 14_001, 12_000));
+        assert_eq!([9_000, 10_000, 11_000, 12_500].map(|theirs| offset(10_000, theirs, 12_000)), [1000, 0, 0, -500]);
     }
 }

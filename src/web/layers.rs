@@ -1,4 +1,4 @@
-//! What is around every request: a reference number, its body before all else, a limit on how many are in hand, a time
+//! What is around every page and every call: its body before all else, a limit on how many are in hand, a time
 //! limit, the error page, the security headers.
 
 use std::any::Any;
@@ -13,7 +13,6 @@ use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::Instrument as _;
 
 use super::body::{Bodies, Missing};
 use super::client_ip::client_ip;
@@ -24,6 +23,7 @@ use super::problem::Problem;
 use super::shares::{Full, Limits, Shares, Use};
 use super::{csrf, error, headers, oauth_error, problem, unread};
 use crate::app::App;
+use crate::log;
 use crate::model::event::Visitor;
 use crate::model::header_text;
 use crate::time::Timestamp;
@@ -36,8 +36,6 @@ pub const MAX_IN_HAND: usize = 2048;
 pub const RESERVED_IN_HAND: usize = 256;
 /// Of one network at most, unless it is a trusted proxy's or our own.
 pub const MAX_IN_HAND_OF_ONE: usize = 512;
-/// As much of a path is logged.
-const LOGGED_PATH: usize = 100;
 /// How long any request may take, and its body before that. A handoff has its own, shorter one (U7).
 const TIME_LIMIT: Duration = Duration::from_secs(15);
 const HANDOFF_TIME_LIMIT: Duration = Duration::from_secs(35);
@@ -105,14 +103,7 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
 async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Request, next: Next) -> Response {
     let mut arrival = arrival(&app, &request);
     let visitor = arrival.visitor.clone();
-    let path = logged(request.uri().path());
-    let span = tracing::info_span!(
-        "request",
-        reference = %visitor.reference,
-        method = %request.method(),
-        path = %path,
-        client.id = tracing::field::Empty
-    );
+    let path = request.uri().path().to_owned();
     let for_programs = oauth_error::is_for_programs(request.uri().path());
     let on_handoff = request.uri().path().starts_with("/unified-login") && !for_programs;
     let (patience, limit) = match request.uri().path() {
@@ -156,20 +147,18 @@ async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Req
         let answer = tokio::time::timeout(limit, next.run(Request::from_parts(head, body))).await;
         answer.unwrap_or_else(|_| unavailable("the request took too long"))
     };
-    let mut response = answered.instrument(span.clone()).await;
+    let mut response = answered.await;
     let (status, is_given_up) = (response.status(), unread::is_given_up(&response));
     let has_page = response.extensions().get::<Shape>().is_some();
     if (status.is_client_error() || status.is_server_error()) && !has_page {
         let cause = response.extensions().get::<PageError>().and_then(PageError::cause);
-        response = span.in_scope(|| {
-            if problem::is_of_api(&path) {
-                problem::render(&app, &response, cause, &visitor)
-            } else if for_programs {
-                oauth_error::render(&response, cause)
-            } else {
-                error::render(&app, &response, &visitor)
-            }
-        });
+        response = if problem::is_of_api(&path) {
+            problem::render(&app, &response, cause, &visitor)
+        } else if for_programs {
+            oauth_error::render(&response, cause)
+        } else {
+            error::render(&app, &response, &visitor)
+        };
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         app.metrics.busy();
@@ -177,7 +166,6 @@ async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Req
     if is_given_up {
         response = unread::given_up(response);
     }
-    span.in_scope(|| tracing::debug!(status = status.as_u16(), "answered"));
     headers::secure(&mut response, &app.config);
     response
 }
@@ -191,15 +179,6 @@ fn largest(path: &str) -> usize {
     if is_large { MAX_CLIENT_FORM.max(MAX_IMPORT) } else { MAX_BODY }
 }
 
-/// As much of a path as is logged: never what opens a door.
-fn logged(path: &str) -> String {
-    const LINK: &str = "/password/reset/";
-    if path.starts_with(LINK) {
-        return format!("{LINK}…");
-    }
-    path.chars().take(LOGGED_PATH).collect()
-}
-
 fn arrival(app: &App, request: &Request) -> Arrival {
     const BROWSER_CHARS: usize = 256;
     let now = app.clock.now();
@@ -208,7 +187,7 @@ fn arrival(app: &App, request: &Request) -> Arrival {
     let visitor = Visitor {
         address: ip.to_string(),
         browser: agent.chars().filter(|c| !c.is_control()).take(BROWSER_CHARS).collect(),
-        reference: app.random.reference(),
+        reference: log::at_hand().map_or_else(|| app.random.reference(), |request| request.ids.reference.clone()),
     };
     Arrival { now, visitor, ip }
 }

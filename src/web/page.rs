@@ -156,7 +156,9 @@ pub fn respond_padded(status: StatusCode, shape: Shape, template: &impl Template
     }
 }
 
-fn with_shape(mut response: Response, shape: Shape) -> Response {
+/// An answer that is a page of this shape.
+#[must_use]
+pub fn with_shape(mut response: Response, shape: Shape) -> Response {
     response.extensions_mut().insert(shape);
     response
 }

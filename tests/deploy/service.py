@@ -17,14 +17,14 @@ def free_port():
 class Service:
     def __init__(self, folder, **settings):
         self.port, self.internal_port = free_port(), free_port()
-        self.environment = clean_environment(
-            CONNECT_IDP__ISSUER=settings.pop("issuer", f"http://localhost:{self.port}"),
-            CONNECT_IDP__LISTEN=f"127.0.0.1:{self.port}",
-            CONNECT_IDP__INTERNAL_LISTEN=f"127.0.0.1:{self.internal_port}",
-            CONNECT_IDP__DATABASE__URL=f"sqlite://{folder}/connect.db",
-            CONNECT_IDP__KEYS__DIR=f"{folder}/keys",
-            **settings,
-        )
+        usual = {
+            "CONNECT_IDP__ISSUER": settings.pop("issuer", f"http://localhost:{self.port}"),
+            "CONNECT_IDP__LISTEN": f"127.0.0.1:{self.port}",
+            "CONNECT_IDP__INTERNAL_LISTEN": f"127.0.0.1:{self.internal_port}",
+            "CONNECT_IDP__DATABASE__URL": f"sqlite://{folder}/connect.db",
+            "CONNECT_IDP__KEYS__DIR": f"{folder}/keys",
+        }
+        self.environment = clean_environment(**(usual | settings))
         self.log = folder / "log"
 
     def __enter__(self):

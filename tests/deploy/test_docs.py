@@ -12,7 +12,7 @@ import secrets
 import shutil
 
 import pytest
-from service import Service
+from service import Service, free_port
 from support import PATH, ROOT, binary, clean_environment, needed, program, run, succeed
 
 PAGES = sorted((ROOT / "docs/operations").glob("*.md"))
@@ -66,11 +66,11 @@ class Machine:
     """What a page's commands find: the folders and addresses that it names, each in another place."""
 
     def __init__(self, folder):
-        self.folder, self.settings = folder, {}
+        self.folder, self.settings, self.other_port = folder, {}, free_port()
         (folder / "bin").mkdir()
         (folder / "bin/connect-idp").symlink_to(binary())
         shutil.copytree(ROOT / "examples", folder / "examples", ignore=shutil.ignore_patterns("demo"))
-        for name in ("etc", "var"):
+        for name in ("etc", "var", "backups"):
             (folder / name).mkdir()
         self.service = Service(folder / "var")
         self.service.command("apply", folder / "examples/seed.toml")
@@ -85,10 +85,24 @@ class Machine:
         for there, here in [
             ("/etc/connect-idp", str(self.folder / "etc")),
             ("/var/lib/connect-idp", str(self.folder / "var")),
+            ("/var/backups/connect", str(self.folder / "backups")),
+            ("-p 5433", f"-p {self.other_port}"),
             ("127.0.0.1:9000", f"127.0.0.1:{self.service.internal_port}"),
         ]:
             text = text.replace(there, here)
         return text
+
+    def may_run_servers(self):
+        """PostgreSQL does not run as root: `pg_ctl` works as somebody else, who owns what it works on."""
+        if os.geteuid() != 0:
+            return
+        for folder in (self.folder, *self.folder.parents):
+            folder.chmod(folder.stat().st_mode | 0o011)
+        programs, shim = os.environ.get("CONNECT_IDP_TEST_POSTGRES_PROGRAMS", ""), self.folder / "bin/pg_ctl"
+        real = needed(shutil.which("pg_ctl", path=f"{programs}:{PATH}"), "pg_ctl")
+        user = "postgres" if run("id", "-u", "postgres").returncode == 0 else "nobody"
+        shim.write_text(f'#!/bin/sh\nchown -R {user} "{self.folder}/backups"\nexec runuser -u {user} -- {real} "$@"\n')
+        shim.chmod(0o755)
 
     def execute(self, script, **more):
         file = self.folder / "script"
@@ -113,8 +127,16 @@ def test_its_commands_run_on_postgres(page, tmp_path):
     superuser = needed(os.environ.get("CONNECT_IDP_TEST_POSTGRES"), "CONNECT_IDP_TEST_POSTGRES, the address of a PostgreSQL")
     machine, name = Machine(tmp_path), f"docs_{secrets.token_hex(6)}"
     server = re.sub(r"^postgres(ql)?://([^@/]*@)?", "", superuser).split("/")[0]
-    addresses = {"DATABASE_URL": f"postgres://{name}@{server}/{name}", "RESTORED_URL": f"postgres://{name}@{server}/{name}_restored"}
+    addresses = {
+        "DATABASE_URL": f"postgres://{name}@{server}/{name}",
+        "RESTORED_URL": f"postgres://{name}@{server}/{name}_restored",
+        "REPLICATION_URL": f"postgres://connect_backup@{server}/postgres",
+        "RECOVERED_URL": f"postgres://{name}@127.0.0.1:{machine.other_port}/{name}",
+    }
     settings = {"CONNECT_IDP__DATABASE__URL": addresses["DATABASE_URL"], "CONNECT_IDP__KEYS__DIR": str(tmp_path / "shared-keys")}
+    if "connect-idp move" in page.read_text():
+        # It begins on SQLite.
+        settings = {}
 
     def as_superuser(sql):
         return f"psql --quiet --set ON_ERROR_STOP=1 '{superuser}' <<'SQL'\n{sql}SQL\n"
@@ -128,8 +150,15 @@ def test_its_commands_run_on_postgres(page, tmp_path):
         made = "CREATE ROLE connect_idp LOGIN;\nCREATE DATABASE connect_idp OWNER connect_idp;\n"
         parts.insert(0, as_superuser(made) + "connect-idp key init\nconnect-idp migrate\nconnect-idp apply examples/seed.toml\n")
     program("psql"), program("pg_dump")
+    machine.may_run_servers()
     try:
         machine.execute(re.sub(r"\bconnect_idp(?=\b|_restored)", name, "\n".join(parts)), **addresses, **settings)
     finally:
+        if (tmp_path / "backups/recovered/postmaster.pid").exists():
+            machine.execute(f'pg_ctl --pgdata="{tmp_path}/backups/recovered" --mode=immediate --wait stop\n')
+        # Ends who receives the log, where a page broke off.
+        slots = "FROM pg_replication_slots WHERE slot_name = 'connect_backup'"
+        machine.execute(as_superuser(f"SELECT pg_terminate_backend(active_pid) {slots} AND active;\n"))
+        machine.execute(as_superuser(f"SELECT pg_drop_replication_slot(slot_name) {slots};\nDROP ROLE IF EXISTS connect_backup;\n"))
         undo = f'DROP DATABASE IF EXISTS {name};\nDROP DATABASE IF EXISTS {name}_restored;\nDROP ROLE IF EXISTS {name};\n'
         machine.execute(as_superuser(undo))

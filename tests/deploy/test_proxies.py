@@ -1,6 +1,7 @@
 """The samples of proxies in deploy/, each before the real program: with TLS, and with the visitor's own address in the record."""
 
 import json
+import os
 import re
 import subprocess
 import time
@@ -23,19 +24,40 @@ def certificate(folder):
     (folder / "connect.pem").write_text((folder / "fullchain.pem").read_text() + (folder / "privkey.pem").read_text())
 
 
-def replaced(sample, *changes):
+def replaced(sample, way, *changes):
     """The sample with what is another site's in place of its placeholders, each of which must be there."""
-    text = (ROOT / "deploy" / sample).read_text()
+    text = other_way(way, (ROOT / "deploy" / sample).read_text())
     for old, new in changes:
         assert old in text, f"{sample} has no {old!r} any more"
         text = text.replace(old, new)
     return text
 
 
-def nginx(folder, service, port):
+def other_way(way, text):
+    """The sample with the line in force that its comment names for this way."""
+    if way == "tcp":
+        return text
+    begins = {"unix": "# By the Unix socket of deploy/connect-idp.socket: ", "h2": "# By HTTP/2, many requests on few connections: "}[way]
+    [line] = [line.split(begins)[1] for line in text.splitlines() if begins in line]
+    [usual] = [
+        usual for usual in text.splitlines()
+        if usual.split()[:1] == line.split()[:1] and not usual.strip().startswith("#") and "replica-2" not in usual
+        and not usual.endswith(("connect.example.org;", "server {"))
+    ]  # fmt: skip
+    return text.replace(usual, line)
+
+
+def at(way, usual, folder, service):
+    """Where the service is, in the place of where the sample has it."""
+    if way == "unix":
+        return "/run/connect-idp/http.sock", f"{folder}/http.sock"
+    return usual, f"127.0.0.1:{service.port}"
+
+
+def nginx(folder, service, port, way):
     server = replaced(
-        "nginx.conf",
-        ("127.0.0.1:8080", f"127.0.0.1:{service.port}"),
+        "nginx.conf", way,
+        at(way, "127.0.0.1:8080", folder, service),
         ("connect.example.org", "localhost"),
         ("/etc/ssl/connect/", f"{folder}/"),
         ("/var/log/nginx/", f"{folder}/"),
@@ -43,20 +65,21 @@ def nginx(folder, service, port):
         ("    listen 443 ssl http2;\n    listen [::]:443 ssl http2;\n", f"    listen 127.0.0.1:{port} ssl http2;\n"),
     )
     paths = "".join(f"{kind}_temp_path {folder};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    around = f"pid {folder}/pid; error_log {folder}/error.log; events {{}} http {{ {paths} {server} }}"
+    user = "user root;" if way == "unix" and os.geteuid() == 0 else ""  # whoever may open the socket
+    around = f"{user} pid {folder}/pid; error_log {folder}/error.log; events {{}} http {{ {paths} {server} }}"
     (folder / "nginx.conf").write_text(around)
     command = [program("nginx"), "-c", folder / "nginx.conf", "-e", folder / "error.log"]
     succeed(*command, "-t")
     return [*command, "-g", "daemon off;"]
 
 
-def haproxy(folder, service, port):
+def haproxy(folder, service, port, way):
     text = replaced(
-        "haproxy.cfg",
+        "haproxy.cfg", way,
         ("bind :80\n", f"bind 127.0.0.1:{free_port()}\n"),
         ("bind :443 ", f"bind 127.0.0.1:{port} "),
         ("/etc/haproxy/", f"{folder}/"),
-        ("10.0.0.11:8080", f"127.0.0.1:{service.port}"),
+        at(way, "10.0.0.11:8080", folder, service),
         ("10.0.0.12:8080", "127.0.0.1:1"),
         ("check port 9000", f"check port {service.internal_port}"),
         ("log /dev/log local0 info", "log stdout format raw local0 info"),
@@ -66,11 +89,11 @@ def haproxy(folder, service, port):
     return [program("haproxy"), "-db", "-f", folder / "haproxy.cfg"]
 
 
-def caddy(folder, service, port):
+def caddy(folder, service, port, way):
     text = replaced(
-        "Caddyfile",
+        "Caddyfile", way,
         ("connect.example.org {", f"https://localhost:{port} {{\n\ttls {folder}/fullchain.pem {folder}/privkey.pem\n"),
-        ("127.0.0.1:8080", f"127.0.0.1:{service.port}"),
+        at(way, "127.0.0.1:8080", folder, service),
         ("health_port 9000", f"health_port {service.internal_port}"),
     )
     (folder / "Caddyfile").write_text(f"{{\n\tadmin off\n\tauto_https off\n}}\n{text}")
@@ -109,16 +132,21 @@ def try_to_sign_in(folder, port):
     return asked(folder, port, "/login", *jar, *claims, *origin, *form, "--output", "/dev/null", "--write-out", "%{http_code}")
 
 
-@pytest.mark.parametrize("proxy", [nginx, haproxy, caddy], ids=lambda proxy: proxy.__name__)
-def test_a_sample_serves_with_tls_and_says_who_the_visitor_is(proxy, tmp_path):
+WAYS = [(nginx, "tcp"), (haproxy, "tcp"), (caddy, "tcp"), (haproxy, "h2"), (caddy, "h2"), (nginx, "unix"), (haproxy, "unix"), (caddy, "unix")]
+
+
+@pytest.mark.parametrize(("proxy", "way"), WAYS, ids=[f"{proxy.__name__}-{way}" for proxy, way in WAYS])
+def test_a_sample_serves_with_tls_and_says_who_the_visitor_is(proxy, way, tmp_path):
     certificate(tmp_path)
     port = free_port()
-    site = Service(tmp_path, issuer=f"https://localhost:{port}", CONNECT_IDP__TRUSTED_PROXIES='["127.0.0.1/32"]')
+    # Whoever may open the socket needs no entry.
+    place = {"CONNECT_IDP__LISTEN": f"unix:{tmp_path}/http.sock"} if way == "unix" else {"CONNECT_IDP__TRUSTED_PROXIES": "127.0.0.1"}
+    site = Service(tmp_path, issuer=f"https://localhost:{port}", **place)
     site.command("apply", ROOT / "examples/seed.toml")
     output = tmp_path / "proxy.log"
     with site as service, output.open("w") as log:
         process = subprocess.Popen(
-            proxy(tmp_path, service, port), stdout=log, stderr=log, env=clean_environment(HOME=str(tmp_path))
+            proxy(tmp_path, service, port, way), stdout=log, stderr=log, env=clean_environment(HOME=str(tmp_path))
         )
         try:
             until_it_serves(tmp_path, port, process, output)

@@ -22,7 +22,7 @@ const USERS: usize = 24;
 
 /// HAProxy in front of two servers: it asks each five times a second whether it is the one that writes, and ends every
 /// connection to one that is not any more.
-async fn haproxy(program: &Path, folder: &Path, servers: [u16; 2]) -> Server {
+pub async fn haproxy(program: &Path, folder: &Path, servers: [u16; 2]) -> Server {
     let port = free_port();
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let message = |kind: &[u8], body: &[u8]| {
@@ -76,13 +76,8 @@ async fn a_standby_that_takes_over_is_found_and_nothing_acknowledged_is_lost() {
     let folder = folder();
     let mut first = Postgres::first(&programs, folder.path()).await;
     let second = first.standby(folder.path()).await;
-    let following = "SELECT COUNT(*) FROM pg_stat_replication WHERE state = 'streaming'";
-    eventually("the standby follows", BACK, async || first.number(following).await == 1).await;
     // From here on a commit is acknowledged when both have it.
-    first.run_sql("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
-    first.run_sql("SELECT pg_reload_conf()").await;
-    let synchronous = "SELECT COUNT(*) FROM pg_stat_replication WHERE sync_state IN ('sync', 'quorum')";
-    eventually("the standby is waited for", BACK, async || first.number(synchronous).await == 1).await;
+    first.wait_for_standby().await;
     let proxy = haproxy(&program, folder.path(), [first.server.port, second.server.port]).await;
     let cluster = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port);
     // It takes a server for good until it has asked, and goes round.

@@ -1,8 +1,9 @@
 //! A house for the real binary: configuration, keys and database in a temporary folder; and the processes in it.
 
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::time::Duration;
 
 use connect_idp::crypto::password::Cost;
@@ -123,7 +124,8 @@ impl House {
         self.ready(self.start(free_port(), variables)).await
     }
 
-    async fn ready(&self, service: Service) -> Service {
+    /// Waits until it is.
+    pub async fn ready(&self, service: Service) -> Service {
         let client = Visitors::new(&service.address, &self.issuer);
         let ready = format!("http://127.0.0.1:{}/health/ready", service.internal);
         eventually("the service is ready", Duration::from_secs(20), async || client.status(&ready).await == Some(200))
@@ -142,15 +144,31 @@ impl House {
         *service = self.start_on([port, service.internal], variables);
     }
 
-    fn start_on(&self, [port, internal]: [u16; 2], variables: &[(&str, &str)]) -> Service {
+    /// A service to which this socket is handed over, as systemd does it.
+    pub fn start_handed(&self, socket: OwnedFd) -> Service {
+        // The shell becomes the service: its number stays.
+        const HAND_OVER: &str =
+            "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=http exec \"$0\" \"$@\"";
+        let serve = self.command(&["serve"]);
+        let mut shell = bare("sh".as_ref());
+        shell.arg("-c").arg(HAND_OVER).arg(serve.get_program()).args(serve.get_args()).stdin(socket);
+        // Nobody's address: it could not be bound.
+        self.spawn(shell, [1, free_port()], &[("CONNECT_IDP__LISTEN", "192.0.2.1:1")])
+    }
+
+    fn start_on(&self, ports: [u16; 2], variables: &[(&str, &str)]) -> Service {
+        self.spawn(self.command(&["serve"]), ports, variables)
+    }
+
+    fn spawn(&self, mut serve: Command, [port, internal]: [u16; 2], variables: &[(&str, &str)]) -> Service {
         let log = self.folder.path().join(format!("serve-{port}.log"));
-        let child = self
-            .command(&["serve"])
+        let file = || File::options().create(true).append(true).open(&log).unwrap();
+        let child = serve
             .env("CONNECT_IDP__LISTEN", format!("127.0.0.1:{port}"))
             .env("CONNECT_IDP__INTERNAL_LISTEN", format!("127.0.0.1:{internal}"))
             .envs(variables.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(File::options().create(true).append(true).open(&log).unwrap())
+            .stdout(file())
+            .stderr(file())
             .spawn()
             .unwrap();
         Service { child, log, address: format!("http://127.0.0.1:{port}"), issuer: self.issuer.clone(), internal }

@@ -1,11 +1,13 @@
 //! A way to PostgreSQL that can hang or break: what a failing network or a hung server looks like from the service.
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 /// What passes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,8 @@ struct Way {
     refused: bool,
     /// Connections made before this number hang for good, whatever the others do.
     lost_before: usize,
+    /// How long whatever passes is under way.
+    delay: Duration,
 }
 
 /// When everything stops by itself.
@@ -62,7 +66,8 @@ impl Proxy {
             if self.way.borrow().refused {
                 continue;
             }
-            let database = TcpStream::connect(&target).await.unwrap();
+            // Nobody listens there: whoever came is sent away.
+            let Ok(database) = TcpStream::connect(&target).await else { continue };
             let number = *self.lock_made();
             *self.lock_made() += 1;
             let ((from_service, to_service), (from_database, to_database)) =
@@ -130,6 +135,11 @@ impl Proxy {
         self.way.send_modify(|way| (way.requests, way.replies, way.refused) = (true, true, false));
     }
 
+    /// From here on everything takes so long, each way.
+    pub fn slow_down(&self, delay: Duration) {
+        self.way.send_modify(|way| way.delay = delay);
+    }
+
     /// New connections work; those there were hang for good, as after a failover that nobody announced.
     pub fn fail_over(&self) {
         let made = *self.lock_made();
@@ -158,5 +168,11 @@ async fn read(
 /// Waits until it may pass; `false` when the connection was broken instead.
 async fn passes(way: &mut watch::Receiver<Way>, number: usize, open: impl Fn(&Way) -> bool) -> bool {
     let found = way.wait_for(|way| number < way.broken_before || (open(way) && number >= way.lost_before)).await;
-    found.is_ok_and(|way| number >= way.broken_before)
+    let delay = found.ok().filter(|way| number >= way.broken_before).map(|way| way.delay);
+    match delay {
+        Some(delay) if !delay.is_zero() => sleep(delay).await,
+        Some(_) => {}
+        None => return false,
+    }
+    true
 }

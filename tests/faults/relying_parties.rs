@@ -15,10 +15,10 @@ use crate::visitors::Visitors;
 
 /// How soon a replica and a relying party know what was decided elsewhere.
 const AT_ONCE: Duration = Duration::from_secs(1);
-const SECRET: &str = "a-secret-of-the-fault-tests-and-nobody-else";
-const REDIRECT: &str = "http://127.0.0.1:9/callback";
+pub const SECRET: &str = "a-secret-of-the-fault-tests-and-nobody-else";
+pub const REDIRECT: &str = "http://127.0.0.1:9/callback";
 /// RFC 7636 appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 pub fn client(backchannel: &str) -> String {
@@ -26,6 +26,20 @@ pub fn client(backchannel: &str) -> String {
         "[[client]]\nclient_id = \"portal\"\nclient_secret = \"{SECRET}\"\nredirect_uris = [\"{REDIRECT}\"]\nfirst_party = true\n\
          grant_types = [\"authorization_code\", \"refresh_token\"]\nscope = \"openid profile offline_access\"\n{backchannel}"
     )
+}
+
+/// Where an app sends a browser for a code.
+pub fn authorize(client: &str) -> String {
+    let query = [
+        ("client_id", client),
+        ("redirect_uri", REDIRECT),
+        ("response_type", "code"),
+        ("scope", "openid offline_access"),
+        ("code_challenge", CHALLENGE),
+        ("code_challenge_method", "S256"),
+    ];
+    let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
+    format!("/oauth2/authorize?{query}")
 }
 
 /// The app's own requests, at one replica.
@@ -42,16 +56,7 @@ impl App {
 
     /// A code for whoever holds this session.
     pub async fn code(&self, visitors: &Visitors, session: &str) -> Option<String> {
-        let query = [
-            ("client_id", "portal"),
-            ("redirect_uri", REDIRECT),
-            ("response_type", "code"),
-            ("scope", "openid offline_access"),
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-        ];
-        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
-        let answer = visitors.get(&format!("/oauth2/authorize?{query}"), Some(session)).await.ok()?;
+        let answer = visitors.get(&authorize("portal"), Some(session)).await.ok()?;
         let url = url::Url::parse(&answer.location).ok()?;
         url.query_pairs().find(|(name, _)| name == "code").map(|(_, code)| code.into_owned())
     }
@@ -71,6 +76,17 @@ impl App {
             ("code_verifier", VERIFIER),
         ];
         self.post("/oauth2/token", &fields).await
+    }
+
+    pub async fn refresh(&self, token: &str) -> (u16, Value) {
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token)];
+        self.post("/oauth2/token", &fields).await.unwrap()
+    }
+
+    /// An empty answer.
+    pub async fn revoke(&self, token: &str) -> u16 {
+        let asked = self.http.post(format!("{}/oauth2/revoke", self.address)).basic_auth("portal", Some(SECRET));
+        asked.form(&[("token", token)]).send().await.unwrap().status().as_u16()
     }
 
     pub async fn userinfo(&self, token: &str) -> u16 {

@@ -18,11 +18,11 @@ use crate::visitors::Visitors;
 const AT_ONCE: usize = 4;
 const REQUESTS: usize = 1000;
 /// Where the proxy says whether it sends requests to both replicas.
-const BOTH: &str = "/both";
-const DRAIN: (&str, &str) = ("CONNECT_IDP__DRAIN_SECONDS", "2");
+pub const BOTH: &str = "/both";
+pub const DRAIN: (&str, &str) = ("CONNECT_IDP__DRAIN_SECONDS", "2");
 
 /// HAProxy that asks each replica five times a second whether it is ready.
-async fn haproxy(program: &Path, folder: &Path, replicas: [&Service; 2]) -> (Server, u16) {
+pub async fn haproxy(program: &Path, folder: &Path, replicas: [&Service; 2]) -> (Server, u16) {
     let port = free_port();
     let mut settings = format!(
         "defaults\n mode http\n timeout connect 1s\n timeout client 1m\n timeout server 1m\n timeout check 3s\n retries 0\n\

@@ -2,13 +2,14 @@
 //! own. None of them likes to be root.
 
 use std::fs::{self, File};
+use std::iter;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::geteuid;
+use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
@@ -75,9 +76,53 @@ impl Server {
 
     /// `kill -9`; what else it started ends with it.
     pub fn kill(&mut self) {
+        let others = self.children();
         // It may be gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        // What was paused does not notice.
+        for other in others {
+            let _ = kill_process(other, Signal::CONT);
+        }
+    }
+
+    /// It ends by itself, as this signal asks for.
+    pub async fn end(&mut self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
+        eventually("the server ends", Duration::from_secs(30), async || self.child.try_wait().unwrap().is_some()).await;
+    }
+
+    /// Takes connections, and does nothing any more; nor does what it started.
+    pub fn pause(&self) {
+        self.tell_all(Signal::STOP);
+    }
+
+    pub fn resume(&self) {
+        self.tell_all(Signal::CONT);
+    }
+
+    fn tell_all(&self, signal: Signal) {
+        // It first: it starts nothing more meanwhile.
+        for process in iter::once(self.pid()).chain(self.children()) {
+            // A child may have ended meanwhile.
+            let _ = kill_process(process, signal);
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
+    }
+
+    fn children(&self) -> Vec<Pid> {
+        let processes =
+            fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let parent = |process: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // After the name, which may hold anything: its state, its parent.
+            stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()
+        };
+        let ours = processes.filter(|process| parent(process) == Some(self.child.id()));
+        ours.filter_map(Pid::from_raw).collect()
     }
 }
 
@@ -96,6 +141,8 @@ impl Drop for Server {
 pub struct Postgres {
     pub server: Server,
     programs: PathBuf,
+    folder: PathBuf,
+    data: String,
 }
 
 impl Postgres {
@@ -109,19 +156,46 @@ impl Postgres {
             "--no-locale",
             "--no-sync",
         ]));
-        Self::run(programs, folder, "first").await
+        Self::run(programs, folder, "first", free_port()).await
     }
 
     /// A standby that follows it.
     pub async fn standby(&self, folder: &Path) -> Self {
-        let copy = format!("--dbname=host=127.0.0.1 port={} user=postgres", self.server.port);
-        let mut backup = command(&self.programs.join("pg_basebackup"), folder);
-        done(backup.args(["--pgdata=second", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", &copy]));
-        Self::run(&self.programs, folder, "second").await
+        self.standby_at(folder, "second", free_port()).await
     }
 
-    async fn run(programs: &Path, folder: &Path, data: &str) -> Self {
-        let port = free_port();
+    /// The same, in a folder of this name and on this port.
+    pub async fn standby_at(&self, folder: &Path, data: &str, port: u16) -> Self {
+        let copy = format!("--dbname=host=127.0.0.1 port={} user=postgres", self.server.port);
+        let mut backup = command(&self.programs.join("pg_basebackup"), folder);
+        let place = format!("--pgdata={data}");
+        done(backup.args([&place, "--write-recovery-conf", "--checkpoint=fast", "--no-sync", &copy]));
+        Self::run(&self.programs, folder, data, port).await
+    }
+
+    /// Acknowledges from here on what its standby has too.
+    pub async fn wait_for_standby(&self) {
+        let count = |state| format!("SELECT COUNT(*) FROM pg_stat_replication WHERE {state}");
+        let (follows, waited_for) = (count("state = 'streaming'"), count("sync_state IN ('sync', 'quorum')"));
+        eventually("the standby follows", Duration::from_secs(20), async || self.number(&follows).await == 1).await;
+        self.run_sql("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+        self.run_sql("SELECT pg_reload_conf()").await;
+        eventually("the standby is waited for", Duration::from_secs(20), async || self.number(&waited_for).await == 1)
+            .await;
+    }
+
+    /// Dead, and nothing of it is left.
+    pub fn remove(&mut self) {
+        self.server.kill();
+        fs::remove_dir_all(self.folder.join(&self.data)).unwrap();
+    }
+
+    /// Starts again what has ended.
+    pub async fn start_again(&mut self) {
+        *self = Self::run(&self.programs, &self.folder, &self.data, self.server.port).await;
+    }
+
+    async fn run(programs: &Path, folder: &Path, data: &str, port: u16) -> Self {
         let mut postgres = command(&programs.join("postgres"), folder);
         postgres.args(["-D", data, "-p", &port.to_string()]);
         for setting in [
@@ -134,7 +208,8 @@ impl Postgres {
             postgres.args(["-c", setting]);
         }
         let server = Server::start(postgres, folder, port).await;
-        let postgres = Self { server, programs: programs.to_owned() };
+        let (programs, folder) = (programs.to_owned(), folder.to_owned());
+        let postgres = Self { server, programs, folder, data: data.to_owned() };
         let answers = async || PgConnection::connect(&postgres.url()).await.is_ok();
         eventually("PostgreSQL answers", Duration::from_secs(20), answers).await;
         postgres
@@ -154,5 +229,40 @@ impl Postgres {
     pub async fn number(&self, sql: &str) -> i64 {
         let mut connection = PgConnection::connect(&self.url()).await.unwrap();
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
+    }
+}
+
+/// A Redis of the test's own, which keeps nothing.
+pub struct Redis {
+    pub server: Server,
+    program: PathBuf,
+    folder: PathBuf,
+}
+
+impl Redis {
+    pub async fn start(program: &Path, folder: &Path) -> Self {
+        Self::run(program, folder, free_port()).await
+    }
+
+    async fn run(program: &Path, folder: &Path, port: u16) -> Self {
+        let mut redis = command(program, folder);
+        redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        let server = Server::start(redis, folder, port).await;
+        Self { server, program: program.to_owned(), folder: folder.to_owned() }
+    }
+
+    /// Starts again what has ended, or ends now.
+    pub async fn start_again(&mut self) {
+        self.server.kill();
+        *self = Self::run(&self.program, &self.folder, self.server.port).await;
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.server.port)
+    }
+
+    /// A connection of somebody else.
+    pub fn outsider(&self) -> redis::Connection {
+        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
     }
 }

@@ -15,6 +15,7 @@ use hyper::body::Frame;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use openssl::ssl::{SslConnector, SslMethod};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_openssl::SslStream;
@@ -32,7 +33,12 @@ const SOON: Duration = Duration::from_secs(2);
 /// A whole body, or one of which nothing ever comes.
 type Body = Either<Full<Bytes>, StreamBody<Pending<Result<Frame<Bytes>, Infallible>>>>;
 
-async fn connect(service: &Service, trusted: &Path) -> SendRequest<Body> {
+/// By TLS, or with prior knowledge of HTTP/2.
+async fn connect(service: &Service, trusted: Option<&Path>) -> SendRequest<Body> {
+    let Some(trusted) = trusted else {
+        let stream = TcpStream::connect(service.address.trim_start_matches("http://")).await.unwrap();
+        return begin(stream).await;
+    };
     let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
     connector.set_ca_file(trusted).unwrap();
     connector.set_alpn_protos(b"\x02h2").unwrap();
@@ -41,13 +47,17 @@ async fn connect(service: &Service, trusted: &Path) -> SendRequest<Body> {
     let mut stream = SslStream::new(ssl, stream).unwrap();
     Pin::new(&mut stream).connect().await.unwrap();
     assert_eq!(stream.ssl().selected_alpn_protocol(), Some(b"h2".as_slice()));
+    begin(stream).await
+}
+
+async fn begin(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> SendRequest<Body> {
     let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     sender
 }
 
 fn post(house: &House, from: &str, length: usize, body: Body) -> Request<Body> {
-    Request::post(format!("{}/login", house.issuer.replace("http://", "https://")))
+    Request::post(format!("{}/login", house.issuer))
         .header("x-forwarded-for", from)
         .header("origin", &house.issuer)
         .header("content-type", "application/x-www-form-urlencoded")
@@ -62,12 +72,21 @@ async fn streams_that_never_end_keep_nobody_out(engine: Engine) {
     let pair = Certificates::make(folder.path());
     let settings =
         format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", pair.certificate.display(), pair.key.display());
-    let house = House::new(engine, 20, CHEAP, &settings).await;
+    keep_nobody_out(House::new(engine, 20, CHEAP, &settings).await, Some(&pair.authority)).await;
+}
+
+// The proxy may bundle everybody's streams on one connection: the bounds of each person behind it hold.
+on_engines! { streams_without_tls_keep_nobody_out: sqlite }
+async fn streams_without_tls_keep_nobody_out(engine: Engine) {
+    keep_nobody_out(House::new(engine, 20, CHEAP, "").await, None).await;
+}
+
+async fn keep_nobody_out(house: House, trusted: Option<&Path>) {
     // Behind a proxy that streams, so that addresses can be told apart.
     let service = house.serve_with(&[("CONNECT_IDP__TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#)]).await;
     let mut flood = Vec::new();
     for _ in 0..CONNECTIONS {
-        let mut sender = connect(&service, &pair.authority).await;
+        let mut sender = connect(&service, trusted).await;
         for _ in 0..STREAMS {
             let never = Either::Right(StreamBody::new(pending()));
             let answered = sender.send_request(post(&house, STRANGER, 4000, never));
@@ -80,7 +99,7 @@ async fn streams_that_never_end_keep_nobody_out(engine: Engine) {
         let form = format!("login_name=user{number}&password={PASSWORD}&provider_code={PROVIDER}");
         let (length, from) = (form.len(), format!("198.51.100.{number}"));
         let signed_in = async {
-            let mut sender = connect(&service, &pair.authority).await;
+            let mut sender = connect(&service, trusted).await;
             sender.send_request(post(&house, &from, length, Either::Left(Full::from(form)))).await.unwrap()
         };
         let answer = timeout(SOON, signed_in).await.expect("somebody else waits");

@@ -56,6 +56,10 @@ impl Answer {
         page.select(&element).next().map(|e| e.text().collect::<String>().trim().to_owned()).unwrap_or_default()
     }
 
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
     pub fn is_busy(&self) -> bool {
         self.status == 503 && self.retry_after.is_some()
     }
@@ -105,6 +109,26 @@ impl Visitors {
 
     pub async fn get(&self, path: &str, cookie: Option<&str>) -> Result<Answer, Error> {
         send(with_cookie(self.client.get(format!("{}{path}", self.address)), cookie)).await
+    }
+
+    /// An app's own form: with its secret, or with its name alone in the form.
+    pub async fn back_channel(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        secret: Option<(&str, &str)>,
+    ) -> Result<Answer, Error> {
+        let request = self.client.post(format!("{}{path}", self.address)).form(fields);
+        send(match secret {
+            Some((id, secret)) => request.basic_auth(id, Some(secret)),
+            None => request,
+        })
+        .await
+    }
+
+    /// What an access token opens.
+    pub async fn bearer(&self, path: &str, token: &str) -> Result<Answer, Error> {
+        send(self.client.get(format!("{}{path}", self.address)).bearer_auth(token)).await
     }
 
     /// Whether this session cookie opens the Dashboard.
@@ -166,7 +190,12 @@ impl Sender {
             "login_name": login_name, "iat": iat, "exp": iat + 60,
             "jti": format!("faults-{iat:012}-{:012}", NUMBER.fetch_add(1, Ordering::Relaxed)),
         });
-        let header = r#"{"typ":"therap-handoff+jwt","alg":"ES256","kid":"faults"}"#;
+        self.sign("therap-handoff+jwt", &claims)
+    }
+
+    /// A JWT of this type with these claims.
+    pub fn sign(&self, typ: &str, claims: &serde_json::Value) -> String {
+        let header = format!(r#"{{"typ":"{typ}","alg":"ES256","kid":"faults"}}"#);
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = ES256.signer_from_jwk(&self.key).unwrap().sign(input.as_bytes()).unwrap();
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))

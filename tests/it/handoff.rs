@@ -11,6 +11,7 @@ use connect_idp::crypto::secret::Secret;
 use connect_idp::handoff::refusal::Refusal;
 use connect_idp::handoff::trail::Outcome;
 use connect_idp::jobs;
+use connect_idp::metrics::text::Format;
 use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
 use connect_idp::operations;
@@ -31,13 +32,14 @@ fn just_before(seconds: u64) -> Duration {
 
 /// How often each reason was logged and counted.
 fn counted(idp: &Idp) -> BTreeMap<String, u64> {
-    let text = idp.app.metrics.text();
+    let text = idp.app.metrics.text(Format::Classic);
     let lines = text.lines().filter_map(|line| line.strip_prefix("connect_idp_handoff_refusals_total{reason=\""));
     lines
         .map(|line| {
             let (reason, count) = line.split_once("\"} ").unwrap();
             (reason.to_owned(), count.parse().unwrap())
         })
+        .filter(|(_, count)| *count > 0)
         .collect()
 }
 

@@ -1,7 +1,7 @@
 //! The security headers of every kind of answer (docs/rules.md, *After every request*, 6, and G27). What holds of all of them,
 //! the browser of these tests checks at every answer.
 
-use axum::http::{HeaderMap, Method};
+use axum::http::{HeaderMap, HeaderValue, Method};
 
 use crate::actors::{Answer, Idp, PASSWORD};
 
@@ -85,6 +85,57 @@ both_engines! {
         }
     }
 
+    /// RFC 9110 §12.5.3, §13.1.2 and §9.3.2: what is the same for everybody is sent as the asker likes it.
+    async fn what_never_changes_is_sent_compressed(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = idp.browser();
+        let style = browser.get("/login").await.attribute("link[href*=pico]", "href").unwrap();
+        for path in [style.as_str(), "/api/v1", "/api/v1/openapi.json"] {
+            let mut ask = async |method: Method, accept: &'static str, known: Option<&str>| {
+                let mut headers = HeaderMap::new();
+                headers.insert("accept-encoding", HeaderValue::from_static(accept));
+                if let Some(known) = known {
+                    headers.insert("if-none-match", HeaderValue::from_str(known).unwrap());
+                }
+                browser.send(method, path, headers, "").await
+            };
+            let plain = ask(Method::GET, "identity", None).await;
+            assert_eq!((plain.status.as_u16(), plain.header("content-encoding")), (200, None), "{path}");
+            let whole: usize = plain.header("content-length").unwrap().parse().unwrap();
+            assert_eq!(whole, plain.body.len());
+            let mut tags = vec![plain.header("etag").unwrap().to_owned()];
+            for (accept, coding) in [("br, gzip", "br"), ("gzip;q=0.8, br;q=0.5", "gzip")] {
+                let answer = ask(Method::GET, accept, None).await;
+                assert_eq!(answer.header("content-encoding"), Some(coding), "{path}");
+                assert_eq!(answer.header("vary"), Some("accept-encoding"));
+                assert_eq!(answer.header("content-type"), plain.header("content-type"));
+                assert_eq!(answer.body, plain.body);
+                let length: usize = answer.header("content-length").unwrap().parse().unwrap();
+                assert!(length * 3 < whole, "{path} has {whole} bytes, and {length} as {coding}");
+                let tag = answer.header("etag").unwrap().to_owned();
+
+                let head = ask(Method::HEAD, accept, None).await;
+                assert_eq!((head.status.as_u16(), head.body.as_str()), (200, ""));
+                for name in ["content-encoding", "content-length", "etag", "vary", "content-type"] {
+                    assert_eq!(head.header(name), answer.header(name), "{name} of {path}");
+                }
+                let known = ask(Method::GET, accept, Some(&tag)).await;
+                assert_eq!((known.status.as_u16(), known.body.as_str()), (304, ""));
+                assert_eq!(known.header("content-encoding"), None);
+                for name in ["etag", "vary", "cache-control"] {
+                    assert_eq!(known.header(name), answer.header(name), "{name} of {path}");
+                }
+                // Another coding's tag names another body.
+                assert_eq!(ask(Method::GET, accept, Some(&tags[0])).await.status, 200);
+                assert!(!tags.contains(&tag));
+                tags.push(tag);
+            }
+            let none = ask(Method::GET, "identity;q=0", None).await;
+            assert_eq!((none.status.as_u16(), none.header("vary")), (406, Some("accept-encoding")));
+            assert!(none.body.contains("Accept-Encoding"), "{}", none.body);
+        }
+    }
+
     /// Pages that go on by themselves do so where `app.js` is refused: by a file that holds nothing a browser may not know.
     async fn pages_that_go_on_have_a_plain_script_of_their_own(engine: Engine) {
         let idp = Idp::start(engine).await;
@@ -153,4 +204,24 @@ both_engines! {
         let [one, two] = [browser.get("/nowhere").await, browser.get("/nowhere").await];
         assert_ne!(one.text("#reference"), two.text("#reference"));
     }
+}
+
+/// BREACH: whoever wants to compress another answer has to come by the one place where nothing secret is.
+#[test]
+fn nothing_else_is_compressed() {
+    let mut compressing = Vec::new();
+    let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap().to_lowercase().replace('_', "-");
+            if text.contains("content-encoding") || text.contains("compressionlayer") {
+                compressing.push(path);
+            }
+        }
+    }
+    assert!(matches!(&compressing[..], [one] if one.ends_with("web/unchanging.rs")), "{compressing:?}");
 }

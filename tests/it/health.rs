@@ -1,6 +1,5 @@
 //! Health and metrics, on the internal listener.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -11,7 +10,7 @@ use connect_idp::store;
 use connect_idp::web::health;
 use tower::ServiceExt as _;
 
-use crate::actors::{Engine, Idp, User};
+use crate::actors::{Engine, Idp};
 
 async fn ask(idp: &Idp, path: &str) -> (u16, String) {
     let routes = health::routes().with_state(idp.app.clone());
@@ -109,29 +108,9 @@ both_engines! {
         assert_eq!(ask(&fresh, "/health/ready").await.0, 200);
     }
 
-    /// What is counted says nothing of anybody.
-    async fn metrics_count_sign_ins(engine: Engine) {
+    /// Health is nobody's business outside.
+    async fn health_is_not_on_the_public_site(engine: Engine) {
         let idp = Idp::start(engine).await;
-        let amina = idp.user("amina").create().await;
-        idp.browser().sign_in(&amina).await;
-        idp.browser().hand_off(&idp.therap_services().sign(&amina)).await;
-        idp.browser().log_in(&User::nobody("x", "y"), "z").await;
-        idp.browser().hand_off("nonsense").await;
-        let (status, body) = ask(&idp, "/metrics").await;
-        assert_eq!(status, 200);
-        let counted: BTreeMap<_, _> = body.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.rsplit_once(' ')).collect();
-        for (name, count) in [
-            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"success\"}", "1"),
-            ("connect_idp_sign_ins_total{method=\"password\",outcome=\"refused\"}", "1"),
-            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"success\"}", "1"),
-            ("connect_idp_sign_ins_total{method=\"handoff\",outcome=\"refused\"}", "1"),
-            ("connect_idp_handoff_refusals_total{reason=\"not_compact_jws\"}", "1"),
-        ] {
-            assert_eq!(counted.get(name), Some(&count), "{name}");
-        }
-        assert!(body.ends_with("# EOF\n"));
-        // Nothing of it is on the public site.
-        assert_eq!(idp.browser().get("/metrics").await.status, 404);
         assert_eq!(idp.browser().get("/health/ready").await.status, 404);
     }
 }

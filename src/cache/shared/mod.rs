@@ -23,6 +23,7 @@ use self::steadiness::Steadiness;
 use self::take::take;
 use crate::config;
 use crate::crypto::secret::Secret;
+use crate::measure::{By, Counter, labels};
 use crate::time::{Random, Timestamp};
 
 /// How long a request waits for Redis before the process' own count decides.
@@ -37,6 +38,20 @@ const CONNECT: Duration = Duration::from_secs(3);
 const AT_START: Duration = Duration::from_secs(1);
 /// What all our keys begin with.
 const PREFIX: &str = "connect-idp";
+
+labels! {
+    /// What went wrong with Redis.
+    pub enum Fault as "fault" {
+        /// It could not be connected to.
+        Unreachable = "unreachable",
+        /// It refused, or the connection was cut.
+        Refused = "refused",
+        /// It did not answer in time.
+        Late = "late",
+        /// Something that is not ours stood in place of a count.
+        Strange = "strange",
+    }
+}
 
 /// The Redis of a configuration.
 pub struct Redis {
@@ -58,6 +73,7 @@ struct Shared {
     steadiness: std::sync::Mutex<Steadiness>,
     said_lost: AtomicBool,
     said_strange: AtomicBool,
+    faults: By<Fault, Counter>,
 }
 
 impl fmt::Debug for Redis {
@@ -91,6 +107,7 @@ impl Redis {
             steadiness: std::sync::Mutex::default(),
             said_lost: AtomicBool::new(false),
             said_strange: AtomicBool::new(false),
+            faults: By::default(),
         };
         Ok(Self { shared: Arc::new(shared), keeper: RwLock::default() })
     }
@@ -135,7 +152,7 @@ impl Redis {
                 Some(if wait_us == 0 { Ok(()) } else { Err(wait_us / 1_000_000 + 1) })
             }
             Ok(Err(error)) => {
-                shared.lose(number, &words(&error));
+                shared.refused(number, &error);
                 None
             }
             Err(_) => {
@@ -164,6 +181,18 @@ impl Redis {
             Ok(Err(error)) => Err(format!("{}: {}", shared.address, words(&error))),
             Err(_) => Err(format!("{} does not answer within {} seconds", shared.address, CONNECT.as_secs())),
         }
+    }
+
+    /// Whether requests ask it, since it answers.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.shared.connection().is_some()
+    }
+
+    /// What went wrong so far.
+    #[must_use]
+    pub fn faults(&self) -> &By<Fault, Counter> {
+        &self.shared.faults
     }
 
     /// The address as people may see it.
@@ -204,7 +233,13 @@ impl Shared {
         self.steadiness.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn refused(&self, number: u64, error: &RedisError) {
+        self.faults.of(Fault::Refused).inc();
+        self.lose(number, &words(error));
+    }
+
     fn waited_in_vain(&self, number: u64) {
+        self.faults.of(Fault::Late).inc();
         if self.in_vain.fetch_add(1, Ordering::Relaxed) + 1 >= IN_VAIN {
             self.lose(number, &format!("it does not answer within {} ms", PATIENCE.as_millis()));
         }
@@ -221,6 +256,7 @@ impl Shared {
     }
 
     fn say_strange(&self) {
+        self.faults.of(Fault::Strange).inc();
         if !self.said_strange.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 redis = %self.address,
@@ -236,7 +272,7 @@ impl Shared {
         if let Some((number, connection)) = self.connection() {
             match timeout(PATIENCE, take(connection, &key, 1_000_000)).await {
                 Ok(Ok(_)) => self.in_vain.store(0, Ordering::Relaxed),
-                Ok(Err(error)) => self.lose(number, &words(&error)),
+                Ok(Err(error)) => self.refused(number, &error),
                 Err(_) => self.waited_in_vain(number),
             }
             return;
@@ -251,14 +287,19 @@ impl Shared {
         };
         let connection = match timeout(CONNECT, connecting).await {
             Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return self.say_lost(&words(&error)),
-            Err(_) => return self.say_lost("it does not answer"),
+            Ok(Err(error)) => return self.say_unreachable(&words(&error)),
+            Err(_) => return self.say_unreachable("it does not answer"),
         };
         match timeout(PATIENCE, take(connection.clone(), &key, 1_000_000)).await {
             Ok(Ok(_)) => self.found(connection),
-            Ok(Err(error)) => self.say_lost(&words(&error)),
-            Err(_) => self.say_lost(&format!("it does not answer within {} ms", PATIENCE.as_millis())),
+            Ok(Err(error)) => self.say_unreachable(&words(&error)),
+            Err(_) => self.say_unreachable(&format!("it does not answer within {} ms", PATIENCE.as_millis())),
         }
+    }
+
+    fn say_unreachable(&self, why: &str) {
+        self.faults.of(Fault::Unreachable).inc();
+        self.say_lost(why);
     }
 
     fn found(&self, connection: Connection) {

@@ -9,13 +9,13 @@ use url::Url;
 
 use super::request_object::Unverified;
 use crate::app::App;
+use crate::log;
 use crate::model::address::is_loopback;
 use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, ResponseMode};
 use crate::model::client::{ApplicationType, Client, GrantType};
 use crate::model::scope::{self, Scope};
 use crate::oidc::id_token::read_hint;
 use crate::oidc::params::Params;
-use crate::operations;
 use crate::store;
 use crate::time::Timestamp;
 
@@ -131,15 +131,16 @@ async fn prove_redirect(app: &App, params: &Params) -> Result<(Client, String), 
         return Err(AuthorizeError::Page("invalid_request", format!("{name} was sent twice.").into()));
     }
     let client_id = params.get("client_id").ok_or_else(|| page("invalid_request", "client_id is missing."))?;
-    operations::name_client(client_id);
     let client = store::clients::by_client_id(&mut app.db.read().await?, client_id).await?;
     let client = client.ok_or_else(|| page("invalid_client", "client_id is not registered."))?;
+    log::name_client(&client.client_id);
     if !client.enabled {
         return Err(page("invalid_client", "This app is switched off. Ask whoever runs it."));
     }
     let redirect_uri = params.get("redirect_uri").ok_or_else(|| page("invalid_request", "redirect_uri is missing."))?;
     if !is_registered(&client, redirect_uri) {
-        let shown: String = redirect_uri.chars().take(200).collect();
+        // Without its query and fragment: whoever sends it anywhere else puts there what they hold.
+        let shown: String = redirect_uri.chars().take_while(|c| !matches!(c, '?' | '#')).take(200).collect();
         tracing::info!(redirect_uri = shown, "this redirect_uri is not registered");
         return Err(page("invalid_request", "redirect_uri is not registered for this app."));
     }

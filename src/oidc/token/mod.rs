@@ -37,9 +37,11 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     if !request.client.metadata.may(grant) {
         return Err(OAuthError::unauthorized_client(format!("this client may not use grant_type {grant}")));
     }
-    match grant {
+    let answer = match grant {
         GrantType::AuthorizationCode => code::exchange(&app, &request, arrival.now).await,
         GrantType::RefreshToken => refresh::refresh(&app, &request, arrival.now).await,
         GrantType::ClientCredentials => client_credentials::grant(&app, &request, arrival.now).await,
-    }
+    }?;
+    app.metrics.token_issued(grant, request.client.metadata.access_token_format);
+    Ok(answer)
 }

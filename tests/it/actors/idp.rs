@@ -86,6 +86,26 @@ impl Home {
     }
 }
 
+/// A database of PostgreSQL with nothing in it, which goes with the last clone.
+#[derive(Clone)]
+pub struct Empty(Arc<Home>);
+
+impl Empty {
+    /// One on the tests' server, where there is one.
+    pub async fn make() -> Option<Self> {
+        super::postgres_server()?;
+        Some(Self(Arc::new(Home::make(Engine::Postgres).await)))
+    }
+
+    pub fn url(&self) -> String {
+        self.0.url.clone()
+    }
+
+    pub async fn outsider(&self) -> Outsider {
+        Outsider::Postgres(PgConnection::connect(&self.0.url).await.unwrap())
+    }
+}
+
 /// A user, as tests name one.
 #[derive(Clone, Debug)]
 pub struct User {

@@ -3,6 +3,9 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, Once, PoisonError};
 
+use connect_idp::log::{TARGET, format};
+use serde_json::{Map, Value};
+
 static WRITTEN: Mutex<String> = Mutex::new(String::new());
 
 struct Writer;
@@ -18,11 +21,11 @@ impl Write for Writer {
     }
 }
 
-/// Keeps from now on what every service of this process writes.
+/// Keeps from now on what every service of this process writes, as `log.format = "json"` has it.
 pub fn keep_log() {
     static STARTED: Once = Once::new();
     STARTED.call_once(|| {
-        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Writer);
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(|| Writer).event_format(format::Json);
         lines.with_max_level(tracing::level_filters::LevelFilter::INFO).init();
     });
 }
@@ -31,4 +34,14 @@ pub fn keep_log() {
 pub fn logged(words: &[&str]) -> usize {
     let written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
     written.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
+}
+
+/// The lines of requests that belong to this trace, in the order they were written. Each line of any kind is an object
+/// without another in it.
+pub fn request_lines(trace_id: &str) -> Vec<Map<String, Value>> {
+    let written = WRITTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines = written.lines().map(|line| serde_json::from_str::<Map<String, Value>>(line).unwrap());
+    let flat =
+        lines.inspect(|line| assert!(line.values().all(|value| !value.is_object() && !value.is_array()), "{line:?}"));
+    flat.filter(|line| line["target"] == TARGET && line["trace_id"] == trace_id).collect()
 }

@@ -2,8 +2,8 @@
 
 use crate::crypto::jws::Malformed;
 use crate::crypto::strict_json::Fault;
-use crate::model::{reason, words};
-use crate::store::issuers::Tied;
+
+use super::{reason, words};
 
 /// The largest assertion.
 pub const MAX_BYTES: usize = 8 * 1024;
@@ -220,16 +220,6 @@ impl Refusal {
             Message::Locked
         } else {
             Message::InvalidCredential
-        }
-    }
-
-    /// What a tie says, if it refuses.
-    #[must_use]
-    pub const fn of_tie(tied: Tied) -> Option<Self> {
-        match tied {
-            Tied::Yes | Tied::No => None,
-            Tied::SubElsewhere => Some(Self::SubTiedToAnotherUser),
-            Tied::UserElsewhere => Some(Self::UserTiedToAnotherSub),
         }
     }
 }

@@ -1,0 +1,85 @@
+//! Moves an installation from SQLite to PostgreSQL: all rows, under the same keys, so that nobody notices but who waited.
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::verify_activity::{Terms, Verified, verify};
+use crate::app::{App, Opening};
+use crate::config::Config;
+use crate::crypto::key_ring::KeyRing;
+use crate::store::moving::{Moved, Told, move_all};
+use crate::store::sqlite_files::Place;
+use crate::store::{Database, settings};
+use crate::time::Clock;
+
+/// An installation that one has alone, and where it goes.
+#[derive(Debug)]
+pub struct Move {
+    source: Database,
+    target: Config,
+}
+
+impl Move {
+    /// Takes the SQLite database of a configuration for oneself; `url` is the address of the new one. Nothing is changed yet.
+    ///
+    /// # Errors
+    /// When it is in use, its keys are not there, or the address is not PostgreSQL's.
+    pub async fn begin(config: Config, url: String) -> anyhow::Result<Self> {
+        ensure!(
+            config.on_sqlite(),
+            "database.url is PostgreSQL's already: `move` takes the configuration of the installation on SQLite"
+        );
+        let place = Place::of(&config)?;
+        let file = place.database().display().to_string();
+        ensure!(place.database().exists(), "there is no database at {file}: check database.url");
+        let mut target = config;
+        target.database.url = url;
+        let is_known = ["postgres://", "postgresql://"].iter().any(|scheme| target.database.url.starts_with(scheme));
+        ensure!(is_known, "the new address must begin with postgres://");
+        let alone = place.take()?.with_context(|| {
+            format!("{file} is in use: stop the service and every command that works on it, then try again")
+        })?;
+        let source = Database::open_alone(alone).await?;
+        check_keys(&source, &target).await?;
+        Ok(Self { source, target })
+    }
+
+    /// Moves. Until this returns what was moved, the new database is as it was; the old one stays as it is.
+    ///
+    /// # Errors
+    /// When something cannot be read or written, or the new database is not empty.
+    pub async fn carry_out(&self, told: &mut Told<'_>) -> anyhow::Result<Moved> {
+        let settings = crate::config::Database { connections: 1, ..self.target.database.clone() };
+        let target = Database::open(&settings, Clock::System).await?;
+        let moved = move_all(&self.source, &target, told).await;
+        target.close().await;
+        moved.context("nothing was moved")
+    }
+
+    /// Opens the new database as the service will, and proves the record there.
+    ///
+    /// # Errors
+    /// When it cannot be opened or asked.
+    pub async fn look(&self, told: &mut Told<'_>) -> anyhow::Result<Verified> {
+        let app = App::open(self.target.clone(), Opening::Existing).await?;
+        let bar = |done: i64, of: i64| {
+            let number = |n: i64| u64::try_from(n).unwrap_or(0);
+            told("records proven", number(done), number(of));
+        };
+        let verified = verify(&app, &Terms::default(), bar).await;
+        app.db.close().await;
+        Ok(verified?)
+    }
+}
+
+/// What was sealed under a key that is not there would be lost on the other side as it is here: better found out before.
+async fn check_keys(source: &Database, config: &Config) -> anyhow::Result<()> {
+    let shown = config.keys.dir.display();
+    let ring = KeyRing::load(&config.keys.dir)?;
+    let ring = ring.with_context(|| format!("there is no key-encryption key in {shown}: restore that folder first"))?;
+    let known = settings::get(&mut source.read().await?, settings::KEY_FINGERPRINT).await?;
+    let has = ring.fingerprints().first().map(|(_, print)| print.clone());
+    if known.is_some() && known != has {
+        bail!("the keys folder {shown} does not belong to this database: restore the folder that it was made with");
+    }
+    Ok(())
+}

@@ -1,0 +1,16 @@
+//! How long each request took, and how many are not answered yet: around everything else.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use crate::app::App;
+use crate::metrics::labels::Route;
+
+/// Counts one request when it is answered, or when nobody waits for the answer any more.
+pub async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
+    let measured = app.metrics.request(Route::of(request.uri().path()));
+    let response = next.run(request).await;
+    measured.answered(response.status().as_u16());
+    response
+}

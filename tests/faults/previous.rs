@@ -1,0 +1,107 @@
+//! The previous release beside this program: the schema is brought up to date and replicas are replaced one by one while
+//! people come, and nobody notices; nor when the old program is put back.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::house::{House, Service};
+use crate::rolling::{BOTH, DRAIN, haproxy};
+use crate::servers::{folder, named};
+use crate::site::check::check;
+use crate::site::crowd::Coming;
+use crate::site::dice::Dice;
+use crate::site::stand::{SETTINGS, USERS, seed};
+use crate::support::{CHEAP, Engine, eventually};
+use crate::visitors::Visitors;
+
+const BACK: Duration = Duration::from_secs(30);
+/// How long people come to two replicas of which one is new, and how many requests they make meanwhile.
+const SIDE_BY_SIDE: Duration = Duration::from_secs(2);
+const REQUESTS: usize = 60;
+
+/// What `connect-idp` is in this house from now on.
+fn install(house: &Path, program: &Path) {
+    let (place, next) = (house.join("connect-idp"), house.join("connect-idp.next"));
+    symlink(program, &next).unwrap();
+    fs::rename(next, place).unwrap();
+}
+
+/// Two replicas behind a proxy that tries nothing twice.
+struct Pair {
+    // Dropped first: nobody comes to what is taken down.
+    coming: Coming,
+    house: Arc<House>,
+    replicas: [Service; 2],
+    proxy: String,
+}
+
+impl Pair {
+    /// People go on coming, and each is answered as always.
+    async fn bear(&mut self) {
+        let answered = || self.coming.crowd.count().acknowledged;
+        let (began, before) = (Instant::now(), answered());
+        eventually("people go on coming", BACK, async || {
+            began.elapsed() > SIDE_BY_SIDE && answered() >= before + REQUESTS
+        })
+        .await;
+        self.coming.assert_content().await;
+    }
+
+    /// One after the other ends, and what is installed starts in its place.
+    async fn replace_each(&mut self) {
+        for number in 0..self.replicas.len() {
+            let replica = &mut self.replicas[number];
+            replica.terminate();
+            assert_eq!(replica.ended(BACK).await.code(), Some(0));
+            self.house.start_again(replica, &[DRAIN]);
+            let (visitors, both) = (&self.coming.crowd.front, format!("{}{BOTH}", self.proxy));
+            eventually("the proxy has both again", BACK, async || visitors.status(&both).await == Some(200)).await;
+            self.bear().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_previous_release_and_this_one_serve_side_by_side() {
+    let (Some(engine), Some(program), Some(old)) =
+        (Engine::postgres(), named("CONNECT_IDP_TEST_HAPROXY"), named("CONNECT_IDP_TEST_PREVIOUS"))
+    else {
+        return;
+    };
+    let folder = folder();
+    let mut house = House::empty(engine, CHEAP, SETTINGS).await;
+    let (new, place) = (house.program.clone(), house.folder.path().to_owned());
+    install(&place, &old);
+    house.program = place.join("connect-idp");
+    house.prepare();
+    house.apply(&(house.seed(USERS, CHEAP).await + &seed().await));
+    let replicas = [house.serve_with(&[DRAIN]).await, house.serve_too_with(&[DRAIN]).await];
+    let [first, second] = &replicas;
+    let (_proxy, port) = haproxy(&program, folder.path(), [first, second]).await;
+    let (house, proxy, mut dice) = (Arc::new(house), format!("http://127.0.0.1:{port}"), Dice::new(2));
+    let coming = Coming::start(&house, Visitors::new(&proxy, &house.issuer), &replicas, &mut dice);
+    let mut pair = Pair { coming, house, replicas, proxy };
+    pair.bear().await;
+
+    install(&place, &new);
+    println!("{}", pair.house.cli(&["migrate"]).trim_end());
+    pair.bear().await;
+    pair.replace_each().await;
+    check(&pair.coming.crowd, &mut dice).await;
+
+    install(&place, &old);
+    pair.replace_each().await;
+    // Each program finds what the other one wrote in order.
+    check(&pair.coming.crowd, &mut dice).await;
+    install(&place, &new);
+    check(&pair.coming.crowd, &mut dice).await;
+    pair.coming.assert_content().await;
+    let count = *pair.coming.crowd.count();
+    println!("{} requests, {} answered", count.requests, count.acknowledged);
+    assert_eq!(count.refused + count.broken, 0);
+}

@@ -1,0 +1,203 @@
+//! The machines: three replicas behind HAProxy, a PostgreSQL with a standby behind another HAProxy, a Redis.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tempfile::TempDir;
+
+use crate::fail_over;
+use crate::house::{House, Service};
+use crate::proxy::Proxy;
+use crate::relying_parties::client;
+use crate::servers::{Postgres, Redis, Server, command, folder, named};
+use crate::support::{CHEAP, Engine, eventually, free_port, hash, sql_on, user};
+use crate::visitors::Visitors;
+
+pub const USERS: usize = 60;
+/// Those who are guessed at, three times each.
+pub const GUESSED: usize = 300;
+const REPLICAS: usize = 3;
+/// Where HAProxy says whether it sends requests to all replicas.
+const ALL: &str = "/all";
+/// How soon everything is there again that was taken away.
+const BACK: Duration = Duration::from_secs(30);
+
+/// An app without a secret, whose refresh tokens change with each use.
+const PHONE: &str = "[[client]]\nclient_id = \"phone\"\nredirect_uris = [\"http://127.0.0.1:9/callback\"]\nfirst_party = true\n\
+                     token_endpoint_auth_method = \"none\"\ngrant_types = [\"authorization_code\", \"refresh_token\"]\n\
+                     scope = \"openid profile offline_access\"\n";
+
+/// For the crowd: short enough for its checks, long enough for a day of faults.
+pub const SETTINGS: &str = "[handoff]\ntimeout_seconds = 5\n[tokens]\naccess_minutes = 1\nid_token_minutes = 1\n\
+                            [session]\nabsolute_hours = 168\n";
+
+/// Whom the crowd needs, beside a house's users.
+pub async fn seed() -> String {
+    let hash = hash(CHEAP).await;
+    let guessed = (0..GUESSED).map(|number| user(&format!("guessed{number}"), &hash));
+    guessed.collect::<String>() + PHONE + &client("")
+}
+
+/// Programs that the stand is made of, and that not every machine has.
+pub struct Programs {
+    postgres: PathBuf,
+    haproxy: PathBuf,
+    redis: PathBuf,
+    pub faketime: PathBuf,
+}
+
+impl Programs {
+    pub fn find() -> Option<Self> {
+        Some(Self {
+            postgres: named("CONNECT_IDP_TEST_POSTGRES_PROGRAMS")?,
+            haproxy: named("CONNECT_IDP_TEST_HAPROXY")?,
+            redis: named("CONNECT_IDP_TEST_REDIS_SERVER")?,
+            faketime: named("CONNECT_IDP_TEST_FAKETIME")?,
+        })
+    }
+}
+
+/// See the head of this file.
+pub struct Stand {
+    pub replicas: Vec<Service>,
+    pub house: Arc<House>,
+    /// The replicas' way to the database.
+    pub way: Proxy,
+    pub redis: Redis,
+    pub primary: Postgres,
+    standby: Postgres,
+    pub programs: Programs,
+    front: Server,
+    _database: Server,
+    folders: usize,
+    folder: TempDir,
+}
+
+impl Stand {
+    pub async fn start(programs: Programs) -> Self {
+        let folder = folder();
+        let primary = Postgres::first(&programs.postgres, folder.path()).await;
+        let standby = primary.standby(folder.path()).await;
+        // What is acknowledged is on both from here on: else a fail-over may lose the last commits.
+        primary.wait_for_standby().await;
+        let ports = [primary.server.port, standby.server.port];
+        let database = fail_over::haproxy(&programs.haproxy, folder.path(), ports).await;
+        let cluster = format!("postgres://postgres@127.0.0.1:{}/postgres", database.port);
+        writes(&cluster).await;
+        let redis = Redis::start(&programs.redis, folder.path()).await;
+
+        let house = House::new(Engine::Postgres(cluster), USERS, CHEAP, SETTINGS).await;
+        house.apply(&seed().await);
+        let way = Proxy::start(&house.database).await;
+        let settings = settings_of(&way, &redis);
+        let settings = borrowed(&settings);
+        let mut replicas = vec![house.serve_with(&settings).await];
+        for _ in 1..REPLICAS {
+            replicas.push(house.serve_too_with(&settings).await);
+        }
+        let front = front(&programs.haproxy, folder.path(), &replicas).await;
+        let house = Arc::new(house);
+        let stand = Self {
+            replicas,
+            house,
+            way,
+            redis,
+            primary,
+            standby,
+            programs,
+            front,
+            _database: database,
+            folders: 0,
+            folder,
+        };
+        stand.all_there().await;
+        stand
+    }
+
+    /// People who come through HAProxy.
+    pub fn visitors(&self) -> Visitors {
+        Visitors::new(&format!("http://127.0.0.1:{}", self.front.port), &self.house.issuer)
+    }
+
+    /// HAProxy sends requests to all replicas.
+    pub async fn all_there(&self) {
+        let (visitors, all) = (self.visitors(), format!("http://127.0.0.1:{}{ALL}", self.front.port));
+        eventually("all replicas are there", BACK, async || visitors.status(&all).await == Some(200)).await;
+    }
+
+    /// Starts a replica in the place of one that ended, with further variables.
+    pub fn start_again(&mut self, replica: usize, further: &[(&str, &str)]) {
+        let settings = settings_of(&self.way, &self.redis);
+        let settings = [borrowed(&settings).as_slice(), further].concat();
+        let (house, replicas) = (Arc::clone(&self.house), &mut self.replicas);
+        house.start_again(&mut replicas[replica], &settings);
+    }
+
+    /// Ends a replica as who replaces it does, when what it has in hand is answered.
+    pub async fn end(&mut self, replica: usize) {
+        self.replicas[replica].terminate();
+        assert_eq!(self.replicas[replica].ended(BACK).await.code(), Some(0));
+    }
+
+    /// The primary dies, its standby takes its place and gets a standby of its own.
+    pub async fn fail_over(&mut self) {
+        self.primary.server.kill();
+        self.standby.run_sql("SELECT pg_promote(true)").await;
+        std::mem::swap(&mut self.primary, &mut self.standby);
+        self.standby.remove();
+        self.folders += 1;
+        let data = format!("data{}", self.folders);
+        self.standby = self.primary.standby_at(self.folder.path(), &data, self.standby.server.port).await;
+        self.primary.wait_for_standby().await;
+    }
+}
+
+/// It takes a server for good until it has asked, and goes round.
+async fn writes(cluster: &str) {
+    let writes = async |_| sql_on(cluster, "CREATE TEMPORARY TABLE t (a int)".into()).await.is_ok();
+    let all_write = async || join_all((0..8).map(writes)).await.into_iter().all(|writes| writes);
+    eventually("HAProxy has found the one that writes", BACK, all_write).await;
+}
+
+fn settings_of(way: &Proxy, redis: &Redis) -> Vec<(&'static str, String)> {
+    vec![
+        ("CONNECT_IDP__DATABASE__URL", way.url.clone()),
+        ("CONNECT_IDP__REDIS__URL", redis.url()),
+        // Redis holds the throttles' counts: on, and wide enough for us all.
+        ("CONNECT_IDP__THROTTLE__ENABLED", "true".into()),
+        ("CONNECT_IDP__THROTTLE__ADDRESS_PER_MINUTE", "1000000".into()),
+        ("CONNECT_IDP__DRAIN_SECONDS", "2".into()),
+    ]
+}
+
+fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+/// HAProxy before the replicas: each request goes to the next. A request that did not reach a replica goes to another one;
+/// one that did and was not answered is asked again where it may be: by GET.
+async fn front(program: &Path, folder: &Path, replicas: &[Service]) -> Server {
+    let port = free_port();
+    let mut settings = format!(
+        "defaults\n mode http\n timeout connect 1s\n timeout client 1m\n timeout server 1m\n timeout check 3s\n\
+         listen connect\n bind 127.0.0.1:{port}\n balance roundrobin\n retries 3\n option redispatch 1\n\
+         retry-on conn-failure empty-response\n http-request disable-l7-retry unless METH_GET\n\
+         monitor-uri {ALL}\n monitor fail if {{ nbsrv lt {REPLICAS} }}\n option httpchk GET /health/ready\n\
+         default-server check inter 300ms fall 1 rise 1\n"
+    );
+    for (number, replica) in replicas.iter().enumerate() {
+        let address = replica.address.trim_start_matches("http://");
+        let internal = replica.internal("");
+        let internal = internal.rsplit(':').next().unwrap();
+        writeln!(settings, " server replica{number} {address} port {internal}").unwrap();
+    }
+    let file = folder.join("front.cfg");
+    fs::write(&file, settings).unwrap();
+    let mut haproxy = command(program, folder);
+    haproxy.arg("-db").arg("-f").arg(file);
+    Server::start(haproxy, folder, port).await
+}
