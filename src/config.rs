@@ -28,7 +28,7 @@ pub use self::show::{changed, has_password, is_whole, without_password};
 pub use self::sources::{ENV_PREFIX, Loaded, Source};
 use crate::crypto::password::{Cost, PoolLimits};
 use crate::model::address::is_loopback;
-use crate::model::client_rules::Rules;
+use crate::model::client::rules::Rules;
 
 /// All settings. Every field has a default, so that an empty configuration runs on loopback with SQLite.
 #[derive(Clone, Debug, Deserialize, Serialize)]

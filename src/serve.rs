@@ -118,7 +118,7 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let internal = tokio::spawn(accept(listeners.internal, None, internal, stopped.clone()));
     let logouts = tokio::spawn(jobs::logout::run(app.clone(), stopped.clone()));
     let mails = tokio::spawn(jobs::mail::run(app.clone(), stopped.clone()));
-    let sealing = tokio::spawn(jobs::sealing::run(app.clone(), stopped.clone()));
+    let sealing = tokio::spawn(jobs::activity::run(app.clone(), stopped.clone()));
     let traces = tokio::spawn(otlp::run(app.collector.clone(), stopped.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
     tracing::info!(issuer = %app.config.issuer, listen = %place, database = app.db.engine_name(), "ready at {}", app.config.issuer);

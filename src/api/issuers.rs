@@ -16,7 +16,7 @@ use super::reading::{Body, Change, IssuerId, Page};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::act::{Changed, Switched};
-use crate::operations::creation::Creation;
+use crate::operations::idempotent_create::Creation;
 use crate::operations::issuers::{self, Draft, Edited};
 use crate::store;
 use crate::web::problem::{Details, Problem};

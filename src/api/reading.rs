@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::caller::param;
 use crate::app::App;
 use crate::crypto::strict_json;
-use crate::model::client_rules::check_client_id;
+use crate::model::client::rules::check_client_id;
 use crate::model::header_text;
 use crate::model::unfit::Unfit;
 use crate::web::ids::checked;

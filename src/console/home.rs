@@ -11,9 +11,9 @@ use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::model::reason;
 use crate::model::signing_key::State;
+use crate::operations::keys::in_use;
 use crate::operations::seed_file::{self, Place, Users};
-use crate::operations::signing_keys;
-use crate::store::activity_counts::SignIns;
+use crate::store::activity::counts::SignIns;
 use crate::store::statistics::{self, Hour};
 use crate::store::unified_login;
 use crate::time::Timestamp;
@@ -65,7 +65,7 @@ pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin) -> Result<Respo
     let hours = statistics::hours(&mut conn, since).await?;
     let refusals = statistics::refusals(&mut conn, since).await?;
     drop(conn);
-    let keys = signing_keys::list(&app, arrival.now).await?;
+    let keys = in_use::list(&app, arrival.now).await?;
     let live = keys.into_iter().filter(|listed| listed.state != State::Retired);
     let template = HomePage {
         page: Page::of(&app, "Operator", &admin.session),

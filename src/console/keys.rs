@@ -10,8 +10,10 @@ use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
 use crate::crypto::jws::Algorithm;
 use crate::model::signing_key::State;
-use crate::operations::key_rotation::{self, Retired, Rotated, When};
-use crate::operations::signing_keys::{self, Listed};
+use crate::operations::keys::in_use;
+use crate::operations::keys::in_use::Listed;
+use crate::operations::keys::rotation;
+use crate::operations::keys::rotation::{Retired, Rotated, When};
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -86,7 +88,7 @@ pub async fn get(
     admin: TherapAdmin,
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
-    let keys = signing_keys::list(&app, arrival.now).await?;
+    let keys = in_use::list(&app, arrival.now).await?;
     let zone = admin.session.time_zone.clone();
     let view = |alg: Algorithm| AlgorithmView {
         name: alg.name(),
@@ -129,10 +131,10 @@ async fn rotate_by(
     let Ok(alg) = fields.take("alg").parse::<Algorithm>() else {
         return Err(PageError::BadForm("It does not say for which algorithm."));
     };
-    if fields.take("newest") != newest(&signing_keys::list(&app, arrival.now).await?, alg.name()) {
+    if fields.take("newest") != newest(&in_use::list(&app, arrival.now).await?, alg.name()) {
         return Ok(back("already"));
     }
-    Ok(match key_rotation::rotate(&admin.act(&app, &arrival), alg, when).await? {
+    Ok(match rotation::rotate(&admin.act(&app, &arrival), alg, when).await? {
         Rotated::Done { .. } => back(match when {
             When::Announced => "announced",
             When::AtOnce => "at-once",
@@ -173,7 +175,7 @@ pub async fn retire(
     proof: Reauthenticated,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    match key_rotation::retire(&proof.admin.act(&app, &arrival), &fields.take("kid")).await? {
+    match rotation::retire(&proof.admin.act(&app, &arrival), &fields.take("kid")).await? {
         Retired::Done { .. } => Ok(back("retired")),
         Retired::Already => Ok(back("retired-before")),
         Retired::NotFound => Err(PageError::NotFound),

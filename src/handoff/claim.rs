@@ -10,7 +10,7 @@ use super::{CLAIM, REPEAT, settle, timeout};
 use crate::app::App;
 use crate::crypto::secret::{Secret, digest};
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};

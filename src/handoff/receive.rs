@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::cache::issuers::Snapshot;
 use crate::crypto::secret::Secret;
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::header_text;
 use crate::model::session::Method as Door;
 use crate::operations::refused_handoffs;

@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::{CLAIM, REPEAT};
 use crate::app::App;
 use crate::crypto::secret::digest;
-use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{EndReason, Method};
 use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};

@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::crypto::secret::Secret;
-use crate::model::event::Kind;
-use crate::operations::check_password::{Attempt, Typist};
+use crate::model::activity::Kind;
 use crate::operations::interactions::{self, Waiting};
+use crate::operations::sign_in::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
 use crate::store::interactions::Interaction;
 use crate::time::Timestamp;

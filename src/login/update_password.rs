@@ -11,12 +11,14 @@ use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::{EndReason, Method};
 use crate::model::user::{Account, STRIKES};
-use crate::operations::mail::{self, Notice};
-use crate::operations::open_session::{self, open_session};
+use crate::operations::passwords::mail;
+use crate::operations::passwords::mail::Notice;
+use crate::operations::sessions::open;
+use crate::operations::sessions::open::open_session;
 use crate::operations::sign_in::opening;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
@@ -230,7 +232,7 @@ async fn update(
     account: &Account,
     proof: &MustUpdate,
     arrival: &Arrival,
-    browser: crate::operations::open_session::Browser,
+    browser: crate::operations::sessions::open::Browser,
     hash: String,
     secret: &Secret,
 ) -> Result<Updated, PageError> {
@@ -248,15 +250,15 @@ async fn update(
                 return Ok(Updated::Locked);
             }
             let live = current.is_some_and(|c| c.is_live() && c.provider_epoch == account.provider_epoch);
-            let mine = store::pre_auths::remove(tx, &pre_auth).await?;
+            let mine = store::passwords::pre_auths::remove(tx, &pre_auth).await?;
             if !live || !mine || !store::users::set_password(tx, &account, &hash).await? {
                 return Ok(Updated::Stale);
             }
             let keep = opening.browser.session.as_deref();
             store::sessions::end_others(tx, &account.id, keep, EndReason::PasswordChanged, now).await?;
-            let held = open_session::held(tx, &opening.browser, now).await?.filter(|held| held.user_id == account.id);
+            let held = open::held(tx, &opening.browser, now).await?.filter(|held| held.user_id == account.id);
             let sid = held.map(|held| held.sid).unwrap_or_default();
-            store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
+            store::tokens::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
             store::activity::record(tx, &updated).await?;
             mail::notify(tx, &app, &account, Notice::Changed, now).await?;
             open_session(tx, &opening, now).await?;

@@ -8,7 +8,7 @@ use crate::app::App;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::signing::half_hash;
 use crate::model::client::Client;
-use crate::operations::signing_keys;
+use crate::operations::keys::in_use;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
@@ -73,9 +73,7 @@ pub(super) async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<O
     let Ok(jws) = Unverified::parse(text, MAX_BYTES) else {
         return Ok(None);
     };
-    if jws.header.get("typ").and_then(Value::as_str) != Some("JWT")
-        || !signing_keys::verify_hint(app, &jws, now).await?
-    {
+    if jws.header.get("typ").and_then(Value::as_str) != Some("JWT") || !in_use::verify_hint(app, &jws, now).await? {
         return Ok(None);
     }
     let claims = jws.claims().unwrap_or_default();
@@ -98,7 +96,7 @@ pub(super) async fn sign(
     claims: &Value,
     now: Timestamp,
 ) -> Result<String, OAuthError> {
-    let key = signing_keys::signer(app, alg, now).await?;
+    let key = in_use::signer(app, alg, now).await?;
     key.sign(typ, claims)
         .map_err(|error| OAuthError::temporarily_unavailable("the token could not be signed; try again").because(error))
 }

@@ -17,7 +17,7 @@ use axum::http::HeaderMap;
 
 use crate::app::App;
 use crate::oidc::params::Params;
-use crate::operations::client_auth::{ClientRequest, Fields, NotProven, authenticate};
+use crate::operations::clients::authenticate::{ClientRequest, Fields, NotProven, authenticate};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
 

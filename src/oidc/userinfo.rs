@@ -13,8 +13,8 @@ use crate::app::App;
 use crate::model::client::Metadata;
 use crate::model::scope::OPENID;
 use crate::oidc::params::Params;
-use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
-use crate::store::access_tokens::AccessToken;
+use crate::operations::clients::access_token::{Presented, find_for_us, in_header, scope_of};
+use crate::store::tokens::access::AccessToken;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
 

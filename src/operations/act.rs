@@ -4,7 +4,7 @@
 
 use super::Actor;
 use crate::app::App;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::provider::Provider;
 pub use crate::model::unfit::Unfit;
 use crate::model::user::{Account, UserType};
@@ -58,7 +58,7 @@ impl Authority {
         let stands = match self {
             Self::House => true,
             Self::Session { sid, user_type, .. } => store::sessions::may_act(tx, sid, *user_type, now).await?,
-            Self::Token { hash, metadata } => store::access_tokens::may_act(tx, hash, metadata, now).await?,
+            Self::Token { hash, metadata } => store::tokens::access::may_act(tx, hash, metadata, now).await?,
         };
         if stands { Ok(()) } else { Err(store::Error::NoAuthority) }
     }

@@ -2,10 +2,10 @@
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::verify_activity::{Terms, Verified, verify};
 use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::crypto::key_ring::KeyRing;
+use crate::operations::activity::verify::{Terms, Verified, verify};
 use crate::store::moving::{Moved, Told, move_all};
 use crate::store::sqlite_files::Place;
 use crate::store::{Database, settings};

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::page::{Page, Shape, respond};
 use crate::app::App;
-use crate::model::event::Visitor;
+use crate::model::activity::Visitor;
 use crate::store;
 
 /// An error for the user. Its cause goes to the log, never to the page (G24).

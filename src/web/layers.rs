@@ -24,7 +24,7 @@ use super::shares::{Full, Limits, Shares, Use};
 use super::{csrf, error, headers, oauth_error, problem, unread};
 use crate::app::App;
 use crate::log;
-use crate::model::event::Visitor;
+use crate::model::activity::Visitor;
 use crate::model::header_text;
 use crate::time::Timestamp;
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::oauth_error::{data, plain};
 use crate::app::App;
-use crate::model::event::Visitor;
+use crate::model::activity::Visitor;
 use crate::model::unfit::Unfit;
 use crate::model::words;
 use crate::store;

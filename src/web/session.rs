@@ -17,8 +17,8 @@ use crate::app::App;
 use crate::model::session::Session;
 use crate::operations::Actor;
 use crate::operations::act::{Act, Authority};
-use crate::operations::open_session::{Browser, RENEWAL, limits};
-use crate::store::pre_auths::PreAuth;
+use crate::operations::sessions::open::{Browser, RENEWAL, limits};
+use crate::store::passwords::pre_auths::PreAuth;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
@@ -68,7 +68,7 @@ pub fn browser(headers: &HeaderMap, app: &App) -> Browser {
 /// When the database cannot be asked.
 pub async fn unfinished(app: &App, browser: &Browser, now: Timestamp) -> Result<Option<PreAuth>, store::Error> {
     match &browser.pre_auth {
-        Some(secret_hash) => store::pre_auths::find(&mut app.db.read().await?, secret_hash, now).await,
+        Some(secret_hash) => store::passwords::pre_auths::find(&mut app.db.read().await?, secret_hash, now).await,
         None => Ok(None),
     }
 }

@@ -30,7 +30,7 @@ fn one_function_compares_passwords() {
     let found = sources(&src()).into_iter().map(|(path, text)| (path, calls(&text))).filter(|(_, calls)| *calls > 0);
     let mut found: Vec<_> = found.map(|(path, calls)| (path.strip_prefix(src()).unwrap().to_owned(), calls)).collect();
     found.sort();
-    let expected = ["login/update_password.rs", "operations/check_password.rs"];
+    let expected = ["login/update_password.rs", "operations/sign_in/check_password.rs"];
     assert_eq!(found, expected.map(|path| (PathBuf::from(path), 1)));
 }
 
@@ -44,7 +44,7 @@ const PROOFS: [(&str, &str); 9] = [
     ("InProvider", "api/caller.rs"),
     ("OverProvider", "api/caller.rs"),
     ("Assertion", "handoff/assertion.rs"),
-    ("Proven", "operations/check_password.rs"),
+    ("Proven", "operations/sign_in/check_password.rs"),
 ];
 
 /// Whether a line makes a value of this type by its name, and does not define it, take it apart or return it.

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use connect_idp::cli::{Cli, Console};
 use connect_idp::config::Config;
-use connect_idp::model::event::Kind;
+use connect_idp::model::activity::Kind;
 use connect_idp::operations::moving::Move;
-use connect_idp::operations::password_link;
+use connect_idp::operations::passwords::link;
 use connect_idp::store::moving::Moved;
 use connect_idp::store::{Database, activity};
 
@@ -92,7 +92,7 @@ async fn everything_is_there_after_a_move_and_lives_on() {
     assert_eq!(page.status, 200);
     let mut waiting = idp.browser();
     party.send(&mut waiting, &[]).await;
-    let link = password_link::make(&idp.act(), &tess.provider_id, &tess.id, false).await.unwrap().unwrap();
+    let link = link::make(&idp.act(), &tess.provider_id, &tess.id, false).await.unwrap().unwrap();
     let used = idp.therap_services().sign(&zoe);
     idp.browser().hand_off(&used).await;
     let mut left = idp.browser();

@@ -274,7 +274,7 @@ both_engines! {
         let fields = [
             ("grant_type", "authorization_code"),
             ("client_id", "portal"),
-            ("client_assertion_type", connect_idp::operations::client_auth::ASSERTION_TYPE),
+            ("client_assertion_type", connect_idp::operations::clients::authenticate::ASSERTION_TYPE),
             ("client_assertion", assertion),
         ];
         let answer = trace.send(&idp.router, "POST", "/oauth2/token", Some(&fields)).await;

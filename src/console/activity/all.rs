@@ -6,7 +6,7 @@ use super::page::{self, Place};
 use super::records::Asked;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::operations::browse_activity::Reach;
+use crate::operations::activity::browse::Reach;
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::form::Faults;

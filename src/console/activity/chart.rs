@@ -6,7 +6,7 @@
 
 use plotters::prelude::*;
 
-use crate::store::activity_counts::SignIns;
+use crate::store::activity::counts::SignIns;
 use crate::time::Day;
 
 /// Its own units; a page scales it.

@@ -8,9 +8,10 @@ use super::chart::Chart;
 use super::records::{Asked, RecordView};
 use crate::app::App;
 use crate::model::session::Session;
-use crate::operations::activity_file::{Line, MEMBERS};
-use crate::operations::browse_activity::{Reach, USUAL_DAYS};
-use crate::operations::{csv_file, refused_handoffs};
+use crate::operations::activity::browse::{Reach, USUAL_DAYS};
+use crate::operations::activity::export::{Line, MEMBERS};
+use crate::operations::csv::file;
+use crate::operations::refused_handoffs;
 use crate::store::activity::{Found, Wanted};
 use crate::store::{self, Conn};
 use crate::time::{Timestamp, days};
@@ -140,7 +141,7 @@ pub async fn file(
         return Err(PageError::BadForm("The filter of the file makes no sense. Set it on the page of the activity."));
     }
     let app = app.clone();
-    Ok(download::csv(name, csv_file::Head::of(MEMBERS), None, move |before: Option<String>| {
+    Ok(download::csv(name, file::Head::of(MEMBERS), None, move |before: Option<String>| {
         let (app, place, wanted) = (app.clone(), place.clone(), wanted.clone());
         async move {
             let mut conn = app.db.read().await?;

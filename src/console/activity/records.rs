@@ -5,7 +5,7 @@ use axum::extract::Query;
 use axum::http::request::Parts;
 use serde::Deserialize;
 
-use crate::model::event::{Kind, Outcome};
+use crate::model::activity::{Kind, Outcome};
 use crate::model::login_name::LoginName;
 use crate::model::session::Method;
 use crate::model::{reason, reference};

@@ -17,7 +17,7 @@ use crate::console::answers::form_again;
 use crate::console::answers::{back, switched};
 use crate::console::reauth::again::{Again, Sender};
 use crate::model::client::Client;
-use crate::model::client_rules::key_warnings;
+use crate::model::client::rules::key_warnings;
 use crate::operations::clients::{self, Changed, Deleted, Edited, Rotated};
 use crate::store::clients::{Holdings, StoredSecret};
 use crate::store::{self, statistics};

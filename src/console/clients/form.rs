@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::model::client::Metadata;
-use crate::model::client_draft::Draft;
-use crate::model::client_rules::Rules;
+use crate::model::client::draft::Draft;
+use crate::model::client::rules::Rules;
 use crate::web::fields::Fields;
 use crate::web::form::{Choice, Faults, choices};
 
@@ -290,7 +290,7 @@ fn value(kind: Kind, typed: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::client_draft::keys;
+    use crate::model::client::draft::keys;
 
     #[test]
     fn every_member_has_a_field() {

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::model::event::Kind;
-use crate::operations::check_password::{Attempt, Typist};
+use crate::model::activity::Kind;
+use crate::operations::sign_in::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;

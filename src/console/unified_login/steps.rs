@@ -1,6 +1,6 @@
 //! The way of a provider's Unified Login, as both sides read it (U1).
 
-use crate::model::event::actor_for_provider;
+use crate::model::activity::actor_for_provider;
 use crate::store::unified_login::Stepped;
 use crate::time::Timestamp;
 

@@ -11,9 +11,12 @@ use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::crypto::secret::digest;
 use crate::operations::act::Act;
-use crate::operations::csv_text::{self, Encoding};
-use crate::operations::import_job::{self, Started};
-use crate::operations::user_import::{self, COLUMNS, Fate, People, Row};
+use crate::operations::csv::text;
+use crate::operations::csv::text::Encoding;
+use crate::operations::users::import;
+use crate::operations::users::import::{COLUMNS, Fate, People, Row};
+use crate::operations::users::import_job;
+use crate::operations::users::import_job::Started;
 use crate::store;
 use crate::web::download;
 use crate::web::error::PageError;
@@ -62,7 +65,7 @@ pub async fn get(app: App, arrival: Arrival, admin: ProviderAdmin) -> Result<Res
 
 /// `GET /admin/users/import/template`: a file to begin with.
 pub async fn template(_: ProviderAdmin) -> Response {
-    download::whole_csv("users-template.csv", user_import::template())
+    download::whole_csv("users-template.csv", import::template())
 }
 
 /// `POST /admin/users/import`: what would become of each row; or, when that was seen, the import.
@@ -72,12 +75,12 @@ pub async fn template(_: ProviderAdmin) -> Response {
 pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut upload: Upload) -> Result<Response, PageError> {
     let mut page = blank(&app, &arrival, &admin).await?;
     let typed = upload.fields.take("text");
-    (page.text, page.encoding) = match upload.file.map(|bytes| csv_text::decode(&bytes)) {
+    (page.text, page.encoding) = match upload.file.map(|bytes| text::decode(&bytes)) {
         Some(Ok(read)) => read,
         Some(Err(why)) => return Ok(refused(page, why)),
         None => {
             let said = upload.fields.take("encoding").parse();
-            (csv_text::with_line_feeds(&typed), said.unwrap_or(Encoding::Utf8))
+            (text::with_line_feeds(&typed), said.unwrap_or(Encoding::Utf8))
         }
     };
     page.seen = digest(page.text.trim().as_bytes());
@@ -112,7 +115,7 @@ fn refused(mut page: ImportPage, why: impl Into<String>) -> Response {
 async fn read(app: &App, admin: &ProviderAdmin, page: &ImportPage) -> Result<Result<People, String>, PageError> {
     let mut conn = app.db.read().await?;
     let provider = store::providers::by_id(&mut conn, admin.scope.provider_id()).await?.ok_or(PageError::NotFound)?;
-    Ok(user_import::plan(&mut conn, &provider, &page.text, page.encoding, MOST_ROWS).await?)
+    Ok(import::plan(&mut conn, &provider, &page.text, page.encoding, MOST_ROWS).await?)
 }
 
 impl ImportPage {

@@ -10,10 +10,11 @@ use super::view::{Access, parse_user_type};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::model::claims::Claims;
-use crate::operations::csv_file;
+use crate::operations::csv::file;
 use crate::operations::users::{self, Locks, Unlocked};
 use crate::store;
-use crate::store::directory::{self, Listed, Place, Search, Sort, State};
+use crate::store::users::directory;
+use crate::store::users::directory::{Listed, Place, Search, Sort, State};
 use crate::time::Timestamp;
 use crate::web::download;
 use crate::web::error::PageError;
@@ -248,7 +249,7 @@ const MEMBERS: [&str; 11] = [
 pub async fn export(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
     let (search, scope) = (asked.search(), admin.scope);
     let name = format!("users-{}.csv", admin.session.provider_code);
-    Ok(download::csv(&name, csv_file::Head::of(MEMBERS), Place::default(), move |place: Place| {
+    Ok(download::csv(&name, file::Head::of(MEMBERS), Place::default(), move |place: Place| {
         let (app, scope, search) = (app.clone(), scope.clone(), search.clone());
         async move {
             let found = directory::page(&mut app.db.read().await?, &scope, &search, &place, FILE_ROWS).await?;
@@ -261,7 +262,7 @@ fn file_line(user: &Listed) -> Vec<u8> {
     let yes = |so: bool| if so { "yes" } else { "no" };
     let at = |at: Option<i64>| at.map(|at| Timestamp(at).rfc3339()).unwrap_or_default();
     let claims = Claims::from_json(&user.claims).unwrap_or_default();
-    csv_file::line([
+    file::line([
         user.login_name.as_str(),
         &user.name,
         user.user_type.as_str(),

@@ -18,10 +18,10 @@ use crate::model::scope::{OFFLINE_ACCESS, OPENID, Scope};
 use crate::oidc::claims::{Subject, wishes};
 use crate::oidc::id_token::IdToken;
 use crate::oidc::params::Params;
-use crate::operations::client_auth::ClientRequest;
-use crate::store::access_tokens::NewAccessToken;
-use crate::store::codes::{Code, Redeemed};
-use crate::store::families::NewFamily;
+use crate::operations::clients::authenticate::ClientRequest;
+use crate::store::tokens::access::NewAccessToken;
+use crate::store::tokens::codes::{Code, Redeemed};
+use crate::store::tokens::families::NewFamily;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
@@ -50,7 +50,7 @@ pub(super) async fn exchange(
     };
     // Tokens are made before the code is spent, so that one commit spends it and remembers them. What is read here
     // never changes; whether the code is still unspent is what the transaction finds out.
-    let seen = store::codes::unspent(&mut app.db.read().await?, &exchange.code_hash).await?;
+    let seen = store::tokens::codes::unspent(&mut app.db.read().await?, &exchange.code_hash).await?;
     let judged = seen.map(|mut code| {
         check(&code, client, &exchange, now)?;
         code.resources = narrowed(&code.resources, params)?;
@@ -77,16 +77,16 @@ async fn spend(
 ) -> Result<Option<OAuthError>, OAuthError> {
     let hash = code_hash.to_owned();
     let (redeemed, born) = in_transaction!(app.db, app.ordinary_deadline(now), [hash, bought], |tx| {
-        let redeemed = store::codes::redeem(tx, &hash, now).await?;
+        let redeemed = store::tokens::codes::redeem(tx, &hash, now).await?;
         let mut born = true;
         match (&redeemed, &bought) {
             (Redeemed::Reused(family), _) => {
-                store::families::revoke(tx, family, "code_used_twice", now).await?;
+                store::tokens::families::revoke(tx, family, "code_used_twice", now).await?;
             }
             (Redeemed::Fresh, Some((family, token))) => {
-                born = store::families::insert(tx, family, now).await?;
+                born = store::tokens::families::insert(tx, family, now).await?;
                 if born {
-                    store::access_tokens::insert(tx, token, now).await?;
+                    store::tokens::access::insert(tx, token, now).await?;
                 }
             }
             (Redeemed::Fresh, None) | (Redeemed::Unknown, _) => {}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::user::UserType;
-use connect_idp::operations::signing_keys;
+use connect_idp::operations::keys::in_use;
 
 use crate::actors::{Answer, Idp, PASSWORD};
 
@@ -24,7 +24,7 @@ both_engines! {
         two.sign_in(&me).await;
         let page = one.get("/operator/keys").await;
         assert!(page.text("#alg-ES256 p.empty").starts_with("None yet.") && !page.has(ROTATE));
-        let first = signing_keys::signer(&idp.app, Algorithm::Es256, idp.now()).await.unwrap().kid.clone();
+        let first = in_use::signer(&idp.app, Algorithm::Es256, idp.now()).await.unwrap().kid.clone();
         let page = one.get("/operator/keys").await;
         assert_eq!((states(&page), page.text("#alg-ES256 code")), (vec!["signing".to_owned()], first.clone()));
         // Announced; of two admins one does it.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use axum::http::Method;
 use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::user::UserType;
-use connect_idp::operations::signing_keys;
+use connect_idp::operations::keys::in_use;
 
 use crate::actors::{Answer, Browser, Idp, User, twenty_at_once};
 
@@ -149,7 +149,7 @@ async fn cast(idp: &Idp) -> Cast {
         pia,
         issuer,
         client,
-        kid: signing_keys::signer(&idp.app, Algorithm::Es256, idp.now()).await.unwrap().kid.clone(),
+        kid: in_use::signer(&idp.app, Algorithm::Es256, idp.now()).await.unwrap().kid.clone(),
     }
 }
 

@@ -1,0 +1,4 @@
+//! TODO
+
+pub mod chain_seen;
+pub mod day_counts;

@@ -1,0 +1,8 @@
+//! TODO
+
+pub mod browse;
+pub mod chain;
+pub(in crate::operations) mod chain_ends;
+pub mod export;
+pub mod prune;
+pub mod verify;

@@ -1,0 +1,5 @@
+//! TODO
+
+pub mod file;
+pub mod table;
+pub mod text;

@@ -1,0 +1,5 @@
+//! TODO
+
+pub mod in_use;
+pub mod rotation;
+pub mod sealing;

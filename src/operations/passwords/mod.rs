@@ -1,0 +1,4 @@
+//! TODO
+
+pub mod link;
+pub mod mail;

@@ -1,0 +1,4 @@
+//! TODO
+
+pub mod end;
+pub mod open;

@@ -1,0 +1,4 @@
+//! TODO
+
+pub mod links;
+pub mod pre_auths;

@@ -1,0 +1,5 @@
+//! TODO
+
+pub mod access;
+pub mod codes;
+pub mod families;
