@@ -10,10 +10,8 @@ use super::reading::{Body, Kid, Page};
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::model::signing_key::State;
-use crate::operations::keys::in_use;
-use crate::operations::keys::in_use::Listed;
-use crate::operations::keys::rotation;
-use crate::operations::keys::rotation::{Retired, Rotated, When};
+use crate::operations::keys::in_use::{self, Listed};
+use crate::operations::keys::rotation::{self, Retired, Rotated, When};
 use crate::time::Timestamp;
 use crate::web::problem::{Details, Problem};
 

@@ -9,10 +9,8 @@ use crate::app::{App, has_its_key};
 use crate::config::Config;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
-use crate::operations::keys::in_use;
-use crate::operations::keys::in_use::Listed;
-use crate::operations::keys::rotation;
-use crate::operations::keys::rotation::{Retired, Rotated, When};
+use crate::operations::keys::in_use::{self, Listed};
+use crate::operations::keys::rotation::{self, Retired, Rotated, When};
 use crate::operations::keys::sealing;
 use crate::time::{Random, Timestamp};
 

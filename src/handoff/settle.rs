@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::assertion::Assertion;
-use super::claim::refused_events;
 use super::refusal::Refusal;
+use super::refused::refused_events;
 use super::{CLAIM, REPEAT};
 use crate::app::App;
 use crate::crypto::secret::digest;

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
 use crate::model::user::Account;
-use crate::operations::passwords::link;
+use crate::operations::passwords::{link, redeem};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -88,6 +88,6 @@ pub async fn post(
     let Ok(hash) = app.hashes.hash(&turn, password).await else {
         return Ok(busy(page));
     };
-    let set = link::redeem(&app, &secret, &account, hash, &arrival.visitor, app.clock.now()).await?;
+    let set = redeem::redeem(&app, &secret, &account, hash, &arrival.visitor, app.clock.now()).await?;
     Ok(if set { Redirect::to("/login?password_set=1").into_response() } else { over(&app) })
 }

@@ -8,6 +8,8 @@ use crate::app::App;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::signing::half_hash;
 use crate::model::client::Client;
+use crate::model::scope::Scope;
+use crate::oidc::claims::{Subject, wishes};
 use crate::operations::keys::in_use;
 use crate::store;
 use crate::time::Timestamp;
@@ -99,4 +101,36 @@ pub(super) async fn sign(
     let key = in_use::signer(app, alg, now).await?;
     key.sign(typ, claims)
         .map_err(|error| OAuthError::temporarily_unavailable("the token could not be signed; try again").because(error))
+}
+
+/// What the ID token says of the user: what `claims` asks for there, and for a client that reads nothing else the claims
+/// of the scopes.
+pub(in crate::oidc) async fn about(
+    app: &App,
+    client: &Client,
+    user_id: &str,
+    scope: &Scope,
+    claims: Option<&str>,
+) -> Result<Map<String, Value>, OAuthError> {
+    let wished = wishes(claims).id_token;
+    if wished.is_empty() && !client.metadata.id_token_claims {
+        return Ok(Map::new());
+    }
+    let mut conn = app.db.read().await?;
+    let account = store::users::by_id(&mut conn, user_id).await?;
+    let claims = store::users::claims(&mut conn, user_id).await?;
+    let (Some(account), Some(claims)) = (account, claims) else {
+        return Err(OAuthError::invalid_grant("the account is gone"));
+    };
+    let subject = Subject {
+        name: &account.name,
+        login_name: &account.login_name,
+        user_type: account.user_type.as_str(),
+        provider_code: &account.provider_code,
+        provider_name: &account.provider_name,
+        claims: &claims,
+    };
+    let mut about = if client.metadata.id_token_claims { subject.of_scope(scope) } else { Map::new() };
+    about.extend(subject.wished(&wished, &client.metadata.scopes()));
+    Ok(about)
 }

@@ -5,6 +5,9 @@ use axum::http::HeaderMap;
 
 use crate::model::header_text;
 
+/// `state` and `nonce` are never longer.
+pub const MAX_TEXT: usize = 2048;
+
 /// The parameters in the order they came.
 #[derive(Clone, Debug, Default)]
 pub struct Params(Vec<(String, String)>);

@@ -19,8 +19,7 @@ use crate::model::client::draft::seed_members;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::Provider;
 use crate::model::user::STRIKES;
-use crate::store::users::seed_rows;
-use crate::store::users::seed_rows::SeedUser;
+use crate::store::users::seed_rows::{self, SeedUser};
 use crate::store::{Error, clients, issuers, providers};
 use crate::time::Timestamp;
 

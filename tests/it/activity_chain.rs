@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use connect_idp::jobs;
 use connect_idp::model::activity::{Event, Kind, Outcome, Visitor};
-use connect_idp::operations::activity::chain;
-use connect_idp::operations::activity::chain::From;
-use connect_idp::operations::activity::prune;
-use connect_idp::operations::activity::prune::Planned;
+use connect_idp::operations::activity::chain::{self, From};
+use connect_idp::operations::activity::prune::{self, Planned};
 use connect_idp::operations::activity::verify::{Anchor, Terms, What, anchor, verify, verify_end};
 use connect_idp::store::Error;
 use connect_idp::store::activity::Filter;

@@ -14,10 +14,8 @@ use crate::model::provider::Provider;
 use crate::model::{words, words_in_json};
 use crate::operations::act::Act;
 use crate::operations::csv::text;
-use crate::operations::users::import;
-use crate::operations::users::import::{Fate, People, Row};
-use crate::operations::users::import_job;
-use crate::operations::users::import_job::{Owner, Report, ReportedRow, RowResult, Started};
+use crate::operations::users::import::{self, Fate, People, Row};
+use crate::operations::users::import_job::{self, Owner, Report, ReportedRow, RowResult, Started};
 use crate::web::problem::{Kind, Problem};
 
 /// Each row is hashed before the answer.

@@ -23,8 +23,7 @@ use crate::model::user::UserType;
 use crate::operations::idempotent_create::Creation;
 use crate::operations::users::{self, Changed, Draft, Edited};
 use crate::store;
-use crate::store::users::directory;
-use crate::store::users::directory::{Listed, Sort, State};
+use crate::store::users::directory::{self, Listed, Sort, State};
 use crate::time::Timestamp;
 use crate::web::problem::{Details, Problem};
 

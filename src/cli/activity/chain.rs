@@ -9,10 +9,8 @@ use crate::cli::activity::{moment, seal_all};
 use crate::cli::console::{Format, Output, Row, harmless};
 use crate::cli::{Console, Ended, act, read_file};
 use crate::model::text::capitalized;
-use crate::operations::activity::prune;
-use crate::operations::activity::prune::Planned;
-use crate::operations::activity::verify;
-use crate::operations::activity::verify::{Anchor, Fault, Terms, Verified};
+use crate::operations::activity::prune::{self, Planned};
+use crate::operations::activity::verify::{self, Anchor, Fault, Terms, Verified};
 use crate::time::Timestamp;
 
 /// Whether an older version wrote records.

@@ -8,8 +8,7 @@ use crate::crypto::jws::Algorithm;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::signing_key::{State, successor_due};
 use crate::operations::issuers::read_keys;
-use crate::operations::keys::in_use;
-use crate::operations::keys::in_use::Listed;
+use crate::operations::keys::in_use::{self, Listed};
 use crate::store;
 use crate::time::Timestamp;
 

@@ -14,6 +14,7 @@ use toml::value::Datetime;
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
+pub(super) use self::tables::Locked;
 use self::tables::{RawClient, RawIssuer, RawProvider, RawUser};
 use crate::config::Config;
 use crate::crypto::secret::digest;
@@ -126,17 +127,6 @@ impl std::fmt::Debug for Password {
 pub(super) struct Tie {
     pub(super) sub: String,
     pub(super) issuer: Option<String>,
-}
-
-/// `locked`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Locked {
-    #[default]
-    No,
-    Password,
-    Admin,
-    Both,
 }
 
 impl Seed {

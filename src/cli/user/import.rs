@@ -13,8 +13,7 @@ use crate::crypto::password::Busy;
 use crate::model::provider::Provider;
 use crate::operations::csv::text;
 use crate::operations::users;
-use crate::operations::users::import;
-use crate::operations::users::import::{Fate, People};
+use crate::operations::users::import::{self, Fate, People};
 
 /// As many rows are read from one file.
 const MOST_ROWS: usize = 100_000;

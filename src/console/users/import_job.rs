@@ -7,8 +7,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
-use crate::operations::users::import_job;
-use crate::operations::users::import_job::{Owner, Report, ReportedRow, RowResult};
+use crate::operations::users::import_job::{self, Owner, Report, ReportedRow, RowResult};
 use crate::store::users::imports::{Import, ImportState};
 use crate::time::Timestamp;
 use crate::web::download;

@@ -5,11 +5,9 @@ use url::Url;
 
 use crate::crypto::client_keys::ClientKeys;
 use crate::crypto::key_set::MOST_BYTES;
-use crate::model::address;
-use crate::model::address::{is_loopback, shown};
+use crate::model::address::{self, is_loopback, shown};
 use crate::model::client::{ApplicationType, AuthMethod, GrantType, Metadata};
-use crate::model::scope;
-use crate::model::scope::Scope;
+use crate::model::scope::{self, Scope};
 use crate::model::text::check_line;
 use crate::model::unfit::Unfit;
 

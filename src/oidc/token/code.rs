@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -15,8 +14,7 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::client::{Client, GrantType};
 use crate::model::scope::{OFFLINE_ACCESS, OPENID, Scope};
-use crate::oidc::claims::{Subject, wishes};
-use crate::oidc::id_token::IdToken;
+use crate::oidc::id_token::{IdToken, about};
 use crate::oidc::params::Params;
 use crate::operations::clients::authenticate::ClientRequest;
 use crate::store::tokens::access::NewAccessToken;
@@ -198,38 +196,6 @@ async fn issue(
         None => Ok(answer.respond()),
         Some(why) => Err(why),
     }
-}
-
-/// What the ID token says of the user: what `claims` asks for there, and for a client that reads nothing else the claims
-/// of the scopes.
-pub(super) async fn about(
-    app: &App,
-    client: &Client,
-    user_id: &str,
-    scope: &Scope,
-    claims: Option<&str>,
-) -> Result<Map<String, Value>, OAuthError> {
-    let wished = wishes(claims).id_token;
-    if wished.is_empty() && !client.metadata.id_token_claims {
-        return Ok(Map::new());
-    }
-    let mut conn = app.db.read().await?;
-    let account = store::users::by_id(&mut conn, user_id).await?;
-    let claims = store::users::claims(&mut conn, user_id).await?;
-    let (Some(account), Some(claims)) = (account, claims) else {
-        return Err(OAuthError::invalid_grant("the account is gone"));
-    };
-    let subject = Subject {
-        name: &account.name,
-        login_name: &account.login_name,
-        user_type: account.user_type.as_str(),
-        provider_code: &account.provider_code,
-        provider_name: &account.provider_name,
-        claims: &claims,
-    };
-    let mut about = if client.metadata.id_token_claims { subject.of_scope(scope) } else { Map::new() };
-    about.extend(subject.wished(&wished, &client.metadata.scopes()));
-    Ok(about)
 }
 
 #[cfg(test)]

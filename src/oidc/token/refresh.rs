@@ -7,14 +7,13 @@ use std::time::Duration;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::code::about;
 use super::issue::{Speaks, TokenAnswer, access_token, narrowed};
 use crate::app::App;
 use crate::crypto::seal;
 use crate::crypto::secret::Secret;
 use crate::model::client::Client;
 use crate::model::scope::{OPENID, Scope};
-use crate::oidc::id_token::IdToken;
+use crate::oidc::id_token::{IdToken, about};
 use crate::oidc::params::Params;
 use crate::operations::clients::authenticate::ClientRequest;
 use crate::store::tokens::access::NewAccessToken;

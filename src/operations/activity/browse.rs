@@ -3,10 +3,8 @@
 use crate::app::App;
 use crate::model::activity::actor_for_provider;
 use crate::model::tenant::ProviderScope;
-use crate::operations::activity::chain;
-use crate::operations::activity::chain::Page;
-use crate::store::activity::counts;
-use crate::store::activity::counts::SignIns;
+use crate::operations::activity::chain::{self, Page};
+use crate::store::activity::counts::{self, SignIns};
 use crate::store::activity::{self, Filter, Found, Record, Wanted, Whose};
 use crate::store::handoffs::refused;
 use crate::store::{Conn, Error, providers};

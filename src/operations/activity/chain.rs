@@ -6,8 +6,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::operations::activity::chain_ends::goes_on;
 use crate::store::activity::Filter;
-use crate::store::activity::chain;
-use crate::store::activity::chain::{BATCH, Placed};
+use crate::store::activity::chain::{self, BATCH, Placed};
 use crate::store::{Conn, Error, in_transaction};
 use crate::time::Timestamp;
 

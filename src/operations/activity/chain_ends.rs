@@ -3,8 +3,7 @@
 
 use crate::app::App;
 use crate::cache::activity::chain_seen::Seen;
-use crate::store::activity::chain;
-use crate::store::activity::chain::Chain;
+use crate::store::activity::chain::{self, Chain};
 use crate::store::activity::proof::{Proof, Written};
 use crate::store::{Conn, Error};
 

@@ -1,4 +1,4 @@
-//! TODO
+//! User Activity: browsed, exported, its chain kept, proven and pruned.
 
 pub mod browse;
 pub mod chain;

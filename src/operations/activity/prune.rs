@@ -6,8 +6,7 @@ use crate::model::activity::Kind;
 use crate::operations::act::Act;
 use crate::operations::activity::chain_ends::end;
 use crate::operations::activity::verify::{Fault, Terms, Walk};
-use crate::store::activity::chain;
-use crate::store::activity::chain::Pruned;
+use crate::store::activity::chain::{self, Pruned};
 use crate::store::{Error, activity, in_transaction};
 use crate::time::Timestamp;
 

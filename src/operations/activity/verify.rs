@@ -8,8 +8,7 @@ use crate::crypto::secret::Secret;
 use crate::operations::activity::chain::born;
 use crate::operations::activity::chain_ends::was_pruned_by_us;
 use crate::store::Error;
-use crate::store::activity::chain;
-use crate::store::activity::chain::{Chain, Link};
+use crate::store::activity::chain::{self, Chain, Link};
 use crate::store::activity::proof::Proof;
 use crate::time::Timestamp;
 

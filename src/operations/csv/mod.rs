@@ -1,4 +1,4 @@
-//! TODO
+//! CSV files, read from and written for other programs.
 
 pub mod file;
 pub mod table;

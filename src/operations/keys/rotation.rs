@@ -12,9 +12,8 @@ use crate::crypto::signing::generate;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::signing_key::{State, states, successor_due};
 use crate::operations::act::{Act, in_act};
-use crate::operations::keys::in_use::{LONGEST_LIFE, purpose, read_again};
-use crate::store::keys;
-use crate::store::keys::StoredKey;
+use crate::operations::keys::known::{LONGEST_LIFE, purpose, read_again};
+use crate::store::keys::{self, StoredKey};
 use crate::store::{Conn, Error, Tx, activity, in_transaction};
 use crate::time::Timestamp;
 

@@ -7,7 +7,7 @@ use crate::crypto::key_ring::name_after;
 use crate::crypto::seal;
 use crate::model::activity::Kind;
 use crate::operations::act::{Act, in_act};
-use crate::operations::keys::in_use::{open, purpose};
+use crate::operations::keys::known::{open, purpose};
 use crate::operations::keys::rotation::algorithm;
 use crate::store::{Error, activity, keys, settings};
 

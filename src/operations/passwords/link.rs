@@ -5,14 +5,11 @@ use std::time::Duration;
 
 use crate::app::App;
 use crate::crypto::secret::Secret;
-use crate::model::activity::{Event, Kind, Outcome, Visitor};
-use crate::model::session::EndReason;
+use crate::model::activity::Kind;
 use crate::model::user::Account;
 use crate::operations::act::{Act, in_act};
-use crate::operations::passwords::mail;
-use crate::operations::passwords::mail::Notice;
 use crate::store::passwords::links;
-use crate::store::{Error, Tx, activity, in_transaction, sessions, strikes, users};
+use crate::store::{Error, Tx, activity, users};
 use crate::time::Timestamp;
 
 /// How long a link works that an operator hands over.
@@ -71,36 +68,4 @@ pub async fn find(app: &App, secret: &Secret, now: Timestamp) -> Result<Option<A
         Some(id) => users::by_id(&mut conn, &id).await,
         None => Ok(None),
     }
-}
-
-/// Sets the password by a link, which is used up by it: the user's own from now on. Every session ends, a password lock
-/// is lifted, an admin's stays. `false` when the link is no longer good; then nothing was written.
-///
-/// # Errors
-/// When it cannot be written.
-pub async fn redeem(
-    app: &App,
-    secret: &Secret,
-    account: &Account,
-    hash: String,
-    visitor: &Visitor,
-    now: Timestamp,
-) -> Result<bool, Error> {
-    let (db, secret_hash, account) = (&app.db, secret.digest(), account.clone());
-    let event = Event::new(Kind::PasswordUpdated, Outcome::Success, "user", visitor, now, &app.random)
-        .about(&account)
-        .noting("by a one-time link");
-    in_transaction!(db, app.ordinary_deadline(now), [app, secret_hash, account, hash, event], |tx| {
-        users::lock_row(tx, &account.id).await?;
-        let live = links::user_of(tx, &secret_hash, now).await?.as_ref() == Some(&account.id);
-        if !live || !links::remove(tx, &secret_hash).await? || !users::set_password(tx, &account, &hash).await? {
-            return Ok(false);
-        }
-        strikes::clear(tx, &account.id).await?;
-        users::bump_epoch(tx, &account.id).await?;
-        sessions::end_others(tx, &account.id, None, EndReason::PasswordChanged, now).await?;
-        activity::record(tx, &event).await?;
-        mail::notify(tx, &app, &account, Notice::Changed, now).await?;
-        Ok(true)
-    })
 }

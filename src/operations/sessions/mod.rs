@@ -1,4 +1,4 @@
-//! TODO
+//! Sessions: opened by whichever door, and ended.
 
 pub mod end;
 pub mod open;

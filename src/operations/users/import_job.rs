@@ -16,10 +16,8 @@ use crate::log;
 use crate::operations::act::{Act, in_act};
 use crate::operations::csv::file;
 use crate::operations::users;
-use crate::operations::users::import;
-use crate::operations::users::import::{Fate, People, Person};
-use crate::store::users::imports;
-use crate::store::users::imports::{Begun, Import, ImportState, NewImport};
+use crate::operations::users::import::{self, Fate, People, Person};
+use crate::store::users::imports::{self, Begun, Import, ImportState, NewImport};
 use crate::store::{Error, in_transaction};
 use crate::time::{Deadline, Timestamp};
 

@@ -1,4 +1,4 @@
-//! TODO
+//! Codes, access tokens, and the families that they belong to.
 
 pub mod access;
 pub mod codes;

@@ -7,8 +7,7 @@ use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::client::AccessTokenFormat;
 use connect_idp::operations::act::Switched;
 use connect_idp::operations::keys::in_use::signer;
-use connect_idp::operations::keys::rotation;
-use connect_idp::operations::keys::rotation::When;
+use connect_idp::operations::keys::rotation::{self, When};
 use connect_idp::operations::{clients, issuers};
 
 use crate::actors::{Browser, ISSUER, Idp, RedisServer, User, bearer, public_jwks};
