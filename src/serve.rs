@@ -29,9 +29,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-pub use self::activation::{Activation, Handed};
+pub use self::activation::Handed;
 use self::listeners::Stream;
-pub use self::listeners::{Listener, Listeners, SocketFile};
+pub use self::listeners::{Activation, Listener, Listeners, SocketFile};
 use crate::app::App;
 use crate::cache::proxies::Proxies;
 use crate::config;

@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::must;
+use super::fault::must;
 
 /// `[otlp]`
 #[derive(Clone, Deserialize, Serialize)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::assertion::Assertion;
-use super::refusal::Refusal;
 use super::refused::refused_events;
 use super::{CLAIM, REPEAT, settle, timeout};
 use crate::app::App;
@@ -14,6 +13,7 @@ use crate::log;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
+use crate::model::refusal::Refusal;
 use crate::model::session::ACR_HANDOFF;
 use crate::model::user::{Account, Lock, UserType};
 use crate::store::handoffs::{Handoff, State};

@@ -11,11 +11,10 @@ pub mod complete;
 pub mod explain;
 mod hints;
 pub mod receive;
+mod refused;
 pub mod settle;
 pub mod trail;
 pub mod trust;
-
-pub use crate::model::refusal;
 
 use std::time::Duration;
 
@@ -24,10 +23,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
+use crate::model::refusal::Message;
 use crate::web::error::PageError;
 use crate::web::page::{Page, Shape, respond};
 use assertion::Rules;
-use refusal::Message;
 
 /// The purpose under which a `jti` is claimed.
 pub(crate) const CLAIM: &str = "handoff";

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::assertion::{Assertion, Rejected, Signed, Trail, verify};
 use super::claim::{Claimed, claim_in_time};
-use super::refusal::Refusal;
 use super::{CLOCK_IS_WRONG, MALFORMED, refused_page, rules, settle, timeout, trust, unavailable};
 use crate::app::App;
 use crate::cache::issuers::Snapshot;
@@ -17,6 +16,7 @@ use crate::crypto::secret::Secret;
 use crate::log;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::header_text;
+use crate::model::refusal::Refusal;
 use crate::model::session::Method as Door;
 use crate::operations::refused_handoffs;
 use crate::store::{self, in_transaction};

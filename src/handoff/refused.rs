@@ -1,9 +1,9 @@
 //! The record of a handoff that is refused after its signature was proven.
 
 use super::assertion::Assertion;
-use super::refusal::Refusal;
 use crate::app::App;
 use crate::model::activity::{Event, Kind, Outcome};
+use crate::model::refusal::Refusal;
 use crate::model::session::Method as Door;
 use crate::model::user::Account;
 use crate::web::layers::Arrival;

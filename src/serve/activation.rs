@@ -9,7 +9,7 @@ use anyhow::{Context as _, ensure};
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
-use super::listeners::Listener;
+use super::listeners::{Activation, Listener};
 
 /// The names of the two, as `FileDescriptorName=` gives them.
 const PUBLIC: &str = "http";
@@ -26,15 +26,6 @@ enum Socket {
 #[derive(Debug, Default)]
 pub struct Handed {
     sockets: Vec<(String, Socket)>,
-}
-
-/// What was handed over: neither, one or both.
-#[derive(Debug, Default)]
-pub struct Activation {
-    /// In the place of `listen`.
-    pub public: Option<Listener>,
-    /// In the place of `internal_listen`.
-    pub internal: Option<Listener>,
 }
 
 impl Handed {

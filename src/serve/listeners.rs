@@ -10,7 +10,6 @@ use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 
-use super::activation::Activation;
 use crate::config::{Config, Listen};
 use crate::web::client_ip::Peer;
 
@@ -18,6 +17,15 @@ use crate::web::client_ip::Peer;
 const BACKLOG: u32 = 1024;
 /// Who may open our socket: our user, and its group.
 const SOCKET_MODE: u32 = 0o660;
+
+/// What was handed over: neither, one or both.
+#[derive(Debug, Default)]
+pub struct Activation {
+    /// In the place of `listen`.
+    pub public: Option<Listener>,
+    /// In the place of `internal_listen`.
+    pub internal: Option<Listener>,
+}
 
 /// The two listeners, bound and not yet served.
 #[derive(Debug)]

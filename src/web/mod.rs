@@ -23,6 +23,7 @@ pub mod return_to;
 pub mod scrape;
 pub mod session;
 pub mod session_list;
+pub mod shape;
 pub mod shares;
 pub mod sign_in_words;
 pub mod signed_out;

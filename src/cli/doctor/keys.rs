@@ -9,6 +9,7 @@ use crate::model::issuer::TrustedIssuer;
 use crate::model::signing_key::{State, successor_due};
 use crate::operations::issuers::read_keys;
 use crate::operations::keys::in_use::{self, Listed};
+use crate::operations::keys::known;
 use crate::store;
 use crate::time::Timestamp;
 
@@ -48,7 +49,7 @@ fn our_key(app: &App, keys: &[Listed], now: Timestamp) -> Result<String, String>
         return Err(format!("none may sign: run `connect-idp key rotate --alg {name} --at-once`"));
     };
     for listed in keys.iter().filter(|listed| listed.state.may_sign()) {
-        in_use::prove_key(app, alg, &listed.key)?;
+        known::prove_key(app, alg, &listed.key)?;
     }
     let kid = &signing.key.kid;
     if let Some(next) = in_state(State::Announced) {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::cache::signing_keys::{Key, Snapshot};
-use crate::crypto::jws::{Algorithm, VerifyingKey};
+use crate::crypto::jws::{Algorithm, Unverified, VerifyingKey};
 use crate::crypto::seal;
 use crate::crypto::signing::SigningKey;
 use crate::model::signing_key::{State, max_age, states};
