@@ -23,7 +23,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
+use crate::log;
 use crate::model::refusal::Message;
+use crate::model::session::Method;
 use crate::web::error::PageError;
 use crate::web::page::{Page, Shape, respond};
 use assertion::Rules;
@@ -57,6 +59,7 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
 /// 503: nothing was decided.
 fn unavailable(app: &App, why: String) -> Response {
     app.metrics.handoff_failed();
+    log::sign_in(Method::Handoff.as_str(), "failed");
     PageError::HandoffUnavailable(why).into_response()
 }
 

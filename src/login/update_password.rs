@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
 use crate::log;
+use crate::metrics::labels::PasswordOutcome;
 use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::{EndReason, Method};
@@ -121,7 +122,8 @@ pub async fn post(
     match done {
         Updated::SignedIn => {
             log::name_provider(&account.provider_code);
-            log::sign_in(Method::Password.as_str(), "success");
+            app.metrics.password(PasswordOutcome::Success);
+            log::sign_in(Method::Password.as_str(), PasswordOutcome::Success.as_str());
             let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
             let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
