@@ -19,6 +19,7 @@ use super::{settle, timeout, unavailable};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::log;
+use crate::metrics::labels::HandoffOutcome;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::refusal::Refusal;
 use crate::model::session::Method;
@@ -111,7 +112,7 @@ fn answer(
         }
         Completed::Opened(target) => {
             app.metrics.handed_off(started.until(app.clock.now()));
-            log::sign_in(Method::Handoff.as_str(), "success");
+            log::sign_in(Method::Handoff.as_str(), HandoffOutcome::Success.as_str());
             (land(app, target.as_deref()), true)
         }
         Completed::Again => (Redirect::to("/").into_response(), true),

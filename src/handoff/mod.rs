@@ -24,6 +24,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
 use crate::log;
+use crate::metrics::labels::HandoffOutcome;
 use crate::model::refusal::Message;
 use crate::model::session::Method;
 use crate::web::error::PageError;
@@ -59,7 +60,7 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
 /// 503: nothing was decided.
 fn unavailable(app: &App, why: String) -> Response {
     app.metrics.handoff_failed();
-    log::sign_in(Method::Handoff.as_str(), "failed");
+    log::sign_in(Method::Handoff.as_str(), HandoffOutcome::Failed.as_str());
     PageError::HandoffUnavailable(why).into_response()
 }
 

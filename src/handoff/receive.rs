@@ -86,9 +86,7 @@ fn log_claims(text: &str) {
 
 /// The page, and the one line in the log.
 pub(super) fn refuse(app: &App, refusal: Refusal, visitor: &Visitor) -> Response {
-    let outcome = if refusal == Refusal::TimedOut { "timed_out" } else { "refused" };
-    log::sign_in(Door::Handoff.as_str(), outcome);
-    app.metrics.handoff_refused(refusal);
+    log::sign_in(Door::Handoff.as_str(), app.metrics.handoff_refused(refusal).as_str());
     refused_handoffs::note(app, refusal.as_str(), visitor);
     tracing::warn!(reason = %refusal, address = %visitor.address, "a handoff was refused: {refusal}");
     refused_page(app, refusal.message(), &visitor.reference)

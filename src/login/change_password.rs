@@ -57,7 +57,7 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        return Ok(throttled(&app, page, seconds));
+        return Ok(throttled(page, seconds));
     }
     match change(&app, &session, &account, current, new, &arrival).await? {
         Changed::Done(secret) => {

@@ -75,7 +75,6 @@ pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Resp
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        app.metrics.throttled();
         page.error = Some(too_often(seconds));
         return Ok(later(StatusCode::TOO_MANY_REQUESTS, &page, seconds));
     }

@@ -101,7 +101,7 @@ pub async fn post(
         return Ok(locked(page));
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        return Ok(throttled(&app, page, seconds));
+        return Ok(throttled(page, seconds));
     }
     let turn = app.answer_deadline(arrival.now).run(app.hashes.turn(Whose::Account(&account.id))).await;
     let Some(turn) = turn else { return Ok(busy(page)) };
@@ -155,8 +155,7 @@ fn is_unchanged(account: &Account, proof: &MustUpdate) -> bool {
 }
 
 /// The page again, for whose network tries too often.
-pub(super) fn throttled(app: &App, mut page: UpdatePage, seconds: u64) -> Response {
-    app.metrics.throttled();
+pub(super) fn throttled(mut page: UpdatePage, seconds: u64) -> Response {
     page.new_errors.push(too_often(seconds));
     let mut response = respond(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page);
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));

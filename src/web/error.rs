@@ -125,7 +125,6 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     if let Some(PageError::TooOften(seconds)) = error {
-        app.metrics.throttled();
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
     }
     for cookie in bare.headers().get_all(header::SET_COOKIE) {

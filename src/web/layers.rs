@@ -160,9 +160,6 @@ async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Req
             error::render(&app, &response, &visitor)
         };
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        app.metrics.busy();
-    }
     if is_given_up {
         response = unread::given_up(response);
     }

@@ -270,9 +270,7 @@ pub fn render(app: &App, bare: &Response, cause: Option<&str>, visitor: &Visitor
         headers.insert(header::WWW_AUTHENTICATE, value);
     }
     if kind == Kind::Throttled {
-        app.metrics.throttled();
     } else if kind == Kind::Unavailable {
-        app.metrics.busy();
     }
     if let Some(seconds) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -1,9 +1,5 @@
 //! The move from SQLite to PostgreSQL: everything is there afterwards and lives on; and a move that fails leaves nothing.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use connect_idp::cli::{Cli, Console};
 use connect_idp::config::Config;
 use connect_idp::model::activity::Kind;
@@ -11,6 +7,8 @@ use connect_idp::operations::moving::Move;
 use connect_idp::operations::passwords::link;
 use connect_idp::store::moving::Moved;
 use connect_idp::store::{Database, activity};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use crate::actors::{Empty, Engine, Idp, PASSWORD};
 
@@ -257,7 +255,6 @@ async fn a_move_that_fails_leaves_nothing_behind() {
         };
         let failed = refusal(&config, &empty.url()).await;
         assert!(failed.contains("nothing was moved") && failed.contains(words), "{failed}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
         let left = "SELECT COUNT(*) FROM pg_class WHERE relnamespace = CAST('public' AS regnamespace)";
         assert_eq!(target.number(left).await, 0, "not even the schema: {words}");
     }

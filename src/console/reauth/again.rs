@@ -72,7 +72,6 @@ impl Sender<'_> {
     pub async fn check(&self, password: Zeroizing<String>, faults: &mut Faults) -> Result<Again, PageError> {
         let (app, session) = (self.app, &self.admin.session);
         if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now).await {
-            app.metrics.throttled();
             faults.add("password", too_often(seconds));
             return Ok(Again::Unproven(StatusCode::TOO_MANY_REQUESTS));
         }
@@ -97,10 +96,7 @@ impl Sender<'_> {
             SignIn::SessionOver => return Ok(Again::Over(Redirect::to(SESSION_ENDED).into_response())),
             SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
             SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),
-            SignIn::Busy => {
-                app.metrics.busy();
-                (StatusCode::SERVICE_UNAVAILABLE, BUSY)
-            }
+            SignIn::Busy => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
         };
         faults.add("password", why);
         Ok(Again::Unproven(status))

@@ -88,7 +88,6 @@ impl Desk<'_> {
     ) -> Result<Result<Response, StatusCode>, PageError> {
         let password = users::generate_password(&self.app.random);
         let Ok(hash) = users::hash(self.app, &password).await else {
-            self.app.metrics.busy();
             faults.add("login-name", BUSY);
             return Ok(Err(StatusCode::SERVICE_UNAVAILABLE));
         };

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use tar::{Archive, EntryType, Header};
 
 use crate::crypto::key_ring::is_key_name;
+use crate::model::trace_context::hex;
 use crate::store::sqlite_files::{DATABASE, KEYS, create_private, sync_folder};
 
 const MANIFEST: &str = "manifest.json";
@@ -95,15 +96,6 @@ pub fn name_of_key(key: &str) -> String {
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> String {
     hex(Sha256::digest(bytes).as_slice())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Everything that goes through, digested on the way.

@@ -97,7 +97,7 @@ pub struct Proven {
 pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, store::Error> {
     let deadline = attempt.deadline;
     // Before anything is read or written for somebody who finds no room in the end, whoever it is.
-    if !app.hashes.has_room() {
+    if app.hashes.look_in().is_err() {
         return Ok(Checked::Busy);
     }
     let subject = deadline.run(look_up(app, attempt)).await.ok_or(store::Error::Late)??;
@@ -119,8 +119,7 @@ pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, sto
         // Refused characters: hashed all the same, so that the answer takes its time.
         None => (attempt.password.clone(), false),
     };
-    drop(place);
-    let Ok(checked) = app.hashes.verify(&turn, password, stored).await else {
+    let Ok(checked) = app.hashes.verify_at(&turn, place, password, stored).await else {
         give_back(app, &subject.guessed, &slot).await?;
         return Ok(Checked::Busy);
     };

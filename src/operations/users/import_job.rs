@@ -298,7 +298,10 @@ async fn hash(app: &App, password: &Zeroizing<String>) -> Result<String, ImportS
         if app.background.is_stopping() {
             return Err(ImportState::Stopped);
         }
-        if let Ok(hash) = users::hash(app, password).await {
+        // It waits for room without being counted among those who are sent away.
+        if app.hashes.pool().has_room()
+            && let Ok(hash) = users::hash(app, password).await
+        {
             return Ok(hash);
         }
         if waited >= WAIT_FOR_ROOM {
