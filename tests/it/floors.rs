@@ -192,7 +192,8 @@ fn spell(text: &str, above: &[String], found: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The modules that a module names, each by its path, as `crate::`, `super::`, `self::` or by a child's name.
+/// The modules that a module names by a whole path: `crate::`, `super::`, `self::`. A folder's own file that calls a child by
+/// its bare name is not seen: there the folder is the unit.
 fn aims(module: &str, code: &str, modules: &BTreeMap<String, PathBuf>) -> BTreeSet<String> {
     let own: Vec<String> = module.split("::").map(str::to_owned).collect();
     let mut found = Vec::new();
@@ -209,10 +210,10 @@ fn aims(module: &str, code: &str, modules: &BTreeMap<String, PathBuf>) -> BTreeS
             let climbs = path.iter().take_while(|name| *name == "super").count();
             let rest = path[climbs.max(1)..].iter().cloned();
             found.push(match path[0].as_str() {
-                "crate" => rest.collect(),
+                "crate" => rest.collect::<Vec<_>>(),
                 "super" => own[..own.len().saturating_sub(climbs)].iter().cloned().chain(rest).collect(),
                 "self" => own.iter().cloned().chain(rest).collect(),
-                _ => [&own[..], &path].concat(),
+                _ => continue,
             });
         }
     }
@@ -255,8 +256,12 @@ fn a_circle_is_found() {
     let modules = ["a", "a::b", "a::c", "d"].map(|module| (module.to_owned(), PathBuf::new())).into();
     let of = |module: &str, code: &str| (module.to_owned(), aims(module, told(code), &modules));
     let tests = "#[cfg(test)]\n#[expect(x)]\nmod tests {\n    use crate::d::X;\n}\n";
-    let sound =
-        [of("a", "use self::b::{X, Y};\nc::f();"), of("a::b", tests), of("a::c", "use super::b::X;"), of("d", "")];
+    let sound = [
+        of("a", "use self::b::{X, Y};\nself::c::f();"),
+        of("a::b", tests),
+        of("a::c", "use super::b::X;"),
+        of("d", ""),
+    ];
     let aim = |of: &str| sound.iter().find(|(module, _)| module == of).unwrap().1.iter().cloned().collect::<Vec<_>>();
     assert_eq!(
         [aim("a"), aim("a::b"), aim("a::c")],
