@@ -53,10 +53,8 @@ impl Move {
         let target = Database::open(&settings, Clock::System).await?;
         let moved = move_all(&self.source, &target, told).await;
         target.close().await;
-        let moved = moved.map_err(|error| match error.is::<NobodyKnows>() {
-            true => error,
-            false => error.context("nothing was moved"),
-        })?;
+        let moved = moved
+            .map_err(|error| if error.is::<NobodyKnows>() { error } else { error.context("nothing was moved") })?;
         self.place
             .note_moved()
             .context("all was moved, and that could not be noted: do not start the service on SQLite again")?;

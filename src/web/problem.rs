@@ -269,9 +269,6 @@ pub fn render(app: &App, bare: &Response, cause: Option<&str>, visitor: &Visitor
     if let Some(value) = problem.challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(header::WWW_AUTHENTICATE, value);
     }
-    if kind == Kind::Throttled {
-    } else if kind == Kind::Unavailable {
-    }
     if let Some(seconds) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -168,7 +168,7 @@ fn told(code: &str) -> &str {
 /// Reads a path or a tree of `use` from its first name on, `a::{b, c::d}`, into whole paths below `above`.
 fn spell(text: &str, above: &[String], found: &mut Vec<Vec<String>>) {
     let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-    let path = [above, &[name.clone()]].concat();
+    let path = [above, std::slice::from_ref(&name)].concat();
     match text[name.len()..].strip_prefix("::") {
         None => found.push(path),
         Some(rest) if rest.starts_with('{') => {
@@ -234,7 +234,9 @@ fn circles(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, B
         let before = arrows.len();
         arrows.retain(|module, aims| aimed.contains(module) && !aims.is_empty());
         let left: BTreeSet<String> = arrows.keys().cloned().collect();
-        arrows.values_mut().for_each(|aims| aims.retain(|aim| left.contains(aim)));
+        for aims in arrows.values_mut() {
+            aims.retain(|aim| left.contains(aim));
+        }
         if arrows.len() == before {
             return arrows;
         }

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User};
 use crate::console::operator::therap_admin;
+use crate::metrics::value;
 
 /// A Provider Admin, signed in.
 async fn admin(idp: &Idp) -> (User, Browser) {
@@ -367,6 +368,8 @@ both_engines! {
             let kept = ["#login-name", name, "#email"].map(|field| answer.attribute(field, "value").unwrap());
             assert_eq!(kept, ["nina", "Nina Ng", "nina@example.org"]);
         }
+        // Each is counted once, by the answer that left.
+        assert_eq!(value(&idp, "connect_idp_busy_total").await, "2");
     }
 
     /// Nobody saws off the branch that one sits on: a provider cannot lose its admin to that admin.
