@@ -258,7 +258,7 @@ async fn a_database_in_use_is_not_replaced_and_one_that_is_replaced_is_kept() {
     assert!(begun.occupied.database && begun.occupied.other_keys);
     // Nobody opens what is about to be replaced.
     let opened = connect_idp::app::App::open(other.clone(), connect_idp::app::Opening::Run).await.unwrap_err();
-    assert!(opened.to_string().contains("a restore of"), "{opened}");
+    assert!(opened.to_string().contains("alone"), "{opened}");
     drop(begun);
     let done = restore(&idp, &other, &file).await;
     let dir = idp.dir().join("other");
