@@ -16,9 +16,9 @@ use axum::http::request::Parts as RequestParts;
 
 use self::background::Background;
 use self::presence::Presence;
-use crate::cache::chain_seen::ChainSeen;
+use crate::cache::activity::chain_seen::ChainSeen;
+use crate::cache::activity::day_counts::DayCounts;
 use crate::cache::client_keys::ClientKeyCache;
-use crate::cache::day_counts::DayCounts;
 use crate::cache::hash_door::HashDoor;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::proxies::Proxies;

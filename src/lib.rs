@@ -32,7 +32,7 @@
 //! 10. [`app`]: what a request may use
 //! 11. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
 //! 12. [`web`]: what a browser needs
-//! 13. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`admin`], [`operator`], [`api`]: the features, side by side
+//! 13. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`console`], [`api`]: the features, side by side
 //! 14. [`jobs`]: what runs by itself
 //! 15. [`router`]: every route on one screen
 //! 16. [`serve`]: listen, drain, stop
@@ -41,8 +41,8 @@
 //! # Five walkthroughs
 //!
 //! **A password.** `POST /login` → [`login::form`] reads the form → [`operations::sign_in`] asks
-//! [`operations::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
-//! settled in the transaction of [`operations::open_session`] together with the session and its record → a cookie and
+//! [`operations::sign_in::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
+//! settled in the transaction of [`operations::sessions::open`] together with the session and its record → a cookie and
 //! a 303 to where the user was going.
 //!
 //! **A handoff.** `POST /unified-login` → [`handoff::receive`]: Origin, form, the strict verifier of
@@ -53,15 +53,15 @@
 //! **An app's sign-in.** `GET /oauth2/authorize` → [`oidc::authorize`]: *validate → decide → respond*. What needs a person
 //! waits as an interaction ([`operations::interactions`]) and comes back from login, update or consent to be judged anew;
 //! then a code is born of the live session → `POST /oauth2/token` → [`oidc::token`]: the client is authenticated
-//! ([`operations::client_auth`]), the code is spent and its token family remembered in one transaction.
+//! ([`operations::clients::authenticate`]), the code is spent and its token family remembered in one transaction.
 //!
 //! **An ending.** Logout ends one row of [`store::sessions`]. A lock, a deactivation or a reset
 //! ([`operations::users`]) bumps an epoch, and every session, pending handoff, half-done sign-in, code and token born
 //! before it is dead at its next use, on every replica. The same transaction leaves a note ([`store::logouts`]), from which
 //! [`jobs::logout`] tells the apps. What nobody finished is settled by [`jobs`].
 //!
-//! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::sealing`] then gives it its place
-//! in the chain ([`operations::activity_chain`]), by which programs read on and [`operations::verify_activity`] proves it.
+//! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::activity`] then gives it its place
+//! in the chain ([`operations::activity::chain`]), by which programs read on and [`operations::activity::verify`] proves it.
 
 pub mod time;
 
@@ -97,9 +97,7 @@ pub mod dashboard;
 
 pub mod oidc;
 
-pub mod admin;
-
-pub mod operator;
+pub mod console;
 
 pub mod api;
 

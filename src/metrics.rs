@@ -1,4 +1,4 @@
-//! What is counted, for `/metrics`: every family of docs/operations/metrics.md, in the order of that page.
+//! What is counted, for `/metrics`: every family of docs/operations/metrics.md.
 
 pub mod labels;
 mod process;
@@ -181,12 +181,13 @@ impl Metrics {
         self.people.sign_ins.of(SignedIn::Handoff(HandoffOutcome::Failed)).inc();
     }
 
-    /// One refused handoff.
-    pub fn handoff_refused(&self, refusal: Refusal) {
+    /// One refused handoff; how that is called.
+    pub fn handoff_refused(&self, refusal: Refusal) -> HandoffOutcome {
         let is_late = refusal == Refusal::TimedOut;
         let outcome = if is_late { HandoffOutcome::TimedOut } else { HandoffOutcome::Refused };
         self.people.sign_ins.of(SignedIn::Handoff(outcome)).inc();
         self.people.handoff_refusals.of(refusal).inc();
+        outcome
     }
 
     /// How old an assertion was that a trusted issuer signed.

@@ -29,9 +29,9 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 
-pub use self::activation::{Activation, Handed};
+pub use self::activation::Handed;
 use self::listeners::Stream;
-pub use self::listeners::{Listener, Listeners, SocketFile};
+pub use self::listeners::{Activation, Listener, Listeners, SocketFile};
 use crate::app::App;
 use crate::cache::proxies::Proxies;
 use crate::config;
@@ -48,7 +48,7 @@ pub const MAX_CONNECTIONS: usize = 4096;
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// As much of them is read, so that most who send more hear why they are refused; whoever sends more than that is told by
 /// the bare status.
-const READ_BYTES: usize = 2 * MAX_HEADER_BYTES;
+const READ_BYTES: usize = 64 * 1024;
 /// Open connections of one network at most, unless it is a trusted proxy's or our own.
 pub const MAX_CONNECTIONS_OF_ONE: usize = 512;
 /// How long headers may take, and nothing may happen on a connection: no request, and no progress of a long answer. It is
@@ -56,7 +56,8 @@ pub const MAX_CONNECTIONS_OF_ONE: usize = 512;
 const QUIET: Duration = Duration::from_secs(30);
 /// How long a connection that has asked for nothing yet may do so when the service stops: it was taken in, so it is answered.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
-/// No connection is older: whatever keeps it open, it ends.
+/// A connection that is as old is told that it ends: no request begins on it any more, and those under way have `DRAIN`. Then
+/// it ends, whatever keeps it open.
 const MAX_AGE: Duration = Duration::from_hours(1);
 /// How often the certificate's files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -66,7 +67,7 @@ const TICKET_KEYS_LAST: Duration = Duration::from_hours(1);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Streams of one HTTP/2 connection.
 const MAX_STREAMS: u32 = 64;
-/// How long a stop waits for answers that are under way: longer than any handoff.
+/// How long a stop, and the end of an old connection, wait for answers that are under way: longer than any handoff.
 const DRAIN: Duration = Duration::from_secs(35);
 
 /// Binds what was not handed over, serves until SIGTERM or SIGINT, drains and stops.
@@ -118,7 +119,7 @@ pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = (
     let internal = tokio::spawn(accept(listeners.internal, None, internal, stopped.clone()));
     let logouts = tokio::spawn(jobs::logout::run(app.clone(), stopped.clone()));
     let mails = tokio::spawn(jobs::mail::run(app.clone(), stopped.clone()));
-    let sealing = tokio::spawn(jobs::sealing::run(app.clone(), stopped.clone()));
+    let sealing = tokio::spawn(jobs::activity::run(app.clone(), stopped.clone()));
     let traces = tokio::spawn(otlp::run(app.collector.clone(), stopped.clone()));
     let jobs = tokio::spawn(jobs::run(app.clone(), stopped));
     tracing::info!(issuer = %app.config.issuer, listen = %place, database = app.db.engine_name(), "ready at {}", app.config.issuer);
@@ -315,10 +316,8 @@ async fn accept(
                     }
                 }
             };
-            match tokio::time::timeout(MAX_AGE, served).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%peer, "a connection ended early: {error}"),
-                Err(_) => tracing::debug!(%peer, "a connection grew too old"),
+            if let Err(error) = served.await {
+                tracing::debug!(%peer, "a connection ended early: {error}");
             }
         });
     }
@@ -394,25 +393,24 @@ where
         });
         async move { Ok::<_, Infallible>(running.answered(answered.await?)) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(QUIET).max_buf_size(READ_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(u32::try_from(READ_BYTES).unwrap_or(u32::MAX))
-        .keep_alive_interval(QUIET);
-    let builder = match protocol {
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
-        Protocol::Either => builder,
-    };
+    let builder = builder(protocol);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let told_at = Instant::now() + MAX_AGE;
     let mut is_ending = false;
     loop {
         tokio::select! {
             ended = connection.as_mut() => return ended,
-            () = activity.over(&mut stop), if !is_ending => {}
+            was_asked = activity.over(&mut stop), if !is_ending => {
+                // Of a handshake that never ends hyper takes no shutdown.
+                if !was_asked {
+                    return Ok(());
+                }
+            }
+            () = tokio::time::sleep_until(if is_ending { told_at + DRAIN } else { told_at }) => {
+                if is_ending {
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, "it grew too old").into());
+                }
+            }
             () = activity.quiet() => {
                 if is_ending {
                     return Err(io::Error::from(io::ErrorKind::TimedOut).into());
@@ -422,6 +420,23 @@ where
         }
         is_ending = true;
         connection.as_mut().graceful_shutdown();
+    }
+}
+
+/// What serves a connection that speaks this, within its limits.
+fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(QUIET).max_buf_size(READ_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(u32::try_from(READ_BYTES).unwrap_or(u32::MAX))
+        .keep_alive_interval(QUIET);
+    match protocol {
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+        Protocol::Either => builder,
     }
 }
 
@@ -447,11 +462,11 @@ impl Activity {
     }
 
     /// Waits until the service stops, and then for a first request, for which whoever connected had no time yet: both
-    /// protocols close what was never asked on, and the request would find nobody.
-    async fn over(&self, stop: &mut watch::Receiver<bool>) {
+    /// protocols close what was never asked on, and the request would find nobody. Whether there was one.
+    async fn over(&self, stop: &mut watch::Receiver<bool>) -> bool {
         // A sender that is gone stops everything too.
         let _ = stop.wait_for(|stops| *stops).await;
-        let _ = tokio::time::timeout(FIRST_REQUEST, self.asked.notified()).await;
+        tokio::time::timeout(FIRST_REQUEST, self.asked.notified()).await.is_ok()
     }
 
     /// Waits until nothing has happened for a while; a request that is worked on has time limits of its own.
@@ -696,5 +711,44 @@ mod tests {
         let (mut never_reads, ended) = served(Protocol::Http1);
         never_reads.write_all("GET / HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100).as_bytes()).await.unwrap();
         assert!(ended.await.unwrap() <= QUIET * 2);
+    }
+
+    /// An old connection is told that it ends: what is under way on it is answered, and what never ends is cut off later.
+    #[tokio::test(start_paused = true)]
+    async fn an_old_connection_finishes_what_is_under_way() {
+        let served = |protocol| {
+            let routes = Router::new()
+                .route("/slow", axum::routing::get(async || tokio::time::sleep(MAX_AGE + DRAIN / 2).await))
+                .route("/never", axum::routing::get(std::future::pending::<()>));
+            let (ours, theirs) = tokio::io::duplex(64 * 1024);
+            let (stop, stopped) = watch::channel(false);
+            let ended = tokio::spawn(async move {
+                let (started, _stop) = (Instant::now(), stop);
+                let _ = serve_connection(ours, STRANGER, service(routes), stopped, protocol).await;
+                started.elapsed()
+            });
+            (theirs, ended)
+        };
+        let (mut theirs, ended) = served(Protocol::Http1);
+        theirs.write_all(b"GET /slow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        theirs.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+        assert!(ended.await.unwrap() < MAX_AGE + DRAIN);
+
+        let (theirs, ended) = served(Protocol::Http2);
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(theirs)).await.unwrap();
+        tokio::spawn(connection);
+        let [one, other] =
+            [(); 2].map(|()| sender.send_request(Request::get("http://a/slow").body(Body::empty()).unwrap()));
+        let (one, other) = tokio::join!(one, other);
+        assert_eq!([one.unwrap().status(), other.unwrap().status()], [StatusCode::OK; 2]);
+        assert!(ended.await.unwrap() < MAX_AGE + DRAIN);
+
+        let (mut theirs, ended) = served(Protocol::Http1);
+        theirs.write_all(b"GET /never HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+        let lasted = ended.await.unwrap();
+        assert!((MAX_AGE + DRAIN..MAX_AGE + DRAIN * 2).contains(&lasted), "{lasted:?}");
     }
 }

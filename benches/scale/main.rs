@@ -24,7 +24,7 @@ use clap::Parser;
 use connect_idp::app::{App, Opening};
 use connect_idp::config::Config;
 use connect_idp::crypto::key_ring::KeyRing;
-use connect_idp::operations::browse_activity;
+use connect_idp::operations::activity::browse;
 use connect_idp::time::{Clock, Random, Timestamp};
 
 use database::Base;
@@ -89,7 +89,7 @@ async fn main() {
     let admin = Visitor::sign_in(&app, &base.text("SELECT bench.login_name(1)").await, &base.text(LARGEST).await).await;
     let operator = Visitor::sign_in(&app, "operator1", &app.config.operator_code).await;
     let started = Instant::now();
-    browse_activity::count_ahead(&app).await.unwrap();
+    browse::count_ahead(&app).await.unwrap();
     println!("counting 30 days of sign-ins, as the service does when it starts: {:.0?}", started.elapsed());
     lists::measure(&base, &admin, &operator, options.runs).await;
     year::measure(&base, &admin).await;

@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use connect_idp::app::App;
-use connect_idp::operations::activity_chain::{From, seal};
-use connect_idp::operations::verify_activity::{Terms, verify};
+use connect_idp::operations::activity::chain::{From, seal};
+use connect_idp::operations::activity::verify::{Terms, verify};
 
 /// Seals all of it, then verifies all of it.
 pub async fn measure(app: &App) {

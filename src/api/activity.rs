@@ -8,18 +8,18 @@ use super::caller::{Everywhere, InProvider, ReadActivity};
 use super::providers::AtProvider;
 use super::reading::{Asked, Page, Place, bad_cursor, cursor_id, one_more};
 use crate::app::App;
-use crate::model::event::{Kind as EventKind, Outcome};
+use crate::model::activity::{Kind as EventKind, Outcome};
 use crate::model::reference;
 use crate::model::session::Method;
 use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
-use crate::operations::activity_file::Line;
-use crate::operations::browse_activity::Reach;
+use crate::operations::activity::browse::Reach;
+use crate::operations::activity::export::Line;
 use crate::operations::refused_handoffs;
 use crate::store;
 use crate::store::activity::{Record, Wanted, Whose};
 use crate::time::Timestamp;
-use crate::web::admin::checked;
+use crate::web::ids::checked;
 use crate::web::problem::Problem;
 
 /// A record of User Activity.

@@ -16,7 +16,7 @@ use super::reading::{Body, Change, IssuerId, Page};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::act::{Changed, Switched};
-use crate::operations::creation::Creation;
+use crate::operations::idempotent_create::Creation;
 use crate::operations::issuers::{self, Draft, Edited};
 use crate::store;
 use crate::web::problem::{Details, Problem};
@@ -231,7 +231,7 @@ async fn switched(app: &App, id: &str, switched: Switched) -> Result<Edition<Vie
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(Problem::not_found()),
+        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
     }
 }
 

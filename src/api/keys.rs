@@ -10,8 +10,8 @@ use super::reading::{Body, Kid, Page};
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::model::signing_key::State;
-use crate::operations::key_rotation::{self, Retired, Rotated, When};
-use crate::operations::signing_keys::{self, Listed};
+use crate::operations::keys::in_use::{self, Listed};
+use crate::operations::keys::rotation::{self, Retired, Rotated, When};
 use crate::time::Timestamp;
 use crate::web::problem::{Details, Problem};
 
@@ -54,7 +54,7 @@ impl View {
 #[utoipa::path(get, path = "/api/v1/keys", tag = "Signing keys", security(("oauth2" = ["keys.read"])),
     responses((status = 200, description = "All of them", body = Page<View>)))]
 pub async fn list(app: App, program: Everywhere<ReadKeys>) -> Result<Json<Page<View>>, Problem> {
-    let listed = signing_keys::list(&app, program.caller.now()).await?;
+    let listed = in_use::list(&app, program.caller.now()).await?;
     Ok(Json(Page { items: listed.into_iter().map(View::of).collect(), next: None }))
 }
 
@@ -88,7 +88,7 @@ pub struct Next {
         (status = 409, description = "A key is announced already, or too many are published", body = Details, content_type = "application/problem+json")))]
 pub async fn rotate(app: App, program: Everywhere<WriteKeys>, body: Body<Rotate>) -> Result<Json<Next>, Problem> {
     let when = if body.read.at_once { When::AtOnce } else { When::Announced };
-    match key_rotation::rotate(&program.caller.act(&app), body.read.alg, when).await? {
+    match rotation::rotate(&program.caller.act(&app), body.read.alg, when).await? {
         Rotated::Done { kid, signs_from } => Ok(Json(Next { kid, signs_from: signs_from.rfc3339() })),
         Rotated::Already { kid, .. } => {
             Err(moved_on(&format!("The key {kid} is announced already, or was made at this moment. Nothing was done.")))
@@ -112,9 +112,9 @@ pub struct AtKey {
     responses((status = 200, description = "The key as it stands now", body = View),
         (status = 409, description = "It was worth nothing already", body = Details, content_type = "application/problem+json")))]
 pub async fn retire(app: App, program: Everywhere<WriteKeys>, Kid(kid): Kid) -> Result<Json<View>, Problem> {
-    match key_rotation::retire(&program.caller.act(&app), &kid).await? {
+    match rotation::retire(&program.caller.act(&app), &kid).await? {
         Retired::Done { .. } => {
-            let keys = signing_keys::list(&app, program.caller.now()).await?;
+            let keys = in_use::list(&app, program.caller.now()).await?;
             let key = keys.into_iter().find(|listed| listed.key.kid == kid);
             key.map(|listed| Json(View::of(listed))).ok_or_else(Problem::not_found)
         }

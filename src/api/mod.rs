@@ -6,7 +6,6 @@
 
 mod activity;
 mod caller;
-mod client_acts;
 mod clients;
 mod document;
 mod editions;
@@ -16,11 +15,9 @@ mod once;
 mod providers;
 mod reading;
 mod reference;
-mod requests;
 mod service;
 mod sessions;
-mod user_acts;
-mod user_import;
+mod unified_login;
 mod users;
 
 use std::sync::Arc;
@@ -51,10 +48,10 @@ pub fn routes(app: &App) -> Router<App> {
 fn described() -> OpenApiRouter<App> {
     let large = OpenApiRouter::new()
         .routes(routes!(clients::list, clients::create))
-        .routes(routes!(clients::show, clients::edit, client_acts::delete))
+        .routes(routes!(clients::show, clients::edit, clients::acts::delete))
         .routes(routes!(issuers::list, issuers::create))
         .routes(routes!(issuers::show, issuers::edit))
-        .routes(routes!(user_import::list, user_import::import))
+        .routes(routes!(users::import::list, users::import::import))
         .layer(DefaultBodyLimit::max(layers::MAX_CLIENT_FORM));
     OpenApiRouter::new()
         .routes(routes!(providers::list, providers::create))
@@ -63,28 +60,28 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(providers::deactivate))
         .routes(routes!(providers::end_sessions))
         .routes(routes!(providers::unlock_all))
-        .routes(routes!(requests::show))
-        .routes(routes!(requests::request))
-        .routes(routes!(requests::withdraw))
-        .routes(routes!(requests::approve))
-        .routes(routes!(requests::decline))
-        .routes(routes!(requests::switch_off))
-        .routes(routes!(requests::waiting))
+        .routes(routes!(unified_login::show))
+        .routes(routes!(unified_login::request))
+        .routes(routes!(unified_login::withdraw))
+        .routes(routes!(unified_login::approve))
+        .routes(routes!(unified_login::decline))
+        .routes(routes!(unified_login::switch_off))
+        .routes(routes!(unified_login::waiting))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::edit))
-        .routes(routes!(user_acts::lock))
-        .routes(routes!(user_acts::unlock))
-        .routes(routes!(user_acts::deactivate))
-        .routes(routes!(user_acts::reactivate))
-        .routes(routes!(user_acts::reset_password))
-        .routes(routes!(user_acts::untie))
+        .routes(routes!(users::acts::lock))
+        .routes(routes!(users::acts::unlock))
+        .routes(routes!(users::acts::deactivate))
+        .routes(routes!(users::acts::reactivate))
+        .routes(routes!(users::acts::reset_password))
+        .routes(routes!(users::acts::untie))
         .routes(routes!(sessions::list, sessions::end_all))
         .routes(routes!(sessions::end))
         .routes(routes!(activity::of_provider))
         .routes(routes!(activity::of_all))
-        .routes(routes!(client_acts::rotate_secret))
-        .routes(routes!(client_acts::disable))
-        .routes(routes!(client_acts::enable))
+        .routes(routes!(clients::acts::rotate_secret))
+        .routes(routes!(clients::acts::disable))
+        .routes(routes!(clients::acts::enable))
         .routes(routes!(issuers::disable))
         .routes(routes!(issuers::enable))
         .routes(routes!(issuers::end_sessions))

@@ -16,7 +16,7 @@ use crate::crypto::seal;
 use crate::crypto::secret::digest;
 use crate::model::header_text;
 use crate::model::unfit::Unfit;
-use crate::operations::creation::{Creation, Made, create};
+use crate::operations::idempotent_create::{Creation, Made, create};
 use crate::store::idempotency::Keyed;
 use crate::web::problem::{Kind, Problem};
 

@@ -12,10 +12,11 @@ use crate::app::App;
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
 use crate::model::unfit::Unfit;
 use crate::operations::act::{Changed, Switched};
-use crate::operations::creation::Creation;
+use crate::operations::idempotent_create::Creation;
 use crate::operations::providers::{self, Draft, Edited};
 use crate::store;
-use crate::store::provider_list::{self, ListedProvider, ProviderState};
+use crate::store::providers::list as provider_list;
+use crate::store::providers::list::{ListedProvider, ProviderState};
 use crate::web::problem::{Kind, Problem};
 
 /// An agency.
@@ -258,7 +259,7 @@ async fn switched(app: &App, id: &str, switched: Switched) -> Result<Edition<Vie
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(Problem::not_found()),
+        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
     }
 }
 

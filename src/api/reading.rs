@@ -12,10 +12,10 @@ use serde_json::Value;
 use super::caller::param;
 use crate::app::App;
 use crate::crypto::strict_json;
-use crate::model::client_rules::check_client_id;
+use crate::model::client::rules::check_client_id;
 use crate::model::header_text;
 use crate::model::unfit::Unfit;
-use crate::web::admin::checked;
+use crate::web::ids::checked;
 use crate::web::problem::{Kind, Problem};
 
 /// Makes an extractor for a part of the path that must pass a test; what does not is as unknown as what is nobody's.

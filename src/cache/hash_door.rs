@@ -56,10 +56,16 @@ impl HashDoor {
         &self.pool
     }
 
-    /// See [`HashPool::has_room`].
-    #[must_use]
-    pub fn has_room(&self) -> bool {
-        self.pool.has_room()
+    /// Goes on only where there is room; whoever finds none is sent away, and counted.
+    ///
+    /// # Errors
+    /// [`Busy`] when the pool has no room.
+    pub fn look_in(&self) -> Result<(), Busy> {
+        if self.pool.has_room() {
+            return Ok(());
+        }
+        self.pool.count_refusal();
+        Err(Busy)
     }
 
     /// See [`HashPool::place`]. Taken after the turn, so that no account has more places than turns.
@@ -101,6 +107,20 @@ impl HashDoor {
     /// [`Busy`] when the pool has no room.
     pub async fn verify(&self, _: &Turn, password: Zeroizing<String>, phc: Option<String>) -> Result<Checked, Busy> {
         self.pool.verify(password, phc).await
+    }
+
+    /// See [`HashPool::verify_at`].
+    ///
+    /// # Errors
+    /// [`Busy`] when it waited longer than patience allows.
+    pub async fn verify_at(
+        &self,
+        _: &Turn,
+        place: Place,
+        password: Zeroizing<String>,
+        phc: Option<String>,
+    ) -> Result<Checked, Busy> {
+        self.pool.verify_at(Some(place), password, phc).await
     }
 }
 

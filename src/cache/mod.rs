@@ -1,8 +1,7 @@
 //! What makes this process quick and may be lost at any moment: never the truth about anything (G1).
 
-pub mod chain_seen;
+pub mod activity;
 pub mod client_keys;
-pub mod day_counts;
 pub mod hash_door;
 pub mod issuers;
 pub mod proxies;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 
 use super::throttle::{Network, Throttle};
-use crate::store::refused_handoffs::Refused;
+use crate::store::handoffs::refused::Refused;
 use crate::time::Timestamp;
 
 /// As many wait.

@@ -9,7 +9,7 @@ use super::{Console, act, open, operator};
 use crate::app::App;
 use crate::config::Config;
 use crate::operations::backup;
-use crate::operations::restore::{Restore, Restored, end_before};
+use crate::operations::backup::restore::{Restore, Restored, end_before};
 use crate::store::endings::Ended;
 use crate::time::{Clock, Random, Timestamp};
 

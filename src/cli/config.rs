@@ -5,7 +5,7 @@ use clap::Subcommand;
 
 use super::console::{Output, Row};
 use super::{Console, Ended};
-use crate::config::{Config, Loaded, NOT_WHOLE, Site, is_whole};
+use crate::config::{Config, Loaded, NOT_WHOLE, Otlp, Site, is_whole};
 use crate::crypto::tls;
 use crate::store::Database;
 
@@ -91,6 +91,10 @@ pub(super) fn warnings(config: &Config) -> Vec<&'static str> {
             redis.is_some_and(|address| !address.is_tls() && !address.is_loopback()),
             "redis.url names another machine without TLS, and its password can be read on the way: write rediss://, unless \
              nobody else is on that network",
+        ),
+        (
+            config.otlp.as_ref().is_some_and(Otlp::is_unprotected),
+            "otlp.endpoint names another machine without TLS, and otlp.headers can be read on the way: write https://",
         ),
         (!config.throttle.enabled, "the throttle is off: anybody may guess as fast as the machine allows"),
         (

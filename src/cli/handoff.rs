@@ -11,8 +11,8 @@ use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::signing;
 use crate::handoff::explain::{Explanation, explain};
-use crate::handoff::refusal::Refusal;
 use crate::handoff::trail::{Outcome, Step};
+use crate::model::refusal::Refusal;
 use crate::time::Timestamp;
 
 /// What can be asked about handoffs.

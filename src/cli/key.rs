@@ -9,9 +9,9 @@ use crate::app::{App, has_its_key};
 use crate::config::Config;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::key_ring::KeyRing;
-use crate::operations::key_rotation::{self, Retired, Rotated, When};
-use crate::operations::sealing_keys;
-use crate::operations::signing_keys::{self, Listed};
+use crate::operations::keys::in_use::{self, Listed};
+use crate::operations::keys::rotation::{self, Retired, Rotated, When};
+use crate::operations::keys::sealing;
 use crate::time::{Random, Timestamp};
 
 /// What can be done with keys.
@@ -65,7 +65,7 @@ pub(super) async fn run(verb: &Verb, config: Config, console: &mut Console) -> a
         Verb::Init => init(&config, console).await,
         Verb::List(output) => {
             let app = open(config).await?;
-            let keys = signing_keys::list(&app, app.clock.now()).await?;
+            let keys = in_use::list(&app, app.clock.now()).await?;
             console.rows(output.format, &keys.iter().map(listed).collect::<Vec<_>>())
         }
         Verb::Rotate { algorithms, at_once, output } => {
@@ -116,14 +116,14 @@ async fn rotate(
 ) -> anyhow::Result<()> {
     let mut wanted = algorithms.to_vec();
     if wanted.is_empty() {
-        let known = signing_keys::list(app, app.clock.now()).await?;
+        let known = in_use::list(app, app.clock.now()).await?;
         let known = |alg: &Algorithm| known.iter().any(|listed| listed.key.alg == alg.name());
-        wanted.extend(Algorithm::ALL.into_iter().filter(|alg| known(alg) || signing_keys::ALWAYS.contains(alg)));
+        wanted.extend(Algorithm::ALL.into_iter().filter(|alg| known(alg) || in_use::ALWAYS.contains(alg)));
     }
     let mut rows = Vec::with_capacity(wanted.len());
     for alg in wanted {
         console.progress(format_args!("making a key for {}", alg.name()));
-        let rotated = key_rotation::rotate(&act(app), alg, when).await?;
+        let rotated = rotation::rotate(&act(app), alg, when).await?;
         console.progress_done();
         let (kid, signs_from, new) = match rotated {
             Rotated::Done { kid, signs_from } => (kid, signs_from, true),
@@ -140,7 +140,7 @@ async fn rotate(
 }
 
 async fn retire(app: &App, kid: &str, console: &mut Console) -> anyhow::Result<()> {
-    match key_rotation::retire(&act(app), kid).await? {
+    match rotation::retire(&act(app), kid).await? {
         Retired::Done { successor: None } => console.say(format_args!("Key {kid} is retired.")),
         Retired::Done { successor: Some(successor) } => {
             console.say(format_args!("Key {kid} is retired; key {successor} takes its place."))
@@ -151,7 +151,7 @@ async fn retire(app: &App, kid: &str, console: &mut Console) -> anyhow::Result<(
 }
 
 async fn renew(app: &App, console: &mut Console) -> anyhow::Result<()> {
-    let name = sealing_keys::renew(&act(app)).await?;
+    let name = sealing::renew(&act(app)).await?;
     let dir = app.config.keys.dir.display();
     console.say(format_args!("{name} was made in {dir}. Keep a backup of it, and keep the keys before it."))?;
     if app.config.on_sqlite() {
@@ -161,7 +161,7 @@ async fn renew(app: &App, console: &mut Console) -> anyhow::Result<()> {
 }
 
 async fn reseal(app: &App, console: &mut Console) -> anyhow::Result<()> {
-    let count = sealing_keys::reseal(&act(app)).await.context("nothing was sealed anew")?;
+    let count = sealing::reseal(&act(app)).await.context("nothing was sealed anew")?;
     let (name, _) = app.keys.newest();
     console.say(format_args!("{count} signing key(s) sealed anew; all are under {name}."))
 }

@@ -2,7 +2,6 @@
 //! standard error that says what to do; they end with 0 (done), 1 (refused or failed) or 2 (wrong usage).
 
 mod activity;
-mod activity_chain;
 mod apply;
 mod backup;
 mod client;
@@ -19,7 +18,6 @@ mod seed;
 mod serve;
 mod session;
 mod user;
-mod user_import;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -34,7 +32,7 @@ pub use console::{Closed, Console};
 use crate::app::{App, Opening};
 use crate::config::{Config, ENV_PREFIX, Loaded};
 use crate::crypto::tls;
-use crate::model::event::Visitor;
+use crate::model::activity::Visitor;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
 use crate::model::text;
@@ -198,7 +196,7 @@ impl Cli {
             Verb::Move(args) => return moving::run(&args, config()?, console).await,
             Verb::Provider(verb) => provider::run(&verb, &open(config()?).await?, console).await?,
             Verb::User(user::Verb::Import(args)) if args.template => {
-                console.write(&operations::user_import::template())?;
+                console.write(&operations::users::import::template())?;
             }
             Verb::User(verb) => user::run(&verb, &open(config()?).await?, console).await?,
             Verb::Client(verb) => client::run(&verb, &open(config()?).await?, console).await?,
@@ -316,6 +314,8 @@ fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: 
         Switched::LastAdmin => anyhow::bail!(
             "{subject} is the last Therap Admin who can sign in and cannot be deactivated: make another one first, with `connect-idp user create`"
         ),
+        // Commands act by nobody's account.
+        Switched::Own => anyhow::bail!("{subject} is your own account: ask somebody else"),
         Switched::OperatorRealm => anyhow::bail!("the operator realm cannot be switched: name an agency"),
     }
 }

@@ -6,7 +6,7 @@ use super::console::{Output, Row};
 use super::{Console, Who, act, find_provider, say_switched};
 use crate::app::App;
 use crate::operations::act::Switched;
-use crate::operations::end_sessions;
+use crate::operations::sessions::end;
 use crate::operations::users;
 use crate::store::sessions;
 use crate::time::Timestamp;
@@ -90,6 +90,6 @@ async fn end_all(app: &App, only: Option<&str>, yes: bool, console: &mut Console
     if !console.confirm(yes, question)? {
         return console.say("Nothing was ended.");
     }
-    end_sessions::end_all(&act(app), only).await?;
+    end::end_all(&act(app), only).await?;
     console.say(format_args!("Every session {whose} is ended."))
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::Table;
 
-use super::Config;
-use super::show::{flatten, shown};
+use super::keys::flatten;
+use super::sections::Config;
+use super::show::shown;
 use crate::crypto::secret::Secret;
 
 /// What each replica may have of its own: where it lies, how much it can do, what it writes down. All else must agree.

@@ -3,7 +3,7 @@
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
-use super::must;
+use super::fault::must;
 
 /// `[mail]`
 #[derive(Clone, Debug, Deserialize, Serialize)]

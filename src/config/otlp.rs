@@ -6,7 +6,8 @@ use axum::http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::must;
+use super::fault::must;
+use crate::model::address::is_loopback;
 
 /// `[otlp]`
 #[derive(Clone, Deserialize, Serialize)]
@@ -51,6 +52,13 @@ impl Otlp {
             Some((HeaderName::try_from(name.trim()).ok()?, value))
         };
         items.map(pair).collect()
+    }
+
+    /// Whether what is sent along can be read on the way.
+    #[must_use]
+    pub fn is_unprotected(&self) -> bool {
+        let in_clear = |url: &Url| url.scheme() == "http" && !is_loopback(url);
+        self.headers.is_some() && self.address().is_some_and(|url| in_clear(&url))
     }
 
     /// Refuses what cannot be right.

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::must;
+use super::fault::must;
 use crate::model::address::is_loopback;
 
 /// The longest list of nodes.

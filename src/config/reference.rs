@@ -2,8 +2,7 @@
 
 use toml::{Table, Value};
 
-use super::show::flatten;
-use super::sources::ENV_PREFIX;
+use super::keys::{ENV_PREFIX, flatten};
 
 const EVERY_KEY: &str = include_str!("every_key.toml");
 

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
-use url::Url;
 
-use super::sources::{Loaded, SECRETS, Source};
-use super::value::under;
-use super::{Config, redis_address};
-
-const HIDDEN: &str = "hidden";
+use super::addresses::{HIDDEN, without_password};
+use super::keys::{Source, flatten};
+use super::redis_address;
+use super::sections::Config;
+use super::sources::{Loaded, SECRETS};
 
 impl Loaded {
     /// Every key with its value as TOML and its source, secrets hidden, in the order of their names.
@@ -40,18 +39,6 @@ pub fn changed(one: &Config, other: &Config) -> Vec<String> {
     keys.into_iter().filter(|key| one.get(*key) != other.get(*key)).cloned().collect()
 }
 
-/// Each value with its dotted key.
-pub(super) fn flatten(table: &Table, prefix: &str, each: &mut impl FnMut(&str, &Value)) {
-    for (name, value) in table {
-        let key = under(prefix, name);
-        if let Value::Table(inner) = value {
-            flatten(inner, &key, each);
-        } else {
-            each(&key, value);
-        }
-    }
-}
-
 /// A value as TOML. A secret is hidden, but for what an address of one says beside it; so is what any other address has of
 /// a password.
 pub(super) fn shown(key: &str, value: &Value) -> String {
@@ -77,76 +64,10 @@ pub(super) fn shown(key: &str, value: &Value) -> String {
     }
 }
 
-/// Of an address that may hold a password, what is none: scheme, host, port and path. Where a password could be anywhere
-/// else than between the scheme and its one `@`, nothing.
-#[must_use]
-pub fn without_password(text: &str) -> String {
-    if text.starts_with("sqlite:") && !text.contains('@') {
-        return text.split('?').next().unwrap_or_default().to_owned();
-    }
-    if !is_whole(text) {
-        return HIDDEN.to_owned();
-    }
-    let Ok(url) = Url::parse(text) else { return HIDDEN.to_owned() };
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{}://{}{port}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
-}
-
-/// Whether an address has something that is or may be a password.
-#[must_use]
-pub fn has_password(text: &str) -> bool {
-    let Some(url) = Url::parse(text).ok().filter(|_| is_whole(text)) else { return true };
-    url.password().is_some() || url.query_pairs().any(|(name, _)| name.contains("password"))
-}
-
-/// Whether an address has no more than one `@`, and that before its path: a `/`, `?` or `#` in a password that is not
-/// percent-encoded ends what programs take for the host.
-#[must_use]
-pub fn is_whole(address: &str) -> bool {
-    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    let count = |text: &str| text.matches('@').count();
-    count(rest) == count(authority) && count(authority) <= 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::time::Random;
-
-    #[test]
-    fn an_address_is_shown_without_what_may_be_a_password() {
-        for (address, words) in [
-            ("postgres://idp:12/SeCrEt@127.0.0.1/db", HIDDEN),
-            ("postgres://idp:/SeCrEt@127.0.0.1/db", HIDDEN),
-            ("postgres://idp:12?SeCrEt@127.0.0.1/db", HIDDEN),
-            ("postgres://idp:12#SeCrEt@127.0.0.1/db", HIDDEN),
-            ("postgres://idp:Se@CrEt@127.0.0.1/db", HIDDEN),
-            ("postgres://idp:SeCrEt@[127.0.0.1/db", HIDDEN),
-            ("postgres://idp:SeCrEt@127.0.0.1:5433/db?password=SeCrEt", "postgres://127.0.0.1:5433/db"),
-            ("redis://:SeCrEt@cache.example.org/2", "redis://cache.example.org/2"),
-            ("sqlite://connect.db", "sqlite://connect.db"),
-        ] {
-            assert_eq!(without_password(address), words, "{address}");
-        }
-    }
-
-    #[test]
-    fn an_address_that_has_or_may_have_a_password_is_known() {
-        for has in [
-            "postgres://idp:pa55@db/connect",
-            "postgres://idp@db/connect?password=pa55",
-            "postgres://idp:p@55@db",
-            "pa55",
-        ] {
-            assert!(has_password(has), "{has}");
-        }
-        for has_none in
-            ["postgres://idp@db.example.org/connect?sslmode=verify-full", "postgres:///connect?host=/run/postgresql"]
-        {
-            assert!(!has_password(has_none), "{has_none}");
-        }
-    }
 
     /// Whatever stands in a password, and wherever an address may hold one.
     #[test]

@@ -1,43 +1,21 @@
 //! Where settings come from: a TOML file, then variables over it, and files that hold one secret each.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize as _;
 use toml::de::{DeTable, DeValue};
 
+use super::fault::Fault;
+use super::keys::{ENV_PREFIX, Source};
+use super::reference;
+use super::sections::Config;
 use super::value::{At, Given, Node};
-use super::{Config, Fault, reference};
 use crate::model::text;
-
-/// What the name of each variable begins with.
-pub const ENV_PREFIX: &str = "CONNECT_IDP__";
 
 /// The keys whose values are never shown, and which can be read from a file named by `…_file` or `…_FILE`.
 pub(super) const SECRETS: [&str; 4] = ["database.url", "mail.password", "otlp.headers", "redis.url"];
-
-/// Where a value came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Nobody set it.
-    Default,
-    /// A line of the configuration file.
-    File(PathBuf, usize),
-    /// An environment variable.
-    Variable(String),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{}, line {line}", path.display()),
-            Self::Variable(name) => f.write_str(name),
-        }
-    }
-}
 
 /// A configuration and the origin of each of its values, by dotted key.
 #[derive(Clone, Debug)]

@@ -13,8 +13,8 @@ use serde::forward_to_deserialize_any;
 use toml::Table;
 use toml::de::DeValue;
 
+use super::keys::{Source, under};
 use super::reference;
-use super::sources::Source;
 
 /// A section, a list or one value.
 #[derive(Clone, Debug)]
@@ -114,11 +114,6 @@ impl Node {
             Self::List(..) | Self::Value(..) => see(prefix, self),
         }
     }
-}
-
-/// A name below a dotted key.
-pub(super) fn under(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") }
 }
 
 /// What is wrong with a value.

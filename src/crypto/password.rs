@@ -175,14 +175,15 @@ impl HashPool {
         Ok(Self { shared, cost, random, dummy })
     }
 
-    /// Whether one more password would be hashed in time. Where not, somebody is about to be sent away, and counted.
+    /// Whether one more password would be hashed in time.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        let has_room = self.shared.lock().has_room(&self.shared.limits);
-        if !has_room {
-            self.shared.measures.refused.of(NoRoom::Full).inc();
-        }
-        has_room
+        self.shared.lock().has_room(&self.shared.limits)
+    }
+
+    /// Counts somebody who is sent away because there is no room.
+    pub fn count_refusal(&self) {
+        self.shared.measures.refused.of(NoRoom::Full).inc();
     }
 
     /// Keeps a place for a password that comes in a moment. Whoever takes one first spares the rest of the service what
@@ -194,11 +195,11 @@ impl HashPool {
         let mut queue = self.shared.lock();
         if !queue.has_room(&self.shared.limits) {
             drop(queue);
-            self.shared.measures.refused.of(NoRoom::Full).inc();
+            self.count_refusal();
             return Err(Busy);
         }
         queue.places += 1;
-        Ok(Place(Arc::clone(&self.shared)))
+        Ok(Place(Some(Arc::clone(&self.shared))))
     }
 
     /// Hashes a prepared password into a PHC string with the current cost.
@@ -207,7 +208,7 @@ impl HashPool {
     /// [`Busy`] when the pool has no room.
     pub async fn hash(&self, password: Zeroizing<String>) -> Result<String, Busy> {
         let (cost, salt) = (self.cost, self.random.bytes::<16>());
-        self.run(move |memory| hash(cost, &salt, &password, memory)).await
+        self.run(None, move |memory| hash(cost, &salt, &password, memory)).await
     }
 
     /// Compares a prepared password with a PHC string. Without one a hash of the same cost is made all the same, and
@@ -216,9 +217,22 @@ impl HashPool {
     /// # Errors
     /// [`Busy`] when the pool has no room.
     pub async fn verify(&self, password: Zeroizing<String>, phc: Option<String>) -> Result<Checked, Busy> {
+        self.verify_at(None, password, phc).await
+    }
+
+    /// The same, by whoever may have a place.
+    ///
+    /// # Errors
+    /// [`Busy`] when there is neither a place nor room, or when it waited longer than patience allows.
+    pub async fn verify_at(
+        &self,
+        place: Option<Place>,
+        password: Zeroizing<String>,
+        phc: Option<String>,
+    ) -> Result<Checked, Busy> {
         let (cost, salt) = (self.cost, self.random.bytes::<16>());
         let (known, phc) = (phc.is_some(), phc.unwrap_or_else(|| self.dummy.clone()));
-        self.run(move |memory| {
+        self.run(place, move |memory| {
             let (matches, stored_cost) = compare(&phc, &password, memory);
             let matches = matches && known;
             let stale = matches && stored_cost != Some(cost);
@@ -241,12 +255,17 @@ impl HashPool {
         Load { queued: queue.jobs.len(), queue: limits.queue, busy, idle: queue.idle }
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&mut Memory) -> T + Send + 'static) -> Result<T, Busy> {
+    async fn run<T: Send + 'static>(
+        &self,
+        place: Option<Place>,
+        work: impl FnOnce(&mut Memory) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
         let (answer, result) = oneshot::channel();
-        self.shared.push(Box::new(move |memory| {
+        let job = Box::new(move |memory: &mut Memory| -> Answer {
             let done = work(memory);
             Box::new(move || drop(answer.send(done)))
-        }))?;
+        });
+        self.shared.push(place, job)?;
         // The sender is dropped unsent when the job waited longer than patience allows.
         result.await.map_err(|_| Busy)
     }
@@ -254,7 +273,7 @@ impl HashPool {
 
 /// A place among those who wait; it is free again when dropped.
 #[must_use = "a place is free again when dropped"]
-pub struct Place(Arc<Shared>);
+pub struct Place(Option<Arc<Shared>>);
 
 impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -264,7 +283,9 @@ impl fmt::Debug for Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.lock().places -= 1;
+        if let Some(shared) = self.0.take() {
+            shared.lock().places -= 1;
+        }
     }
 }
 
@@ -281,9 +302,13 @@ impl Shared {
     }
 
     #[expect(clippy::disallowed_methods, reason = "a queue's patience counts on the monotonic clock")]
-    fn push(&self, run: Box<Work>) -> Result<(), Busy> {
+    fn push(&self, place: Option<Place>, run: Box<Work>) -> Result<(), Busy> {
         let mut queue = self.lock();
-        if !queue.has_room(&self.limits) {
+        if let Some(mut place) = place {
+            // It becomes the job's, and nobody takes it between.
+            place.0 = None;
+            queue.places -= 1;
+        } else if !queue.has_room(&self.limits) {
             drop(queue);
             self.measures.refused.of(NoRoom::Full).inc();
             return Err(Busy);
@@ -410,6 +435,8 @@ fn compare(phc: &str, password: &str, memory: &mut Memory) -> (bool, Option<Cost
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     const CHEAP: Cost = Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
@@ -455,7 +482,7 @@ mod tests {
         }
         let kept = pool.shared.free.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>();
         assert_eq!(kept, [64]);
-        let panicked = pool.run(|_| -> () { panic!("on purpose") }).await;
+        let panicked = pool.run(None, |_| -> () { panic!("on purpose") }).await;
         assert_eq!(panicked, Err(Busy));
         for _ in 0..20 {
             assert!(pool.verify(secret("x"), None).await.is_ok());
@@ -485,9 +512,12 @@ mod tests {
         let pool = pool(CHEAP, 0, 2);
         let (first, second) = (pool.place().unwrap(), pool.place().unwrap());
         assert!(!pool.has_room() && pool.place().is_err());
-        drop(first);
-        assert!(pool.has_room());
+
+        // Whoever has one is not asked again: without threads the job waits where the place was.
+        assert!(pool.verify_at(Some(first), secret("x"), None).now_or_never().is_none());
+        assert!(!pool.has_room());
         drop(second);
+        assert!(pool.has_room());
     }
 
     #[tokio::test]

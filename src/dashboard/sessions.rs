@@ -7,18 +7,18 @@ use axum::response::{Redirect, Response};
 use serde::Deserialize;
 
 use crate::app::App;
+use crate::model::activity::Kind;
 use crate::model::client::Metadata;
-use crate::model::event::Kind;
 use crate::model::scope::{Scope, USER_SCOPES};
 use crate::model::session::EndReason;
 use crate::operations::act::in_act;
-use crate::operations::open_session::of_session;
+use crate::operations::sessions::open::of_session;
 use crate::store;
 use crate::store::consents::Given;
 use crate::time::Timestamp;
-use crate::web::admin::checked;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::ids::checked;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
@@ -150,8 +150,9 @@ pub async fn withdraw(
     let client = fields.take("client");
     in_act!(act, [session, client], |tx| {
         if store::consents::remove(tx, &session.user_id, &client).await? {
-            store::codes::spend_of_client(tx, &session.user_id, &client, act.now).await?;
-            store::families::revoke_of_client(tx, &session.user_id, &client, "consent_withdrawn", act.now).await?;
+            store::tokens::codes::spend_of_client(tx, &session.user_id, &client, act.now).await?;
+            store::tokens::families::revoke_of_client(tx, &session.user_id, &client, "consent_withdrawn", act.now)
+                .await?;
             let named = store::clients::by_id(tx, &client).await?.map(|client| client.name().to_owned());
             let event = of_session(act.event(Kind::ConsentWithdrawn), &session).noting(named.unwrap_or_default());
             store::activity::record(tx, &event).await?;

@@ -1,6 +1,6 @@
 //! How records read on a page.
 
-use crate::model::event::Kind;
+use crate::model::activity::Kind;
 use crate::store::activity::Record;
 use crate::time::Timestamp;
 use crate::web::user_agent::browser;

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 pub use super::claims::Rules;
 use super::claims::{self, Claims};
 use super::hints;
-pub use super::refusal::MAX_BYTES;
-use super::refusal::Refusal;
 pub use super::trail::{Outcome, Step, Trail};
 use crate::cache::issuers::{Snapshot, Trusted};
 use crate::crypto::jws::{Algorithm, Malformed, Unverified};
 use crate::crypto::secret::digest;
+pub use crate::model::refusal::MAX_BYTES;
+use crate::model::refusal::Refusal;
 use crate::time::Timestamp;
 
 const TYP: &str = "therap-handoff+jwt";

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::model::provider::UnifiedLogin;
 use crate::model::scope::UNIFIED_LOGIN_READ;
-use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
+use crate::operations::clients::access_token::{Presented, find_for_us, in_header, scope_of};
 use crate::store;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};

@@ -5,16 +5,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::assertion::Assertion;
-use super::refusal::Refusal;
+use super::refused::refused_events;
 use super::{CLAIM, REPEAT, settle, timeout};
 use crate::app::App;
 use crate::crypto::secret::{Secret, digest};
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome};
 use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
-use crate::model::session::{ACR_HANDOFF, Method as Door};
+use crate::model::refusal::Refusal;
+use crate::model::session::ACR_HANDOFF;
 use crate::model::user::{Account, Lock, UserType};
 use crate::store::handoffs::{Handoff, State};
 use crate::store::issuers::Tied;
@@ -277,29 +277,4 @@ async fn landing(tx: &mut Tx, target: Option<&str>, own_issuer: &str) -> Result<
         );
     }
     Ok(start)
-}
-
-/// The record of a refusal, whose reason only the transaction knows.
-#[derive(Clone)]
-pub(super) struct RefusedEvents(Event);
-
-pub(super) fn refused_events(app: &App, assertion: &Assertion, arrival: &Arrival) -> RefusedEvents {
-    let actor = format!("issuer {}", assertion.trusted.issuer.issuer);
-    let event = Event::new(Kind::SignIn, Outcome::Refused, &actor, &arrival.visitor, app.clock.now(), &app.random);
-    RefusedEvents(Event {
-        maybe_provider_code: Some(assertion.provider_code.clone()),
-        provider_code: Some(assertion.provider_code.chars().take(255).collect()),
-        login_name: Some(assertion.login_name.chars().take(255).collect()),
-        ..event.by(Door::Handoff)
-    })
-}
-
-impl RefusedEvents {
-    pub(super) fn event(&self, refusal: Refusal, account: Option<&Account>) -> Event {
-        let event = self.0.clone().because(refusal.as_str());
-        match account {
-            Some(account) => event.about(account),
-            None => event,
-        }
-    }
 }

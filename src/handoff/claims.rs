@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::hints;
-use super::refusal::Refusal;
 use super::trail::Trail;
+use crate::model::refusal::Refusal;
 use crate::time::Timestamp;
 
 const MAX_LIFETIME_SECONDS: i64 = 60;

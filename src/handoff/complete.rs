@@ -15,15 +15,16 @@ use tokio::sync::oneshot;
 use super::CLOCK_IS_WRONG;
 use super::claim::{judge_account, judge_lock};
 use super::receive::refuse;
-use super::refusal::Refusal;
 use super::{settle, timeout, unavailable};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::metrics::labels::HandoffOutcome;
+use crate::model::activity::{Event, Kind, Outcome, Visitor};
+use crate::model::refusal::Refusal;
 use crate::model::session::Method;
 use crate::model::user::Account;
-use crate::operations::open_session::{Browser, Opening, limits, open_session};
+use crate::operations::sessions::open::{Browser, Opening, limits, open_session};
 use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};
 use crate::time::{Deadline, Random, Timestamp};
@@ -111,7 +112,7 @@ fn answer(
         }
         Completed::Opened(target) => {
             app.metrics.handed_off(started.until(app.clock.now()));
-            log::sign_in(Method::Handoff.as_str(), "success");
+            log::sign_in(Method::Handoff.as_str(), HandoffOutcome::Success.as_str());
             (land(app, target.as_deref()), true)
         }
         Completed::Again => (Redirect::to("/").into_response(), true),

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::assertion::{Examined, MAX_BYTES, Step, Trail, examine, late_at};
 use super::claim::{judge_lock, judge_user};
-use super::refusal::Refusal;
 use super::trail::Outcome;
 use super::{CLAIM, rules, timeout, trust};
 use crate::app::App;
@@ -15,6 +14,7 @@ use crate::crypto::jws::Unverified;
 use crate::crypto::secret::digest;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
+use crate::model::refusal::Refusal;
 use crate::model::user::Account;
 use crate::store;
 use crate::time::Timestamp;

@@ -5,11 +5,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use super::refusal::MAX_BYTES;
 use crate::cache::issuers::{Snapshot, Trusted};
 use crate::crypto::ecdsa_der;
 use crate::crypto::jws::{Algorithm, Malformed, Unverified, VerifyingKey};
 use crate::crypto::key_set::VerifyingKeys;
+use crate::model::refusal::MAX_BYTES;
 use crate::time::Timestamp;
 
 /// From here on a number of seconds is more likely one of milliseconds: the year 5138, or 1973.

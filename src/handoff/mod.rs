@@ -11,11 +11,10 @@ pub mod complete;
 pub mod explain;
 mod hints;
 pub mod receive;
+mod refused;
 pub mod settle;
 pub mod trail;
 pub mod trust;
-
-pub use crate::model::refusal;
 
 use std::time::Duration;
 
@@ -24,10 +23,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
+use crate::log;
+use crate::metrics::labels::HandoffOutcome;
+use crate::model::refusal::Message;
+use crate::model::session::Method;
 use crate::web::error::PageError;
 use crate::web::page::{Page, Shape, respond};
 use assertion::Rules;
-use refusal::Message;
 
 /// The purpose under which a `jti` is claimed.
 pub(crate) const CLAIM: &str = "handoff";
@@ -58,6 +60,7 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
 /// 503: nothing was decided.
 fn unavailable(app: &App, why: String) -> Response {
     app.metrics.handoff_failed();
+    log::sign_in(Method::Handoff.as_str(), HandoffOutcome::Failed.as_str());
     PageError::HandoffUnavailable(why).into_response()
 }
 

@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::assertion::{Assertion, Rejected, Signed, Trail, verify};
 use super::claim::{Claimed, claim_in_time};
-use super::refusal::Refusal;
 use super::{CLOCK_IS_WRONG, MALFORMED, refused_page, rules, settle, timeout, trust, unavailable};
 use crate::app::App;
 use crate::cache::issuers::Snapshot;
 use crate::crypto::secret::Secret;
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::header_text;
+use crate::model::refusal::Refusal;
 use crate::model::session::Method as Door;
 use crate::operations::refused_handoffs;
 use crate::store::{self, in_transaction};
@@ -86,9 +86,7 @@ fn log_claims(text: &str) {
 
 /// The page, and the one line in the log.
 pub(super) fn refuse(app: &App, refusal: Refusal, visitor: &Visitor) -> Response {
-    let outcome = if refusal == Refusal::TimedOut { "timed_out" } else { "refused" };
-    log::sign_in(Door::Handoff.as_str(), outcome);
-    app.metrics.handoff_refused(refusal);
+    log::sign_in(Door::Handoff.as_str(), app.metrics.handoff_refused(refusal).as_str());
     refused_handoffs::note(app, refusal.as_str(), visitor);
     tracing::warn!(reason = %refusal, address = %visitor.address, "a handoff was refused: {refusal}");
     refused_page(app, refusal.message(), &visitor.reference)

@@ -5,12 +5,12 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::assertion::Assertion;
-use super::claim::refused_events;
-use super::refusal::Refusal;
+use super::refused::refused_events;
 use super::{CLAIM, REPEAT};
 use crate::app::App;
 use crate::crypto::secret::digest;
-use crate::model::event::{Event, Kind, Outcome, Visitor};
+use crate::model::activity::{Event, Kind, Outcome, Visitor};
+use crate::model::refusal::Refusal;
 use crate::model::session::{EndReason, Method};
 use crate::store::handoffs::{Handoff, State};
 use crate::store::{self, Tx, in_transaction};

@@ -1,7 +1,7 @@
 //! What the verifier looked at, step by step: nothing at all for the service, which stops at the first fault; every step to
 //! the last one for `handoff explain`, so that it says what the verifier does and nothing else.
 
-use super::refusal::Refusal;
+use crate::model::refusal::Refusal;
 
 /// How a step stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

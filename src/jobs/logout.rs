@@ -12,7 +12,7 @@ use tokio::task::{self, JoinError, JoinSet};
 use crate::app::App;
 use crate::metrics::labels::{Job, Told};
 use crate::model::client::Client;
-use crate::operations::signing_keys;
+use crate::operations::keys::in_use;
 use crate::store::logouts::{self, Attempted, Delivery, Note};
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
@@ -280,6 +280,6 @@ async fn logout_token(app: &App, client: &Client, delivery: &Delivery, now: Time
         "sid": delivery.sid,
         "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
     });
-    let key = signing_keys::signer(app, client.metadata.id_token_signed_response_alg, now).await?;
+    let key = in_use::signer(app, client.metadata.id_token_signed_response_alg, now).await?;
     key.sign("logout+jwt", &claims).map_err(|error| store::Error::Damaged(error.to_string()))
 }

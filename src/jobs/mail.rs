@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::metrics::labels::{Job, Told};
-use crate::operations::mail::{answer, letter_of};
+use crate::operations::passwords::mail::{answer, letter_of};
 use crate::outbound::mail::{Mailer, NotSent};
 use crate::store::mails::{self, Attempted, Mail, MailKind};
 use crate::store::{self, in_transaction};

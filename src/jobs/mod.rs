@@ -2,9 +2,9 @@
 //!
 //! Every step is safe to run on several replicas at once: each row is settled by whoever's statement changes it.
 
+pub mod activity;
 pub mod logout;
 pub mod mail;
-pub mod sealing;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -16,7 +16,9 @@ use crate::crypto::jws::Algorithm;
 use crate::handoff::{settle, trust};
 use crate::metrics::labels::Job;
 use crate::oidc::token::GRACE;
-use crate::operations::{browse_activity, key_rotation, prune_activity, refused_handoffs, replicas, signing_keys};
+use crate::operations::activity::{browse, prune};
+use crate::operations::keys::{in_use, rotation};
+use crate::operations::{refused_handoffs, replicas};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
 
@@ -76,7 +78,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             report(&app, Job::SignOfLife, replicas::give_sign(&app).await);
             report(&app, Job::ProxyNotes, note_unread_hop(&app).await);
             report(&app, Job::SingleUse, count_single_use(&app).await);
-            report(&app, Job::DayCounts, browse_activity::count_ahead(&app).await);
+            report(&app, Job::DayCounts, browse::count_ahead(&app).await);
         }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
             report(&app, Job::IssuerKeys, refetch(&app).await);
@@ -134,8 +136,9 @@ pub async fn sweep(app: &App) -> Result<(), store::Error> {
 /// When the database fails; the next sweep tries again.
 pub async fn forget_answers(app: &App) -> Result<(), store::Error> {
     let (db, before) = (&app.db, app.clock.now().before(GRACE));
-    if store::families::has_old_answers(&mut db.read().await?, before).await? {
-        in_transaction!(db, app.patient_deadline(), [], |tx| store::families::forget_answers(tx, before).await)?;
+    if store::tokens::families::has_old_answers(&mut db.read().await?, before).await? {
+        in_transaction!(db, app.patient_deadline(), [], |tx| store::tokens::families::forget_answers(tx, before)
+            .await)?;
     }
     Ok(())
 }
@@ -146,11 +149,11 @@ pub async fn forget_answers(app: &App) -> Result<(), store::Error> {
 /// When the database fails; the next round tries again.
 pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
     let now = app.clock.now();
-    let mut wanted = signing_keys::ALWAYS.to_vec();
+    let mut wanted = in_use::ALWAYS.to_vec();
     if store::clients::wants_signed_with(&mut app.db.read().await?, Algorithm::EdDsa.name()).await? {
         wanted.push(Algorithm::EdDsa);
     }
-    key_rotation::look_after(app, &wanted, now).await
+    rotation::look_after(app, &wanted, now).await
 }
 
 /// Removes what an operator removed by retention, where the command was broken off.
@@ -160,7 +163,7 @@ pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
 pub async fn remove_pruned(app: &App) -> Result<(), store::Error> {
     // The rest in the next rounds: what else runs by itself does not wait for it.
     for _ in 0..BATCHES_AT_ONCE {
-        if prune_activity::remove_some(app).await? == 0 {
+        if prune::remove_some(app).await? == 0 {
             break;
         }
     }
@@ -177,20 +180,20 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
         let gone = in_transaction!(db, app.patient_deadline(), [], |tx| {
             let single_use = store::single_use::purge(tx, now.before(REMEMBER), BATCH).await?;
             let strikes = store::strikes::purge(tx, now, PHANTOM_CAP, BATCH).await?;
-            let pre_auths = store::pre_auths::purge(tx, now, BATCH).await?;
-            let links = store::password_links::purge(tx, now, BATCH).await?;
+            let pre_auths = store::passwords::pre_auths::purge(tx, now, BATCH).await?;
+            let links = store::passwords::links::purge(tx, now, BATCH).await?;
             let handoffs = store::handoffs::purge(tx, now.before(REMEMBER), BATCH).await?;
             let sessions = store::sessions::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let told = store::logouts::purge(tx, now.before(KEEP_DELIVERIES), BATCH).await?;
             let mails = store::mails::purge(tx, now.before(REMEMBER), BATCH).await?;
             let interactions = store::interactions::purge(tx, now, INTERACTION_CAP, BATCH).await?;
-            let codes = store::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
-            let tokens = store::access_tokens::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
-            let families = store::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
-            let imports = store::imports::purge(tx, now, BATCH).await?;
+            let codes = store::tokens::codes::purge(tx, now.before(REMEMBER), BATCH).await?;
+            let tokens = store::tokens::access::purge(tx, now.before(KEEP_TOKENS), BATCH).await?;
+            let families = store::tokens::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
+            let imports = store::users::imports::purge(tx, now, BATCH).await?;
             let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
             let gone_replicas = store::replicas::purge(tx, now, BATCH).await?;
-            let refused = store::refused_handoffs::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
+            let refused = store::handoffs::refused::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
             let gone = [
                 single_use,
                 strikes,

@@ -1,17 +1,11 @@
 //! The requests of ours to others that one request brings about: each is a span of the same trace.
 
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
-
 use tokio::time::Instant;
-use url::Url;
-
-use super::Request;
 
 /// So many are remembered of one request.
-const MAX_CALLS: usize = 16;
+pub(super) const MAX_CALLS: usize = 16;
 /// What parts the spans of one request: odd, so that no two are the same.
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A request of ours to others.
 #[derive(Clone, Debug)]
@@ -30,46 +24,6 @@ pub struct Call {
     pub ended: Instant,
     /// How it was answered, if at all.
     pub status: Option<u16>,
-}
-
-impl Request {
-    /// A request to others begins.
-    #[must_use]
-    pub fn begin_call(&self, http_method: &str, url: &Url) -> Call {
-        let number = self.calls_begun.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
-        let span = u64::from_be_bytes(self.ids.span).wrapping_add(number.wrapping_mul(STEP));
-        let begun = Instant::now();
-        Call {
-            // No span is 0; that another is this one is as likely as that two of chance are one.
-            span: if span == 0 { STEP } else { span }.to_be_bytes(),
-            http_method: http_method.to_owned(),
-            host: url.host_str().unwrap_or_default().to_owned(),
-            port: url.port_or_known_default(),
-            begun,
-            ended: begun,
-            status: None,
-        }
-    }
-
-    /// The header that goes with it.
-    #[must_use]
-    pub fn traceparent(&self, call: &Call) -> String {
-        self.ids.trace.traceparent(call.span, self.is_traced)
-    }
-
-    /// It ended with this status, or without an answer.
-    pub fn end_call(&self, call: Call, status: Option<u16>) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        if calls.len() < MAX_CALLS {
-            calls.push(Call { ended: Instant::now(), status, ..call });
-        }
-    }
-
-    /// Those that ended, and are forgotten now.
-    #[must_use]
-    pub fn take_calls(&self) -> Vec<Call> {
-        std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 #[cfg(test)]

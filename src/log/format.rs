@@ -12,7 +12,8 @@ use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{Request, TARGET, at_hand};
+use super::line::TARGET;
+use super::request::{Request, at_hand};
 use crate::model::trace_context::hex;
 
 /// One JSON object a line.

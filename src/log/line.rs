@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Request;
+use super::request::Request;
 use crate::model::trace_context::hex;
 
 /// The `target` of the line.

@@ -8,12 +8,12 @@ use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, judge, throttled
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::{EndReason, Session};
 use crate::model::user::Account;
-use crate::operations::check_password::{Attempt, Checked, Proven, Settled, Typist, check_password};
-use crate::operations::mail::{self, Notice};
+use crate::operations::passwords::mail::{self, Notice};
+use crate::operations::sign_in::check_password::{Attempt, Checked, Proven, Settled, Typist, check_password};
 use crate::store::{self, in_transaction};
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
@@ -57,7 +57,7 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        return Ok(throttled(&app, page, seconds));
+        return Ok(throttled(page, seconds));
     }
     match change(&app, &session, &account, current, new, &arrival).await? {
         Changed::Done(secret) => {
@@ -183,7 +183,7 @@ async fn write(
                 Settled::Good if !store::users::set_password(tx, &account, &hash).await? => Written::Busy,
                 Settled::Good => {
                     store::sessions::end_all_but(tx, &account.id, &session_id, EndReason::PasswordChanged, now).await?;
-                    store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
+                    store::tokens::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
                     store::activity::record(tx, &event).await?;
                     mail::notify(tx, &app, &account, Notice::Changed, now).await?;
                     Written::Done

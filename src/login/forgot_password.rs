@@ -1,5 +1,5 @@
 //! `GET` and `POST /forgot-password`: who can help, and, where mail is configured, a one-time link (L6). The answer is the
-//! same whoever asks: everything that depends on who that is happens later (`operations::mail`).
+//! same whoever asks: everything that depends on who that is happens later (`operations::passwords::mail`).
 
 use askama::Template;
 use axum::extract::Query;
@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::app::App;
-use crate::operations::mail;
+use crate::operations::passwords::mail;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -75,7 +75,6 @@ pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Resp
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        app.metrics.throttled();
         page.error = Some(too_often(seconds));
         return Ok(later(StatusCode::TOO_MANY_REQUESTS, &page, seconds));
     }

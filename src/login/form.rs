@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::crypto::secret::Secret;
-use crate::model::event::Kind;
-use crate::operations::check_password::{Attempt, Typist};
+use crate::model::activity::Kind;
 use crate::operations::interactions::{self, Waiting};
+use crate::operations::sign_in::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
 use crate::store::interactions::Interaction;
 use crate::time::Timestamp;
@@ -126,7 +126,6 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
         return Ok(page.with_logo(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page)));
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        app.metrics.throttled();
         page.error = Some(too_often(seconds));
         let answer = respond_padded(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page);
         return Ok(later(page.with_logo(answer), seconds));
@@ -156,10 +155,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
         }
         SignIn::Refused | SignIn::SessionOver | SignIn::SignedOut => Ok(refused(page, StatusCode::FORBIDDEN, INVALID)),
         SignIn::Locked => Ok(refused(page, StatusCode::FORBIDDEN, LOCKED)),
-        SignIn::Busy => {
-            app.metrics.busy();
-            Ok(later(refused(page, StatusCode::SERVICE_UNAVAILABLE, BUSY), 2))
-        }
+        SignIn::Busy => Ok(later(refused(page, StatusCode::SERVICE_UNAVAILABLE, BUSY), 2)),
     }
 }
 

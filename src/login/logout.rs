@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use crate::app::App;
-use crate::operations::end_sessions::log_out;
+use crate::operations::sessions::end::log_out;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::session::browser;

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
 use crate::model::user::Account;
-use crate::operations::password_link;
+use crate::operations::passwords::{link, redeem};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -32,7 +32,7 @@ async fn find(app: &App, arrival: &Arrival, token: &str) -> Result<Option<(Secre
     let Some(secret) = Secret::parse(token) else {
         return Ok(None);
     };
-    let account = password_link::find(app, &secret, arrival.now).await?;
+    let account = link::find(app, &secret, arrival.now).await?;
     Ok(account.map(|account| (secret, account)))
 }
 
@@ -81,13 +81,13 @@ pub async fn post(
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        return Ok(throttled(&app, page, seconds));
+        return Ok(throttled(page, seconds));
     }
     let turn = app.answer_deadline(arrival.now).run(app.hashes.turn(Whose::Account(&account.id))).await;
     let Some(turn) = turn else { return Ok(busy(page)) };
     let Ok(hash) = app.hashes.hash(&turn, password).await else {
         return Ok(busy(page));
     };
-    let set = password_link::redeem(&app, &secret, &account, hash, &arrival.visitor, app.clock.now()).await?;
+    let set = redeem::redeem(&app, &secret, &account, hash, &arrival.visitor, app.clock.now()).await?;
     Ok(if set { Redirect::to("/login?password_set=1").into_response() } else { over(&app) })
 }

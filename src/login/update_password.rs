@@ -11,12 +11,13 @@ use crate::app::App;
 use crate::cache::hash_door::Whose;
 use crate::crypto::secret::Secret;
 use crate::log;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::metrics::labels::PasswordOutcome;
+use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::{EndReason, Method};
 use crate::model::user::{Account, STRIKES};
-use crate::operations::mail::{self, Notice};
-use crate::operations::open_session::{self, open_session};
+use crate::operations::passwords::mail::{self, Notice};
+use crate::operations::sessions::open::{self, open_session};
 use crate::operations::sign_in::opening;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
@@ -100,7 +101,7 @@ pub async fn post(
         return Ok(locked(page));
     }
     if let Err(seconds) = app.throttle.take(arrival.ip, arrival.now).await {
-        return Ok(throttled(&app, page, seconds));
+        return Ok(throttled(page, seconds));
     }
     let turn = app.answer_deadline(arrival.now).run(app.hashes.turn(Whose::Account(&account.id))).await;
     let Some(turn) = turn else { return Ok(busy(page)) };
@@ -121,7 +122,8 @@ pub async fn post(
     match done {
         Updated::SignedIn => {
             log::name_provider(&account.provider_code);
-            log::sign_in(Method::Password.as_str(), "success");
+            app.metrics.password(PasswordOutcome::Success);
+            log::sign_in(Method::Password.as_str(), PasswordOutcome::Success.as_str());
             let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
             let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
@@ -153,8 +155,7 @@ fn is_unchanged(account: &Account, proof: &MustUpdate) -> bool {
 }
 
 /// The page again, for whose network tries too often.
-pub(super) fn throttled(app: &App, mut page: UpdatePage, seconds: u64) -> Response {
-    app.metrics.throttled();
+pub(super) fn throttled(mut page: UpdatePage, seconds: u64) -> Response {
     page.new_errors.push(too_often(seconds));
     let mut response = respond(StatusCode::TOO_MANY_REQUESTS, Shape::Entrance, &page);
     response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from(seconds));
@@ -230,7 +231,7 @@ async fn update(
     account: &Account,
     proof: &MustUpdate,
     arrival: &Arrival,
-    browser: crate::operations::open_session::Browser,
+    browser: crate::operations::sessions::open::Browser,
     hash: String,
     secret: &Secret,
 ) -> Result<Updated, PageError> {
@@ -248,15 +249,15 @@ async fn update(
                 return Ok(Updated::Locked);
             }
             let live = current.is_some_and(|c| c.is_live() && c.provider_epoch == account.provider_epoch);
-            let mine = store::pre_auths::remove(tx, &pre_auth).await?;
+            let mine = store::passwords::pre_auths::remove(tx, &pre_auth).await?;
             if !live || !mine || !store::users::set_password(tx, &account, &hash).await? {
                 return Ok(Updated::Stale);
             }
             let keep = opening.browser.session.as_deref();
             store::sessions::end_others(tx, &account.id, keep, EndReason::PasswordChanged, now).await?;
-            let held = open_session::held(tx, &opening.browser, now).await?.filter(|held| held.user_id == account.id);
+            let held = open::held(tx, &opening.browser, now).await?.filter(|held| held.user_id == account.id);
             let sid = held.map(|held| held.sid).unwrap_or_default();
-            store::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
+            store::tokens::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
             store::activity::record(tx, &updated).await?;
             mail::notify(tx, &app, &account, Notice::Changed, now).await?;
             open_session(tx, &opening, now).await?;

@@ -1,12 +1,10 @@
 //! What things are: types that parse, and the rules that need nothing but them. No I/O.
 
+pub mod activity;
 pub mod address;
 pub mod authorization;
 pub mod claims;
 pub mod client;
-pub mod client_draft;
-pub mod client_rules;
-pub mod event;
 pub mod header_text;
 pub mod issuer;
 pub mod login_name;

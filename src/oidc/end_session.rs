@@ -14,15 +14,15 @@ use crate::log;
 use crate::model::client::Client;
 use crate::model::session::Session;
 use crate::model::user::Account;
-use crate::operations::end_sessions::{LoggedOut, held, log_out};
-use crate::operations::open_session::Browser;
+use crate::oidc::params::Params;
+use crate::operations::sessions::end::{LoggedOut, held, log_out};
+use crate::operations::sessions::open::Browser;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::plain;
 use crate::web::page::{Extras, Page, Shape, respond};
-use crate::web::params::Params;
 use crate::web::session::{browser, current, unfinished};
 use crate::web::signed_out::{self, End};
 

@@ -8,7 +8,9 @@ use crate::app::App;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::signing::half_hash;
 use crate::model::client::Client;
-use crate::operations::signing_keys;
+use crate::model::scope::Scope;
+use crate::oidc::claims::{Subject, wishes};
+use crate::operations::keys::in_use;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
@@ -73,9 +75,7 @@ pub(super) async fn read_hint(app: &App, text: &str, now: Timestamp) -> Result<O
     let Ok(jws) = Unverified::parse(text, MAX_BYTES) else {
         return Ok(None);
     };
-    if jws.header.get("typ").and_then(Value::as_str) != Some("JWT")
-        || !signing_keys::verify_hint(app, &jws, now).await?
-    {
+    if jws.header.get("typ").and_then(Value::as_str) != Some("JWT") || !in_use::verify_hint(app, &jws, now).await? {
         return Ok(None);
     }
     let claims = jws.claims().unwrap_or_default();
@@ -98,7 +98,39 @@ pub(super) async fn sign(
     claims: &Value,
     now: Timestamp,
 ) -> Result<String, OAuthError> {
-    let key = signing_keys::signer(app, alg, now).await?;
+    let key = in_use::signer(app, alg, now).await?;
     key.sign(typ, claims)
         .map_err(|error| OAuthError::temporarily_unavailable("the token could not be signed; try again").because(error))
+}
+
+/// What the ID token says of the user: what `claims` asks for there, and for a client that reads nothing else the claims
+/// of the scopes.
+pub(in crate::oidc) async fn about(
+    app: &App,
+    client: &Client,
+    user_id: &str,
+    scope: &Scope,
+    claims: Option<&str>,
+) -> Result<Map<String, Value>, OAuthError> {
+    let wished = wishes(claims).id_token;
+    if wished.is_empty() && !client.metadata.id_token_claims {
+        return Ok(Map::new());
+    }
+    let mut conn = app.db.read().await?;
+    let account = store::users::by_id(&mut conn, user_id).await?;
+    let claims = store::users::claims(&mut conn, user_id).await?;
+    let (Some(account), Some(claims)) = (account, claims) else {
+        return Err(OAuthError::invalid_grant("the account is gone"));
+    };
+    let subject = Subject {
+        name: &account.name,
+        login_name: &account.login_name,
+        user_type: account.user_type.as_str(),
+        provider_code: &account.provider_code,
+        provider_name: &account.provider_name,
+        claims: &claims,
+    };
+    let mut about = if client.metadata.id_token_claims { subject.of_scope(scope) } else { Map::new() };
+    about.extend(subject.wished(&wished, &client.metadata.scopes()));
+    Ok(about)
 }

@@ -11,10 +11,10 @@ use super::authenticated;
 use super::token::refresh_parts;
 use crate::app::App;
 use crate::model::client::Client;
-use crate::operations::access_token;
+use crate::operations::clients::access_token;
 use crate::store;
-use crate::store::access_tokens::AccessToken;
-use crate::store::families::Family;
+use crate::store::tokens::access::AccessToken;
+use crate::store::tokens::families::Family;
 use crate::time::Timestamp;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
@@ -90,7 +90,7 @@ async fn of_refresh_token(
     hash: &str,
     now: Timestamp,
 ) -> Result<Value, OAuthError> {
-    let found = store::families::live(&mut app.db.read().await?, family, now).await?;
+    let found = store::tokens::families::live(&mut app.db.read().await?, family, now).await?;
     let is_it = |family: &Family| family.client == client.id && family.refresh_hash.as_deref() == Some(hash);
     let Some(family) = found.filter(is_it) else {
         return Ok(inactive());

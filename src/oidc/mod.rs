@@ -7,6 +7,7 @@ pub mod discovery;
 pub mod end_session;
 mod id_token;
 pub mod introspect;
+mod params;
 pub mod published;
 pub mod revoke;
 pub mod token;
@@ -15,10 +16,10 @@ pub mod userinfo;
 use axum::http::HeaderMap;
 
 use crate::app::App;
-use crate::operations::client_auth::{ClientRequest, Fields, NotProven, authenticate};
+use crate::oidc::params::Params;
+use crate::operations::clients::authenticate::{ClientRequest, Fields, NotProven, authenticate};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
-use crate::web::params::Params;
 
 /// The form of a request on the back channel, and the client that proved to have sent it.
 async fn authenticated(

@@ -12,7 +12,7 @@ use axum::routing::{MethodRouter, get};
 
 use super::discovery;
 use crate::app::App;
-use crate::operations::signing_keys;
+use crate::operations::keys::in_use;
 use crate::web::headers::secure;
 use crate::web::oauth_error::{OAuthError, data};
 
@@ -75,7 +75,7 @@ async fn document(State(published): Shared) -> Response {
 
 /// Our public keys (RFC 7517 §5): cached no longer than a new key is announced ahead of its use (G20).
 async fn jwks(State(published): Shared) -> Response {
-    let set = match signing_keys::jwks(&published.app, published.app.clock.now()).await {
+    let set = match in_use::jwks(&published.app, published.app.clock.now()).await {
         Ok(set) => set,
         Err(error) => return published.secured(OAuthError::from(error).into_response()),
     };

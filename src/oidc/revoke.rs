@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::authenticated;
 use super::token::refresh_parts;
 use crate::app::App;
-use crate::operations::access_token;
+use crate::operations::clients::access_token;
 use crate::store::{self, in_transaction};
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
@@ -23,7 +23,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     let token = request.asked.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     let foreign = || OAuthError::invalid_grant("the token was given to another client");
     if let Some((family, hash)) = refresh_parts(token) {
-        let found = store::families::live(&mut app.db.read().await?, family, now).await?;
+        let found = store::tokens::families::live(&mut app.db.read().await?, family, now).await?;
         let known = |known: &Option<String>| known.as_deref() == Some(hash.as_str());
         let Some(family) = found.filter(|f| known(&f.refresh_hash) || known(&f.previous_hash)) else {
             return Ok(data(StatusCode::OK));
@@ -32,20 +32,20 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
             return Err(foreign());
         }
         in_transaction!(app.db, app.ordinary_deadline(now), [family], |tx| {
-            store::families::revoke(tx, &family.id, "revoked_by_client", now).await
+            store::tokens::families::revoke(tx, &family.id, "revoked_by_client", now).await
         })?;
         return Ok(data(StatusCode::OK));
     }
     let Some(hash) = access_token::remembered_as(&app, token, now).await? else {
         return Ok(data(StatusCode::OK));
     };
-    let owner = store::access_tokens::owner(&mut app.db.read().await?, &hash).await?;
+    let owner = store::tokens::access::owner(&mut app.db.read().await?, &hash).await?;
     match owner {
         None => {}
         Some(owner) if owner != client => return Err(foreign()),
         Some(_) => {
             in_transaction!(app.db, app.ordinary_deadline(now), [hash, client], |tx| {
-                store::access_tokens::revoke(tx, &hash, &client, now).await
+                store::tokens::access::revoke(tx, &hash, &client, now).await
             })?;
         }
     }

@@ -12,11 +12,11 @@ use super::id_token::sign;
 use crate::app::App;
 use crate::model::client::Metadata;
 use crate::model::scope::OPENID;
-use crate::operations::access_token::{Presented, find_for_us, in_header, scope_of};
-use crate::store::access_tokens::AccessToken;
+use crate::oidc::params::Params;
+use crate::operations::clients::access_token::{Presented, find_for_us, in_header, scope_of};
+use crate::store::tokens::access::AccessToken;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
-use crate::web::params::Params;
 
 /// `GET` and `POST /oauth2/userinfo`
 ///

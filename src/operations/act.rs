@@ -4,10 +4,10 @@
 
 use super::Actor;
 use crate::app::App;
-use crate::model::event::{Event, Kind, Outcome};
+use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::provider::Provider;
 pub use crate::model::unfit::Unfit;
-use crate::model::user::UserType;
+use crate::model::user::{Account, UserType};
 use crate::store::{self, Tx};
 use crate::time::{Deadline, Timestamp};
 
@@ -35,6 +35,8 @@ pub enum Authority {
     Session {
         /// As it lives through renewals.
         sid: String,
+        /// Whose session it is.
+        user_id: String,
         /// As who the admin acts.
         user_type: UserType,
     },
@@ -55,8 +57,8 @@ impl Authority {
     pub async fn prove(&self, tx: &mut Tx, now: Timestamp) -> Result<(), store::Error> {
         let stands = match self {
             Self::House => true,
-            Self::Session { sid, user_type } => store::sessions::may_act(tx, sid, *user_type, now).await?,
-            Self::Token { hash, metadata } => store::access_tokens::may_act(tx, hash, metadata, now).await?,
+            Self::Session { sid, user_type, .. } => store::sessions::may_act(tx, sid, *user_type, now).await?,
+            Self::Token { hash, metadata } => store::tokens::access::may_act(tx, hash, metadata, now).await?,
         };
         if stands { Ok(()) } else { Err(store::Error::NoAuthority) }
     }
@@ -84,6 +86,12 @@ macro_rules! in_act {
 pub(crate) use in_act;
 
 impl Act {
+    /// Whether it is done by this user: an admin's own account is not the admin's to lock, deactivate or reset.
+    #[must_use]
+    pub fn is_by(&self, user: &Account) -> bool {
+        matches!(&self.authority, Authority::Session { user_id, .. } if *user_id == user.id)
+    }
+
     /// The record of what this act did, with nobody named yet.
     #[must_use]
     pub fn event(&self, kind: Kind) -> Event {
@@ -113,6 +121,8 @@ pub enum Switched {
     OperatorRealm,
     /// It is the last Therap Admin who can sign in.
     LastAdmin,
+    /// It is the admin's own account.
+    Own,
 }
 
 /// What became of a change of data.

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::verify_activity::{Terms, Verified, verify};
 use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::crypto::key_ring::KeyRing;
-use crate::store::moving::{Moved, Told, move_all};
+use crate::operations::activity::verify::{Terms, Verified, verify};
+use crate::store::moving::{Moved, NobodyKnows, Told, move_all};
 use crate::store::sqlite_files::Place;
 use crate::store::{Database, settings};
 use crate::time::Clock;
@@ -14,6 +14,7 @@ use crate::time::Clock;
 /// An installation that one has alone, and where it goes.
 #[derive(Debug)]
 pub struct Move {
+    place: Place,
     source: Database,
     target: Config,
 }
@@ -40,7 +41,7 @@ impl Move {
         })?;
         let source = Database::open_alone(alone).await?;
         check_keys(&source, &target).await?;
-        Ok(Self { source, target })
+        Ok(Self { place, source, target })
     }
 
     /// Moves. Until this returns what was moved, the new database is as it was; the old one stays as it is.
@@ -52,7 +53,12 @@ impl Move {
         let target = Database::open(&settings, Clock::System).await?;
         let moved = move_all(&self.source, &target, told).await;
         target.close().await;
-        moved.context("nothing was moved")
+        let moved = moved
+            .map_err(|error| if error.is::<NobodyKnows>() { error } else { error.context("nothing was moved") })?;
+        self.place
+            .note_moved()
+            .context("all was moved, and that could not be noted: do not start the service on SQLite again")?;
+        Ok(moved)
     }
 
     /// Opens the new database as the service will, and proves the record there.

@@ -3,7 +3,7 @@
 
 use super::act::{Act, Changed, Switched, Unfit, in_act};
 use crate::config::Config;
-use crate::model::event::Kind;
+use crate::model::activity::Kind;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, Step, UnifiedLogin};
 use crate::model::text::check_line;
 use crate::store::{Error, Tx, activity, providers, strikes, unified_login};

@@ -1,8 +1,8 @@
 //! Writes down which handoffs were refused before a trusted signature, so that a reference number leads to them (A4).
 
 use crate::app::App;
-use crate::model::event::Visitor;
-use crate::store::refused_handoffs::{Refused, keep};
+use crate::model::activity::Visitor;
+use crate::store::handoffs::refused::{Refused, keep};
 use crate::store::{Conn, Error, in_transaction};
 
 /// As many are written in one transaction.

@@ -15,11 +15,11 @@ use toml::value::Datetime;
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::client::Client;
-use crate::model::client_draft::seed_members;
+use crate::model::client::draft::seed_members;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::Provider;
 use crate::model::user::STRIKES;
-use crate::store::seed_rows::{self, SeedUser};
+use crate::store::users::seed_rows::{self, SeedUser};
 use crate::store::{Error, clients, issuers, providers};
 use crate::time::Timestamp;
 

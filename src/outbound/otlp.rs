@@ -78,17 +78,17 @@ impl Collector {
                 () = self.enough.notified() => {}
                 _ = stopped.changed() => return,
             }
-            let told = tokio::select! {
-                told = self.tell() => told,
-                _ = stopped.changed() => return,
-            };
-            match told {
+            // A stop waits for the end of this, which is bounded as each request is: what was taken out is not dropped.
+            match self.tell().await {
                 Ok(false) => {}
-                Ok(true) if is_reached => {}
                 Ok(true) => {
-                    is_reached = true;
                     let lost = self.lost.swap(0, Ordering::Relaxed);
-                    tracing::info!("{} takes traces again; {lost} requests are missing in them", self.address);
+                    if !is_reached {
+                        tracing::info!("{} takes traces again; {lost} requests are missing in them", self.address);
+                    } else if lost > 0 {
+                        tracing::warn!("{} is too slow: {lost} requests are missing in its traces", self.address);
+                    }
+                    is_reached = true;
                 }
                 Err(error) => {
                     if is_reached {

@@ -3,17 +3,20 @@
 
 use std::net::TcpListener;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use listenfd::ListenFd;
 use rustix::net::sockopt::socket_acceptconn;
 
-use super::listeners::Listener;
+use super::listeners::{Activation, Listener};
 
 /// The names of the two, as `FileDescriptorName=` gives them.
 const PUBLIC: &str = "http";
 const INTERNAL: &str = "internal";
+/// What others, neither the owner nor the group, may do to a file.
+const RIGHTS_OF_OTHERS: u32 = 0o007;
 
 /// A socket as it was handed over.
 #[derive(Debug)]
@@ -28,20 +31,11 @@ pub struct Handed {
     sockets: Vec<(String, Socket)>,
 }
 
-/// What was handed over: neither, one or both.
-#[derive(Debug, Default)]
-pub struct Activation {
-    /// In the place of `listen`.
-    pub public: Option<Listener>,
-    /// In the place of `internal_listen`.
-    pub internal: Option<Listener>,
-}
-
 impl Handed {
     /// Takes them out of the environment: call it while the process has one thread.
     ///
     /// # Errors
-    /// When one is no listening socket, or has no name of ours.
+    /// When one is no listening socket, has no name of ours, or is a Unix socket that everybody may open.
     pub fn take() -> anyhow::Result<Self> {
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         Self::of(&mut ListenFd::from_env(), &names)
@@ -90,7 +84,7 @@ impl Handed {
                 Socket::Unix(socket) => {
                     socket.set_nonblocking(true)?;
                     // Its file belongs to whoever made it.
-                    Listener::Unix(socket.try_into()?, None)
+                    Listener::Unix(None, tokio::net::UnixListener::from_std(socket)?)
                 }
             };
             let place = if name == PUBLIC { &mut activation.public } else { &mut activation.internal };
@@ -107,10 +101,77 @@ fn taken(handed: &mut ListenFd, at: usize) -> anyhow::Result<Socket> {
     }
     let socket = handed.take_unix_listener(at).context("is neither TCP nor a Unix stream: use ListenStream=")?;
     let socket = socket.context("is not there")?;
-    listening(&socket).map(|()| Socket::Unix(socket))
+    listening(&socket)?;
+    closed_to_others(&socket)?;
+    Ok(Socket::Unix(socket))
 }
 
 fn listening(socket: &impl AsFd) -> anyhow::Result<()> {
     ensure!(socket_acceptconn(socket)?, "does not listen: use Accept=no");
     Ok(())
+}
+
+/// Who may open a Unix socket is believed about where visitors come from. The mode of its file says who may: systemd gives
+/// everybody the right where `SocketMode=` is not written, and an abstract socket has no file.
+fn closed_to_others(socket: &UnixListener) -> anyhow::Result<()> {
+    let address = socket.local_addr().context("its address cannot be found out")?;
+    let Some(path) = address.as_pathname() else {
+        bail!(
+            "has no file, so everybody on this machine may open it, and would be believed about where visitors come from: let \
+             ListenStream= be a path, with SocketMode=0660"
+        );
+    };
+    let found = std::fs::metadata(path).with_context(|| {
+        format!(
+            "who may open it cannot be found out: its file {} has to be where this program can look at it, with SocketMode=0660",
+            path.display()
+        )
+    })?;
+    ensure!(
+        found.mode() & RIGHTS_OF_OTHERS == 0,
+        "everybody on this machine may open it ({} has the mode {:03o}), and would be believed about where visitors come from: \
+         write SocketMode=0660 into its unit, and SocketGroup= with the proxy's group",
+        path.display(),
+        found.mode() & 0o777
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_others_may_open_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let socket = UnixListener::bind(&path).unwrap();
+        for mode in [0o666, 0o661, 0o662, 0o664, 0o777] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            let why = format!("{:#}", closed_to_others(&socket).unwrap_err());
+            assert!(why.contains(&format!("{mode:o}")) && why.contains("SocketMode=0660"), "{why}");
+        }
+        for mode in [0o660, 0o600, 0o770] {
+            std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            closed_to_others(&socket).unwrap();
+        }
+        std::fs::remove_file(&path).unwrap();
+        let why = format!("{:#}", closed_to_others(&socket).unwrap_err());
+        assert!(why.contains("cannot be found out"), "{why}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_socket_without_a_file_is_refused() {
+        use std::os::linux::net::SocketAddrExt as _;
+        use std::os::unix::net::SocketAddr;
+
+        let name = format!("connect-idp-test-{}", std::process::id());
+        let socket = UnixListener::bind_addr(&SocketAddr::from_abstract_name(name).unwrap()).unwrap();
+        let why = format!("{:#}", closed_to_others(&socket).unwrap_err());
+        assert!(why.contains("has no file") && why.contains("SocketMode=0660"), "{why}");
+    }
 }

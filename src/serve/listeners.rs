@@ -3,14 +3,17 @@
 use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+use tokio::time::Instant;
 
-use super::activation::Activation;
 use crate::config::{Config, Listen};
 use crate::web::client_ip::Peer;
 
@@ -18,6 +21,19 @@ use crate::web::client_ip::Peer;
 const BACKLOG: u32 = 1024;
 /// Who may open our socket: our user, and its group.
 const SOCKET_MODE: u32 = 0o660;
+/// How long a start waits for the lock of its socket's folder, which another start holds for a moment.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How often it tries.
+const LOCK_AGAIN: Duration = Duration::from_millis(50);
+
+/// What was handed over: neither, one or both.
+#[derive(Debug, Default)]
+pub struct Activation {
+    /// In the place of `listen`.
+    pub public: Option<Listener>,
+    /// In the place of `internal_listen`.
+    pub internal: Option<Listener>,
+}
 
 /// The two listeners, bound and not yet served.
 #[derive(Debug)]
@@ -58,8 +74,9 @@ impl Listeners {
 pub enum Listener {
     /// On an address and a port.
     Tcp(TcpListener),
-    /// On a Unix socket; its file, where it is ours.
-    Unix(UnixListener, Option<SocketFile>),
+    /// On a Unix socket; its file, where it is ours. The file stands first, so that it goes first: as long as somebody listens,
+    /// no other start puts its own file in that place.
+    Unix(Option<SocketFile>, UnixListener),
 }
 
 /// One connection that was taken in.
@@ -77,7 +94,7 @@ impl Listener {
                 let _ = stream.set_nodelay(true);
                 Ok((Stream::Tcp(stream), Peer::Address(peer)))
             }
-            Self::Unix(listener, _) => Ok((Stream::Unix(listener.accept().await?.0), Peer::Socket)),
+            Self::Unix(_, listener) => Ok((Stream::Unix(listener.accept().await?.0), Peer::Socket)),
         }
     }
 
@@ -85,7 +102,7 @@ impl Listener {
     pub(super) fn place(&self) -> String {
         match self {
             Self::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
-            Self::Unix(listener, _) => listener.local_addr().map(|address| match address.as_pathname() {
+            Self::Unix(_, listener) => listener.local_addr().map(|address| match address.as_pathname() {
                 Some(path) => Listen::Unix(path.into()).to_string(),
                 None => "a Unix socket without a name".to_owned(),
             }),
@@ -121,10 +138,7 @@ async fn tcp(address: SocketAddr) -> io::Result<Listener> {
 
 async fn unix(path: &Path) -> anyhow::Result<Listener> {
     // Two that start at once could each take the other's socket for one that was left behind. The lock goes with its handle.
-    let folder =
-        open(path.parent().unwrap_or(path), OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let folder = folder.context("its folder cannot be opened")?;
-    flock(&folder, FlockOperation::LockExclusive).context("its folder cannot be locked")?;
+    let folder = locked(path.parent().unwrap_or(path)).await?;
     remove_left_behind(path).await?;
     let socket = UnixSocket::new_stream()?;
     socket.bind(path).context("its file cannot be made")?;
@@ -133,7 +147,28 @@ async fn unix(path: &Path) -> anyhow::Result<Listener> {
     let file = SocketFile::at(path)?;
     let listener = socket.listen(BACKLOG)?;
     drop(folder);
-    Ok(Listener::Unix(listener, Some(file)))
+    Ok(Listener::Unix(Some(file), listener))
+}
+
+/// A handle of this folder that holds its lock. Whoever may read the folder may hold it too, and as long as they like: it is
+/// waited for, and not for ever.
+async fn locked(folder: &Path) -> anyhow::Result<OwnedFd> {
+    let handle = open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .context("its folder cannot be opened")?;
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match flock(&handle, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(handle),
+            Err(Errno::WOULDBLOCK) if Instant::now() < until => tokio::time::sleep(LOCK_AGAIN).await,
+            Err(Errno::WOULDBLOCK) => bail!(
+                "another program has kept the folder {} locked for {} s: end it (lslocks lists who holds locks), and let nobody \
+                 else read the folder (RuntimeDirectoryMode=0750)",
+                folder.display(),
+                LOCK_WAIT.as_secs()
+            ),
+            Err(error) => return Err(error).context("its folder cannot be locked"),
+        }
+    }
 }
 
 /// Removes the file of a socket on which nobody listens any more: its program was killed.
@@ -214,6 +249,26 @@ mod tests {
         let why = format!("{:#}", listen_at(&path).await.unwrap_err());
         assert!(why.contains("not a socket"), "{why}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "somebody's");
+    }
+
+    /// Anybody who may read the folder may hold its lock.
+    #[tokio::test(start_paused = true)]
+    async fn a_locked_folder_holds_no_start_up_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("http.sock");
+        let held = std::fs::File::open(folder.path()).unwrap();
+        flock(&held, FlockOperation::LockExclusive).unwrap();
+        let started = Instant::now();
+        let why = format!("{:#}", listen_at(&path).await.unwrap_err());
+        assert!(why.contains(&format!("the folder {} locked", folder.path().display())), "{why}");
+        assert!((LOCK_WAIT..LOCK_WAIT * 2).contains(&started.elapsed()), "{:?}", started.elapsed());
+
+        let release = async {
+            tokio::time::sleep(LOCK_WAIT / 2).await;
+            drop(held);
+        };
+        let (listener, ()) = tokio::join!(listen_at(&path), release);
+        listener.unwrap();
     }
 
     #[test]

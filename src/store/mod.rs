@@ -4,44 +4,33 @@
 //! A statement is written once and compiled against both drivers by `on!`; every write, and every `RETURNING`, runs
 //! inside `in_transaction!` (G26), whose work is a task of its own: a caller that stops waiting cancels nothing (G7).
 
-pub mod access_tokens;
 pub mod activity;
-pub mod activity_chain;
-pub mod activity_counts;
-pub mod activity_proof;
 pub mod clients;
-pub mod codes;
 pub mod consents;
-pub mod directory;
 pub mod endings;
-pub mod families;
 pub mod handoffs;
 mod held;
 pub mod idempotency;
-pub mod imports;
 pub mod interactions;
 pub mod invariants;
 pub mod issuers;
+pub mod keys;
 pub mod logouts;
 pub mod mails;
 pub mod measures;
 mod migrations;
 pub mod moving;
-pub mod password_links;
+pub mod passwords;
 mod postgres;
-pub mod pre_auths;
-pub mod provider_list;
 pub mod providers;
-pub mod refused_handoffs;
 pub mod replicas;
-pub mod seed_rows;
 pub mod sessions;
 pub mod settings;
-pub mod signing_keys;
 pub mod single_use;
 pub mod sqlite_files;
 pub mod statistics;
 pub mod strikes;
+pub mod tokens;
 pub mod unified_login;
 pub mod users;
 

@@ -5,6 +5,7 @@
 //! be the same ones.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use anyhow::{Context as _, bail, ensure};
 use futures_util::TryStreamExt as _;
@@ -66,6 +67,19 @@ const TELL_EVERY: u64 = 5000;
 
 /// Hears what is done, how many rows of it, of how many.
 pub type Told<'a> = dyn FnMut(&str, u64, u64) + 'a;
+
+/// The connection broke while everything was to be kept.
+#[derive(Clone, Copy, Debug)]
+pub struct NobodyKnows;
+
+impl fmt::Display for NobodyKnows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the connection broke at the very end, and nobody knows whether all was written: see what `connect-idp doctor` says \
+             of the new database; if it has no rows, move again",
+        )
+    }
+}
 
 /// What was moved: each table with the number of its rows.
 #[derive(Clone, Debug, Default)]
@@ -143,9 +157,7 @@ pub async fn move_all(source: &Database, target: &Database, told: &mut Told<'_>)
     for (name, _) in &moved.0 {
         execute(&mut to, &format!("ANALYZE {name}")).await?;
     }
-    let unknown = "the connection broke at the very end, and nobody knows whether all was written: see what `connect-idp doctor` \
-                   says of the new database; if it has no rows, move again";
-    to.commit().await.context(unknown)?;
+    to.commit().await.context(NobodyKnows)?;
     Ok(moved)
 }
 

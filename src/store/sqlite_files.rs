@@ -38,7 +38,7 @@ impl InUse {
         match file.try_lock_shared() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                bail!("a restore of {} is under way: wait until it is done, then try again", database.display())
+                bail!("`restore` or `move` has {} alone: wait until it is done, then try again", database.display())
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
@@ -48,6 +48,15 @@ impl InUse {
             bail!(
                 "a restore of {} was decided and not finished: run `connect-idp migrate` or start the service, which finish it",
                 database.display()
+            );
+        }
+        let moved = beside(database, "moved");
+        if moved.exists() {
+            bail!(
+                "{} was moved to PostgreSQL: let database.url lead there. What was done since is not in it; to go back all the \
+                 same, remove {}",
+                database.display(),
+                moved.display()
             );
         }
         Ok(Self(file))
@@ -141,6 +150,17 @@ impl Place {
         Ok(Some(Alone { place: self.clone(), mark }))
     }
 
+    /// Notes that all of it is in PostgreSQL now, so that nobody opens it by mistake.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn note_moved(&self) -> anyhow::Result<()> {
+        let note = beside(&self.database, "moved");
+        let written = fs::File::create(&note).and_then(|file| file.sync_all());
+        written.with_context(|| format!("{} cannot be written", note.display()))?;
+        Ok(give_to_owner_of_folder(&note)?)
+    }
+
     /// Finishes a restore that was decided; `false` when there was none.
     ///
     /// # Errors
@@ -177,6 +197,11 @@ impl Place {
                 sync_folder(folder_of(&self.database))?;
                 fs::rename(&database, &self.database)?;
                 give_to_owner_of_folder(&self.database)?;
+                // What was moved away was the one before.
+                let moved = beside(&self.database, "moved");
+                if moved.exists() {
+                    fs::remove_file(moved)?;
+                }
                 sync_folder(folder_of(&self.database))?;
             }
             // Emptied under a name that decides nothing.

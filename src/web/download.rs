@@ -5,7 +5,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
-use crate::operations::csv_file::Head;
+use crate::operations::csv::file::Head;
 use crate::store;
 
 /// A CSV file that is there already.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::page::{Page, Shape, respond};
 use crate::app::App;
-use crate::model::event::Visitor;
+use crate::model::activity::Visitor;
 use crate::store;
 
 /// An error for the user. Its cause goes to the log, never to the page (G24).
@@ -125,7 +125,6 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }
     if let Some(PageError::TooOften(seconds)) = error {
-        app.metrics.throttled();
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
     }
     for cookie in bare.headers().get_all(header::SET_COOKIE) {

@@ -42,7 +42,7 @@ impl Fields {
     }
 
     /// Puts a field in; `false` when it stands there already.
-    pub(super) fn put(&mut self, name: String, value: String) -> bool {
+    pub(crate) fn put(&mut self, name: String, value: String) -> bool {
         self.0.insert(name, value).is_none()
     }
 

@@ -9,7 +9,7 @@ use axum::routing::get;
 
 use super::scrape;
 use crate::app::App;
-use crate::operations::signing_keys;
+use crate::operations::keys::in_use;
 use crate::store::{self, in_transaction};
 use crate::time::Deadline;
 
@@ -44,7 +44,7 @@ async fn is_ready(app: &App) -> Result<(), String> {
     }
     clock_is_right(app).await?;
     let now = app.clock.now();
-    in_time(app, signing_keys::prove(app, now)).await?;
+    in_time(app, in_use::prove(app, now)).await?;
     let id = app.random.id(now);
     let written = async {
         let deadline = Deadline::after(PATIENCE, now);

@@ -24,7 +24,7 @@ use super::shares::{Full, Limits, Shares, Use};
 use super::{csrf, error, headers, oauth_error, problem, unread};
 use crate::app::App;
 use crate::log;
-use crate::model::event::Visitor;
+use crate::model::activity::Visitor;
 use crate::model::header_text;
 use crate::time::Timestamp;
 
@@ -159,9 +159,6 @@ async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Req
         } else {
             error::render(&app, &response, &visitor)
         };
-    }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        app.metrics.busy();
     }
     if is_given_up {
         response = unread::given_up(response);

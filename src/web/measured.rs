@@ -1,6 +1,7 @@
 //! How long each request took, and how many are not answered yet: around everything else.
 
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -11,6 +12,11 @@ use crate::metrics::labels::Route;
 pub async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
     let measured = app.metrics.request(Route::of(request.uri().path()));
     let response = next.run(request).await;
+    match response.status() {
+        StatusCode::SERVICE_UNAVAILABLE => app.metrics.busy(),
+        StatusCode::TOO_MANY_REQUESTS => app.metrics.throttled(),
+        _ => {}
+    }
     measured.answered(response.status().as_u16());
     response
 }

@@ -1,7 +1,5 @@
 //! What a browser needs: pages, cookies, proof of a session, and the layers around every request.
 
-pub mod activity_page;
-pub mod admin;
 pub mod answered;
 pub mod assets;
 pub mod body;
@@ -14,26 +12,21 @@ pub mod fields;
 pub mod form;
 pub mod headers;
 pub mod health;
+pub mod ids;
 pub mod layers;
 pub mod measured;
 pub mod oauth_error;
 pub mod page;
-pub mod params;
-pub mod password_slip;
 pub mod problem;
-pub mod provider_form;
-pub mod records;
 pub mod request_line;
 pub mod return_to;
 pub mod scrape;
 pub mod session;
 pub mod session_list;
+pub mod shape;
 pub mod shares;
 pub mod sign_in_words;
-pub mod sign_ins_chart;
 pub mod signed_out;
-pub mod steps;
 pub mod unchanging;
 pub mod unread;
-pub mod upload;
 pub mod user_agent;

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::page::Shape;
+pub use super::shape::data;
 use crate::store;
 
 /// Something that a client did wrong, or that failed under it.
@@ -140,13 +140,6 @@ impl IntoResponse for OAuthError {
         }
         response
     }
-}
-
-/// An answer for programs: no error page takes its place.
-pub fn data(response: impl IntoResponse) -> Response {
-    let mut response = response.into_response();
-    response.extensions_mut().insert(Shape::Data);
-    response
 }
 
 /// What `error_description` may hold (RFC 6749 §5.2): one line of ASCII without `"` and `\`.

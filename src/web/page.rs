@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::assets;
+pub use super::shape::{Extras, Shape};
 use crate::app::App;
 use crate::config::Site;
 use crate::model::session::Session;
@@ -77,56 +78,6 @@ impl Page {
     pub fn asset(&self, name: &str) -> String {
         assets::url(name)
     }
-}
-
-/// How a page may be used by others, as its headers will say (G27).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// Before and around a sign-in: its forms may end at a relying party, and a pop-up may hold it.
-    Entrance,
-    /// After it: forms stay here, and no other window has a handle on it.
-    Inside,
-    /// For programs: no page at all.
-    Data,
-}
-
-/// What a page's Content-Security-Policy allows beyond our own site: origins, exactly those that the page needs.
-#[derive(Clone, Debug, Default)]
-pub struct Extras {
-    /// Where an image comes from: an app's logo.
-    pub images: Option<String>,
-    /// What is framed: apps that are told of a logout.
-    pub frames: Vec<String>,
-}
-
-impl Extras {
-    /// An app's logo.
-    #[must_use]
-    pub fn logo(logo_uri: Option<&str>) -> Self {
-        Self { images: logo_uri.and_then(origin), frames: Vec::new() }
-    }
-
-    /// What is framed.
-    #[must_use]
-    pub fn frames(addresses: &[String]) -> Self {
-        let mut frames: Vec<String> = addresses.iter().filter_map(|address| origin(address)).collect();
-        frames.sort();
-        frames.dedup();
-        Self { images: None, frames }
-    }
-
-    /// Puts them on an answer.
-    #[must_use]
-    pub fn on(self, mut response: Response) -> Response {
-        response.extensions_mut().insert(self);
-        response
-    }
-}
-
-/// The origin of an address, as a policy names it.
-fn origin(address: &str) -> Option<String> {
-    let origin = url::Url::parse(address).ok()?.origin();
-    origin.is_tuple().then(|| origin.ascii_serialization())
 }
 
 /// A page as an answer.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::oauth_error::{data, plain};
 use crate::app::App;
-use crate::model::event::Visitor;
+use crate::model::activity::Visitor;
 use crate::model::unfit::Unfit;
 use crate::model::words;
 use crate::store;
@@ -268,11 +268,6 @@ pub fn render(app: &App, bare: &Response, cause: Option<&str>, visitor: &Visitor
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(value) = problem.challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(header::WWW_AUTHENTICATE, value);
-    }
-    if kind == Kind::Throttled {
-        app.metrics.throttled();
-    } else if kind == Kind::Unavailable {
-        app.metrics.busy();
     }
     if let Some(seconds) = problem.retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

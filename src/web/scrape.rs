@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::metrics::Found;
 use crate::metrics::text::Format;
 use crate::model::header_text;
-use crate::operations::key_rotation;
+use crate::operations::keys::rotation;
 use crate::store::{self, statistics};
 use crate::time::Timestamp;
 
@@ -59,6 +59,6 @@ async fn ask(app: &App, now: Timestamp) -> Result<Found, store::Error> {
     let mut conn = app.db.read().await?;
     let logouts = statistics::logouts_waiting(&mut conn, now).await?;
     let mails = statistics::mails_waiting(&mut conn).await?;
-    let keys_expire = key_rotation::first_expiry(app, &mut conn, now).await?;
+    let keys_expire = rotation::first_expiry(app, &mut conn, now).await?;
     Ok(Found { logouts, mails, keys_expire, schema })
 }

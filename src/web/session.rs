@@ -17,8 +17,8 @@ use crate::app::App;
 use crate::model::session::Session;
 use crate::operations::Actor;
 use crate::operations::act::{Act, Authority};
-use crate::operations::open_session::{Browser, RENEWAL, limits};
-use crate::store::pre_auths::PreAuth;
+use crate::operations::sessions::open::{Browser, RENEWAL, limits};
+use crate::store::passwords::pre_auths::PreAuth;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
@@ -41,9 +41,10 @@ impl SignedIn {
 }
 
 /// An act by a session, under the name that the record will say.
-pub(super) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: String) -> Act {
+pub(crate) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: String) -> Act {
     let actor = Actor { name, visitor: arrival.visitor.clone() };
-    let authority = Authority::Session { sid: session.sid.clone(), user_type: session.user_type };
+    let authority =
+        Authority::Session { sid: session.sid.clone(), user_id: session.user_id.clone(), user_type: session.user_type };
     Act { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
 }
 
@@ -67,7 +68,7 @@ pub fn browser(headers: &HeaderMap, app: &App) -> Browser {
 /// When the database cannot be asked.
 pub async fn unfinished(app: &App, browser: &Browser, now: Timestamp) -> Result<Option<PreAuth>, store::Error> {
     match &browser.pre_auth {
-        Some(secret_hash) => store::pre_auths::find(&mut app.db.read().await?, secret_hash, now).await,
+        Some(secret_hash) => store::passwords::pre_auths::find(&mut app.db.read().await?, secret_hash, now).await,
         None => Ok(None),
     }
 }
@@ -134,7 +135,7 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
 }
 
 /// The page that holds the form which is sent to a path.
-pub(super) fn form_page(path: &str) -> &str {
+pub(crate) fn form_page(path: &str) -> &str {
     match path {
         "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
         "/admin/users/unlock" => "/admin/users",

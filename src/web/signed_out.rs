@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::cookies::Cookie;
 use super::page::{Extras, Page, Shape, respond};
 use crate::app::App;
-use crate::operations::end_sessions::LoggedOut;
+use crate::operations::sessions::end::LoggedOut;
 
 /// Where a logout ends.
 #[derive(Clone, Debug)]

@@ -13,9 +13,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tokio::sync::OnceCell;
 
+use super::shape::data;
 use crate::crypto::secret::digest;
 use crate::model::header_text;
-use crate::web::oauth_error::data;
 
 /// What is larger goes by itself; what is smaller fits into one packet anyway.
 const WORTH_IT: usize = 512;

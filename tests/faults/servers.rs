@@ -1,4 +1,4 @@
-//! Servers of others that a test starts for itself: PostgreSQL, HAProxy and PgBouncer, each in a folder and on a port of its
+//! Servers of others that a test starts for itself: PostgreSQL, Redis, HAProxy and PgBouncer, each in a folder and on a port of its
 //! own. None of them likes to be root.
 
 use std::fs::{self, File};

@@ -1,7 +1,9 @@
 //! The service at a Unix socket, with HTTP/2 without TLS, and with a socket that is handed over and held while it restarts.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -183,6 +185,10 @@ async fn a_wrong_socket_is_named(engine: Engine) {
     refused(std::os::unix::net::UnixStream::pair().unwrap().0.into(), "does not listen").await;
     let (path, _) = socket_of(&house);
     let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    // As systemd makes it where its unit does not say.
+    std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+    refused(unix.try_clone().unwrap().into(), "SocketMode=0660").await;
+    std::fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
     let mut service = house.ready(house.start_handed(unix.into())).await;
     assert_eq!(by_socket(&house, &path, Some(VISITOR)).await, 403, "nobody has this name");
     service.terminate();

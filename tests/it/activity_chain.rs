@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use connect_idp::jobs;
-use connect_idp::model::event::{Event, Kind, Outcome, Visitor};
-use connect_idp::operations::activity_chain::{self, From};
-use connect_idp::operations::prune_activity::{self, Planned};
-use connect_idp::operations::verify_activity::{Anchor, Terms, What, anchor, verify, verify_end};
+use connect_idp::model::activity::{Event, Kind, Outcome, Visitor};
+use connect_idp::operations::activity::chain::{self, From};
+use connect_idp::operations::activity::prune::{self, Planned};
+use connect_idp::operations::activity::verify::{Anchor, Terms, What, anchor, verify, verify_end};
 use connect_idp::store::Error;
 use connect_idp::store::activity::Filter;
 use connect_idp::store::activity::record;
@@ -49,7 +49,7 @@ async fn write_many(idp: &Idp, count: usize) {
 }
 
 async fn seal(idp: &Idp) {
-    assert!(activity_chain::seal(&idp.app, From::LastTime, usize::MAX).await.unwrap().all);
+    assert!(chain::seal(&idp.app, From::LastTime, usize::MAX).await.unwrap().all);
 }
 
 /// What `activity verify` names first.
@@ -61,9 +61,9 @@ async fn named(idp: &Idp, anchors: &[Anchor]) -> Option<(What, Option<String>)> 
 
 /// Removes what is older, as the command does; how many went.
 async fn prune(idp: &Idp, before: Timestamp) -> i64 {
-    match prune_activity::plan(&idp.app, before, Terms::default(), |_| {}).await.unwrap() {
+    match prune::plan(&idp.app, before, Terms::default(), |_| {}).await.unwrap() {
         Planned::Remove(plan) => {
-            assert!(prune_activity::begin(&idp.act(), &plan).await.unwrap());
+            assert!(prune::begin(&idp.act(), &plan).await.unwrap());
             jobs::remove_pruned(&idp.app).await.unwrap();
             plan.count
         }
@@ -114,12 +114,12 @@ both_engines! {
                     VALUES ('00000000-0000-7000-8000-000000000000', 1, 'system', 'client_changed', 'success', 'AAAA-AAAA')";
         slow.run(open).await;
         let quick = write_some(&idp, 2).await;
-        let first = activity_chain::page(&idp.app, &Filter::default(), 0, 100).await.unwrap();
+        let first = chain::page(&idp.app, &Filter::default(), 0, 100).await.unwrap();
         assert!(first.records.iter().map(|placed| &placed.record.id).eq(&quick));
         slow.run("COMMIT").await;
         // So old an id is looked for once a day.
-        activity_chain::seal(&idp.app, From::TheBeginning, usize::MAX).await.unwrap();
-        let second = activity_chain::page(&idp.app, &Filter::default(), first.read_to, 100).await.unwrap();
+        chain::seal(&idp.app, From::TheBeginning, usize::MAX).await.unwrap();
+        let second = chain::page(&idp.app, &Filter::default(), first.read_to, 100).await.unwrap();
         assert_eq!(second.records[0].record.reference, "AAAA-AAAA");
     }
 
@@ -135,7 +135,7 @@ both_engines! {
         let (mut read, mut after) = (Vec::new(), 0);
         loop {
             let over = writing.is_finished();
-            let page = activity_chain::page(&idp.app, &Filter::default(), after, 3).await.unwrap();
+            let page = chain::page(&idp.app, &Filter::default(), after, 3).await.unwrap();
             after = page.read_to;
             read.extend(page.records.into_iter().map(|placed| placed.record.id));
             if over && after == page.last {
@@ -154,7 +154,7 @@ both_engines! {
         write_some(&idp, 120).await;
         let sealing = (0..12).map(|number| {
             let app = if number % 2 == 0 { idp.app.clone() } else { other.app.clone() };
-            tokio::spawn(async move { activity_chain::seal(&app, From::LastTime, usize::MAX).await.unwrap().count })
+            tokio::spawn(async move { chain::seal(&app, From::LastTime, usize::MAX).await.unwrap().count })
         });
         let counts = join_all(sealing.collect::<Vec<_>>()).await.into_iter().map(Result::unwrap);
         assert_eq!(counts.sum::<i64>(), 120);
@@ -321,7 +321,7 @@ both_engines! {
         outsider.run("UPDATE activity SET proof = NULL").await;
         idp.advance(Duration::from_hours(2));
         write_some(&idp, 5).await;
-        let sealed = activity_chain::seal(&idp.app, From::LastTime, 1).await.unwrap();
+        let sealed = chain::seal(&idp.app, From::LastTime, 1).await.unwrap();
         assert!(!sealed.all && sealed.count == 500, "in batches");
         seal(&idp).await;
         let verified = idp.verified().await;
@@ -345,7 +345,7 @@ both_engines! {
         write(&idp, &slow).await;
         write(&idp, &very_slow).await;
         for (from, count) in [(From::LastTime, 0), (From::AnHourBefore, 1), (From::TheBeginning, 1)] {
-            assert_eq!(activity_chain::seal(&idp.app, from, usize::MAX).await.unwrap().count, count, "{from:?}");
+            assert_eq!(chain::seal(&idp.app, from, usize::MAX).await.unwrap().count, count, "{from:?}");
         }
         idp.assert_invariants().await;
     }
@@ -410,7 +410,7 @@ both_engines! {
         seal(&idp).await;
         idp.outsider().await.run(&format!("UPDATE activity SET actor = 'x' WHERE id = '{}'", ids[2])).await;
         let later = idp.now().after(Duration::from_hours(1));
-        let planned = prune_activity::plan(&idp.app, later, Terms::default(), |_| {}).await.unwrap();
+        let planned = prune::plan(&idp.app, later, Terms::default(), |_| {}).await.unwrap();
         let Planned::Wrong(fault) = planned else { panic!("{planned:?}") };
         assert_eq!((fault.what, fault.id), (What::Changed, Some(ids[2].clone())));
     }
@@ -421,11 +421,11 @@ both_engines! {
         write_many(&idp, 1200).await;
         idp.advance(Duration::from_hours(1));
         seal(&idp).await;
-        let planned = prune_activity::plan(&idp.app, idp.now(), Terms::default(), |_| {}).await.unwrap();
+        let planned = prune::plan(&idp.app, idp.now(), Terms::default(), |_| {}).await.unwrap();
         let Planned::Remove(plan) = planned else { panic!() };
-        assert!(prune_activity::begin(&idp.act(), &plan).await.unwrap());
-        assert!(!prune_activity::begin(&idp.act(), &plan).await.unwrap(), "not twice");
-        assert_eq!(prune_activity::remove_some(&idp.app).await.unwrap(), 500);
+        assert!(prune::begin(&idp.act(), &plan).await.unwrap());
+        assert!(!prune::begin(&idp.act(), &plan).await.unwrap(), "not twice");
+        assert_eq!(prune::remove_some(&idp.app).await.unwrap(), 500);
         let verified = idp.verified().await;
         assert_eq!((verified.fault.is_none(), verified.to_remove, verified.unsealed), (true, 700, 1));
         assert_eq!(idp.record().await, ["activity_pruned success"]);
@@ -445,7 +445,7 @@ both_engines! {
             let app = other.app.clone();
             tokio::spawn(async move {
                 for _ in 0..30 {
-                    activity_chain::seal(&app, From::TheBeginning, usize::MAX).await.unwrap();
+                    chain::seal(&app, From::TheBeginning, usize::MAX).await.unwrap();
                 }
             })
         };
@@ -485,7 +485,7 @@ both_engines! {
         let found = async |terms: &Terms| {
             let whole = verify(&idp.app, terms, |_, _| {}).await.unwrap();
             let end = verify_end(&idp.app, 2, terms.clone()).await.unwrap();
-            let planned = prune_activity::plan(&idp.app, idp.now(), terms.clone(), |_| {}).await.unwrap();
+            let planned = prune::plan(&idp.app, idp.now(), terms.clone(), |_| {}).await.unwrap();
             (whole.fault.is_none(), end.fault.is_none(), matches!(planned, Planned::Remove(_)))
         };
         assert_eq!(found(&until).await, (true, true, true));
@@ -504,7 +504,7 @@ both_engines! {
         outsider.run(KEEP).await;
         write_some(&idp, 4).await;
         seal(&idp).await;
-        assert_eq!(activity_chain::seal(&idp.app, From::LastTime, 1).await.unwrap().count, 0);
+        assert_eq!(chain::seal(&idp.app, From::LastTime, 1).await.unwrap().count, 0);
         let whole = "CREATE TABLE whole_seals AS SELECT * FROM activity_seals; CREATE TABLE whole_chain AS SELECT * FROM activity_chain";
         outsider.run(whole).await;
         let back = "DELETE FROM activity_seals WHERE seq > 3; DELETE FROM activity_chain; INSERT INTO activity_chain SELECT * FROM kept_chain";
@@ -515,15 +515,15 @@ both_engines! {
             ("another in its midst", "UPDATE activity_chain SET seq = 8; UPDATE activity_seals SET hash = 'other' WHERE seq = 7".to_owned()),
         ] {
             outsider.run(&change).await;
-            let sealed = activity_chain::seal(&idp.app, From::LastTime, usize::MAX).await;
+            let sealed = chain::seal(&idp.app, From::LastTime, usize::MAX).await;
             assert!(matches!(sealed, Err(Error::Damaged(_))), "{what}: {sealed:?}");
-            let page = activity_chain::page(&idp.app, &Filter::default(), 0, 100).await.unwrap();
+            let page = chain::page(&idp.app, &Filter::default(), 0, 100).await.unwrap();
             assert!(page.records.len() >= 3 || what.contains("pruned"), "{what}");
             outsider.run("DELETE FROM activity_seals; INSERT INTO activity_seals SELECT * FROM whole_seals; \
                           DELETE FROM activity_chain; INSERT INTO activity_chain SELECT * FROM whole_chain").await;
             write_some(&idp, 1).await;
         }
-        assert_eq!(activity_chain::seal(&idp.app, From::LastTime, usize::MAX).await.unwrap().count, 4);
+        assert_eq!(chain::seal(&idp.app, From::LastTime, usize::MAX).await.unwrap().count, 4);
         // Retention is no such thing, however much it takes.
         idp.advance(Duration::from_hours(1));
         write_some(&idp, 2).await;

@@ -146,7 +146,7 @@ both_engines! {
         }
         assert_eq!(kept(&idp).await, 5);
         let now = idp.now();
-        let gone = in_tx!(idp, [], |tx| connect_idp::store::refused_handoffs::purge(tx, now.before(Duration::from_hours(1)), 3, 500).await);
+        let gone = in_tx!(idp, [], |tx| connect_idp::store::handoffs::refused::purge(tx, now.before(Duration::from_hours(1)), 3, 500).await);
         assert_eq!((gone, kept(&idp).await), (2, 3));
         let left = "SELECT COUNT(*) FROM refused_handoffs WHERE address IN ('198.51.100.2', '198.51.100.3', '198.51.100.4')";
         assert_eq!(idp.number(left).await, 3, "the newest are left");

@@ -8,7 +8,7 @@ use connect_idp::model::client::{AuthMethod, ClientProof, ProvenBy};
 use connect_idp::model::user::UserType;
 use connect_idp::operations::act::{Act, Authority, Switched};
 use connect_idp::operations::{self, providers, users};
-use connect_idp::store::access_tokens::NewAccessToken;
+use connect_idp::store::tokens::access::NewAccessToken;
 use connect_idp::store::{self, Error};
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
@@ -22,7 +22,8 @@ async fn admin(idp: &Idp, name: &str, code: &str, user_type: UserType) -> (User,
     let user = idp.user(name).of(code).user_type(user_type).create().await;
     idp.browser().sign_in(&user).await;
     let sid = idp.outsider().await.text(&format!("SELECT sid FROM sessions WHERE user_id = '{}'", user.id)).await;
-    (user, Authority::Session { sid, user_type })
+    let user_id = user.id.clone();
+    (user, Authority::Session { sid, user_id, user_type })
 }
 
 /// Locks a user by an authority; whether it was done.
@@ -130,7 +131,7 @@ both_engines! {
                 audience: String::new(),
                 expires_at: arrived.after(Duration::from_hours(1)),
             };
-            let bought = in_tx!(idp, [token], |tx| Ok(store::access_tokens::insert(tx, &token, arrived).await.is_ok()));
+            let bought = in_tx!(idp, [token], |tx| Ok(store::tokens::access::insert(tx, &token, arrived).await.is_ok()));
             assert_eq!(bought, good, "{taken}");
         }
     }
@@ -380,13 +381,13 @@ both_engines! {
         let (mut hers, mut his) = (idp.browser(), idp.browser());
         let token = app.tokens(&mut hers, &amina, &[]).await["access_token"].as_str().unwrap().to_owned();
         his.sign_in(&omar).await;
-        let ended = operations::end_sessions::end_all(&idp.act(), Some("CEDAR-OR")).await.unwrap();
+        let ended = operations::sessions::end::end_all(&idp.act(), Some("CEDAR-OR")).await.unwrap();
         assert_eq!(ended, 1);
         his.assert_signed_out().await;
         hers.assert_signed_in_as(&amina).await;
         assert_eq!(program.get("/api/v1/providers/CEDAR-OR/users").await.status, 200);
-        assert_eq!(operations::end_sessions::end_all(&idp.act(), Some("NOBODY")).await.unwrap(), 0);
-        operations::end_sessions::end_all(&idp.act(), None).await.unwrap();
+        assert_eq!(operations::sessions::end::end_all(&idp.act(), Some("NOBODY")).await.unwrap(), 0);
+        operations::sessions::end::end_all(&idp.act(), None).await.unwrap();
         hers.assert_signed_out().await;
         assert_eq!(app.userinfo(&token).await.status, 401);
         assert_eq!(program.get("/api/v1/providers/CEDAR-OR/users").await.status, 401);

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use connect_idp::config::Config;
 use connect_idp::jobs::logout::work_off;
-use connect_idp::operations::restore::{Restore, Restored, end_before};
-use connect_idp::operations::{backup, password_link};
+use connect_idp::operations::backup;
+use connect_idp::operations::backup::restore::{Restore, Restored, end_before};
+use connect_idp::operations::passwords::link;
 use connect_idp::store::Database;
 use connect_idp::time::Random;
 use serde_json::Value;
@@ -78,7 +79,7 @@ impl Held {
         let code = party.sign_in(&mut session.clone(), &amina, &[]).await.code().to_owned();
         let mut browser = idp.browser();
         let page = party.send(&mut browser, &[]).await;
-        let link = password_link::make(&idp.act(), &tess.provider_id, &tess.id, false).await.unwrap().unwrap();
+        let link = link::make(&idp.act(), &tess.provider_id, &tess.id, false).await.unwrap().unwrap();
         let link = link.address.strip_prefix(&idp.app.config.issuer).unwrap().to_owned();
         let mut clicked = idp.browser();
         let first = clicked.click(&idp.therap_services().sign(&amina)).await;
@@ -257,7 +258,7 @@ async fn a_database_in_use_is_not_replaced_and_one_that_is_replaced_is_kept() {
     assert!(begun.occupied.database && begun.occupied.other_keys);
     // Nobody opens what is about to be replaced.
     let opened = connect_idp::app::App::open(other.clone(), connect_idp::app::Opening::Run).await.unwrap_err();
-    assert!(opened.to_string().contains("a restore of"), "{opened}");
+    assert!(opened.to_string().contains("alone"), "{opened}");
     drop(begun);
     let done = restore(&idp, &other, &file).await;
     let dir = idp.dir().join("other");

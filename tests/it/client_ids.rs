@@ -1,7 +1,7 @@
 //! Ids of clients as other providers gave them: every printable ASCII character (RFC 6749 appendix A.1), wherever an id goes.
 
+use connect_idp::model::activity::Kind;
 use connect_idp::model::client::AuthMethod;
-use connect_idp::model::event::Kind;
 use connect_idp::model::header_text::ascii;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::clients;

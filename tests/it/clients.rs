@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use connect_idp::model::client::draft::Draft;
 use connect_idp::model::client::{Client, Metadata};
-use connect_idp::model::client_draft::Draft;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::act::Switched;
 use connect_idp::operations::clients::{self, Changed, Deleted, Rotated};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use connect_idp::model::user::UserType;
 
 use crate::actors::{Answer, Idp};
-use crate::admin_import::{admin, import, upload};
+use crate::console::import::{admin, import, upload};
 
 /// What a file must come to: line and Login Name of each row that is created, and words of each note.
 type Case = (&'static str, &'static [&'static str], &'static [&'static str]);

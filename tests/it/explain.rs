@@ -6,9 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use connect_idp::config::Site;
 use connect_idp::handoff::explain::{Explanation, explain};
-use connect_idp::handoff::refusal::Refusal;
 use connect_idp::handoff::trail::Outcome;
 use connect_idp::model::provider::UnifiedLogin;
+use connect_idp::model::refusal::Refusal;
 use connect_idp::time::Timestamp;
 use serde_json::{Value, json};
 

@@ -317,7 +317,7 @@ both_engines! {
         providers::set(&act, &cedar, &draft).await.unwrap();
         providers::set_active(&act, &cedar, true).await.unwrap();
         let more = json!({"policy_uri": "https://portal.example.org/policy", "contacts": [], "require_pkce": true});
-        let more = connect_idp::model::client_draft::Draft::parse(more.as_object().unwrap().clone()).unwrap();
+        let more = connect_idp::model::client::draft::Draft::parse(more.as_object().unwrap().clone()).unwrap();
         clients::set(&act, "portal", &more).await.unwrap();
         clients::set_enabled(&act, "Zeta", true).await.unwrap();
         let said = applied(&idp, &file, &[]).await;

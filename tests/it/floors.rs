@@ -1,6 +1,7 @@
-//! The one rule of src/: a module uses only modules of the floors above its own in the list of lib.rs.
+//! The rules of src/: a module uses only modules of the floors above its own in the list of lib.rs, and no two files need
+//! each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -144,6 +145,136 @@ fn no_arrow_goes_round_by_super() {
     }
 }
 
+/// Every file by its module's path, `web::page`; a folder's `mod.rs` by the folder's.
+fn modules() -> BTreeMap<String, PathBuf> {
+    let path = |file: &Path| {
+        let path = file.strip_prefix(src()).unwrap().with_extension("");
+        path.to_string_lossy().trim_end_matches("/mod").replace('/', "::")
+    };
+    files().into_iter().map(|(_, file)| (path(&file), file)).collect()
+}
+
+/// What a file says outside its own tests.
+fn told(code: &str) -> &str {
+    let tests = code.match_indices("#[cfg(test)]\n").map(|(at, _)| at).find(|at| {
+        code[*at..]
+            .lines()
+            .find(|line| !line.starts_with("#["))
+            .is_some_and(|line| line.starts_with("mod ") || line.starts_with("pub") && line.contains(" mod "))
+    });
+    &code[..tests.unwrap_or(code.len())]
+}
+
+/// Reads a path or a tree of `use` from its first name on, `a::{b, c::d}`, into whole paths below `above`.
+fn spell(text: &str, above: &[String], found: &mut Vec<Vec<String>>) {
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    let path = [above, std::slice::from_ref(&name)].concat();
+    match text[name.len()..].strip_prefix("::") {
+        None => found.push(path),
+        Some(rest) if rest.starts_with('{') => {
+            let (mut depth, mut from) = (0, 1);
+            for (at, c) in rest.char_indices() {
+                match c {
+                    '{' => depth += 1,
+                    ',' | '}' if depth == 1 => {
+                        spell(rest[from..at].trim(), &path, found);
+                        from = at + 1;
+                    }
+                    _ => {}
+                }
+                depth -= i32::from(c == '}');
+                if depth == 0 {
+                    break;
+                }
+            }
+        }
+        Some(rest) => spell(rest, &path, found),
+    }
+}
+
+/// The modules that a module names by a whole path: `crate::`, `super::`, `self::`. A folder's own file that calls a child by
+/// its bare name is not seen: there the folder is the unit.
+fn aims(module: &str, code: &str, modules: &BTreeMap<String, PathBuf>) -> BTreeSet<String> {
+    let own: Vec<String> = module.split("::").map(str::to_owned).collect();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("::") {
+        let first: String = code[..at].chars().rev().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+        let first: String = first.chars().rev().collect();
+        let before = &code[..at - first.len()];
+        if first.is_empty() || before.ends_with([':', '$']) || before.ends_with("(in ") {
+            continue;
+        }
+        let mut paths = Vec::new();
+        spell(&code[at - first.len()..], &[], &mut paths);
+        for path in paths {
+            let climbs = path.iter().take_while(|name| *name == "super").count();
+            let rest = path[climbs.max(1)..].iter().cloned();
+            found.push(match path[0].as_str() {
+                "crate" => rest.collect::<Vec<_>>(),
+                "super" => own[..own.len().saturating_sub(climbs)].iter().cloned().chain(rest).collect(),
+                "self" => own.iter().cloned().chain(rest).collect(),
+                _ => continue,
+            });
+        }
+    }
+    let mut aims = BTreeSet::new();
+    for path in found {
+        let module = (1..=path.len()).rev().map(|length| path[..length].join("::")).find(|m| modules.contains_key(m));
+        aims.extend(module);
+    }
+    aims.remove(module);
+    aims
+}
+
+/// The modules that stand in a circle or between two: what is left when those that nobody needs, and those that need
+/// nobody, have gone one after the other.
+fn circles(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
+    loop {
+        let aimed: BTreeSet<String> = arrows.values().flatten().cloned().collect();
+        let before = arrows.len();
+        arrows.retain(|module, aims| aimed.contains(module) && !aims.is_empty());
+        let left: BTreeSet<String> = arrows.keys().cloned().collect();
+        for aims in arrows.values_mut() {
+            aims.retain(|aim| left.contains(aim));
+        }
+        if arrows.len() == before {
+            return arrows;
+        }
+    }
+}
+
+#[test]
+fn no_two_files_need_each_other() {
+    let modules = modules();
+    let arrows: BTreeMap<_, _> =
+        modules.iter().map(|(module, file)| (module.clone(), aims(module, told(&code(file)), &modules))).collect();
+    assert!(arrows.values().map(BTreeSet::len).sum::<usize>() > 1000, "hardly an arrow was found");
+    let circles = circles(arrows);
+    assert!(circles.is_empty(), "{circles:#?}");
+}
+
+#[test]
+fn a_circle_is_found() {
+    let modules = ["a", "a::b", "a::c", "d"].map(|module| (module.to_owned(), PathBuf::new())).into();
+    let of = |module: &str, code: &str| (module.to_owned(), aims(module, told(code), &modules));
+    let tests = "#[cfg(test)]\n#[expect(x)]\nmod tests {\n    use crate::d::X;\n}\n";
+    let sound = [
+        of("a", "use self::b::{X, Y};\nself::c::f();"),
+        of("a::b", tests),
+        of("a::c", "use super::b::X;"),
+        of("d", ""),
+    ];
+    let aim = |of: &str| sound.iter().find(|(module, _)| module == of).unwrap().1.iter().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        [aim("a"), aim("a::b"), aim("a::c")],
+        [vec!["a::b".to_owned(), "a::c".into()], vec![], vec!["a::b".into()]]
+    );
+    assert!(circles(sound.clone().into()).is_empty());
+    let bent = BTreeMap::from([of("a::b", "pub(in crate::d) fn f() {\n    crate::{a::c, d::X}\n}")]);
+    let circle = circles(sound.into_iter().chain(bent).collect());
+    assert_eq!(circle.into_keys().collect::<Vec<_>>(), ["a::b", "a::c"]);
+}
+
 #[test]
 fn each_foreign_library_has_one_home() {
     let mut wrong = Vec::new();
@@ -157,7 +288,7 @@ fn each_foreign_library_has_one_home() {
             ("sqlx", "store"),
             ("reqwest", "outbound"),
             ("redis", "cache"),
-            ("plotters", "web"),
+            ("plotters", "console"),
         ] {
             let named = text.match_indices(&format!("{library}::")).any(|(at, _)| {
                 let before = text[..at].chars().next_back();

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
-use connect_idp::operations::sealing_keys;
+use connect_idp::operations::keys::sealing;
 use connect_idp::store;
 use connect_idp::web::health;
 use tower::ServiceExt as _;
@@ -90,7 +90,7 @@ both_engines! {
     /// G33: a replica that cannot open the key that is to sign is not ready, and says which and why.
     async fn a_replica_that_cannot_sign_is_not_ready(engine: Engine) {
         let idp = Idp::start_live(engine, |_| {}).await;
-        sealing_keys::renew(&idp.act()).await.unwrap();
+        sealing::renew(&idp.act()).await.unwrap();
         assert_eq!(idp.browser().get("/oauth2/jwks").await.status, 200);
         assert_eq!(ask(&idp, "/health/ready").await, (200, "ready\n".into()));
         let file = idp.app.config.keys.dir.join("kek-0002");

@@ -7,8 +7,8 @@ use connect_idp::config::Site;
 use serde_json::{Value, json};
 
 use crate::actors::{Idp, User, public_jwks};
-use crate::admin_operator::therap_admin;
 use crate::client_keys::Publisher;
+use crate::console::operator::therap_admin;
 
 /// A set with these keys of the published ones, and beside them what others publish.
 fn mixed(kids: &[&str]) -> Value {

@@ -10,9 +10,10 @@ use connect_idp::crypto::jws::{Algorithm, Unverified};
 use connect_idp::crypto::key_set::VerifyingKeys;
 use connect_idp::jobs;
 use connect_idp::model::signing_key::State;
-use connect_idp::operations::key_rotation::{self, Retired, Rotated, When};
-use connect_idp::operations::sealing_keys;
-use connect_idp::operations::signing_keys::{self, LONGEST_LIFE};
+use connect_idp::operations::keys::in_use;
+use connect_idp::operations::keys::known::LONGEST_LIFE;
+use connect_idp::operations::keys::rotation::{self, Retired, Rotated, When};
+use connect_idp::operations::keys::sealing;
 use connect_idp::store::Error;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -27,38 +28,38 @@ const COUNT: &str = "SELECT COUNT(*) FROM signing_keys";
 impl Idp {
     /// Something signed with our key of an algorithm.
     async fn signed(&self, alg: Algorithm) -> Result<String, Error> {
-        let key = signing_keys::signer(&self.app, alg, self.now()).await?;
+        let key = in_use::signer(&self.app, alg, self.now()).await?;
         Ok(key.sign("JWT", &json!({ "sub": "amina" })).unwrap())
     }
 
     async fn signing_kid(&self) -> String {
-        signing_keys::signer(&self.app, ES256, self.now()).await.unwrap().kid.clone()
+        in_use::signer(&self.app, ES256, self.now()).await.unwrap().kid.clone()
     }
 
     async fn is_ours(&self, text: &str) -> bool {
         let jws = Unverified::parse(text, 8192).unwrap();
-        signing_keys::verify_own(&self.app, &jws, self.now()).await.unwrap()
+        in_use::verify_own(&self.app, &jws, self.now()).await.unwrap()
     }
 
     async fn is_a_hint_of_ours(&self, text: &str) -> bool {
         let jws = Unverified::parse(text, 8192).unwrap();
-        signing_keys::verify_hint(&self.app, &jws, self.now()).await.unwrap()
+        in_use::verify_hint(&self.app, &jws, self.now()).await.unwrap()
     }
 
     async fn published(&self) -> BTreeSet<String> {
-        let set = signing_keys::jwks(&self.app, self.now()).await.unwrap();
+        let set = in_use::jwks(&self.app, self.now()).await.unwrap();
         let set: Value = serde_json::from_str(&set.json).unwrap();
         set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The states of the ES256 keys, oldest first.
     async fn states(&self) -> Vec<State> {
-        let keys = signing_keys::list(&self.app, self.now()).await.unwrap();
+        let keys = in_use::list(&self.app, self.now()).await.unwrap();
         keys.iter().filter(|listed| listed.key.alg == "ES256").map(|listed| listed.state).collect()
     }
 
     async fn rotate(&self, when: When) -> Rotated {
-        key_rotation::rotate(&self.act(), ES256, when).await.unwrap()
+        rotation::rotate(&self.act(), ES256, when).await.unwrap()
     }
 
     /// Rotates, and says the new key's `kid`.
@@ -70,7 +71,7 @@ impl Idp {
     }
 
     async fn retire(&self, kid: &str) -> Retired {
-        key_rotation::retire(&self.act(), kid).await.unwrap()
+        rotation::retire(&self.act(), kid).await.unwrap()
     }
 
     /// One round of the job.
@@ -362,17 +363,17 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let running = idp.replica(|_| {}).await;
         let (first, token) = (running.signing_kid().await, running.signed(ES256).await.unwrap());
-        assert_eq!(sealing_keys::renew(&idp.act()).await.unwrap(), "kek-0002");
+        assert_eq!(sealing::renew(&idp.act()).await.unwrap(), "kek-0002");
         let fresh = idp.replica(|_| {}).await;
         assert_eq!(fresh.signing_kid().await, first, "sealed under the old key, and opened");
         let second = idp.rotated(When::AtOnce).await;
         idp.advance(Duration::from_secs(1));
         assert_eq!(running.signing_kid().await, second, "sealed under a key that came while this replica ran");
 
-        assert_eq!(sealing_keys::reseal(&idp.act()).await.unwrap(), 1);
-        assert_eq!(sealing_keys::reseal(&idp.act()).await.unwrap(), 0);
+        assert_eq!(sealing::reseal(&idp.act()).await.unwrap(), 1);
+        assert_eq!(sealing::reseal(&idp.act()).await.unwrap(), 0);
         assert_eq!(idp.number("SELECT COUNT(*) FROM signing_keys WHERE sealed_jwk = ''").await, 0);
-        let under = signing_keys::list(&idp.app, idp.now()).await.unwrap();
+        let under = in_use::list(&idp.app, idp.now()).await.unwrap();
         assert!(under.iter().all(|listed| listed.sealed_under.as_deref() == Some("kek-0002")));
         assert!(idp.replica(|_| {}).await.is_ours(&token).await);
         let wanted = ["sealing_key_renewed success", "signing_key_rotated success", "signing_keys_resealed success"];
@@ -382,7 +383,7 @@ both_engines! {
     /// A key that cannot be opened is an error that says what to do; never is another made in its place.
     async fn a_key_that_cannot_be_opened_is_never_replaced_silently(engine: Engine) {
         let idp = Idp::start(engine).await;
-        sealing_keys::renew(&idp.act()).await.unwrap();
+        sealing::renew(&idp.act()).await.unwrap();
         idp.published().await;
         let dir = idp.app.config.keys.dir.clone();
         let file = dir.join("kek-0002");
@@ -403,7 +404,7 @@ both_engines! {
     /// A database knows its key-encryption keys by name: another file of the same name stops the start.
     async fn another_key_of_a_known_name_stops_the_start(engine: Engine) {
         let idp = Idp::start(engine).await;
-        sealing_keys::renew(&idp.act()).await.unwrap();
+        sealing::renew(&idp.act()).await.unwrap();
         idp.replica(|_| {}).await;
         let dir = idp.app.config.keys.dir.clone();
         let start = async || {
@@ -432,9 +433,9 @@ async fn keys_that_could_not_be_read_lately_prove_nothing() {
     let mut outsider = idp.outsider().await;
     outsider.run("BEGIN; LOCK TABLE signing_keys IN ACCESS EXCLUSIVE MODE").await;
     idp.advance(Duration::from_millis(899));
-    assert!(signing_keys::verify_own(&idp.app, &jws, idp.now()).await.unwrap());
+    assert!(in_use::verify_own(&idp.app, &jws, idp.now()).await.unwrap());
     idp.advance(Duration::from_millis(1));
-    assert!(signing_keys::verify_own(&idp.app, &jws, idp.now()).await.is_err());
+    assert!(in_use::verify_own(&idp.app, &jws, idp.now()).await.is_err());
     assert_eq!(idp.published().await, published);
     outsider.run("COMMIT").await;
     idp.signed(ES256).await.unwrap();

@@ -39,7 +39,7 @@ fn series(text: &str) -> BTreeMap<&str, String> {
     lines.map(|(name, value)| (name, value.parse::<f64>().unwrap().to_string())).collect()
 }
 
-async fn value(idp: &Idp, name: &str) -> String {
+pub async fn value(idp: &Idp, name: &str) -> String {
     let (_, text) = scrape(idp, &[CLASSIC]).await;
     series(&text).remove(name).unwrap_or_else(|| panic!("there is no {name}"))
 }

@@ -1,16 +1,14 @@
 //! The move from SQLite to PostgreSQL: everything is there afterwards and lives on; and a move that fails leaves nothing.
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use connect_idp::cli::{Cli, Console};
 use connect_idp::config::Config;
-use connect_idp::model::event::Kind;
+use connect_idp::model::activity::Kind;
 use connect_idp::operations::moving::Move;
-use connect_idp::operations::password_link;
+use connect_idp::operations::passwords::link;
 use connect_idp::store::moving::Moved;
 use connect_idp::store::{Database, activity};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use crate::actors::{Empty, Engine, Idp, PASSWORD};
 
@@ -92,7 +90,7 @@ async fn everything_is_there_after_a_move_and_lives_on() {
     assert_eq!(page.status, 200);
     let mut waiting = idp.browser();
     party.send(&mut waiting, &[]).await;
-    let link = password_link::make(&idp.act(), &tess.provider_id, &tess.id, false).await.unwrap().unwrap();
+    let link = link::make(&idp.act(), &tess.provider_id, &tess.id, false).await.unwrap().unwrap();
     let used = idp.therap_services().sign(&zoe);
     idp.browser().hand_off(&used).await;
     let mut left = idp.browser();
@@ -257,7 +255,6 @@ async fn a_move_that_fails_leaves_nothing_behind() {
         };
         let failed = refusal(&config, &empty.url()).await;
         assert!(failed.contains("nothing was moved") && failed.contains(words), "{failed}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
         let left = "SELECT COUNT(*) FROM pg_class WHERE relnamespace = CAST('public' AS regnamespace)";
         assert_eq!(target.number(left).await, 0, "not even the schema: {words}");
     }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use connect_idp::model::user::UserType;
-use connect_idp::operations::{password_link, providers};
+use connect_idp::operations::passwords::link;
+use connect_idp::operations::providers;
 
 use crate::actors::{Answer, Browser, Idp, PASSWORD, User};
 
@@ -13,7 +14,7 @@ async fn root(idp: &Idp) -> User {
 
 /// The path of a new link.
 async fn link(idp: &Idp, user: &User) -> String {
-    let link = password_link::make(&idp.act(), &user.provider_id, &user.id, false).await.unwrap().unwrap();
+    let link = link::make(&idp.act(), &user.provider_id, &user.id, false).await.unwrap().unwrap();
     link.address.strip_prefix(&idp.app.config.issuer).unwrap().to_owned()
 }
 
@@ -34,7 +35,7 @@ both_engines! {
         let made = link(&idp, &amina).await;
         let (account, until) = (idp.account(&amina).await, idp.now().after(Duration::from_mins(15)));
         let app = idp.app.clone();
-        let mailed = in_tx!(idp, [account, app], |tx| password_link::make_in(tx, &app, &account, until, true).await);
+        let mailed = in_tx!(idp, [account, app], |tx| link::make_in(tx, &app, &account, until, true).await);
         let mailed = mailed.address.strip_prefix(&idp.app.config.issuer).unwrap().to_owned();
         let mut browser = idp.browser();
         assert_eq!(browser.get(&mailed).await.status, 200);

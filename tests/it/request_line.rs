@@ -274,7 +274,7 @@ both_engines! {
         let fields = [
             ("grant_type", "authorization_code"),
             ("client_id", "portal"),
-            ("client_assertion_type", connect_idp::operations::client_auth::ASSERTION_TYPE),
+            ("client_assertion_type", connect_idp::operations::clients::authenticate::ASSERTION_TYPE),
             ("client_assertion", assertion),
         ];
         let answer = trace.send(&idp.router, "POST", "/oauth2/token", Some(&fields)).await;
@@ -299,10 +299,9 @@ both_engines! {
 #[test]
 fn every_task_of_a_request_works_for_it() {
     let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut folders: Vec<_> =
-        ["admin", "api", "dashboard", "handoff", "login", "oidc", "operations", "operator", "store", "web"]
-            .map(|name| src.join(name))
-            .into();
+    let mut folders: Vec<_> = ["api", "console", "dashboard", "handoff", "login", "oidc", "operations", "store", "web"]
+        .map(|name| src.join(name))
+        .into();
     let mut files = 0;
     while let Some(folder) = folders.pop() {
         for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use connect_idp::model::event::{Kind, Visitor};
-use connect_idp::operations::check_password::{Attempt, Typist};
-use connect_idp::operations::open_session::Browser;
+use connect_idp::model::activity::{Kind, Visitor};
+use connect_idp::operations::sessions::open::Browser;
+use connect_idp::operations::sign_in::check_password::{Attempt, Typist};
 use connect_idp::operations::sign_in::{SignIn, sign_in};
 use connect_idp::store::sessions;
 use connect_idp::time::Deadline;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use connect_idp::model::user::UserType;
-use connect_idp::operations::browse_activity;
+use connect_idp::operations::activity::browse;
 use connect_idp::time::Timestamp;
 
 use crate::actors::{Answer, Idp, User};
@@ -81,7 +81,7 @@ both_engines! {
         let amina = idp.user("amina").create().await;
         idp.browser().sign_in(&amina).await;
         idp.advance(Duration::from_hours(26));
-        browse_activity::count_ahead(&idp.app).await.unwrap();
+        browse::count_ahead(&idp.app).await.unwrap();
         let days = connect_idp::time::days(None, idp.now(), "America/New_York", 3);
         let kept = |at: usize| idp.app.day_counts.get(None, &days[at]).map(|counted| counted.direct);
         assert_eq!((kept(0), kept(1), kept(2)), (Some(0), Some(1), None));

@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use self::connect::{Client, Connection};
-use self::steadiness::Steadiness;
+use self::steadiness::{LOOK_EVERY, Steadiness};
 use self::take::take;
 use crate::config;
 use crate::crypto::secret::Secret;
@@ -30,8 +30,6 @@ use crate::time::{Random, Timestamp};
 pub const PATIENCE: Duration = Duration::from_millis(50);
 /// So many requests in a row must have waited in vain before Redis is taken to be gone: one may be a moment's chance.
 const IN_VAIN: u32 = 3;
-/// How often it is looked whether Redis is there, or is there again.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long one try to connect may take, with all that goes before the first answer.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long a start waits for Redis.

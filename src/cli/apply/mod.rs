@@ -262,14 +262,16 @@ impl Applying<'_> {
             match providers::switch_active(self.tx, self.act, &held, active).await? {
                 Switched::Done => keys.push("active"),
                 Switched::Already => {}
-                Switched::OperatorRealm | Switched::LastAdmin | Switched::NotFound => return Err(realm("active")),
+                Switched::OperatorRealm | Switched::LastAdmin | Switched::NotFound | Switched::Own => {
+                    return Err(realm("active"));
+                }
             }
         }
         if let Some(state) = seed.unified_login {
             match providers::switch_unified_login(self.tx, self.act, &held, state).await? {
                 Switched::Done => keys.push("unified_login"),
                 Switched::Already => {}
-                Switched::OperatorRealm | Switched::LastAdmin | Switched::NotFound => {
+                Switched::OperatorRealm | Switched::LastAdmin | Switched::NotFound | Switched::Own => {
                     return Err(realm("unified_login"));
                 }
             }

@@ -31,7 +31,7 @@ impl Applying<'_> {
             };
             let mut keys = match users::change(self.tx, self.act, held.clone(), &seed.draft).await? {
                 users::Changed::Keys(keys) => keys,
-                users::Changed::WrongType | users::Changed::NotFound => return Err(wrong_type()),
+                users::Changed::WrongType | users::Changed::NotFound | users::Changed::Own => return Err(wrong_type()),
             };
             if let Some(active) = seed.active {
                 match users::switch_active(self.tx, self.act, &held, active).await? {
@@ -41,7 +41,7 @@ impl Applying<'_> {
                             "{what}: the last Therap Admin who can sign in stays active"
                         )));
                     }
-                    Switched::Already | Switched::NotFound | Switched::OperatorRealm => {}
+                    Switched::Already | Switched::NotFound | Switched::OperatorRealm | Switched::Own => {}
                 }
             }
             if self.tie(seed, &held, trusted).await? {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde_json::{Map, Value};
 
 use crate::cli::read_file;
-use crate::model::client_draft::Draft;
+use crate::model::client::draft::Draft;
 
 /// What can be set on a client. A list replaces the one before; "" takes a value away.
 #[derive(Debug, clap::Args)]

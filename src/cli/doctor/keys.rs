@@ -8,7 +8,8 @@ use crate::crypto::jws::Algorithm;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::signing_key::{State, successor_due};
 use crate::operations::issuers::read_keys;
-use crate::operations::signing_keys::{self, Listed};
+use crate::operations::keys::in_use::{self, Listed};
+use crate::operations::keys::known;
 use crate::store;
 use crate::time::Timestamp;
 
@@ -31,7 +32,7 @@ pub(super) async fn examine(app: &App, findings: &mut Vec<Finding>) {
 
 async fn our_keys(app: &App) -> Result<Vec<Finding>, store::Error> {
     let now = app.clock.now();
-    let keys = signing_keys::list(app, now).await?;
+    let keys = in_use::list(app, now).await?;
     if keys.is_empty() {
         return Ok(vec![Finding::of("signing keys", Ok("none yet: `serve` makes the first".into()))]);
     }
@@ -48,7 +49,7 @@ fn our_key(app: &App, keys: &[Listed], now: Timestamp) -> Result<String, String>
         return Err(format!("none may sign: run `connect-idp key rotate --alg {name} --at-once`"));
     };
     for listed in keys.iter().filter(|listed| listed.state.may_sign()) {
-        signing_keys::prove_key(app, alg, &listed.key)?;
+        known::prove_key(app, alg, &listed.key)?;
     }
     let kid = &signing.key.kid;
     if let Some(next) = in_state(State::Announced) {

@@ -5,12 +5,12 @@ mod contents;
 mod keys;
 mod machine;
 
-use super::activity_chain::{Anchors, OlderVersion};
 use super::console::{Format, Output, Row, harmless};
 use super::{Console, Ended};
 use crate::app::{App, Opening};
+use crate::cli::activity::chain::{Anchors, OlderVersion};
 use crate::config::Config;
-use crate::operations::verify_activity::Terms;
+use crate::operations::activity::verify::Terms;
 
 /// What `doctor` may be told.
 #[derive(Debug, clap::Args)]

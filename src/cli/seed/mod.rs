@@ -14,12 +14,13 @@ use toml::value::Datetime;
 use toml::{Table, Value};
 use zeroize::Zeroizing;
 
+pub(super) use self::tables::Locked;
 use self::tables::{RawClient, RawIssuer, RawProvider, RawUser};
 use crate::config::Config;
 use crate::crypto::secret::digest;
 use crate::model::claims::Claims;
-use crate::model::client_draft::Draft as Metadata;
-use crate::model::client_rules::check_client_id;
+use crate::model::client::draft::Draft as Metadata;
+use crate::model::client::rules::check_client_id;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::operations::act::Unfit;
@@ -126,17 +127,6 @@ impl std::fmt::Debug for Password {
 pub(super) struct Tie {
     pub(super) sub: String,
     pub(super) issuer: Option<String>,
-}
-
-/// `locked`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Locked {
-    #[default]
-    No,
-    Password,
-    Admin,
-    Both,
 }
 
 impl Seed {

@@ -6,8 +6,6 @@ use serde::Deserialize;
 use toml::Table;
 use toml::value::Datetime;
 
-use super::Locked;
-
 /// `[[provider]]` as it is read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,4 +65,15 @@ pub(super) struct RawClient {
     pub(super) enabled: Option<bool>,
     #[serde(flatten)]
     pub(super) metadata: serde_json::Map<String, serde_json::Value>,
+}
+
+/// `locked`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::cli) enum Locked {
+    #[default]
+    No,
+    Password,
+    Admin,
+    Both,
 }

@@ -25,16 +25,16 @@ use crate::model::authorization::AuthorizationRequest;
 use crate::model::client::Client;
 use crate::model::scope::Scope;
 use crate::model::session::Session;
+use crate::oidc::params::Params;
 use crate::operations::interactions::{self, Waiting, resume_path};
-use crate::store::codes::NewCode;
 use crate::store::interactions::Interaction;
+use crate::store::tokens::codes::NewCode;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
-use crate::web::params::Params;
 use crate::web::session::{browser, current, unfinished};
 
 /// What a request reads that was begun elsewhere or too long ago.
@@ -261,7 +261,7 @@ impl Asked {
                     return Ok(Born::NotAllowed);
                 }
             }
-            let born = store::codes::insert(tx, &code, &session_id, now, expires_at).await?;
+            let born = store::tokens::codes::insert(tx, &code, &session_id, now, expires_at).await?;
             if let Some((id, anew)) = waited.as_ref().filter(|_| born) {
                 store::interactions::ask_anew(tx, id, anew, &user_id).await?;
                 store::interactions::note_answer(tx, anew, Some(&user_id), now).await?;

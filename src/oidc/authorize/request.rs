@@ -15,12 +15,10 @@ use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, R
 use crate::model::client::{ApplicationType, Client, GrantType};
 use crate::model::scope::{self, Scope};
 use crate::oidc::id_token::read_hint;
+use crate::oidc::params::{MAX_TEXT, Params};
 use crate::store;
 use crate::time::Timestamp;
-use crate::web::params::Params;
 
-/// `state` and `nonce` are never longer.
-pub(super) const MAX_TEXT: usize = 2048;
 /// `claims` and `acr_values` are never longer.
 const MAX_LIST: usize = 4096;
 /// The response types of the standards that are not offered.

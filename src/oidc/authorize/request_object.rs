@@ -5,9 +5,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
-use super::request::MAX_TEXT;
 use crate::crypto::strict_json;
 use crate::model::authorization::ResponseMode;
+use crate::oidc::params::MAX_TEXT;
 
 /// A longer object is not read.
 const MAX_BYTES: usize = 16 * 1024;

@@ -5,11 +5,11 @@ use axum::response::Response;
 use super::issue::{Speaks, TokenAnswer, access_token};
 use crate::app::App;
 use crate::model::scope::{Scope, is_for_clients};
-use crate::operations::client_auth::ClientRequest;
+use crate::oidc::params::Params;
+use crate::operations::clients::authenticate::ClientRequest;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
-use crate::web::params::Params;
 
 /// Gives a client a token of its own.
 pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Result<Response, OAuthError> {
@@ -55,6 +55,7 @@ pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Times
         id_token: None,
     };
     let row = made.row;
-    in_transaction!(app.db, app.ordinary_deadline(now), [row], |tx| store::access_tokens::insert(tx, &row, now).await)?;
+    in_transaction!(app.db, app.ordinary_deadline(now), [row], |tx| store::tokens::access::insert(tx, &row, now)
+        .await)?;
     Ok(answer.respond())
 }

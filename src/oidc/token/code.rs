@@ -5,7 +5,6 @@ use std::time::Duration;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -15,16 +14,15 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::client::{Client, GrantType};
 use crate::model::scope::{OFFLINE_ACCESS, OPENID, Scope};
-use crate::oidc::claims::{Subject, wishes};
-use crate::oidc::id_token::IdToken;
-use crate::operations::client_auth::ClientRequest;
-use crate::store::access_tokens::NewAccessToken;
-use crate::store::codes::{Code, Redeemed};
-use crate::store::families::NewFamily;
+use crate::oidc::id_token::{IdToken, about};
+use crate::oidc::params::Params;
+use crate::operations::clients::authenticate::ClientRequest;
+use crate::store::tokens::access::NewAccessToken;
+use crate::store::tokens::codes::{Code, Redeemed};
+use crate::store::tokens::families::NewFamily;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
-use crate::web::params::Params;
 
 /// What a code is exchanged with, beside the client's proof.
 #[derive(Clone, Debug)]
@@ -50,7 +48,7 @@ pub(super) async fn exchange(
     };
     // Tokens are made before the code is spent, so that one commit spends it and remembers them. What is read here
     // never changes; whether the code is still unspent is what the transaction finds out.
-    let seen = store::codes::unspent(&mut app.db.read().await?, &exchange.code_hash).await?;
+    let seen = store::tokens::codes::unspent(&mut app.db.read().await?, &exchange.code_hash).await?;
     let judged = seen.map(|mut code| {
         check(&code, client, &exchange, now)?;
         code.resources = narrowed(&code.resources, params)?;
@@ -77,16 +75,16 @@ async fn spend(
 ) -> Result<Option<OAuthError>, OAuthError> {
     let hash = code_hash.to_owned();
     let (redeemed, born) = in_transaction!(app.db, app.ordinary_deadline(now), [hash, bought], |tx| {
-        let redeemed = store::codes::redeem(tx, &hash, now).await?;
+        let redeemed = store::tokens::codes::redeem(tx, &hash, now).await?;
         let mut born = true;
         match (&redeemed, &bought) {
             (Redeemed::Reused(family), _) => {
-                store::families::revoke(tx, family, "code_used_twice", now).await?;
+                store::tokens::families::revoke(tx, family, "code_used_twice", now).await?;
             }
             (Redeemed::Fresh, Some((family, token))) => {
-                born = store::families::insert(tx, family, now).await?;
+                born = store::tokens::families::insert(tx, family, now).await?;
                 if born {
-                    store::access_tokens::insert(tx, token, now).await?;
+                    store::tokens::access::insert(tx, token, now).await?;
                 }
             }
             (Redeemed::Fresh, None) | (Redeemed::Unknown, _) => {}
@@ -198,38 +196,6 @@ async fn issue(
         None => Ok(answer.respond()),
         Some(why) => Err(why),
     }
-}
-
-/// What the ID token says of the user: what `claims` asks for there, and for a client that reads nothing else the claims
-/// of the scopes.
-pub(super) async fn about(
-    app: &App,
-    client: &Client,
-    user_id: &str,
-    scope: &Scope,
-    claims: Option<&str>,
-) -> Result<Map<String, Value>, OAuthError> {
-    let wished = wishes(claims).id_token;
-    if wished.is_empty() && !client.metadata.id_token_claims {
-        return Ok(Map::new());
-    }
-    let mut conn = app.db.read().await?;
-    let account = store::users::by_id(&mut conn, user_id).await?;
-    let claims = store::users::claims(&mut conn, user_id).await?;
-    let (Some(account), Some(claims)) = (account, claims) else {
-        return Err(OAuthError::invalid_grant("the account is gone"));
-    };
-    let subject = Subject {
-        name: &account.name,
-        login_name: &account.login_name,
-        user_type: account.user_type.as_str(),
-        provider_code: &account.provider_code,
-        provider_name: &account.provider_name,
-        claims: &claims,
-    };
-    let mut about = if client.metadata.id_token_claims { subject.of_scope(scope) } else { Map::new() };
-    about.extend(subject.wished(&wished, &client.metadata.scopes()));
-    Ok(about)
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use crate::crypto::jws::Algorithm;
 use crate::crypto::secret::{Secret, digest};
 use crate::model::client::AccessTokenFormat;
 use crate::oidc::id_token::sign;
-use crate::operations::client_auth::ClientRequest;
-use crate::store::access_tokens::NewAccessToken;
+use crate::oidc::params::Params;
+use crate::operations::clients::authenticate::ClientRequest;
+use crate::store::tokens::access::NewAccessToken;
 use crate::time::Timestamp;
 use crate::web::oauth_error::{OAuthError, data};
-use crate::web::params::Params;
 
 /// The answer.
 #[derive(Clone, Debug, Serialize)]

@@ -7,21 +7,20 @@ use std::time::Duration;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
-use super::code::about;
 use super::issue::{Speaks, TokenAnswer, access_token, narrowed};
 use crate::app::App;
 use crate::crypto::seal;
 use crate::crypto::secret::Secret;
 use crate::model::client::Client;
 use crate::model::scope::{OPENID, Scope};
-use crate::oidc::id_token::IdToken;
-use crate::operations::client_auth::ClientRequest;
-use crate::store::access_tokens::NewAccessToken;
-use crate::store::families::Family;
+use crate::oidc::id_token::{IdToken, about};
+use crate::oidc::params::Params;
+use crate::operations::clients::authenticate::ClientRequest;
+use crate::store::tokens::access::NewAccessToken;
+use crate::store::tokens::families::Family;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::{OAuthError, data};
-use crate::web::params::Params;
 
 /// How long a replaced token gets the same answer again.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -49,7 +48,7 @@ pub(super) async fn refresh(
     let hash = secret.digest();
     // Once more where another request replaced the token between our look and our change.
     for _ in 0..2 {
-        let found = store::families::live(&mut app.db.read().await?, family_id, now).await?;
+        let found = store::tokens::families::live(&mut app.db.read().await?, family_id, now).await?;
         let family = found.filter(|family| family.client == client.id).ok_or_else(not_valid)?;
         match place(app, &family, &secret) {
             Place::Live => {
@@ -182,10 +181,10 @@ async fn give(
     if !client.metadata.is_public() {
         // Looked at once more where it counts: an ID token that is answered cannot be called back (G9).
         let lives = in_transaction!(app.db, deadline, [id, row], |tx| {
-            let lives = store::families::live(tx, &id, now).await?.is_some();
+            let lives = store::tokens::families::live(tx, &id, now).await?.is_some();
             if lives {
-                store::access_tokens::insert(tx, &row, now).await?;
-                store::access_tokens::keep_newest(tx, &id, LIVE_TOKENS).await?;
+                store::tokens::access::insert(tx, &row, now).await?;
+                store::tokens::access::keep_newest(tx, &id, LIVE_TOKENS).await?;
             }
             Ok(lives)
         })?;
@@ -199,11 +198,11 @@ async fn give(
     })?;
     let new_hash = next.digest();
     let rotated = in_transaction!(app.db, deadline, [id, old_hash, new_hash, sealed, row], |tx| {
-        let lives = store::families::live(tx, &id, now).await?.is_some();
-        let rotated = lives && store::families::rotate(tx, &id, &old_hash, &new_hash, &sealed, now).await?;
+        let lives = store::tokens::families::live(tx, &id, now).await?.is_some();
+        let rotated = lives && store::tokens::families::rotate(tx, &id, &old_hash, &new_hash, &sealed, now).await?;
         if rotated {
-            store::access_tokens::insert(tx, &row, now).await?;
-            store::access_tokens::keep_newest(tx, &id, LIVE_TOKENS).await?;
+            store::tokens::access::insert(tx, &row, now).await?;
+            store::tokens::access::keep_newest(tx, &id, LIVE_TOKENS).await?;
         }
         Ok(rotated)
     })?;
@@ -230,7 +229,7 @@ fn answer_again(app: &App, family: &Family) -> Result<Response, OAuthError> {
 async fn revoke(app: &App, client: &Client, family: &Family, now: Timestamp) -> Result<Response, OAuthError> {
     let id = family.id.clone();
     in_transaction!(app.db, app.ordinary_deadline(now), [id], |tx| {
-        store::families::revoke(tx, &id, "refresh_token_used_twice", now).await
+        store::tokens::families::revoke(tx, &id, "refresh_token_used_twice", now).await
     })?;
     tracing::warn!(client.id = %client.client_id, "a refresh token of client {} was used twice: its family is revoked", client.client_id);
     Err(not_valid())

@@ -23,7 +23,7 @@ use figures::{Count, Figures};
 use stand::{Programs, Stand};
 
 const SHORT: Lengths = Lengths { pause: Duration::from_secs(4), slow: Duration::from_secs(4) };
-/// As long as security.md says.
+/// As long as a paused database is to be borne (G33).
 const LONG: Lengths = Lengths { pause: Duration::from_secs(30), slow: Duration::from_secs(30) };
 /// How many injections the long form makes, and from which number it throws.
 const INJECTIONS: &str = "CONNECT_IDP_TEST_INJECTIONS";

@@ -8,14 +8,14 @@ use axum::Router;
 use connect_idp::app::{App, Opening};
 use connect_idp::config::Config;
 use connect_idp::crypto::key_ring::KeyRing;
-use connect_idp::model::event::Visitor;
+use connect_idp::model::activity::Visitor;
 use connect_idp::model::issuer::TrustedIssuer;
 use connect_idp::model::login_name::LoginName;
 use connect_idp::model::password_rules;
 use connect_idp::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use connect_idp::model::user::{Account, UserType};
 use connect_idp::operations::act::{Act, Authority};
-use connect_idp::operations::verify_activity::{Terms, Verified, verify};
+use connect_idp::operations::activity::verify::{Terms, Verified, verify};
 use connect_idp::operations::{self, Actor};
 use connect_idp::store::activity::{Filter, Record};
 use connect_idp::store::users::NewUser;
@@ -302,7 +302,7 @@ impl Idp {
 
     /// Every record, in the order of their commits.
     pub async fn activity(&self) -> Vec<Record> {
-        let page = operations::activity_chain::page(&self.app, &Filter::default(), 0, 100_000).await.unwrap();
+        let page = operations::activity::chain::page(&self.app, &Filter::default(), 0, 100_000).await.unwrap();
         assert_eq!(page.read_to, page.last, "there are more");
         page.records.into_iter().map(|placed| placed.record).collect()
     }

@@ -156,7 +156,7 @@ impl World {
             return (at(&self.issuer), vec![at(UNKNOWN), at("nonsense"), at("%00")]);
         }
         if path.contains("{kid}") {
-            let kid = connect_idp::operations::signing_keys::signer(
+            let kid = connect_idp::operations::keys::in_use::signer(
                 &self.idp.app,
                 connect_idp::crypto::jws::Algorithm::Es256,
                 self.idp.now(),

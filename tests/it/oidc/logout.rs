@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, Method};
 use connect_idp::jobs::logout::work_off;
-use connect_idp::model::event::Kind;
+use connect_idp::model::activity::Kind;
 use connect_idp::operations::clients;
 
 use crate::actors::{Answer, BackChannel, Browser, From, Idp, RelyingParty, User, claims, encode, on_loopback};

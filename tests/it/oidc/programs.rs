@@ -4,8 +4,8 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connect_idp::crypto::jws::Unverified;
+use connect_idp::model::activity::Kind;
 use connect_idp::model::client::{AccessTokenFormat, AuthMethod};
-use connect_idp::model::event::Kind;
 
 use crate::actors::{Answer, Browser, Idp, RelyingParty, User, VERIFIER, claims, encode};
 

@@ -6,8 +6,10 @@ use std::time::Duration;
 use connect_idp::crypto::jws::Unverified;
 use connect_idp::crypto::key_set::VerifyingKeys;
 use connect_idp::jobs::logout::{run, work_off};
+use connect_idp::operations;
 use connect_idp::operations::act::Switched;
-use connect_idp::operations::{self, password_link, signing_keys};
+use connect_idp::operations::keys::in_use;
+use connect_idp::operations::passwords::link;
 use connect_idp::{jobs, store};
 use tokio::sync::watch;
 
@@ -33,7 +35,7 @@ both_engines! {
         let sent = channel.sent();
         assert_eq!((sent.len(), silent.sent().len()), (1, 0), "once, and only who was signed in");
         let jws = Unverified::parse(&sent[0], 8192).unwrap();
-        let keys = VerifyingKeys::parse(&signing_keys::jwks(&idp.app, idp.now()).await.unwrap().json).unwrap();
+        let keys = VerifyingKeys::parse(&in_use::jwks(&idp.app, idp.now()).await.unwrap().json).unwrap();
         assert_eq!(jws.header["typ"], "logout+jwt");
         assert!(keys.get(jws.header["kid"].as_str().unwrap()).unwrap().verify(&jws));
         let token = claims(&sent[0]);
@@ -94,7 +96,7 @@ both_engines! {
                     assert_eq!(other.submit(&page, "#update-form", &fields).await.location(), "/");
                 }
                 "link" => {
-                    let link = password_link::make(&idp.act(), &user.provider_id, &user.id, false).await.unwrap().unwrap();
+                    let link = link::make(&idp.act(), &user.provider_id, &user.id, false).await.unwrap().unwrap();
                     let mut other = idp.browser();
                     let page = other.get(link.address.strip_prefix(&idp.app.config.issuer).unwrap()).await;
                     let fields = [("new_password", "Another-Horse-11"), ("confirm_new_password", "Another-Horse-11")];

@@ -6,8 +6,8 @@ use std::time::Duration;
 use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::client::AccessTokenFormat;
 use connect_idp::operations::act::Switched;
-use connect_idp::operations::key_rotation::{self, When};
-use connect_idp::operations::signing_keys::signer;
+use connect_idp::operations::keys::in_use::signer;
+use connect_idp::operations::keys::rotation::{self, When};
 use connect_idp::operations::{clients, issuers};
 
 use crate::actors::{Browser, ISSUER, Idp, RedisServer, User, bearer, public_jwks};
@@ -72,8 +72,8 @@ async fn everything_ends_everywhere(engine: Engine, fate: Fate) {
 
     // A key that was taken back proves nothing any more.
     let signer = signer(&first.app, Algorithm::Rs256, first.now()).await.unwrap();
-    key_rotation::rotate(&first.act(), Algorithm::Rs256, When::AtOnce).await.unwrap();
-    key_rotation::retire(&first.act(), &signer.kid).await.unwrap();
+    rotation::rotate(&first.act(), Algorithm::Rs256, When::AtOnce).await.unwrap();
+    rotation::retire(&first.act(), &signer.kid).await.unwrap();
     tokio::time::sleep(SECOND).await;
     assert_eq!(there.userinfo(access).await.status, 401);
     let tokens = there.refresh(refresh).await.json();

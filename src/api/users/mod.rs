@@ -1,0 +1,393 @@
+//! `/api/v1/providers/{provider_code}/users`: the users of a provider.
+
+pub(in crate::api) mod acts;
+pub(in crate::api) mod import;
+
+use axum::Json;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use utoipa::{IntoParams, ToSchema};
+use zeroize::Zeroizing;
+
+use super::caller::{InProvider, ReadUsers, WriteUsers};
+use super::editions::{Edition, FIRST, IfMatch, stale};
+use super::once::{IdempotencyKey, New};
+use super::providers::AtProvider;
+use super::reading::{Asked, Body, Faults, Page, Place, UserId, bad_cursor, cursor_id, one_more, storable};
+use crate::app::App;
+use crate::model::claims::Claims;
+use crate::model::tenant::ProviderScope;
+use crate::model::unfit::Unfit;
+use crate::model::user::UserType;
+use crate::operations::idempotent_create::Creation;
+use crate::operations::users::{self, Changed, Draft, Edited};
+use crate::store;
+use crate::store::users::directory::{self, Listed, Sort, State};
+use crate::time::Timestamp;
+use crate::web::problem::{Details, Problem};
+
+/// A person's account in a provider.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = User)]
+pub struct View {
+    /// Never changes, never used again.
+    #[schema(format = "uuid")]
+    id: String,
+    /// Login Name.
+    login_name: String,
+    /// The person's name.
+    name: String,
+    /// User Type.
+    user_type: UserType,
+    /// Not deactivated.
+    active: bool,
+    /// Locked by three wrong passwords in a row.
+    password_locked: bool,
+    /// Locked by an administrator.
+    admin_locked: bool,
+    /// Until when the temporary password works; `null` for the user's own.
+    #[schema(format = DateTime)]
+    temporary_password_until: Option<String>,
+    /// When the account came to be.
+    #[schema(format = DateTime)]
+    created_at: String,
+    /// The last sign-in that the record knows of.
+    #[schema(format = DateTime)]
+    last_sign_in_at: Option<String>,
+    /// Standard claims (OpenID Connect Core §5.1), such as `email`.
+    #[schema(value_type = Object)]
+    claims: Value,
+}
+
+impl View {
+    fn of(user: Listed) -> Self {
+        let time = |at: i64| Timestamp(at).rfc3339();
+        Self {
+            password_locked: user.password_locked(),
+            id: user.id,
+            login_name: user.login_name,
+            name: user.name,
+            user_type: user.user_type,
+            active: user.active,
+            admin_locked: user.admin_locked,
+            temporary_password_until: user.temporary_until.map(time),
+            created_at: time(user.created_at),
+            last_sign_in_at: user.last_sign_in.map(time),
+            claims: serde_json::from_str(&user.claims).unwrap_or_else(|_| json!({})),
+        }
+    }
+}
+
+/// A user as it stands.
+pub(super) async fn read(app: &App, scope: &ProviderScope, id: &str) -> Result<Edition<View>, Problem> {
+    let mut conn = app.db.read().await?;
+    // Before the data: an edition that is older than they are only asks once more.
+    let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
+    let user = directory::one(&mut conn, scope, id).await?.ok_or_else(Problem::not_found)?;
+    Ok(Edition::ok(revision, View::of(user)))
+}
+
+/// Which users.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// A part of the name or the Login Name, in any case.
+    q: Option<String>,
+    /// Exactly this Login Name, in any case.
+    login_name: Option<String>,
+    /// In this state.
+    #[param(inline)]
+    state: Option<State>,
+    /// Of this User Type.
+    #[param(inline)]
+    user_type: Option<UserType>,
+    /// In this order.
+    #[param(inline)]
+    sort: Option<Sort>,
+    /// At most so many rows.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// List the users of a provider
+///
+/// Whoever never signed in is asked for user by user: such a page may hold fewer rows than asked for, or none, and still
+/// have a `next`.
+#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users", tag = "Users", params(AtProvider, Search),
+    security(("oauth2" = ["users.read"])), responses((status = 200, description = "A page of them", body = Page<View>)))]
+pub async fn list(
+    app: App,
+    program: InProvider<ReadUsers>,
+    Asked(asked): Asked<Search>,
+) -> Result<Json<Page<View>>, Problem> {
+    let (rows, after) = (Place::rows(asked.limit)?, cursor_id(asked.cursor.as_deref())?);
+    let mut conn = app.db.read().await?;
+    if let Some(name) = asked.login_name {
+        let id = match users::parse_login_name(&name) {
+            Ok(name) => store::users::id_of_name(&mut conn, &program.provider.id, &name).await?,
+            Err(_) => None,
+        };
+        let found = match id {
+            Some(id) => directory::one(&mut conn, &program.scope, &id).await?,
+            None => None,
+        };
+        return Ok(Json(Page { items: found.into_iter().map(View::of).collect(), next: None }));
+    }
+    let search = directory::Search {
+        text: storable(asked.q),
+        state: asked.state.unwrap_or_default(),
+        user_type: asked.user_type,
+        sort: asked.sort.unwrap_or_default(),
+    };
+    let place = match after {
+        Some(id) => directory::place(&mut conn, &program.scope, search.sort, &id).await?.ok_or_else(bad_cursor)?,
+        None => directory::Place::default(),
+    };
+    let mut found = directory::page(&mut conn, &program.scope, &search, &place, one_more(rows)).await?;
+    let next = found.cut(rows).map(|place| place.id().to_owned());
+    Ok(Json(Page { items: found.users.into_iter().map(View::of).collect(), next }))
+}
+
+/// A user to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = NewUser)]
+#[serde(deny_unknown_fields)]
+pub struct ToCreate {
+    /// Login Name.
+    #[schema(min_length = 1, max_length = 255)]
+    login_name: String,
+    /// The person's name.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// User Type: `Regular User` (the default) or `Provider Admin`.
+    user_type: Option<UserType>,
+    /// A temporary password; one is made where none is given.
+    #[schema(format = Password)]
+    temporary_password: Option<String>,
+    /// Standard claims (OpenID Connect Core §5.1), such as `email`.
+    #[schema(value_type = Option<Object>)]
+    claims: Option<Map<String, Value>>,
+}
+
+/// A user that was just created, and its temporary password, this once.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedUser {
+    /// The user.
+    #[serde(flatten)]
+    user: View,
+    /// Hand it to the person; it is replaced at the first sign-in.
+    temporary_password: String,
+}
+
+/// The temporary password that is given, or one that is made.
+pub(super) fn temporary_password(app: &App, given: Option<&str>) -> Result<Zeroizing<String>, Unfit> {
+    users::temporary_password(given, &app.random).map_err(|unfit| Unfit::new("temporary_password", unfit.why))
+}
+
+/// A user's claims with a merge patch over them (RFC 7396). What is new is not verified unless the patch says so, and an
+/// agency's own program cannot say so: apps know people by what is verified.
+fn patched(before: &Map<String, Value>, patch: &Map<String, Value>, of_provider: bool) -> Result<Claims, Unfit> {
+    let mut after = Value::Object(before.clone());
+    merge(&mut after, Value::Object(patch.clone()));
+    let mut after = after.as_object().cloned().unwrap_or_default();
+    for (name, flag) in [("email", "email_verified"), ("phone_number", "phone_number_verified")] {
+        let is_new = after.get(name) != before.get(name);
+        if is_new && !patch.contains_key(flag) {
+            after.remove(flag);
+        }
+        let says_so = after.get(flag).is_some_and(|value| *value == true);
+        let stood_so = !is_new && before.get(flag).is_some_and(|value| *value == true);
+        if of_provider && says_so && !stood_so {
+            return Err(Unfit::new("claims", format!("cannot hold {flag}: only the operator's programs say so")));
+        }
+    }
+    let claims = Claims::parse(after).map_err(|why| Unfit::new("claims", why))?;
+    if before.get("email") != claims.members().get("email") {
+        users::check_email(claims.email())?;
+    }
+    Ok(claims)
+}
+
+/// Create a user with a temporary password
+#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users", tag = "Users", request_body = ToCreate,
+    params(AtProvider, ("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
+    security(("oauth2" = ["users.write"])),
+    responses((status = 201, description = "The user and the temporary password", body = CreatedUser,
+        headers(("Location", description = "Where the user is"), ("ETag", description = "The user's edition"))),
+        (status = 409, description = "The provider has this Login Name already", body = Details, content_type = "application/problem+json")))]
+pub async fn create(
+    app: App,
+    program: InProvider<WriteUsers>,
+    key: IdempotencyKey,
+    body: Body<ToCreate>,
+) -> Result<Response, Problem> {
+    let new = body.read;
+    let mut faults = Faults::default();
+    let login_name = faults.judge(users::parse_login_name(&new.login_name));
+    faults.judge(users::check_name(&new.name));
+    let password = faults.judge(temporary_password(&app, new.temporary_password.as_deref()));
+    let of_provider = program.caller.is_of_provider();
+    let claims = faults.judge(patched(&Map::new(), &new.claims.unwrap_or_default(), of_provider));
+    faults.none()?;
+    let (Some(login_name), Some(password), Some(claims)) = (login_name, password, claims) else {
+        return Err(Problem::unavailable("a value was neither accepted nor refused"));
+    };
+    let act = program.caller.act(&app);
+    let until = users::temporary_until(&app, act.now);
+    let hash = users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
+    let user_type = new.user_type.unwrap_or(UserType::Regular);
+    let user = users::with_temporary_password(&act, login_name, new.name, user_type, &claims, hash);
+    let view = View {
+        id: user.id.clone(),
+        login_name: user.login_name.shown().to_owned(),
+        name: user.name.clone(),
+        user_type: user.user_type,
+        active: true,
+        password_locked: false,
+        admin_locked: false,
+        temporary_password_until: Some(until.rfc3339()),
+        created_at: act.now.rfc3339(),
+        last_sign_in_at: None,
+        claims: Value::Object(claims.members().clone()),
+    };
+    let new = New {
+        location: format!("/api/v1/providers/{}/users/{}", program.provider.code, user.id),
+        body: json!(CreatedUser { user: view, temporary_password: password.to_string() }),
+        revision: FIRST,
+        creation: Creation::User(Box::new(program.provider), Box::new(user)),
+        name: "login_name",
+    };
+    key.create(&app, &program.caller, &body.bytes, new).await
+}
+
+/// The user in the path.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it describes what `InProvider` and `Id` read")]
+pub struct AtUser {
+    /// Provider Code; capital and small letters matter.
+    provider_code: String,
+    /// The user's `id`.
+    #[param(format = "uuid")]
+    user_id: String,
+}
+
+/// Show a user
+#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", params(AtUser),
+    security(("oauth2" = ["users.read"])),
+    responses((status = 200, description = "The user", body = View, headers(("ETag", description = "The user's edition")))))]
+pub async fn show(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<Edition<View>, Problem> {
+    read(&app, &program.scope, &id).await
+}
+
+/// What is to be different: what is absent stays as it is; a claim that is `null` is taken away (RFC 7396).
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = UserChange)]
+#[serde(deny_unknown_fields)]
+pub struct ToChange {
+    /// The person's name.
+    #[schema(min_length = 1, max_length = 200)]
+    name: Option<String>,
+    /// User Type: `Regular User` or `Provider Admin`.
+    user_type: Option<UserType>,
+    /// Standard claims (OpenID Connect Core §5.1), such as `email`.
+    #[schema(value_type = Option<Object>)]
+    claims: Option<Map<String, Value>>,
+}
+
+/// Change a user
+#[utoipa::path(patch, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", request_body = ToChange,
+    params(AtUser, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
+    security(("oauth2" = ["users.write"])),
+    responses((status = 200, description = "The user as it stands now", body = View, headers(("ETag", description = "The user's edition")))))]
+pub async fn edit(
+    app: App,
+    program: InProvider<WriteUsers>,
+    UserId(id): UserId,
+    if_match: IfMatch,
+    body: Body<ToChange>,
+) -> Result<Edition<View>, Problem> {
+    let now = read(&app, &program.scope, &id).await?;
+    let revision = if_match.allows(now.revision)?;
+    let change = body.read;
+    let mut faults = Faults::default();
+    if let Some(name) = &change.name {
+        faults.judge(users::check_name(name));
+    }
+    let before = now.body.claims.as_object().cloned().unwrap_or_default();
+    let of_provider = program.caller.is_of_provider();
+    let claims = change.claims.map(|patch| patched(&before, &patch, of_provider));
+    let claims = claims.and_then(|judged| faults.judge(judged));
+    faults.none()?;
+    let draft = Draft { name: change.name, user_type: change.user_type, claims };
+    match users::edit(&program.caller.act(&app), &program.provider.id, &id, revision, &draft).await? {
+        Edited::Changed(Changed::Keys(_)) => read(&app, &program.scope, &id).await,
+        Edited::Changed(Changed::NotFound) => Err(Problem::not_found()),
+        Edited::Changed(Changed::WrongType | Changed::Own) => Err(Unfit::new("user_type", "cannot be had here").into()),
+        Edited::Stale => Err(stale()),
+    }
+}
+
+/// A JSON merge patch (RFC 7396 §2).
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let Some(members) = target.as_object_mut() else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_is_not_verified() {
+        let before = json!({"email": "a@example.org", "email_verified": true});
+        let before = before.as_object().unwrap();
+        let after = |patch: Value, of_provider| {
+            patched(before, patch.as_object().unwrap(), of_provider)
+                .map(|claims| Value::Object(claims.members().clone()))
+        };
+        assert_eq!(after(json!({"email": "b@example.org"}), true).unwrap(), json!({"email": "b@example.org"}));
+        assert_eq!(after(json!({"locale": "fr"}), true).unwrap()["email_verified"], true);
+        let verified = json!({"email": "b@example.org", "email_verified": true});
+        assert_eq!(after(verified.clone(), true).unwrap_err().key, "claims");
+        assert_eq!(after(verified.clone(), false).unwrap(), verified);
+        assert_eq!(after(json!({"email": "b@example.org\r\nBcc: c@example.org"}), false).unwrap_err().key, "email");
+        let nobody = patched(&Map::new(), verified.as_object().unwrap(), true);
+        assert_eq!(nobody.unwrap_err().key, "claims");
+    }
+
+    /// RFC 7396 Appendix A.
+    #[test]
+    fn a_patch_is_merged_as_the_standard_shows() {
+        for (target, patch, result) in [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ] {
+            let mut merged = target.clone();
+            merge(&mut merged, patch.clone());
+            assert_eq!(merged, result, "{target} + {patch}");
+        }
+    }
+}

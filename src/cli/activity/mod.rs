@@ -1,0 +1,287 @@
+//! `activity`: the lasting record, for reading and for files (A1, A2, A5).
+
+pub(in crate::cli) mod chain;
+
+use anyhow::{Context as _, bail};
+use clap::{Subcommand, ValueEnum};
+
+use super::console::{Output, Row};
+use super::{Console, Ended, Who, find_provider};
+use crate::app::App;
+use crate::model::activity::{Kind, Outcome};
+use crate::model::{reason, reference};
+use crate::operations::activity::browse::Reach;
+use crate::operations::activity::chain::{From, page, seal};
+use crate::operations::activity::export::{Line, MEMBERS, PLACE};
+use crate::operations::csv::file;
+use crate::store::activity::chain::Placed;
+use crate::store::activity::{self, Filter, Record, Wanted};
+
+/// How many records are in memory at once.
+const PAGE: i64 = 1000;
+
+/// What can be done with the record.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the newest records.
+    #[command(after_help = "Example: connect-idp activity list --provider SUNRISE-IL --outcome refused\n\
+                            Example: connect-idp activity list --reference 7K3M-9Q0T")]
+    List {
+        #[command(flatten)]
+        filters: Filters,
+        /// What this reference number stands for, in words with what to do about it. Without --provider also what was refused
+        /// before a trusted signature, which is not in the record.
+        #[arg(long, value_name = "NUMBER", value_parser = reference_number, conflicts_with_all = ["login_name", "since", "until", "kind", "outcome", "limit"])]
+        reference: Option<String>,
+        /// How many at most.
+        #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Write every record to standard output, in the order of their commits.
+    #[command(
+        after_help = "Example: connect-idp activity export --provider SUNRISE-IL --since 2026-01-01 --output csv > january.csv\n\n\
+                      Each record has its number in that order, `seq`. With --after and the last one that you have, the next \
+                      file begins where the one before ended, and none is missed."
+    )]
+    Export {
+        #[command(flatten)]
+        filters: Filters,
+        /// Only what comes after this number: `seq` of the last record that you have.
+        #[arg(long, value_name = "SEQ", default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+        /// One JSON object a line, or CSV.
+        #[arg(long = "output", value_enum, default_value_t = FileFormat::Json, value_name = "FORMAT")]
+        format: FileFormat,
+    },
+    /// Prove that no record was changed, removed, inserted or moved since it was written.
+    Verify(chain::VerifyArgs),
+    /// Write down how far the record goes, to be kept elsewhere: `activity verify --anchor` compares with it.
+    #[command(after_help = "Example: connect-idp activity anchor >> anchors.jsonl\n\n\
+                            Keep the file where whoever can change the database cannot change it.")]
+    Anchor,
+    /// Remove old records for good.
+    Prune(chain::PruneArgs),
+}
+
+/// How records stand in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FileFormat {
+    /// One object a line.
+    Json,
+    /// RFC 4180 with a byte-order mark and a header, each cell quoted; an apostrophe stands before what a spreadsheet would
+    /// take for a formula.
+    Csv,
+}
+
+/// Which records are meant: all that fit every filter.
+#[derive(Debug, clap::Args)]
+pub(super) struct Filters {
+    /// Of this provider.
+    #[arg(long, value_name = "CODE")]
+    provider: Option<String>,
+    /// Of this user.
+    #[arg(long, value_name = "NAME", requires = "provider")]
+    login_name: Option<String>,
+    /// From this moment on: RFC 3339, or a date in the provider's time zone (without --provider: UTC).
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Before this moment; a date means its beginning.
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// Of this kind, such as `sign_in`.
+    #[arg(long, value_parser = str::parse::<Kind>)]
+    kind: Option<Kind>,
+    /// With this outcome: success, refused or unfinished.
+    #[arg(long, value_parser = str::parse::<Outcome>)]
+    outcome: Option<Outcome>,
+}
+
+impl Filters {
+    async fn filter(&self, app: &App) -> anyhow::Result<Filter> {
+        let mut zone = "UTC".to_owned();
+        let mut filter = Filter {
+            kind: self.kind.map(|kind| kind.to_string()),
+            outcome: self.outcome.map(|outcome| outcome.to_string()),
+            ..Filter::default()
+        };
+        if let Some(code) = &self.provider {
+            let provider = find_provider(app, code).await?;
+            (filter.provider_id, zone) = (Some(provider.id), provider.time_zone);
+        }
+        if let (Some(provider), Some(login_name)) = (&self.provider, &self.login_name) {
+            let who = Who { provider: provider.clone(), login_name: login_name.clone() };
+            filter.user_id = Some(who.find(app).await?.id);
+        }
+        filter.since = self.since.as_deref().map(|text| moment(text, &zone)).transpose().context("--since")?;
+        filter.until = self.until.as_deref().map(|text| moment(text, &zone)).transpose().context("--until")?;
+        Ok(filter)
+    }
+}
+
+/// RFC 3339, or the beginning of a day in a time zone, in Unix milliseconds.
+pub(super) fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
+    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+        return Ok(instant.as_millisecond());
+    }
+    let day: Option<jiff::civil::Date> = if text.len() == 10 { text.parse().ok() } else { None };
+    match day.and_then(|day| day.in_tz(zone).ok()) {
+        Some(midnight) => Ok(midnight.timestamp().as_millisecond()),
+        None => bail!("{text:?} is neither a date such as 2026-01-31 nor a moment such as 2026-01-31T08:15:00Z"),
+    }
+}
+
+pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
+    match verb {
+        Verb::List { filters, reference: Some(reference), output, .. } => {
+            let filter = filters.filter(app).await?;
+            let wanted = Wanted { reference: Some(reference.clone()), ..Wanted::default() };
+            let reach = Reach::Operator(filter.provider_id);
+            let found = reach.page(&mut app.db.read().await?, &wanted, None, PAGE).await?;
+            if found.records.is_empty() {
+                bail!("nothing has the reference number {reference}: look for it in the log of the service");
+            }
+            console.rows(output.format, &found.records.iter().map(explained).collect::<Vec<_>>())?;
+        }
+        Verb::List { filters, limit, output, .. } => {
+            let filter = filters.filter(app).await?;
+            let records = activity::page(&mut app.db.read().await?, &filter, None, i64::from(*limit)).await?;
+            console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())?;
+        }
+        Verb::Export { filters, after, format } => {
+            export(app, &filters.filter(app).await?, *after, *format, console).await?;
+        }
+        Verb::Verify(args) => return chain::verify(args, app, console).await,
+        Verb::Anchor => chain::anchor(app, console).await?,
+        Verb::Prune(args) => return chain::prune(args, app, console).await,
+    }
+    Ok(Ended::Done)
+}
+
+/// Seals all that was committed, however much that is.
+pub(super) async fn seal_all(app: &App, console: &mut Console) -> anyhow::Result<()> {
+    let mut count = 0;
+    loop {
+        let sealed = seal(app, From::LastTime, 1).await?;
+        count += sealed.count;
+        if sealed.all {
+            console.progress_done();
+            return Ok(());
+        }
+        console.progress(format_args!("{count} records sealed"));
+    }
+}
+
+async fn export(
+    app: &App,
+    filter: &Filter,
+    mut after: i64,
+    format: FileFormat,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    seal_all(app, console).await?;
+    if format == FileFormat::Csv {
+        console.write(&file::Head::of(MEMBERS.into_iter().chain([PLACE])).into_bytes())?;
+    }
+    let mut count = 0;
+    loop {
+        let page = page(app, filter, after, PAGE).await?;
+        count += page.records.len();
+        let lines = match format {
+            FileFormat::Json => json_lines(&page.records)?,
+            FileFormat::Csv => page.records.iter().flat_map(|placed| Line::placed(placed).csv()).collect(),
+        };
+        console.write(&lines)?;
+        console.progress(format_args!("{count} records"));
+        after = page.read_to;
+        if after >= page.last {
+            break;
+        }
+    }
+    console.progress_done();
+    Ok(())
+}
+
+fn json_lines(page: &[Placed]) -> anyhow::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for placed in page {
+        serde_json::to_writer(&mut lines, &Line::placed(placed))?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+fn listed(record: &Record) -> Row {
+    let line = Line::of(record);
+    Row::default()
+        .with("time", line.time)
+        .with("provider_code", line.provider_code)
+        .with("login_name", line.login_name)
+        .with("actor", line.actor)
+        .with("kind", line.kind)
+        .with("login_type", line.login_type)
+        .with("outcome", line.outcome)
+        .with("reason", line.reason)
+        .with("note", line.note)
+        .with("address", line.address)
+        .with("reference", line.reference)
+}
+
+/// A record with its reason in words, and what to do about it.
+fn explained(record: &Record) -> Row {
+    let words = record.reason.as_deref().and_then(reason::words);
+    listed(record)
+        .with("browser", record.browser.clone())
+        .with("what", record.reason.as_deref().map(reason::label))
+        .with("what_to_do", words.map(|words| words.cure))
+}
+
+fn reference_number(text: &str) -> Result<String, String> {
+    reference::read(text).ok_or_else(|| format!("it {}", reference::SHAPE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_begins_in_the_providers_zone() {
+        assert_eq!(moment("2026-01-31T08:15:00.250Z", "UTC").unwrap(), 1_769_847_300_250);
+        assert_eq!(moment("2026-01-31T02:15:00.250-06:00", "UTC").unwrap(), 1_769_847_300_250);
+        let day = 86_400_000;
+        assert_eq!(moment("2026-01-31", "UTC").unwrap() % day, 0);
+        assert_eq!(moment("2026-01-31", "America/Chicago").unwrap() % day, day / 4);
+        for text in ["yesterday", "2026-02-30", "2026-01", ""] {
+            assert!(moment(text, "UTC").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_members_of_both_formats_are_the_same() {
+        let record = Record {
+            id: "1".into(),
+            at: 0,
+            provider_code: None,
+            user_id: None,
+            login_name: None,
+            name_hash: None,
+            actor: "system".into(),
+            kind: Kind::SignIn,
+            login_type: None,
+            note: None,
+            outcome: Outcome::Refused,
+            reason: None,
+            address: Some(String::new()),
+            browser: None,
+            reference: "r".into(),
+            session_id: None,
+            handoff_id: None,
+        };
+        let text = String::from_utf8(json_lines(&[Placed { seq: 7, record }]).unwrap()).unwrap();
+        let names = MEMBERS.iter().chain([&PLACE]).map(|name| text.find(&format!("\"{name}\":")).unwrap());
+        let names: Vec<usize> = names.collect();
+        assert!(names.is_sorted(), "{text}");
+        assert!(text.contains("\"address\":null"));
+    }
+}

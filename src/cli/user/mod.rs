@@ -1,0 +1,404 @@
+//! `user`: the users of a provider.
+
+pub(in crate::cli) mod import;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::{Subcommand, ValueEnum};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::console::{Output, Row};
+use super::{Console, Who, act, find_provider, say_switched};
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::model::claims::Claims;
+use crate::model::user::{Account, STRIKES, UserType};
+use crate::operations::act::Act;
+use crate::operations::passwords::link;
+use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied};
+use crate::store;
+use crate::time::Timestamp;
+
+/// What can be done with users.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// List the users of a provider.
+    #[command(after_help = "Example: connect-idp user list --provider SUNRISE-IL --output json")]
+    List {
+        /// The Provider Code.
+        #[arg(long, value_name = "CODE")]
+        provider: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show one user.
+    #[command(after_help = "Example: connect-idp user show --provider SUNRISE-IL --login-name amina")]
+    Show {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Make a user with a temporary password.
+    #[command(
+        after_help = "Example: connect-idp user create --provider SUNRISE-IL --login-name amina --name \"Amina Diallo\"\n\n\
+                            Without --password-stdin a temporary password is made and printed once; for a Therap Admin, \
+                            a link by which that person sets a password, once and within 24 hours."
+    )]
+    Create {
+        #[command(flatten)]
+        who: Who,
+        /// The person's name.
+        #[arg(long)]
+        name: String,
+        /// "Regular User" (the default), "Provider Admin" or, in the operator realm alone, "Therap Admin".
+        #[arg(long, value_name = "TYPE", value_parser = str::parse::<UserType>)]
+        user_type: Option<UserType>,
+        /// OpenID Connect standard claims as a JSON object.
+        #[arg(long, value_name = "JSON", value_parser = Claims::from_json)]
+        claims: Option<Claims>,
+        /// Read the temporary password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Change a user's data.
+    #[command(
+        after_help = "Example: connect-idp user set --provider SUNRISE-IL --login-name amina --user-type \"Provider Admin\""
+    )]
+    Set {
+        #[command(flatten)]
+        who: Who,
+        /// The person's name.
+        #[arg(long)]
+        name: Option<String>,
+        /// "Regular User" or "Provider Admin".
+        #[arg(long, value_name = "TYPE", value_parser = str::parse::<UserType>)]
+        user_type: Option<UserType>,
+        /// All OpenID Connect standard claims, in place of those before, as a JSON object.
+        #[arg(long, value_name = "JSON", value_parser = Claims::from_json)]
+        claims: Option<Claims>,
+    },
+    /// Lock a user out and end every session.
+    #[command(after_help = "Example: connect-idp user lock --provider SUNRISE-IL --login-name amina")]
+    Lock(Who),
+    /// Take the locks off a user.
+    #[command(after_help = "Example: connect-idp user unlock --provider SUNRISE-IL --login-name amina --only password")]
+    Unlock {
+        #[command(flatten)]
+        who: Who,
+        /// Only this lock.
+        #[arg(long, value_name = "LOCK")]
+        only: Option<Only>,
+    },
+    /// Deactivate a user and end every session.
+    #[command(after_help = "Example: connect-idp user deactivate --provider SUNRISE-IL --login-name amina")]
+    Deactivate(Who),
+    /// Activate a user again.
+    #[command(after_help = "Example: connect-idp user reactivate --provider SUNRISE-IL --login-name amina")]
+    Reactivate(Who),
+    /// Give a user a temporary password and end every session. Lifts a password lock, never an administrator's.
+    #[command(after_help = "Example: connect-idp user reset-password --provider SUNRISE-IL --login-name amina\n\n\
+                            Without --password-stdin a temporary password is made and printed once.")]
+    ResetPassword {
+        #[command(flatten)]
+        who: Who,
+        /// Read the temporary password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Remove the tie between a user and Therap Services' id for them.
+    #[command(after_help = "Example: connect-idp user untie --provider SUNRISE-IL --login-name amina")]
+    Untie {
+        #[command(flatten)]
+        who: Who,
+        /// Only the tie to this issuer.
+        #[arg(long, value_name = "ISSUER")]
+        issuer: Option<String>,
+    },
+    /// Print a link by which the user sets a password, once and within 24 hours.
+    #[command(after_help = "Example: connect-idp user set-up-link --provider THERAP --login-name root")]
+    SetUpLink {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Make many users out of a CSV file, each row all or nothing, with a report.
+    #[command(after_help = "Example: connect-idp user import staff.csv --provider SUNRISE-IL --dry-run\n\n\
+                            The first line names the columns: login_name and name, and of user_type, email, password, \
+                            handoff_sub, handoff_issuer those that are needed. Where password is empty a temporary one \
+                            is made and printed once; a given one is temporary too. Who exists already is left alone.")]
+    Import(crate::cli::user::import::Args),
+    /// End every session of a user.
+    #[command(after_help = "Example: connect-idp user end-sessions --provider SUNRISE-IL --login-name amina")]
+    EndSessions(Who),
+}
+
+/// One of the two locks.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Only {
+    /// Three wrong passwords.
+    Password,
+    /// An administrator's.
+    Admin,
+}
+
+pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<()> {
+    match verb {
+        Verb::List { provider, output } => list(app, provider, *output, console).await,
+        Verb::Show { who, output } => show(app, who, *output, console).await,
+        Verb::Create { who, name, user_type, claims, password_stdin, output } => {
+            let new = New { name, user_type: *user_type, claims: claims.as_ref(), password_stdin: *password_stdin };
+            create(app, who, new, *output, console).await
+        }
+        Verb::Set { who, name, user_type, claims } => {
+            let draft = Draft { name: name.clone(), user_type: *user_type, claims: claims.clone() };
+            set(app, who, &draft, console).await
+        }
+        Verb::Lock(who) => {
+            let user = who.find(app).await?;
+            let switched = users::lock(&act(app), &user.provider_id, &user.id).await?;
+            say_switched(console, switched, &named(&user), "is locked by an administrator")
+        }
+        Verb::Unlock { who, only } => unlock(app, who, *only, console).await,
+        Verb::Deactivate(who) => set_active(app, who, false, console).await,
+        Verb::Reactivate(who) => set_active(app, who, true, console).await,
+        Verb::ResetPassword { who, password_stdin, output } => {
+            reset_password(app, who, *password_stdin, *output, console).await
+        }
+        Verb::Untie { who, issuer } => untie(app, who, issuer.as_deref(), console).await,
+        Verb::SetUpLink { who, output } => {
+            let user = who.find(app).await?;
+            let row = Row::default()
+                .with("provider_code", user.provider_code.as_str())
+                .with("login_name", user.login_name.as_str());
+            print_link(&act(app), &user.provider_id, &user.id, false, row, *output, console).await
+        }
+        Verb::Import(args) => crate::cli::user::import::run(app, args, console).await,
+        Verb::EndSessions(who) => {
+            let user = who.find(app).await?;
+            users::end_sessions(&act(app), &user.provider_id, &user.id).await?.with_context(|| gone(&user))?;
+            console.say(format_args!("{}: every session is ended.", named(&user)))
+        }
+    }
+}
+
+async fn list(app: &App, provider: &str, output: Output, console: &mut Console) -> anyhow::Result<()> {
+    let provider = find_provider(app, provider).await?;
+    let (mut rows, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = store::users::list(&mut app.db.read().await?, &provider.id, &after, 1000).await?;
+        let Some((last, _)) = page.last() else {
+            break;
+        };
+        after.clone_from(last);
+        rows.extend(page.iter().map(|(_, user)| listed(user)));
+        console.progress(format_args!("{} users", rows.len()));
+    }
+    console.progress_done();
+    console.rows(output.format, &rows)
+}
+
+async fn show(app: &App, who: &Who, output: Output, console: &mut Console) -> anyhow::Result<()> {
+    let user = who.find(app).await?;
+    let mut conn = app.db.read().await?;
+    let claims = store::users::claims(&mut conn, &user.id).await?.unwrap_or_default();
+    let ties = store::issuers::ties_of_user(&mut conn, &user.id).await?;
+    let ties = ties.iter().map(|tie| Value::from(format!("{} {}", tie.issuer, tie.sub))).collect::<Vec<_>>();
+    let row = listed(&user)
+        .with("failures", user.failures)
+        .with("temporary_until", user.temporary_until.map(|at| Timestamp(at).rfc3339()))
+        .with("claims", serde_json::from_str::<Value>(&claims).unwrap_or_default())
+        .with("ties", ties);
+    console.row(output.format, &row)
+}
+
+struct New<'a> {
+    name: &'a str,
+    user_type: Option<UserType>,
+    claims: Option<&'a Claims>,
+    password_stdin: bool,
+}
+
+async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mut Console) -> anyhow::Result<()> {
+    let provider = find_provider(app, &who.provider).await?;
+    let login_name = users::parse_login_name(&who.login_name)?;
+    users::check_name(new.name)?;
+    let user_type = new.user_type.unwrap_or(UserType::Regular);
+    ensure!(user_type.belongs_in(provider.kind), wrong_type(&provider.code));
+    // There is no default account, and nobody but the person learns a Therap Admin's password.
+    let by_link = user_type == UserType::TherapAdmin && !new.password_stdin;
+    let password = if by_link {
+        Secret::random(&app.random).reveal().into()
+    } else {
+        temporary_password(app, new.password_stdin, console)?
+    };
+    let password_hash = hash(app, &password).await?;
+    let act = act(app);
+    let until = users::temporary_until(app, act.now);
+    let claims = new.claims.cloned().unwrap_or_default();
+    let user = users::with_temporary_password(&act, login_name, new.name.to_owned(), user_type, &claims, password_hash);
+    match users::create(&act, &provider.id, &user).await? {
+        Created::Yes(_) => {}
+        Created::NameTaken => {
+            bail!("{} has a user {:?} already: choose another Login Name", provider.code, user.login_name.shown())
+        }
+        Created::WrongType => bail!(wrong_type(&provider.code)),
+        Created::NoSuchProvider => bail!("provider {} is not there any more", provider.code),
+    }
+    let row = Row::default()
+        .with("provider_code", provider.code.as_str())
+        .with("login_name", user.login_name.shown())
+        .with("user_type", user_type.as_str());
+    if by_link {
+        return print_link(&act, &provider.id, &user.id, true, row, output, console).await;
+    }
+    print_once(row, (!new.password_stdin).then_some(&password), until, output, console)
+}
+
+async fn set(app: &App, who: &Who, draft: &Draft, console: &mut Console) -> anyhow::Result<()> {
+    let user = who.find(app).await?;
+    if let Some(name) = &draft.name {
+        users::check_name(name)?;
+    }
+    match users::set(&act(app), &user.provider_id, &user.id, draft).await? {
+        Changed::Keys(keys) if keys.is_empty() => console.say("Nothing changed."),
+        Changed::Keys(keys) => console.say(format_args!("{} has a new {}.", named(&user), keys.join(", "))),
+        Changed::NotFound => bail!(gone(&user)),
+        Changed::WrongType | Changed::Own => bail!(wrong_type(&user.provider_code)),
+    }
+}
+
+async fn unlock(app: &App, who: &Who, only: Option<Only>, console: &mut Console) -> anyhow::Result<()> {
+    let user = who.find(app).await?;
+    let locks = match only {
+        None => Locks::Both,
+        Some(Only::Password) => Locks::Password,
+        Some(Only::Admin) => Locks::Admin,
+    };
+    let name = named(&user);
+    match users::unlock(&act(app), &user.provider_id, &user.id, locks).await? {
+        Unlocked::Yes { .. } => {
+            let user = who.find(app).await?;
+            match user.lock() {
+                None => console.say(format_args!("{name} is unlocked.")),
+                Some(_) => {
+                    console.say(format_args!("That lock is off; {name} has another: run unlock without --only."))
+                }
+            }
+        }
+        Unlocked::WasNot => console.say(format_args!("{name} had no such lock; nothing changed.")),
+        Unlocked::NotFound => bail!(gone(&user)),
+    }
+}
+
+async fn set_active(app: &App, who: &Who, active: bool, console: &mut Console) -> anyhow::Result<()> {
+    let user = who.find(app).await?;
+    let switched = users::set_active(&act(app), &user.provider_id, &user.id, active).await?;
+    say_switched(console, switched, &named(&user), if active { "is active" } else { "is deactivated" })
+}
+
+async fn reset_password(
+    app: &App,
+    who: &Who,
+    from_stdin: bool,
+    output: Output,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let user = who.find(app).await?;
+    let password = temporary_password(app, from_stdin, console)?;
+    let hash = hash(app, &password).await?;
+    match users::reset_password(&act(app), &user.provider_id, &user.id, &hash, None).await? {
+        Reset::Yes { until, lifted, still_locked } => {
+            let row = Row::default()
+                .with("provider_code", user.provider_code.as_str())
+                .with("login_name", user.login_name.as_str())
+                .with("password_lock_lifted", lifted)
+                .with("admin_locked", still_locked);
+            print_once(row, (!from_stdin).then_some(&password), until, output, console)
+        }
+        Reset::Before | Reset::NotFound | Reset::Own => bail!(gone(&user)),
+    }
+}
+
+async fn untie(app: &App, who: &Who, issuer: Option<&str>, console: &mut Console) -> anyhow::Result<()> {
+    let user = who.find(app).await?;
+    let act: Act = act(app);
+    match users::untie(&act, &user.provider_id, &user.id, issuer).await? {
+        Untied::Yes(_) => console.say(format_args!("{} is untied; the next handoff ties anew.", named(&user))),
+        Untied::WasNot => console.say(format_args!("{} was not tied; nothing changed.", named(&user))),
+        Untied::NoSuchUser => bail!(gone(&user)),
+        Untied::NoSuchIssuer => {
+            bail!("there is no trusted issuer {:?}: see `connect-idp issuer list`", issuer.unwrap_or_default())
+        }
+    }
+}
+
+fn temporary_password(app: &App, from_stdin: bool, console: &mut Console) -> anyhow::Result<Zeroizing<String>> {
+    let given = from_stdin.then(|| console.read(1024)).transpose()?;
+    Ok(users::temporary_password(given.as_ref().map(|text| text.as_str()), &app.random)?)
+}
+
+async fn hash(app: &App, password: &Zeroizing<String>) -> anyhow::Result<String> {
+    users::hash(app, password)
+        .await
+        .map_err(|_| anyhow::anyhow!("the machine is too busy to hash a password: try again"))
+}
+
+/// Prints what was done, with a generated password this once.
+fn print_once(
+    row: Row,
+    generated: Option<&Zeroizing<String>>,
+    until: Timestamp,
+    output: Output,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let row = match generated {
+        Some(password) => row.with("temporary_password", password.as_str()),
+        None => row,
+    };
+    console.row(output.format, &row.with("temporary_until", until.rfc3339()))
+}
+
+/// Makes a one-time link and prints it, this once.
+async fn print_link(
+    act: &Act,
+    provider_id: &str,
+    user_id: &str,
+    new: bool,
+    row: Row,
+    output: Output,
+    console: &mut Console,
+) -> anyhow::Result<()> {
+    let link = link::make(act, provider_id, user_id, new).await?.context("the user is not there any more")?;
+    let row = row.with("set_up_link", link.address).with("works_until", link.until.rfc3339());
+    console.row(output.format, &row)
+}
+
+fn listed(user: &Account) -> Row {
+    Row::default()
+        .with("provider_code", user.provider_code.as_str())
+        .with("login_name", user.login_name.as_str())
+        .with("name", user.name.as_str())
+        .with("user_type", user.user_type.as_str())
+        .with("active", user.active)
+        .with("password_locked", user.failures >= STRIKES)
+        .with("admin_locked", user.admin_locked)
+        .with("must_update", user.must_update())
+}
+
+fn named(user: &Account) -> String {
+    format!("User {}/{}", user.provider_code, user.login_name)
+}
+
+fn gone(user: &Account) -> String {
+    format!("user {:?} is not in {} any more", user.login_name, user.provider_code)
+}
+
+fn wrong_type(code: &str) -> String {
+    format!("that User Type cannot be had in {code}: Therap Admins, and only they, belong to the operator realm")
+}

@@ -1,0 +1,277 @@
+//! User Activity as admins read it: the filter out of a query, and records as rows.
+
+use axum::extract::FromRequestParts;
+use axum::extract::Query;
+use axum::http::request::Parts;
+use serde::Deserialize;
+
+use crate::model::activity::{Kind, Outcome};
+use crate::model::login_name::LoginName;
+use crate::model::session::Method;
+use crate::model::{reason, reference};
+use crate::store::activity::{Record, Wanted, Whose};
+use crate::store::{self, Conn};
+use crate::time::{Timestamp, day_begins};
+use crate::web::error::PageError;
+use crate::web::form::{Choice, Faults, choices};
+use crate::web::user_agent::browser;
+
+/// The query: what is looked for, as it was typed, and where the page begins.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Asked {
+    /// Provider Code; the operator's pages alone read it.
+    #[serde(default)]
+    pub provider: String,
+    /// The first day.
+    #[serde(default)]
+    pub from: String,
+    /// The last day.
+    #[serde(default)]
+    pub to: String,
+    /// Login Name.
+    #[serde(default)]
+    pub user: String,
+    /// Kind.
+    #[serde(default)]
+    pub kind: String,
+    /// Outcome.
+    #[serde(default)]
+    pub outcome: String,
+    /// Login type.
+    #[serde(default)]
+    pub login_type: String,
+    /// `yes`: tries on names that are nobody's.
+    #[serde(default)]
+    pub unknown: String,
+    /// Reference number.
+    #[serde(default)]
+    pub reference: String,
+    /// Only what is older than this record.
+    #[serde(default)]
+    pub before: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = PageError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
+        let asked = Query::<Self>::try_from_uri(&parts.uri);
+        asked.map(|Query(asked)| asked).map_err(|_| PageError::BadForm("A filter was sent twice, or cannot be read."))
+    }
+}
+
+impl Asked {
+    /// The filter as a query, without what is empty and without the place.
+    #[must_use]
+    pub fn query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [
+            ("provider", &self.provider),
+            ("from", &self.from),
+            ("to", &self.to),
+            ("user", &self.user),
+            ("kind", &self.kind),
+            ("outcome", &self.outcome),
+            ("login_type", &self.login_type),
+            ("unknown", &self.unknown),
+            ("reference", &self.reference),
+        ] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        query.finish()
+    }
+
+    /// A page's address with this filter; older than a record, if one is named.
+    #[must_use]
+    pub fn address(&self, path: &str, before: Option<&str>) -> String {
+        let mut query = self.query();
+        if let Some(before) = before {
+            let and = if query.is_empty() { "" } else { "&" };
+            query = format!("{query}{and}before={before}");
+        }
+        if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+
+    /// What is looked for, in a provider and its time zone; what makes no sense is said at its field.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn wanted(
+        &self,
+        conn: &mut Conn,
+        provider_id: Option<&str>,
+        zone: &str,
+        faults: &mut Faults,
+    ) -> Result<Wanted, store::Error> {
+        let mut day = |field: &str, text: &str, later: i64| {
+            let begins = day_begins(text, later, zone);
+            if !text.is_empty() && begins.is_none() {
+                faults.add(field, "Please write a date such as 2026-01-31.");
+            }
+            begins
+        };
+        let (since, until) = (day("from", &self.from, 0), day("to", &self.to, 1));
+        if since.zip(until).is_some_and(|(since, until)| since >= until) {
+            faults.add("to", "The last day must not be before the first.");
+        }
+        if !self.user.is_empty() && self.unknown != "yes" && provider_id.is_none() && self.provider.is_empty() {
+            faults.add("user", "A Login Name is one of a provider: please give the Provider Code too.");
+        }
+        let method = Method::ALL.iter().copied().find(|method| method.login_type() == self.login_type);
+        if !self.login_type.is_empty() && method.is_none() {
+            faults.add("login-type", "Please choose one of the list.");
+        }
+        let reference = reference::read(&self.reference);
+        if !self.reference.is_empty() && reference.is_none() {
+            faults.add("reference", format!("A reference number {}.", reference::SHAPE));
+        }
+        Ok(Wanted {
+            reference,
+            whose: self.whose(conn, provider_id).await?,
+            since,
+            until,
+            kind: word::<Kind>(faults, "kind", &self.kind),
+            outcome: word::<Outcome>(faults, "outcome", &self.outcome),
+            method,
+        })
+    }
+
+    async fn whose(&self, conn: &mut Conn, provider_id: Option<&str>) -> Result<Whose, store::Error> {
+        if self.unknown == "yes" {
+            return Ok(Whose::Strangers);
+        }
+        if self.user.is_empty() {
+            return Ok(Whose::Anybody);
+        }
+        if let (Some(provider_id), Some(name)) = (provider_id, LoginName::parse(&self.user))
+            && let Some(id) = store::users::id_of_name(conn, provider_id, &name).await?
+        {
+            return Ok(Whose::User(id));
+        }
+        // Nobody's here: what a trusted issuer called by that name and was refused.
+        Ok(Whose::Named(self.user.chars().filter(|c| !c.is_control()).collect()))
+    }
+
+    /// The outcomes to choose from.
+    #[must_use]
+    pub fn outcomes(&self) -> Vec<Choice> {
+        let mut pairs = vec![("", "Any")];
+        pairs.extend(Outcome::ALL.iter().map(|outcome| (outcome.as_str(), outcome.label())));
+        choices(&pairs, &self.outcome)
+    }
+
+    /// The login types to choose from.
+    #[must_use]
+    pub fn login_types(&self) -> Vec<Choice> {
+        let mut pairs = vec![("", "Any")];
+        pairs.extend(Method::ALL.iter().map(|method| (method.login_type(), method.login_type())));
+        choices(&pairs, &self.login_type)
+    }
+
+    /// The kinds to choose from: those that a provider's record can hold, or all.
+    #[must_use]
+    pub fn kinds(&self, all: bool) -> Vec<Choice> {
+        const OF_A_PROVIDER: [&str; 9] =
+            ["sign_in", "logout", "session_", "password_", "account_", "user_", "handoff_", "provider_", "consent_"];
+        let fits = |kind: &&Kind| {
+            let word = kind.as_str();
+            all || word == "unified_login_changed" || OF_A_PROVIDER.iter().any(|begin| word.starts_with(begin))
+        };
+        let mut pairs = vec![("", "Any")];
+        pairs.extend(Kind::ALL.iter().filter(fits).map(|kind| (kind.as_str(), kind.label())));
+        choices(&pairs, &self.kind)
+    }
+}
+
+/// One of a list of words; anything else is said at its field.
+fn word<T: std::str::FromStr>(faults: &mut Faults, field: &str, text: &str) -> Option<T> {
+    let parsed = text.parse().ok();
+    if !text.is_empty() && parsed.is_none() {
+        faults.add(field, "Please choose one of the list.");
+    }
+    parsed
+}
+
+/// One record as a row, with everything that admins may know.
+#[derive(Clone, Debug)]
+pub struct RecordView {
+    /// In a time zone.
+    pub when: String,
+    /// The provider's code.
+    pub provider: String,
+    /// Login Name, or that it is nobody's.
+    pub who: String,
+    /// What happened.
+    pub what: &'static str,
+    /// Details of a change.
+    pub details: Option<String>,
+    /// By which door.
+    pub login_type: Option<String>,
+    /// What stands beneath it.
+    pub note: Option<String>,
+    /// How it ended.
+    pub outcome: &'static str,
+    /// The true reason, in words.
+    pub reason: Option<String>,
+    /// What to do about it, in a list that was asked for by reference number.
+    pub cure: Option<&'static str>,
+    /// Who did it.
+    pub by: String,
+    /// From where.
+    pub address: String,
+    /// With what.
+    pub browser: String,
+    /// The reference number.
+    pub reference: String,
+}
+
+impl RecordView {
+    /// The same, with what to do about a refusal.
+    #[must_use]
+    pub fn with_cure(record: Record, zone: &str) -> Self {
+        let words = record.reason.as_deref().and_then(reason::words);
+        Self { cure: words.map(|words| words.cure), ..Self::of(record, zone) }
+    }
+
+    /// A record in a time zone.
+    #[must_use]
+    pub fn of(record: Record, zone: &str) -> Self {
+        let signing_in = record.kind == Kind::SignIn;
+        let (note, details) = if signing_in { (record.note, None) } else { (None, record.note) };
+        Self {
+            when: Timestamp(record.at).in_zone(zone),
+            provider: record.provider_code.unwrap_or_default(),
+            who: match (record.login_name, record.name_hash) {
+                (Some(name), _) => name,
+                (None, Some(_)) => "A name that nobody has".into(),
+                (None, None) => "–".into(),
+            },
+            what: record.kind.label(),
+            details,
+            login_type: record.login_type,
+            note,
+            outcome: record.outcome.label(),
+            reason: record.reason.as_deref().map(reason::label),
+            cure: None,
+            by: record.actor,
+            address: record.address.unwrap_or_default(),
+            browser: record.browser.filter(|text| !text.is_empty()).map(|text| browser(&text)).unwrap_or_default(),
+            reference: record.reference,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_reads_as_it_was_written() {
+        let asked = Asked { user: "a b&c".into(), from: "2026-01-31".into(), ..Asked::default() };
+        assert_eq!(asked.address("/x", None), "/x?from=2026-01-31&user=a+b%26c");
+        assert_eq!(asked.address("/x", Some("1")), "/x?from=2026-01-31&user=a+b%26c&before=1");
+        assert_eq!(Asked::default().address("/x", None), "/x");
+    }
+}

@@ -1,0 +1,108 @@
+//! Proofs that an admin is here: a handler that takes one of these cannot be reached by anybody else (G15). Whoever is
+//! signed in as somebody else is told what everybody is told of a page that is not there.
+
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::app::App;
+use crate::model::session::{Method, Session};
+use crate::model::tenant::ProviderScope;
+use crate::model::user::UserType;
+use crate::operations::act::Act;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::layers::Arrival;
+use crate::web::session::{SignedIn, act_of, form_page};
+
+/// A Provider Admin is signed in, by either door.
+#[derive(Debug)]
+pub struct ProviderAdmin {
+    /// The session.
+    pub session: Session,
+    /// The one provider that it may look into.
+    pub scope: ProviderScope,
+}
+
+impl ProviderAdmin {
+    /// An act of this admin.
+    #[must_use]
+    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+        act(app, arrival, &self.session, "admin")
+    }
+}
+
+impl FromRequestParts<App> for ProviderAdmin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
+        match ProviderScope::of(&session) {
+            Some(scope) => Ok(Self { session, scope }),
+            None => Err(PageError::NotFound.into_response()),
+        }
+    }
+}
+
+/// A Therap Admin is signed in, by password: no handoff ever leads here.
+#[derive(Debug)]
+pub struct TherapAdmin {
+    /// The session.
+    pub session: Session,
+}
+
+impl TherapAdmin {
+    /// An act of this admin.
+    #[must_use]
+    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+        act(app, arrival, &self.session, "therap admin")
+    }
+
+    /// Whether the password was typed within the last minutes.
+    #[must_use]
+    pub fn typed_lately(&self, now: Timestamp) -> bool {
+        now < Timestamp(self.session.auth_time).after(FRESH)
+    }
+}
+
+impl FromRequestParts<App> for TherapAdmin {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
+        let proven = session.user_type == UserType::TherapAdmin && session.method == Method::Password;
+        if proven { Ok(Self { session }) } else { Err(PageError::NotFound.into_response()) }
+    }
+}
+
+/// A Therap Admin who typed the password within the last minutes: before what cannot be undone. Whoever did not is asked
+/// for it first, and comes back to the page that held the button.
+#[derive(Debug)]
+pub struct Reauthenticated {
+    /// The admin.
+    pub admin: TherapAdmin,
+}
+
+/// For so long a typed password counts.
+const FRESH: Duration = Duration::from_mins(5);
+
+impl FromRequestParts<App> for Reauthenticated {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let admin = TherapAdmin::from_request_parts(parts, app).await?;
+        let arrival = Arrival::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
+        if admin.typed_lately(arrival.now) {
+            return Ok(Self { admin });
+        }
+        let page = form_page(parts.uri.path());
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", page).finish();
+        Err(Redirect::to(&format!("/operator/confirm?{query}")).into_response())
+    }
+}
+
+fn act(app: &App, arrival: &Arrival, session: &Session, side: &str) -> Act {
+    act_of(app, arrival, session, format!("{side} {}", session.login_name))
+}

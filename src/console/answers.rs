@@ -1,0 +1,32 @@
+//! What follows a button: back to the page that held it, or the form again.
+
+use askama::Template;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::operations::act::Switched;
+use crate::web::error::PageError;
+use crate::web::page::{Shape, respond};
+
+/// Back to the page of one thing of a list, which says what was done.
+pub(super) fn back(list: &str, id: &str, done: &str) -> Response {
+    Redirect::to(&format!("{list}/{id}?done={done}")).into_response()
+}
+
+/// Back to the page of what was switched, whoever was first.
+pub(super) fn switched(list: &str, id: &str, switched: Switched, done: &str) -> Result<Response, PageError> {
+    match switched {
+        Switched::Done | Switched::Already => Ok(back(list, id, done)),
+        Switched::Own => Ok(back(list, id, "self")),
+        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(PageError::NotFound),
+    }
+}
+
+/// The form again, which says what is wrong; whoever finds the house busy is told when to come back.
+pub(super) fn form_again(status: StatusCode, page: &impl Template) -> Response {
+    let mut response = respond(status, Shape::Inside, page);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}

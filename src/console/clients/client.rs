@@ -1,0 +1,268 @@
+//! `/operator/clients/{id}`: one client: its metadata, its secrets, switching it off at once, and its end.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use super::form::{ClientForm, FieldView, Input};
+use super::secret;
+use crate::app::App;
+use crate::console::admins::{Reauthenticated, TherapAdmin};
+use crate::console::answers::form_again;
+use crate::console::answers::{back, switched};
+use crate::console::reauth::again::{Again, Sender};
+use crate::model::client::Client;
+use crate::model::client::rules::key_warnings;
+use crate::operations::clients::{self, Changed, Deleted, Edited, Rotated};
+use crate::store::clients::{Holdings, StoredSecret};
+use crate::store::{self, statistics};
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::{Choice, Faults, choices};
+use crate::web::ids::Id;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+
+/// Where its page stands.
+const LIST: &str = "/operator/clients";
+
+/// For how long the secrets before a new one may go on working.
+const OVERLAPS: [(&str, &str); 6] = [
+    ("0", "Not at all: they end at once"),
+    ("1", "1 hour"),
+    ("24", "1 day"),
+    ("168", "7 days"),
+    ("720", "30 days"),
+    ("2160", "90 days"),
+];
+const USUAL_OVERLAP: &str = "24";
+
+#[derive(Template)]
+#[template(path = "console/clients/client.html")]
+struct ClientPage {
+    page: Page,
+    faults: Faults,
+    stale: bool,
+    client: Client,
+    fields: Vec<FieldView>,
+    revision: i64,
+    ask_password: bool,
+    has_secret: bool,
+    /// What its key set holds that is passed over.
+    keys_not_used: Vec<String>,
+    secrets: Vec<SecretView>,
+    newest_secret: String,
+    overlaps: Vec<Choice>,
+    holdings: Holdings,
+    failing: i64,
+    given_up: i64,
+    zone: String,
+    done: Option<&'static str>,
+    refused: Option<&'static str>,
+}
+
+struct SecretView {
+    since: String,
+    until: Option<String>,
+}
+
+/// The query: what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+async fn find(app: &App, id: &str) -> Result<Client, PageError> {
+    store::clients::by_id(&mut app.db.read().await?, id).await?.ok_or(PageError::NotFound)
+}
+
+async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Result<ClientPage, PageError> {
+    let client = find(app, id).await?;
+    let mut conn = app.db.read().await?;
+    let secrets = store::clients::secrets(&mut conn, &client.id).await?;
+    let holdings = store::clients::holdings(&mut conn, &client.id, now).await?;
+    let failing = statistics::failing_by_client(&mut conn, Some(&client.id)).await?.pop();
+    drop(conn);
+    let zone = admin.session.time_zone.clone();
+    let working = secrets.iter().filter(|secret| secret.expires_at.is_none_or(|at| at > now.0));
+    let view = |secret: &StoredSecret| SecretView {
+        since: Timestamp(secret.created_at).in_zone(&zone),
+        until: secret.expires_at.map(|at| Timestamp(at).in_zone(&zone)),
+    };
+    Ok(ClientPage {
+        page: Page::of(app, "Client", &admin.session),
+        faults: Faults::default(),
+        stale: false,
+        fields: ClientForm::of(&client.metadata).fields(),
+        revision: client.revision,
+        ask_password: !admin.typed_lately(now),
+        has_secret: client.metadata.has_secret(),
+        keys_not_used: client.metadata.jwks.as_ref().map(key_warnings).unwrap_or_default(),
+        secrets: working.map(view).collect(),
+        newest_secret: clients::newest(&secrets),
+        overlaps: choices(&OVERLAPS, USUAL_OVERLAP),
+        holdings,
+        failing: failing.as_ref().map_or(0, |row| row.waiting),
+        given_up: failing.as_ref().map_or(0, |row| row.given_up),
+        client,
+        zone,
+        done: None,
+        refused: None,
+    })
+}
+
+/// `GET /operator/clients/{id}`
+///
+/// # Errors
+/// When there is no such client, or the database cannot be asked.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
+    page.done = match asked.done.as_deref() {
+        Some("created") => Some("The client was created. It can sign people in now."),
+        Some("saved") => Some("The changes were saved."),
+        Some("same") => Some("Nothing was different, so nothing was saved."),
+        Some("disabled") => Some("The client is switched off. Everything that it was given is dead."),
+        Some("enabled") => Some("The client is switched on."),
+        _ => None,
+    };
+    page.refused = match asked.done.as_deref() {
+        Some("rotated-before") => Some("Somebody gave this client a new secret meanwhile. Nothing was done."),
+        Some("no-secret") => Some("This client proves who it is without a secret. Nothing was done."),
+        Some("changed-before") => Some("Somebody else changed this client meanwhile. Nothing was done."),
+        _ => None,
+    };
+    Ok(respond(StatusCode::OK, Shape::Inside, &page))
+}
+
+/// `POST /operator/clients/{id}`: the metadata.
+///
+/// # Errors
+/// When there is no such client, or the database fails.
+pub async fn post(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
+    let form = ClientForm::typed(&mut fields);
+    page.fields = form.fields();
+    let read = fields.take("revision").parse().unwrap_or(0);
+    let rules = app.config.client_rules();
+    // What was read stays what was read: another admin's change in between is told once this is right.
+    page.revision = read;
+    let Some(draft) = form.judge(Some(&page.client.metadata), rules, &mut page.faults) else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(form_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    page.ask_password = false;
+    let answered = async {
+        Ok(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+            Edited::Changed(Changed::Unfit(unfit)) => {
+                page.faults.judge::<()>("The value", Err(unfit));
+                respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
+            }
+            Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
+            Edited::Stale => {
+                page.revision = find(&app, &id).await?.revision;
+                page.stale = true;
+                respond(StatusCode::CONFLICT, Shape::Inside, &page)
+            }
+        })
+    };
+    Ok(proof.on(answered.await))
+}
+
+/// `POST /operator/clients/{id}/rotate-secret`: the new one is shown on the answer, this once. Those before it go on
+/// working for the hours of the field `keep_old`.
+///
+/// # Errors
+/// When there is no such client, or the database fails.
+pub async fn rotate_secret(
+    app: App,
+    arrival: Arrival,
+    proof: Reauthenticated,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let client = find(&app, &id).await?;
+    let seen = Some(fields.take("newest"));
+    let keep_old = fields.take("keep_old");
+    let offered = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
+    let Some(hours) = offered else {
+        return Err(PageError::BadForm("It does not say for how long the old secrets go on working."));
+    };
+    let (act, overlap) = (proof.admin.act(&app, &arrival), Duration::from_hours(hours));
+    let secret = Zeroizing::new(clients::make_secret(&app));
+    match clients::rotate_secret(&act, &client.client_id, &secret, overlap, seen).await? {
+        Rotated::Done { before } => {
+            let until = (before > 0).then(|| act.now.after(overlap));
+            Ok(secret::show(&app, &proof.admin, "The client has a new secret", &client, secret, until))
+        }
+        Rotated::Before => Ok(back(LIST, &id, "rotated-before")),
+        Rotated::NoSecret => Ok(back(LIST, &id, "no-secret")),
+        Rotated::NotFound => Err(PageError::NotFound),
+    }
+}
+
+/// `POST /operator/clients/{id}/disable`
+///
+/// # Errors
+/// When there is no such client, or the database fails.
+pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
+    let client = find(&app, &id).await?;
+    let act = proof.admin.act(&app, &arrival);
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, false).await?, "disabled")
+}
+
+/// `POST /operator/clients/{id}/enable`
+///
+/// # Errors
+/// When there is no such client, or the database fails.
+pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
+    let client = find(&app, &id).await?;
+    let act = proof.admin.act(&app, &arrival);
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, true).await?, "enabled")
+}
+
+/// `POST /operator/clients/{id}/delete`: of the client as it was read.
+///
+/// # Errors
+/// When there is no such client, or the database fails.
+pub async fn delete(
+    app: App,
+    arrival: Arrival,
+    proof: Reauthenticated,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let client = find(&app, &id).await?;
+    if fields.take("revision") != client.revision.to_string() {
+        return Ok(back(LIST, &id, "changed-before"));
+    }
+    match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id, Some(client.revision)).await? {
+        Deleted::Stale => Ok(back(LIST, &id, "changed-before")),
+        Deleted::Done => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),
+        Deleted::NotFound => Err(PageError::NotFound),
+    }
+}

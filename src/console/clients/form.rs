@@ -1,0 +1,326 @@
+//! The form of a client's metadata: a field for each member of RFC 7591, with its rule's judgement beside it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use crate::model::client::Metadata;
+use crate::model::client::draft::Draft;
+use crate::model::client::rules::Rules;
+use crate::web::fields::Fields;
+use crate::web::form::{Choice, Faults, choices};
+
+type Pairs = &'static [(&'static str, &'static str)];
+
+/// How a member is typed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One line; empty takes the member away.
+    Line,
+    /// Words with spaces between; empty is no word.
+    Words,
+    /// A number; empty takes the member away.
+    Number,
+    /// One a line.
+    Lines,
+    /// A JSON object; empty takes the member away.
+    Json,
+    /// One of these; `""` takes the member away.
+    One(Pairs),
+    /// Any of these.
+    Any(Pairs),
+    /// Yes or no.
+    Tick,
+}
+
+struct Member {
+    key: &'static str,
+    label: &'static str,
+    hint: &'static str,
+    kind: Kind,
+}
+
+const fn member(key: &'static str, label: &'static str, kind: Kind, hint: &'static str) -> Member {
+    Member { key, label, hint, kind }
+}
+
+const METHODS: Pairs = &[
+    ("", "client_secret_basic or client_secret_post"),
+    ("client_secret_basic", "client_secret_basic only"),
+    ("client_secret_post", "client_secret_post only"),
+    ("private_key_jwt", "private_key_jwt"),
+    ("none", "none: a public client, with PKCE"),
+];
+const GRANTS: Pairs = &[
+    ("authorization_code", "authorization_code"),
+    ("refresh_token", "refresh_token"),
+    ("client_credentials", "client_credentials"),
+];
+const ALGORITHMS: Pairs = &[("RS256", "RS256"), ("PS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")];
+const ANY_ALGORITHM: Pairs =
+    &[("", "Any of ours"), ("RS256", "RS256"), ("PS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")];
+const OR_PLAIN: Pairs =
+    &[("", "Not signed"), ("RS256", "RS256"), ("PS256", "PS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")];
+const TYPES: Pairs = &[("web", "web"), ("native", "native")];
+const FORMATS: Pairs = &[("opaque", "opaque"), ("jwt", "jwt")];
+
+/// Every member but `response_types`, which follow the grants. Those that nearly every client needs come first.
+const MEMBERS: &[Member] = &[
+    member("client_name", "Name (optional)", Kind::Line, "What people read at login and consent."),
+    member("redirect_uris", "Redirect URIs", Kind::Lines, "One a line. Compared byte for byte."),
+    member(
+        "post_logout_redirect_uris",
+        "Addresses after a logout (optional)",
+        Kind::Lines,
+        "One a line. Compared byte for byte.",
+    ),
+    member("grant_types", "Grant types", Kind::Any(GRANTS), ""),
+    member("scope", "Scope", Kind::Words, "What it may ask for, with spaces between."),
+    member("first_party", "It belongs to the house: nobody is asked for consent", Kind::Tick, ""),
+    member("application_type", "Application type", Kind::One(TYPES), ""),
+    member(
+        "token_endpoint_auth_method",
+        "How it proves who it is",
+        Kind::One(METHODS),
+        "A method without a secret ends the secrets it has.",
+    ),
+    member(
+        "jwks_uri",
+        "Address of its keys (optional)",
+        Kind::Line,
+        "For private_key_jwt: this or the keys themselves.",
+    ),
+    member("jwks", "Its keys (optional)", Kind::Json, "A JWK Set with public keys."),
+    member("token_endpoint_auth_signing_alg", "Algorithm of its assertions", Kind::One(ANY_ALGORITHM), ""),
+    member("require_pkce", "Every code must be bound by PKCE", Kind::Tick, ""),
+    member(
+        "backchannel_logout_uri",
+        "Back-channel logout address (optional)",
+        Kind::Line,
+        "Where it is told of logouts, server to server.",
+    ),
+    member("backchannel_logout_session_required", "Back-channel logout needs the sid", Kind::Tick, ""),
+    member(
+        "frontchannel_logout_uri",
+        "Front-channel logout address (optional)",
+        Kind::Line,
+        "Where it is told of logouts in the browser.",
+    ),
+    member("frontchannel_logout_session_required", "Front-channel logout needs iss and sid", Kind::Tick, ""),
+    member(
+        "initiate_login_uri",
+        "Address that starts a sign-in (optional)",
+        Kind::Line,
+        "Where a handoff that names it lands.",
+    ),
+    member("id_token_signed_response_alg", "ID tokens are signed with", Kind::One(ALGORITHMS), ""),
+    member("id_token_claims", "Include the claims of its scopes in ID tokens", Kind::Tick, ""),
+    member("userinfo_signed_response_alg", "Userinfo answers are signed with", Kind::One(OR_PLAIN), ""),
+    member("access_token_format", "Access tokens are", Kind::One(FORMATS), ""),
+    member(
+        "resources",
+        "Resources (optional)",
+        Kind::Lines,
+        "One address a line that it may ask tokens for, and introspect tokens for.",
+    ),
+    member("introspect_all", "May introspect every client’s access tokens (an API gateway)", Kind::Tick, ""),
+    member(
+        "default_max_age",
+        "Oldest sign-in it takes, in seconds (optional)",
+        Kind::Number,
+        "max_age where a request names none.",
+    ),
+    member("require_auth_time", "auth_time must be in the ID token", Kind::Tick, ""),
+    member("default_acr_values", "acr values (optional)", Kind::Lines, "One a line, where a request names none."),
+    member("logo_uri", "Address of its logo (optional)", Kind::Line, "Shown at login and consent."),
+    member("client_uri", "Its home page (optional)", Kind::Line, ""),
+    member("policy_uri", "How it uses data (optional)", Kind::Line, "An address."),
+    member("tos_uri", "Its terms (optional)", Kind::Line, "An address."),
+    member("contacts", "Contacts (optional)", Kind::Lines, "One a line."),
+];
+
+/// What stands in the fields, by member.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ClientForm(BTreeMap<&'static str, String>);
+
+/// One field as the page shows it.
+pub(super) struct FieldView {
+    pub(super) id: String,
+    pub(super) name: &'static str,
+    pub(super) label: &'static str,
+    pub(super) hint: &'static str,
+    pub(super) value: String,
+    pub(super) input: Input,
+}
+
+/// What it is on the page.
+pub(super) enum Input {
+    Text,
+    Area { rows: usize },
+    One(Vec<Choice>),
+    Any(Vec<Choice>),
+    Tick,
+}
+
+impl ClientForm {
+    /// A client's metadata as they stand.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let stored = serde_json::to_value(metadata).unwrap_or_default();
+        let typed = |member: &Member| match (member.kind, stored.get(member.key)) {
+            (_, None) | (Kind::Tick, Some(Value::Bool(false))) => String::new(),
+            (Kind::Tick, Some(_)) => "yes".to_owned(),
+            (Kind::Any(_), Some(list)) => words(list).join(" "),
+            (_, Some(list @ Value::Array(_))) => words(list).join("\n"),
+            (_, Some(Value::String(text))) => text.clone(),
+            (_, Some(other)) => other.to_string(),
+        };
+        Self(MEMBERS.iter().map(|member| (member.key, typed(member))).collect())
+    }
+
+    /// What was typed.
+    pub(super) fn typed(fields: &mut Fields) -> Self {
+        let mut typed = |member: &Member| {
+            if let Kind::Any(_) = member.kind {
+                return fields.take_ticked(&format!("{}.", member.key)).join(" ");
+            }
+            fields.take(member.key)
+        };
+        Self(MEMBERS.iter().map(|member| (member.key, typed(member))).collect())
+    }
+
+    /// The fields in their order.
+    pub(super) fn fields(&self) -> Vec<FieldView> {
+        MEMBERS.iter().map(|member| self.field(member)).collect()
+    }
+
+    fn value(&self, key: &str) -> &str {
+        self.0.get(key).map(String::as_str).unwrap_or_default()
+    }
+
+    fn field(&self, member: &Member) -> FieldView {
+        let value = self.value(member.key);
+        let input = match member.kind {
+            Kind::Line | Kind::Words | Kind::Number => Input::Text,
+            Kind::Lines => Input::Area { rows: 2 },
+            Kind::Json => Input::Area { rows: 4 },
+            Kind::One(pairs) => Input::One(choices(pairs, value)),
+            Kind::Any(pairs) => {
+                let ticked: Vec<&str> = value.split(' ').collect();
+                let choice = |(value, label): &(&'static str, &'static str)| Choice {
+                    value,
+                    label,
+                    chosen: ticked.contains(value),
+                };
+                Input::Any(pairs.iter().map(choice).collect())
+            }
+            Kind::Tick => Input::Tick,
+        };
+        FieldView {
+            id: member.key.replace('_', "-"),
+            name: member.key,
+            label: member.label,
+            hint: member.hint,
+            value: value.to_owned(),
+            input,
+        }
+    }
+
+    /// All of it as a draft, or what is wrong at each field; `before` is what it changes.
+    pub(super) fn judge(&self, before: Option<&Metadata>, rules: Rules, faults: &mut Faults) -> Option<Draft> {
+        let stored = before.map(Self::of);
+        let mut draft = Draft::default();
+        for member in MEMBERS {
+            let typed = self.value(member.key);
+            // As it stands: also the order of a list whose boxes have none.
+            if stored.as_ref().is_some_and(|stored| same(member.kind, stored.value(member.key), typed)) {
+                continue;
+            }
+            let part = Draft::parse(Map::from_iter([(member.key.to_owned(), value(member.kind, typed))]));
+            match part {
+                Ok(part) => draft = draft.with(part),
+                Err(why) => {
+                    let why = why.strip_prefix(&format!("{}: ", member.key)).unwrap_or(&why);
+                    faults.add(&member.key.replace('_', "-"), format!("{} cannot be read: {why}.", name_of(member)));
+                }
+            }
+        }
+        if faults.is_empty() {
+            for unfit in draft.all_unfit(before, rules) {
+                let key = if unfit.key == "response_types" { "grant_types" } else { unfit.key };
+                let member = MEMBERS.iter().find(|member| member.key == key);
+                let label = member.map_or("It", name_of);
+                faults.add(&key.replace('_', "-"), format!("“{label}” {}.", unfit.why));
+            }
+        }
+        faults.is_empty().then_some(draft)
+    }
+}
+
+/// The label without what stands in brackets.
+fn name_of(member: &Member) -> &'static str {
+    member.label.trim_end_matches(" (optional)")
+}
+
+/// Whether two texts mean the same value; boxes have no order.
+fn same(kind: Kind, stored: &str, typed: &str) -> bool {
+    if let Kind::Any(_) = kind {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<BTreeSet<_>>();
+        return words(stored) == words(typed);
+    }
+    value(kind, stored) == value(kind, typed)
+}
+
+fn words(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What was typed as a member of metadata. What is no number stays a text, which the rule refuses.
+fn value(kind: Kind, typed: &str) -> Value {
+    let text = typed.trim();
+    match kind {
+        Kind::Tick => (typed == "yes").into(),
+        Kind::Any(_) => text.split_whitespace().collect(),
+        Kind::Lines => text.lines().map(str::trim).filter(|line| !line.is_empty()).collect(),
+        Kind::Line | Kind::Number | Kind::Json | Kind::One(_) if text.is_empty() => Value::Null,
+        Kind::Number => text.parse::<u64>().map_or_else(|_| text.into(), Value::from),
+        Kind::Words | Kind::Line | Kind::Json | Kind::One(_) => text.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::client::draft::keys;
+
+    #[test]
+    fn every_member_has_a_field() {
+        let mut fields: Vec<_> = MEMBERS.iter().map(|member| member.key).chain(["response_types"]).collect();
+        let mut wanted = keys().to_vec();
+        fields.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(fields, wanted);
+    }
+
+    #[test]
+    fn a_form_that_was_not_touched_changes_nothing() {
+        let text = r#"{"client_name": "Portal", "redirect_uris": ["https://a.example/cb", "https://a.example/b"],
+            "grant_types": ["refresh_token", "authorization_code"], "default_max_age": 60, "first_party": true,
+            "jwks": {"keys": []}, "userinfo_signed_response_alg": "ES256"}"#;
+        let metadata = Draft::from_json(text).unwrap().new_metadata(Rules::default()).unwrap();
+        let mut faults = Faults::default();
+        let draft = ClientForm::of(&metadata).judge(Some(&metadata), Rules::default(), &mut faults).unwrap();
+        assert_eq!(draft, Draft::default());
+        assert!(faults.is_empty());
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        let mut form = ClientForm::of(&Metadata::default());
+        let mut faults = Faults::default();
+        form.0.insert("jwks_uri", "ftp://x".into());
+        form.0.insert("scope", "nothing".into());
+        assert!(form.judge(None, Rules::default(), &mut faults).is_none());
+        let fields: Vec<_> = faults.list().iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(fields, ["redirect-uris", "jwks-uri", "scope"]);
+    }
+}

@@ -1,0 +1,278 @@
+//! `/operator/issuers/{id}`: one trusted issuer: its data, its keys, and switching it off at once (U13).
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::console::admins::{Reauthenticated, TherapAdmin};
+use crate::console::answers::form_again;
+use crate::console::answers::{back, switched};
+use crate::console::reauth::again::{Again, Sender};
+use crate::model::issuer::TrustedIssuer;
+use crate::operations::act::Changed;
+use crate::operations::issuers::{self, Draft, Edited, check_issuer};
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::Faults;
+use crate::web::ids::Id;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+
+/// Where its page stands.
+const LIST: &str = "/operator/issuers";
+
+/// What stands in the fields.
+#[derive(Clone, Debug, Default)]
+pub(super) struct IssuerForm {
+    pub(super) display_name: String,
+    pub(super) origins: String,
+    pub(super) jwks: String,
+    pub(super) jwks_uri: String,
+    pub(super) client_id: String,
+    pub(super) acr: String,
+}
+
+impl IssuerForm {
+    fn of(issuer: &TrustedIssuer) -> Self {
+        let acr: Vec<_> = issuer.acr.iter().map(|(theirs, ours)| format!("{theirs}={ours}")).collect();
+        Self {
+            display_name: issuer.display_name.clone(),
+            origins: issuer.origins.join("\n"),
+            jwks: issuer.jwks.clone().unwrap_or_default(),
+            jwks_uri: issuer.jwks_uri.clone().unwrap_or_default(),
+            client_id: issuer.client_id.clone().unwrap_or_default(),
+            acr: acr.join("\n"),
+        }
+    }
+
+    /// What was typed.
+    pub(super) fn typed(fields: &mut Fields) -> Self {
+        Self {
+            display_name: fields.take("display_name"),
+            origins: fields.take("origins"),
+            jwks: fields.take("jwks"),
+            jwks_uri: fields.take("jwks_uri"),
+            client_id: fields.take("client_id"),
+            acr: fields.take("acr"),
+        }
+    }
+
+    /// All of it as a draft, or what is wrong; a new issuer's name is judged too.
+    pub(super) fn judge(&self, new: Option<&str>, config: &Config, faults: &mut Faults) -> Option<Draft> {
+        match new {
+            Some(issuer) if issuer.trim().is_empty() => faults.add("issuer", "Please enter the issuer."),
+            Some(issuer) => drop(faults.judge("The issuer", check_issuer(issuer, config))),
+            None => {}
+        }
+        let lines =
+            |text: &str| text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let mut acr = BTreeMap::new();
+        for line in self.acr.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            match line.split_once('=') {
+                Some((theirs, ours)) => drop(acr.insert(theirs.trim().to_owned(), ours.trim().to_owned())),
+                None => faults.add("acr", "Each line must be THEIRS=OURS."),
+            }
+        }
+        let (jwks, jwks_uri) = (given(&self.jwks), given(&self.jwks_uri));
+        if jwks.is_none() && jwks_uri.is_none() {
+            faults.add("jwks-uri", "Give the address of the keys, or the keys themselves.");
+        }
+        let draft = Draft {
+            display_name: Some(self.display_name.clone()),
+            origins: Some(lines(&self.origins)),
+            jwks,
+            jwks_uri,
+            client_id: Some(self.client_id.clone()),
+            acr: Some(acr),
+        };
+        // Field by field, so that all that is wrong is said at once.
+        let only = Draft::default;
+        for (label, part) in [
+            ("The display name", Draft { display_name: draft.display_name.clone(), ..only() }),
+            ("The list of origins", Draft { origins: draft.origins.clone(), ..only() }),
+            ("The keys", Draft { jwks: draft.jwks.clone(), jwks_uri: draft.jwks_uri.clone(), ..only() }),
+            ("The client", Draft { client_id: draft.client_id.clone(), ..only() }),
+            ("Each acr", Draft { acr: draft.acr.clone(), ..only() }),
+        ] {
+            faults.judge(label, part.check(config));
+        }
+        faults.is_empty().then_some(draft)
+    }
+}
+
+#[derive(Template)]
+#[template(path = "console/issuers/issuer.html")]
+struct IssuerPage {
+    page: Page,
+    faults: Faults,
+    stale: bool,
+    id: String,
+    issuer: String,
+    form: IssuerForm,
+    revision: i64,
+    ask_password: bool,
+    enabled: bool,
+    keys: Vec<(String, &'static str)>,
+    /// What the set holds beside them, and why it is passed over.
+    not_used: Vec<String>,
+    ties: i64,
+    done: Option<&'static str>,
+}
+
+/// The query: what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+async fn find(app: &App, id: &str) -> Result<TrustedIssuer, PageError> {
+    let all = store::issuers::list(&mut app.db.read().await?).await?;
+    all.into_iter().find(|issuer| issuer.id == id).ok_or(PageError::NotFound)
+}
+
+async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Result<IssuerPage, PageError> {
+    let issuer = find(app, id).await?;
+    let ties = store::issuers::count_ties(&mut app.db.read().await?, &issuer.id).await?;
+    let keys = issuers::keys_in_force(&issuer);
+    Ok(IssuerPage {
+        page: Page::of(app, "Trusted issuer", &admin.session),
+        faults: Faults::default(),
+        stale: false,
+        form: IssuerForm::of(&issuer),
+        revision: issuer.revision,
+        ask_password: !admin.typed_lately(now),
+        enabled: issuer.enabled,
+        keys: keys.names(),
+        not_used: keys.skipped().to_vec(),
+        ties,
+        id: issuer.id,
+        issuer: issuer.issuer,
+        done: None,
+    })
+}
+
+/// `GET /operator/issuers/{id}`
+///
+/// # Errors
+/// When there is no such issuer, or the database cannot be asked.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
+    page.done = match asked.done.as_deref() {
+        Some("created") => Some("Handoffs from this issuer are trusted now."),
+        Some("saved") => Some("The changes were saved."),
+        Some("same") => Some("Nothing was different, so nothing was saved."),
+        Some("disabled") => Some("The issuer is switched off. No handoff from it is accepted."),
+        Some("enabled") => Some("The issuer is switched on."),
+        Some("sessions") => Some("Every session that came from it was ended."),
+        Some("untied") => Some("Every tie was removed. The next handoffs tie anew."),
+        _ => None,
+    };
+    Ok(respond(StatusCode::OK, Shape::Inside, &page))
+}
+
+/// `POST /operator/issuers/{id}`: the data and the keys.
+///
+/// # Errors
+/// When there is no such issuer, or the database fails.
+pub async fn post(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
+    page.form = IssuerForm::typed(&mut fields);
+    let read = fields.take("revision").parse().unwrap_or(0);
+    // What was read stays what was read: another admin's change in between is told once this is right.
+    page.revision = read;
+    let Some(draft) = page.form.judge(None, &app.config, &mut page.faults) else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(form_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    page.ask_password = false;
+    let answered = async {
+        Ok(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+            Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
+            Edited::Stale => {
+                page.revision = find(&app, &id).await?.revision;
+                page.stale = true;
+                respond(StatusCode::CONFLICT, Shape::Inside, &page)
+            }
+        })
+    };
+    Ok(proof.on(answered.await))
+}
+
+/// `POST /operator/issuers/{id}/disable`: its sessions live on, unless the field `end_sessions` says otherwise.
+///
+/// # Errors
+/// When there is no such issuer, or the database fails.
+pub async fn disable(
+    app: App,
+    arrival: Arrival,
+    proof: Reauthenticated,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let issuer = find(&app, &id).await?.issuer;
+    let end_sessions = fields.take("end_sessions") == "yes";
+    switched(LIST, &id, issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?, "disabled")
+}
+
+/// `POST /operator/issuers/{id}/enable`
+///
+/// # Errors
+/// When there is no such issuer, or the database fails.
+pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
+    let issuer = find(&app, &id).await?.issuer;
+    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, "enabled")
+}
+
+/// `POST /operator/issuers/{id}/end-sessions`
+///
+/// # Errors
+/// When there is no such issuer, or the database fails.
+pub async fn end_sessions(
+    app: App,
+    arrival: Arrival,
+    proof: Reauthenticated,
+    Id(id): Id,
+) -> Result<Response, PageError> {
+    let issuer = find(&app, &id).await?.issuer;
+    switched(LIST, &id, issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?, "sessions")
+}
+
+/// `POST /operator/issuers/{id}/untie`: every tie.
+///
+/// # Errors
+/// When there is no such issuer, or the database fails.
+pub async fn untie(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
+    let issuer = find(&app, &id).await?.issuer;
+    match issuers::untie_all(&proof.admin.act(&app, &arrival), &issuer).await? {
+        Some(_) => Ok(back(LIST, &id, "untied")),
+        None => Err(PageError::NotFound),
+    }
+}

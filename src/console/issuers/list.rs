@@ -1,0 +1,98 @@
+//! `/operator/issuers`: the trusted issuers of handoffs, and a new one.
+
+use askama::Template;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::issuer::IssuerForm;
+use crate::app::App;
+use crate::console::admins::TherapAdmin;
+use crate::console::answers::form_again;
+use crate::console::reauth::again::{Again, Sender};
+use crate::model::issuer::TrustedIssuer;
+use crate::operations::issuers;
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::Faults;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+
+#[derive(Template)]
+#[template(path = "console/issuers/list.html")]
+struct IssuersPage {
+    page: Page,
+    rows: Vec<TrustedIssuer>,
+}
+
+/// `GET /operator/issuers`
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(app: App, admin: TherapAdmin) -> Result<Response, PageError> {
+    let rows = store::issuers::list(&mut app.db.read().await?).await?;
+    let template = IssuersPage { page: Page::of(&app, "Trusted issuers", &admin.session), rows };
+    Ok(respond(StatusCode::OK, Shape::Inside, &template))
+}
+
+#[derive(Template)]
+#[template(path = "console/issuers/new.html")]
+struct NewIssuerPage {
+    page: Page,
+    faults: Faults,
+    issuer: String,
+    form: IssuerForm,
+    ask_password: bool,
+}
+
+fn blank(app: &App, now: Timestamp, admin: &TherapAdmin) -> NewIssuerPage {
+    NewIssuerPage {
+        page: Page::of(app, "New trusted issuer", &admin.session),
+        faults: Faults::default(),
+        issuer: String::new(),
+        form: IssuerForm::default(),
+        ask_password: !admin.typed_lately(now),
+    }
+}
+
+/// `GET /operator/issuers/new`
+pub async fn blank_form(app: App, arrival: Arrival, admin: TherapAdmin) -> Response {
+    respond(StatusCode::OK, Shape::Inside, &blank(&app, arrival.now, &admin))
+}
+
+/// `POST /operator/issuers/new`
+///
+/// # Errors
+/// When the database fails.
+pub async fn create(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let mut page = blank(&app, arrival.now, &admin);
+    page.issuer = fields.take("issuer");
+    page.form = IssuerForm::typed(&mut fields);
+    let Some(draft) = page.form.judge(Some(&page.issuer), &app.config, &mut page.faults) else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match sender.prove(&mut fields, &mut page.faults).await? {
+        Again::Proven(proof) => proof,
+        Again::Unproven(status) => return Ok(form_again(status, &page)),
+        Again::Over(response) => return Ok(response),
+    };
+    let answered = async {
+        if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
+            let made = store::issuers::by_name(&mut app.db.read().await?, &page.issuer).await?;
+            let id = made.map(|issuer| issuer.id).unwrap_or_default();
+            return Ok(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response());
+        }
+        page.ask_password = false;
+        page.faults.add("issuer", "This issuer is trusted already.");
+        Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+    };
+    Ok(proof.on(answered.await))
+}

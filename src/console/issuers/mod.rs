@@ -1,0 +1,4 @@
+//! Trusted issuers of handoffs.
+
+pub mod issuer;
+pub mod list;

@@ -1,0 +1,7 @@
+//! Providers: the list, one, and the one that an admin is of.
+
+pub mod acts;
+mod form;
+pub mod list;
+pub mod own;
+pub mod provider;

@@ -1,0 +1,187 @@
+//! `/operator/providers/{id}`: one agency: settings, state, Unified Login, its admins.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::form::{LimitHints, ProviderForm};
+use crate::app::App;
+use crate::console::admins::TherapAdmin;
+use crate::console::unified_login::steps::StepView;
+use crate::console::users::temporary::NewPerson;
+use crate::model::provider::{ProviderKind, UnifiedLogin};
+use crate::model::user::{Account, STRIKES};
+use crate::operations::act::Changed;
+use crate::operations::providers::{self, Edited};
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::Faults;
+use crate::web::ids::Id;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+
+/// How many admins are shown.
+const ADMINS: i64 = 100;
+/// How many steps of Unified Login are shown.
+const STEPS: i64 = 50;
+
+#[derive(Template)]
+#[template(path = "console/providers/provider.html")]
+pub(in crate::console) struct ProviderPage {
+    page: Page,
+    pub(in crate::console) faults: Faults,
+    stale: Option<ProviderForm>,
+    id: String,
+    pub(in crate::console) code: String,
+    name: String,
+    form: ProviderForm,
+    revision: i64,
+    limits: LimitHints,
+    active: bool,
+    unified_login: UnifiedLogin,
+    pub(in crate::console) note: String,
+    steps: Vec<StepView>,
+    admins: Vec<AdminView>,
+    pub(in crate::console) new_admin: NewPerson,
+    pub(in crate::console) ask_password: bool,
+    done: Option<&'static str>,
+    refused: Option<&'static str>,
+}
+
+struct AdminView {
+    id: String,
+    login_name: String,
+    name: String,
+    state: &'static str,
+    password_version: i64,
+}
+
+impl AdminView {
+    fn of(user: Account) -> Self {
+        let state = match &user {
+            user if !user.active => "Deactivated",
+            user if user.admin_locked => "Locked by an admin",
+            user if user.failures >= STRIKES => "Password locked",
+            user if user.must_update() => "Temporary password",
+            _ => "Active",
+        };
+        Self {
+            state,
+            id: user.id,
+            login_name: user.login_name,
+            name: user.name,
+            password_version: user.password_version,
+        }
+    }
+}
+
+/// The query: what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+/// `GET /operator/providers/{id}`
+///
+/// # Errors
+/// When there is no such provider, or the database cannot be asked.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
+    page.done = match asked.done.as_deref() {
+        Some("created") => Some("The provider was created. It needs a Provider Admin of its own now."),
+        Some("saved") => Some("The changes were saved."),
+        Some("same") => Some("Nothing was different, so nothing was saved."),
+        Some("activated") => Some("The provider is active."),
+        Some("deactivated") => Some("The provider is inactive. Every session of it was ended."),
+        Some("sessions") => Some("Every session of the provider was ended."),
+        Some("unlocked") => Some("No user of the provider is password locked any more."),
+        Some("off") => Some("Unified Login was switched off."),
+        _ => None,
+    };
+    page.refused = match asked.done.as_deref() {
+        Some("stale") => Some("Unified Login was not on any more. Nothing was done."),
+        Some("reset-before") => Some("The password was changed meanwhile, so nothing was reset."),
+        _ => None,
+    };
+    Ok(respond(StatusCode::OK, Shape::Inside, &page))
+}
+
+/// `POST /operator/providers/{id}`: the settings.
+///
+/// # Errors
+/// When there is no such provider, or the database fails.
+pub async fn post(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, arrival.now, &admin, &id).await?;
+    page.form = ProviderForm::typed(&mut fields);
+    let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let revision = fields.take("revision").parse().unwrap_or(0);
+    match providers::edit(&admin.act(&app, &arrival), &id, revision, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => {
+            let done = if keys.is_empty() { "same" } else { "saved" };
+            Ok(Redirect::to(&format!("/operator/providers/{id}?done={done}")).into_response())
+        }
+        Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
+        Edited::Stale => {
+            let now = self::page(&app, arrival.now, &admin, &id).await?;
+            page.revision = now.revision;
+            page.stale = Some(now.form);
+            Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
+        }
+    }
+}
+
+/// The page of an agency as it stands.
+pub(in crate::console) async fn page(
+    app: &App,
+    now: Timestamp,
+    admin: &TherapAdmin,
+    id: &str,
+) -> Result<ProviderPage, PageError> {
+    let mut conn = app.db.read().await?;
+    // Before the data: an edition that is older than they are only asks once more.
+    let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
+    let found = store::providers::by_id(&mut conn, id).await?;
+    let provider = found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or(PageError::NotFound)?;
+    let steps = store::unified_login::of_provider(&mut conn, id, STEPS).await?;
+    let admins = store::users::admins(&mut conn, id, ADMINS).await?;
+    drop(conn);
+    let zone = &admin.session.time_zone;
+    Ok(ProviderPage {
+        page: Page::of(app, "Provider", &admin.session),
+        faults: Faults::default(),
+        stale: None,
+        id: provider.id.clone(),
+        code: provider.code.clone(),
+        name: provider.name.clone(),
+        form: ProviderForm::of(&provider),
+        revision,
+        limits: LimitHints::of(&app.config),
+        active: provider.active,
+        unified_login: provider.unified_login,
+        note: String::new(),
+        steps: steps.into_iter().map(|step| StepView::of(step, zone, false)).collect(),
+        admins: admins.into_iter().map(AdminView::of).collect(),
+        new_admin: NewPerson::default(),
+        ask_password: !admin.typed_lately(now),
+        done: None,
+        refused: None,
+    })
+}

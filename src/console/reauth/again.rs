@@ -1,0 +1,119 @@
+//! The password once more, on the form that it is for: what hands sign-ins to somebody else is saved by whoever proves
+//! to be there, and what was typed stays. The session is renewed (U3); a wrong password counts against it alone (G35).
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use zeroize::Zeroizing;
+
+use crate::app::App;
+use crate::console::admins::TherapAdmin;
+use crate::model::activity::Kind;
+use crate::operations::sign_in::check_password::{Attempt, Typist};
+use crate::operations::sign_in::{SignIn, sign_in};
+use crate::web::cookies::Cookie;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::Faults;
+use crate::web::layers::Arrival;
+use crate::web::session::browser;
+use crate::web::sign_in_words::{BUSY, LOCKED, SESSION_ENDED, too_often};
+
+/// What is known of whoever sent a form.
+pub enum Again {
+    /// It is the admin.
+    Proven(Proof),
+    /// That is not known, and the form says why; it is shown again with this status.
+    Unproven(StatusCode),
+    /// The session is over.
+    Over(Response),
+}
+
+/// The admin typed the password within the last minutes.
+#[must_use = "the answer carries the renewed session"]
+pub struct Proof {
+    renewed: Option<HeaderValue>,
+}
+
+impl Proof {
+    /// Puts the renewed session on an answer, also on a fault's: the secret before it is dead.
+    pub fn on(self, answered: Result<Response, PageError>) -> Response {
+        let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+        if let Some(cookie) = self.renewed {
+            response.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+        response
+    }
+}
+
+/// Who sends this request, and from where.
+pub struct Sender<'a> {
+    pub app: &'a App,
+    pub arrival: &'a Arrival,
+    pub admin: &'a TherapAdmin,
+    pub headers: &'a HeaderMap,
+}
+
+impl Sender<'_> {
+    /// Judges the sender of a form that is right otherwise: by the time of the last password, or by one in the form.
+    pub async fn prove(&self, fields: &mut Fields, faults: &mut Faults) -> Result<Again, PageError> {
+        if self.admin.typed_lately(self.arrival.now) {
+            return Ok(Again::Proven(Proof { renewed: None }));
+        }
+        let password = fields.take_secret("password");
+        if password.is_empty() {
+            faults
+                .add("password", "It is more than 5 minutes since you typed your password. Please type it once more.");
+            return Ok(Again::Unproven(StatusCode::UNPROCESSABLE_ENTITY));
+        }
+        self.check(password, faults).await
+    }
+
+    /// Judges a password.
+    pub async fn check(&self, password: Zeroizing<String>, faults: &mut Faults) -> Result<Again, PageError> {
+        let (app, session) = (self.app, &self.admin.session);
+        if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now).await {
+            faults.add("password", too_often(seconds));
+            return Ok(Again::Unproven(StatusCode::TOO_MANY_REQUESTS));
+        }
+        let attempt = Attempt {
+            provider_code: session.provider_code.clone(),
+            login_name: session.login_name.clone(),
+            password,
+            purpose: Kind::SignIn,
+            typist: Typist::SignedIn(session.clone()),
+            visitor: self.arrival.visitor.clone(),
+            deadline: app.answer_deadline(self.arrival.now),
+        };
+        let (status, why) = match sign_in(app, attempt, browser(self.headers, app)).await? {
+            SignIn::Welcome(secret) => {
+                let renewed = Some(Cookie::Session.set(&secret, &app.config));
+                return Ok(Again::Proven(Proof { renewed }));
+            }
+            // Reset meanwhile: the session is over, and the login page knows the way.
+            SignIn::MustUpdate(_) | SignIn::SignedOut => {
+                return Ok(Again::Over(Redirect::to("/login").into_response()));
+            }
+            SignIn::SessionOver => return Ok(Again::Over(Redirect::to(SESSION_ENDED).into_response())),
+            SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
+            SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),
+            SignIn::Busy => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
+        };
+        faults.add("password", why);
+        Ok(Again::Unproven(status))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_after_the_proof_keeps_the_renewed_session() {
+        let proof = Proof { renewed: Some(HeaderValue::from_static("session=new")) };
+        let answer = proof.on(Err(PageError::Unavailable("the database is away".into())));
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["set-cookie"]),
+            (503, &HeaderValue::from_static("session=new"))
+        );
+    }
+}

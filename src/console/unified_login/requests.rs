@@ -1,0 +1,153 @@
+//! `/operator/requests`: who waits for Unified Login, how long, and the decision (U1).
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::steps::{StepView, age};
+use crate::app::App;
+use crate::console::admins::TherapAdmin;
+use crate::operations::unified_login::{self, Decision, Taken, check_words};
+use crate::store;
+use crate::store::unified_login::Waiting;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::ids::{Id, checked};
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+
+/// How many are shown: the rest follows when these are decided.
+const MOST: i64 = 100;
+
+#[derive(Template)]
+#[template(path = "console/unified_login/requests.html")]
+struct RequestsPage {
+    page: Page,
+    waiting: Vec<WaitingView>,
+    steps: Vec<StepView>,
+    zone: String,
+    done: Option<&'static str>,
+    refused: Option<&'static str>,
+}
+
+struct WaitingView {
+    provider_id: String,
+    code: String,
+    name: String,
+    active: bool,
+    step: String,
+    since: String,
+    age: String,
+    by: String,
+    note: Option<String>,
+    /// What was typed, when it was not accepted.
+    reason: String,
+    fault: Option<String>,
+}
+
+/// The query: what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+/// `GET /operator/requests`
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, &arrival, &admin).await?;
+    page.done = match asked.done.as_deref() {
+        Some("approved") => Some("The request was approved: Unified Login is on."),
+        Some("declined") => Some("The request was declined."),
+        _ => None,
+    };
+    if asked.done.as_deref() == Some("stale") {
+        page.refused = Some(
+            "That request is no longer the one that you read: it was withdrawn, changed or decided. Nothing was done.",
+        );
+    }
+    Ok(respond(StatusCode::OK, Shape::Inside, &page))
+}
+
+/// `POST /operator/requests/{provider}`: the decision on the request that was read.
+///
+/// # Errors
+/// When there is no such provider, or the database fails.
+pub async fn decide(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let (decision, done) = match fields.take("decision").as_str() {
+        "approve" => (Decision::Approve, "approved"),
+        "decline" => (Decision::Decline, "declined"),
+        _ => {
+            store::providers::by_id(&mut app.db.read().await?, &id).await?.ok_or(PageError::NotFound)?;
+            return Err(PageError::BadForm("It does not say what was decided."));
+        }
+    };
+    let (typed, read) = (fields.take("reason"), checked(&fields.take("step")));
+    let words = match check_words("reason", &typed) {
+        Ok(None) if decision == Decision::Decline => Err("Please say why the request is declined.".to_owned()),
+        Ok(words) => Ok(words),
+        Err(unfit) => Err(format!("The reason {}.", unfit.why)),
+    };
+    let words = match words {
+        Ok(words) => words,
+        Err(fault) => {
+            let mut page = page(&app, &arrival, &admin).await?;
+            let row = page.waiting.iter_mut().find(|row| row.provider_id == id).ok_or(PageError::NotFound)?;
+            (row.reason, row.fault) = (typed, Some(fault));
+            return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+        }
+    };
+    let done = match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, words).await? {
+        Taken::Yes => done,
+        Taken::Stale => "stale",
+        Taken::NotFound => return Err(PageError::NotFound),
+    };
+    Ok(Redirect::to(&format!("/operator/requests?done={done}")).into_response())
+}
+
+async fn page(app: &App, arrival: &Arrival, admin: &TherapAdmin) -> Result<RequestsPage, PageError> {
+    let zone = &admin.session.time_zone;
+    let mut conn = app.db.read().await?;
+    let waiting = store::unified_login::waiting(&mut conn, MOST).await?;
+    let steps = store::unified_login::newest(&mut conn, 25).await?;
+    drop(conn);
+    Ok(RequestsPage {
+        page: Page::of(app, "Requests", &admin.session),
+        waiting: waiting.into_iter().map(|row| view(row, zone, arrival.now)).collect(),
+        steps: steps.into_iter().map(|step| StepView::of(step, zone, false)).collect(),
+        zone: zone.clone(),
+        done: None,
+        refused: None,
+    })
+}
+
+fn view(row: Waiting, zone: &str, now: Timestamp) -> WaitingView {
+    WaitingView {
+        since: Timestamp(row.since).in_zone(zone),
+        age: age(Timestamp(row.since), now),
+        provider_id: row.provider_id,
+        code: row.code,
+        name: row.name,
+        active: row.active,
+        step: row.step_id.unwrap_or_default(),
+        by: row.actor.unwrap_or_else(|| "–".into()),
+        note: row.note,
+        reason: String::new(),
+        fault: None,
+    }
+}

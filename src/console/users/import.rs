@@ -1,0 +1,155 @@
+//! `/admin/users/import`: many users out of a CSV file. The first POST shows every row's fate and writes nothing; the
+//! second sends the same text again and begins to make the users, if it is what was shown (`import_job`).
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Redirect, Response};
+
+use super::import_job::{JobView, address, owner};
+use super::upload::Upload;
+use crate::app::App;
+use crate::console::admins::ProviderAdmin;
+use crate::crypto::secret::digest;
+use crate::operations::act::Act;
+use crate::operations::csv::text::{self, Encoding};
+use crate::operations::users::import::{self, COLUMNS, Fate, People, Row};
+use crate::operations::users::import_job::{self, Started};
+use crate::store;
+use crate::web::download;
+use crate::web::error::PageError;
+use crate::web::form::Faults;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+
+/// A file in the browser has no more rows; the command line takes more.
+const MOST_ROWS: usize = 2000;
+
+#[derive(Template)]
+#[template(path = "console/users/import.html")]
+struct ImportPage {
+    page: Page,
+    faults: Faults,
+    text: String,
+    encoding: Encoding,
+    /// What the preview was made of.
+    seen: String,
+    notes: Vec<String>,
+    rows: Vec<RowView>,
+    create: usize,
+    exist: usize,
+    refused: usize,
+    most_rows: usize,
+    columns: String,
+    /// Imports that can be opened again.
+    earlier: Vec<JobView>,
+}
+
+struct RowView {
+    line: u64,
+    login_name: String,
+    name: String,
+    fate: &'static str,
+    why: Vec<String>,
+}
+
+/// `GET /admin/users/import`
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn get(app: App, arrival: Arrival, admin: ProviderAdmin) -> Result<Response, PageError> {
+    Ok(respond(StatusCode::OK, Shape::Inside, &blank(&app, &arrival, &admin).await?))
+}
+
+/// `GET /admin/users/import/template`: a file to begin with.
+pub async fn template(_: ProviderAdmin) -> Response {
+    download::whole_csv("users-template.csv", import::template())
+}
+
+/// `POST /admin/users/import`: what would become of each row; or, when that was seen, the import.
+///
+/// # Errors
+/// When the database fails.
+pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut upload: Upload) -> Result<Response, PageError> {
+    let mut page = blank(&app, &arrival, &admin).await?;
+    let typed = upload.fields.take("text");
+    (page.text, page.encoding) = match upload.file.map(|bytes| text::decode(&bytes)) {
+        Some(Ok(read)) => read,
+        Some(Err(why)) => return Ok(refused(page, why)),
+        None => {
+            let said = upload.fields.take("encoding").parse();
+            (text::with_line_feeds(&typed), said.unwrap_or(Encoding::Utf8))
+        }
+    };
+    page.seen = digest(page.text.trim().as_bytes());
+    let go = upload.fields.take("go") == "create" && upload.fields.take("seen") == page.seen;
+    let people = match read(&app, &admin, &page).await? {
+        Ok(people) => people,
+        Err(why) => return Ok(refused(page, why)),
+    };
+    if !go {
+        page.show(people);
+        return Ok(respond(StatusCode::OK, Shape::Inside, &page));
+    }
+    let act = Act { deadline: app.patient_deadline(), ..admin.act(&app, &arrival) };
+    match import_job::start(&act, &owner(&admin), admin.scope.provider_id(), people).await? {
+        Started::Yes(running) => Ok(Redirect::to(&address(&running.id)).into_response()),
+        Started::OneRuns => {
+            Ok(refused(page, "Another import of yours is running. Open it below, and begin this one when it is done."))
+        }
+        Started::TooMany => Ok(refused(
+            page,
+            "You began too many imports in the last 24 hours. Begin this one when the first are gone.",
+        )),
+    }
+}
+
+fn refused(mut page: ImportPage, why: impl Into<String>) -> Response {
+    page.faults.add("file", why);
+    respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
+}
+
+/// The rows with their fates as things stand.
+async fn read(app: &App, admin: &ProviderAdmin, page: &ImportPage) -> Result<Result<People, String>, PageError> {
+    let mut conn = app.db.read().await?;
+    let provider = store::providers::by_id(&mut conn, admin.scope.provider_id()).await?.ok_or(PageError::NotFound)?;
+    Ok(import::plan(&mut conn, &provider, &page.text, page.encoding, MOST_ROWS).await?)
+}
+
+impl ImportPage {
+    fn show(&mut self, people: People) {
+        self.notes = people.notes;
+        let count = |test: fn(&Fate) -> bool| people.rows.iter().filter(|row| test(&row.fate)).count();
+        self.create = count(|fate| matches!(fate, Fate::Create(_)));
+        self.exist = count(|fate| matches!(fate, Fate::Exists));
+        self.refused = count(|fate| matches!(fate, Fate::Refused(_)));
+        self.rows = people.rows.into_iter().map(view).collect();
+    }
+}
+
+fn view(row: Row) -> RowView {
+    let (fate, why) = match row.fate {
+        Fate::Create(_) => ("Will be created", Vec::new()),
+        Fate::Exists => ("Exists already", vec!["Nothing is changed.".to_owned()]),
+        Fate::Refused(why) => ("Cannot be created", why),
+    };
+    RowView { line: row.line, login_name: row.login_name, name: row.name, fate, why }
+}
+
+async fn blank(app: &App, arrival: &Arrival, admin: &ProviderAdmin) -> Result<ImportPage, PageError> {
+    let earlier = import_job::list(app, &owner(admin), admin.scope.provider_id(), arrival.now).await?;
+    Ok(ImportPage {
+        page: Page::of(app, "Import users", &admin.session),
+        faults: Faults::default(),
+        text: String::new(),
+        encoding: Encoding::Utf8,
+        seen: String::new(),
+        notes: Vec::new(),
+        rows: Vec::new(),
+        create: 0,
+        exist: 0,
+        refused: 0,
+        most_rows: MOST_ROWS,
+        columns: COLUMNS.names.join(", "),
+        earlier: earlier.iter().map(|import| JobView::of(import, arrival.now, &admin.session.time_zone)).collect(),
+    })
+}

@@ -1,0 +1,138 @@
+//! What ends with a temporary password shown once, whichever admin asks: a new user, and a password that is reset.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::password_slip::{self, Whose};
+use crate::app::App;
+use crate::model::claims::Claims;
+use crate::model::login_name::LoginName;
+use crate::model::session::Session;
+use crate::model::user::{Account, UserType};
+use crate::operations::act::{Act, Unfit};
+use crate::operations::users::{self, Created, Reset};
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::Faults;
+use crate::web::sign_in_words::BUSY;
+
+/// What is typed of a new person.
+#[derive(Debug, Default)]
+pub struct NewPerson {
+    /// Login Name.
+    pub login_name: String,
+    /// The name.
+    pub name: String,
+    /// The e-mail address; empty for none.
+    pub email: String,
+}
+
+/// What was typed, judged.
+#[derive(Debug)]
+pub struct Judged {
+    login_name: LoginName,
+    name: String,
+    claims: Claims,
+}
+
+impl NewPerson {
+    /// What was typed; the name stands in the field `name`.
+    pub fn typed(fields: &mut Fields, name: &str) -> Self {
+        Self { login_name: fields.take("login_name"), name: fields.take(name), email: fields.take("email") }
+    }
+
+    /// What was typed as it can be kept, or what is wrong at each field. The name's field is `name`, to people `label`.
+    pub fn judge(&self, name: &'static str, label: &str, faults: &mut Faults) -> Option<Judged> {
+        let login_name = faults
+            .need("login-name", &self.login_name, "Please enter a Login Name.")
+            .then(|| faults.judge("The Login Name", users::parse_login_name(&self.login_name)))
+            .flatten();
+        let checked = users::check_name(&self.name).map_err(|unfit| Unfit { key: name, ..unfit });
+        let named = faults.need(&name.replace('_', "-"), &self.name, "Please enter the name.")
+            && faults.judge(label, checked).is_some();
+        let claims = faults.judge("The e-mail address", users::check_email(&self.email));
+        if !named {
+            return None;
+        }
+        Some(Judged { login_name: login_name?, name: self.name.clone(), claims: claims? })
+    }
+}
+
+/// By whom, for whom of which provider, and where the way leads on.
+#[derive(Clone, Copy, Debug)]
+pub struct Desk<'a> {
+    /// The house.
+    pub app: &'a App,
+    /// The admin's act.
+    pub act: &'a Act,
+    /// The admin's session.
+    pub session: &'a Session,
+    /// The provider's id.
+    pub provider_id: &'a str,
+    /// Its code.
+    pub provider_code: &'a str,
+}
+
+impl Desk<'_> {
+    /// Makes the user and shows the password; or says at the form what is wrong, and the status to show it with.
+    ///
+    /// # Errors
+    /// When there is no such provider, or the database fails.
+    pub async fn create(
+        self,
+        person: Judged,
+        user_type: UserType,
+        heading: &'static str,
+        back: impl FnOnce(&str) -> String,
+        faults: &mut Faults,
+    ) -> Result<Result<Response, StatusCode>, PageError> {
+        let password = users::generate_password(&self.app.random);
+        let Ok(hash) = users::hash(self.app, &password).await else {
+            faults.add("login-name", BUSY);
+            return Ok(Err(StatusCode::SERVICE_UNAVAILABLE));
+        };
+        let Judged { login_name, name, claims } = person;
+        let user = users::with_temporary_password(self.act, login_name, name, user_type, &claims, hash);
+        match users::create(self.act, self.provider_id, &user).await? {
+            Created::Yes(id) => {
+                let (name, login_name, back) = (&user.name, user.login_name.shown(), &back(&id));
+                let whose = Whose { name, login_name, provider_code: self.provider_code, still_locked: false, back };
+                let until = users::temporary_until(self.app, self.act.now);
+                Ok(Ok(password_slip::show(self.app, self.session, heading, whose, password, until)))
+            }
+            Created::NameTaken => {
+                faults.add("login-name", "Another user has this Login Name already. Please choose another one.");
+                Ok(Err(StatusCode::UNPROCESSABLE_ENTITY))
+            }
+            Created::WrongType | Created::NoSuchProvider => Err(PageError::NotFound),
+        }
+    }
+
+    /// Resets a password and shows the temporary one. The form says which password it replaces, so that a page that is
+    /// loaded again does not replace the one that was just printed; then, and for one's own account, `refused` has the word.
+    ///
+    /// # Errors
+    /// When there is no such user, or the database fails.
+    pub async fn reset(
+        self,
+        user: &Account,
+        fields: &mut Fields,
+        back: &str,
+    ) -> Result<Result<Response, &'static str>, PageError> {
+        let seen = fields.take("password_version").parse().unwrap_or(0);
+        let password = users::generate_password(&self.app.random);
+        let hash = users::hash(self.app, &password).await;
+        let hash = hash.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
+        match users::reset_password(self.act, self.provider_id, &user.id, &hash, Some(seen)).await? {
+            Reset::Yes { until, still_locked, .. } => {
+                let (name, login_name) = (&user.name, &user.login_name);
+                let whose = Whose { name, login_name, provider_code: self.provider_code, still_locked, back };
+                let heading = "The password was reset";
+                Ok(Ok(password_slip::show(self.app, self.session, heading, whose, password, until)))
+            }
+            Reset::Before => Ok(Err("reset-before")),
+            Reset::Own => Ok(Err("self")),
+            Reset::NotFound => Err(PageError::NotFound),
+        }
+    }
+}

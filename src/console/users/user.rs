@@ -1,0 +1,197 @@
+//! `/admin/users/{id}`: one user: data, locks, password, sessions, ties.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+
+use super::view::{Access, parse_user_type, user_types};
+use crate::app::App;
+use crate::console::admins::ProviderAdmin;
+use crate::model::claims::Claims;
+use crate::model::user::{Account, STRIKES};
+use crate::operations::users::{self, Changed, Draft, Edited};
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::{Choice, Faults};
+use crate::web::ids::Id;
+use crate::web::layers::Arrival;
+use crate::web::page::{Page, Shape, respond};
+use crate::web::session_list::{self, SessionView};
+
+#[derive(Template)]
+#[template(path = "console/users/user.html")]
+struct UserPage {
+    page: Page,
+    faults: Faults,
+    /// Somebody else wrote since the form was filled: what stands there now, beside what was typed.
+    stale: Option<Stored>,
+    id: String,
+    login_name: String,
+    name: String,
+    email: String,
+    user_types: Vec<Choice>,
+    revision: i64,
+    stored: Stored,
+    claims: Claims,
+    own: bool,
+    access: Access,
+    password_version: i64,
+    states: Vec<&'static str>,
+    temporary_until: Option<String>,
+    sessions: Vec<SessionView>,
+    ties: Vec<store::issuers::Tie>,
+    zone: String,
+    done: Option<&'static str>,
+    refused: Option<&'static str>,
+}
+
+/// What is stored of the data that the form shows.
+#[derive(Clone)]
+struct Stored {
+    name: String,
+    email: String,
+    user_type: &'static str,
+}
+
+/// The query: what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    done: Option<String>,
+}
+
+/// `GET /admin/users/{id}`
+///
+/// # Errors
+/// When there is no such user here, or the database cannot be asked.
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: ProviderAdmin,
+    Id(id): Id,
+    Query(asked): Query<Asked>,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, &arrival, &admin, &id).await?;
+    match asked.done.as_deref() {
+        Some("self") => page.refused = Some("You cannot do this to your own account. Ask another Provider Admin."),
+        Some("reset-before") => {
+            page.refused = Some("The password was changed meanwhile, so nothing was reset. Reset it again if need be.");
+        }
+        done => page.done = done.and_then(message),
+    }
+    Ok(respond(StatusCode::OK, Shape::Inside, &page))
+}
+
+fn message(done: &str) -> Option<&'static str> {
+    Some(match done {
+        "saved" => "The changes were saved.",
+        "same" => "Nothing was different, so nothing was saved.",
+        "locked" => "The user is locked by an admin. Every session was ended.",
+        "unlocked" => "The lock is off.",
+        "deactivated" => "The user is deactivated. Every session was ended.",
+        "reactivated" => "The user is active again.",
+        "session" => "The session was ended.",
+        "sessions" => "Every session was ended.",
+        "untied" => "The account is untied. The next sign-in from Therap Services ties it anew.",
+        _ => return None,
+    })
+}
+
+/// `POST /admin/users/{id}`: the data.
+///
+/// # Errors
+/// When there is no such user here, or the database fails.
+pub async fn post(
+    app: App,
+    arrival: Arrival,
+    admin: ProviderAdmin,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let mut page = page(&app, &arrival, &admin, &id).await?;
+    (page.name, page.email) = (fields.take("name"), fields.take("email"));
+    let typed = fields.take("user_type");
+    // On one's own page there is nothing to choose.
+    let user_type = if page.own { page.stored.user_type.parse().ok() } else { parse_user_type(&typed) };
+    page.user_types = user_types(user_type.map_or("", |user_type| user_type.as_str()));
+    if page.faults.need("name", &page.name, "Please enter the name.") {
+        page.faults.judge("The name", users::check_name(&page.name));
+    }
+    // An address that stands there already, by whichever way, may stay.
+    let other_email = page.email != page.stored.email;
+    let claims = other_email.then(|| users::with_email(page.claims.clone(), &page.email));
+    let claims = claims.and_then(|judged| page.faults.judge("The e-mail address", judged));
+    let (Some(user_type), true) = (user_type, page.faults.is_empty()) else {
+        if user_type.is_none() {
+            page.faults.add("user-type", "Please choose a User Type.");
+        }
+        return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+    };
+    let revision = fields.take("revision").parse().unwrap_or(0);
+    let draft = Draft { name: Some(page.name.clone()), user_type: Some(user_type), claims };
+    let act = admin.act(&app, &arrival);
+    match users::edit(&act, admin.scope.provider_id(), &id, revision, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => {
+            let done = if keys.is_empty() { "same" } else { "saved" };
+            Ok(Redirect::to(&format!("/admin/users/{id}?done={done}")).into_response())
+        }
+        Edited::Changed(Changed::NotFound | Changed::WrongType | Changed::Own) => Err(PageError::NotFound),
+        Edited::Stale => {
+            let now = self::page(&app, &arrival, &admin, &id).await?;
+            page.revision = now.revision;
+            page.stale = Some(now.stored);
+            Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
+        }
+    }
+}
+
+/// The page of a user as it stands.
+async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> Result<UserPage, PageError> {
+    let mut conn = app.db.read().await?;
+    // Before the data: an edition that is older than they are only asks once more.
+    let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
+    let user = store::users::in_scope(&mut conn, &admin.scope, id).await?.ok_or(PageError::NotFound)?;
+    let claims = store::users::claims(&mut conn, id).await?.unwrap_or_default();
+    let zone = &admin.session.time_zone;
+    let sessions = session_list::of_user(&mut conn, id, None, zone, arrival.now).await?;
+    let ties = store::issuers::ties_of_user(&mut conn, id).await?;
+    drop(conn);
+    let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
+    let stored =
+        Stored { name: user.name.clone(), email: claims.email().to_owned(), user_type: user.user_type.as_str() };
+    Ok(UserPage {
+        page: Page::of(app, "User", &admin.session),
+        faults: Faults::default(),
+        stale: None,
+        id: user.id.clone(),
+        login_name: user.login_name.clone(),
+        name: stored.name.clone(),
+        email: stored.email.clone(),
+        user_types: user_types(stored.user_type),
+        revision,
+        stored,
+        claims,
+        own: user.id == admin.session.user_id,
+        access: access_of(&user),
+        password_version: user.password_version,
+        states: access_of(&user).words(),
+        temporary_until: user.temporary_until.map(|until| Timestamp(until).in_zone(zone)),
+        sessions,
+        ties,
+        zone: zone.clone(),
+        done: None,
+        refused: None,
+    })
+}
+
+const fn access_of(user: &Account) -> Access {
+    Access {
+        active: user.active,
+        password_locked: user.failures >= STRIKES,
+        admin_locked: user.admin_locked,
+        temporary_until: user.temporary_until,
+    }
+}

@@ -1,0 +1,152 @@
+//! The record as admins browse it: page by page, and its sign-ins counted by day.
+
+use crate::app::App;
+use crate::model::activity::actor_for_provider;
+use crate::model::tenant::ProviderScope;
+use crate::operations::activity::chain::{self, Page};
+use crate::store::activity::counts::{self, SignIns};
+use crate::store::activity::{self, Filter, Found, Record, Wanted, Whose};
+use crate::store::handoffs::refused;
+use crate::store::{Conn, Error, providers};
+use crate::time::{Day, Timestamp, days};
+
+/// As many days are in the picture where a filter does not say from when.
+pub const USUAL_DAYS: usize = 30;
+
+/// How far an admin's look into the record goes.
+#[derive(Clone, Debug)]
+pub enum Reach {
+    /// The one provider of a Provider Admin (G15).
+    Own(ProviderScope),
+    /// A Therap Admin's: this provider, or all.
+    Operator(Option<String>),
+}
+
+impl Reach {
+    /// The provider looked into; none is all.
+    #[must_use]
+    pub fn provider_id(&self) -> Option<&str> {
+        match self {
+            Self::Own(scope) => Some(scope.provider_id()),
+            Self::Operator(provider_id) => provider_id.as_deref(),
+        }
+    }
+
+    /// A page of records older than `before`, newest first.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn page(
+        &self,
+        conn: &mut Conn,
+        wanted: &Wanted,
+        before: Option<&str>,
+        limit: i64,
+    ) -> Result<Found, Error> {
+        let mut found = match (self, &wanted.reference) {
+            (_, Some(reference)) => {
+                let records = self.by_reference(conn, reference, wanted, before).await?;
+                Found { records, stopped: None }
+            }
+            (Self::Own(scope), None) => activity::of_provider(conn, scope, wanted, before, limit).await?,
+            (Self::Operator(provider_id), None) => {
+                activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await?
+            }
+        };
+        if let Self::Own(_) = self {
+            for record in &mut found.records {
+                record.actor = actor_for_provider(&record.actor);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What a reference number stands for (A4): records, and for a Therap Admin also what was refused before a trusted
+    /// signature, which is no provider's.
+    async fn by_reference(
+        &self,
+        conn: &mut Conn,
+        reference: &str,
+        wanted: &Wanted,
+        before: Option<&str>,
+    ) -> Result<Vec<Record>, Error> {
+        let mut records = activity::by_reference(conn, self.provider_id(), reference, before).await?;
+        if let Self::Operator(None) = self {
+            records.extend(refused::by_reference(conn, reference, before).await?);
+        }
+        records.retain(|record| wanted.fits(record));
+        Ok(records)
+    }
+
+    /// A page of records in the order of their places, after one of them (A5).
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forward(&self, app: &App, wanted: &Wanted, after: i64, limit: i64) -> Result<Page, Error> {
+        let filter = Filter {
+            provider_id: self.provider_id().map(str::to_owned),
+            user_id: match &wanted.whose {
+                Whose::User(id) => Some(id.clone()),
+                Whose::Anybody | Whose::Named(_) | Whose::Strangers => None,
+            },
+            since: wanted.since.map(|since| since.0),
+            until: wanted.until.map(|until| until.0),
+            kind: wanted.kind.map(|kind| kind.to_string()),
+            outcome: wanted.outcome.map(|outcome| outcome.to_string()),
+            login_type: wanted.method.map(|method| method.login_type().to_owned()),
+            strangers: wanted.whose == Whose::Strangers,
+        };
+        let mut page = chain::page(app, &filter, after, limit).await?;
+        if let Self::Own(_) = self {
+            for placed in &mut page.records {
+                placed.record.actor = actor_for_provider(&placed.record.actor);
+            }
+        }
+        Ok(page)
+    }
+
+    /// The sign-ins of each of these days; those of days that are over are counted once.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn sign_ins(
+        &self,
+        app: &App,
+        conn: &mut Conn,
+        days: &[Day],
+        now: Timestamp,
+    ) -> Result<Vec<SignIns>, Error> {
+        app.day_counts.pruned_to(chain::pruned_to(conn).await?);
+        let mut counts = Vec::with_capacity(days.len());
+        for day in days {
+            let mut counted = app.day_counts.get(self.provider_id(), day);
+            if counted.is_none() {
+                let count = self.count(conn, day).await?;
+                app.day_counts.put(self.provider_id(), day, count, now);
+                counted = Some(count);
+            }
+            counts.extend(counted);
+        }
+        Ok(counts)
+    }
+
+    async fn count(&self, conn: &mut Conn, day: &Day) -> Result<SignIns, Error> {
+        match self {
+            Self::Own(scope) => counts::of_provider(conn, scope, day).await,
+            Self::Operator(provider_id) => counts::of_all(conn, provider_id.as_deref(), day).await,
+        }
+    }
+}
+
+/// Counts the days of the operator's picture that are over: nobody shall wait for all of them after a start.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn count_ahead(app: &App) -> Result<(), Error> {
+    let now = app.clock.now();
+    let mut conn = app.db.read().await?;
+    let Some(realm) = providers::operator_realm(&mut conn).await? else { return Ok(()) };
+    let mut over = days(None, now, &realm.time_zone, USUAL_DAYS);
+    over.pop();
+    Reach::Operator(None).sign_ins(app, &mut conn, &over, now).await.map(drop)
+}

@@ -1,0 +1,80 @@
+//! What programs create, and once only: a repeat under the same key gets the answer of the first time, whether or not that
+//! one arrived. The key and what was created under it are one transaction.
+
+use crate::model::client::Client;
+use crate::model::issuer::TrustedIssuer;
+use crate::model::provider::Provider;
+use crate::operations::act::{Act, in_act};
+use crate::operations::users::Created;
+use crate::operations::{clients, issuers, providers, users};
+use crate::store::idempotency::{self, Keyed};
+use crate::store::users::NewUser;
+use crate::store::{Error, Tx};
+
+/// Something that is not stored yet, judged and drawn.
+#[derive(Clone, Debug)]
+pub enum Creation {
+    /// An agency.
+    Provider(Box<Provider>),
+    /// A user of an agency.
+    User(Box<Provider>, Box<NewUser>),
+    /// A client, and its secret if it is to have one.
+    Client(Box<Client>, Option<String>),
+    /// A trusted issuer.
+    Issuer(Box<TrustedIssuer>),
+}
+
+/// What became of it.
+#[derive(Clone, Debug)]
+pub enum Made {
+    /// It is there now, and recorded.
+    Yes,
+    /// Something of the same name stands there already; nothing was written.
+    NameTaken,
+    /// This User Type cannot be had there; nothing was written.
+    WrongType,
+    /// It was made before, under this key: the sealed answer of then.
+    Before(String),
+    /// The key belongs to another request; nothing was written.
+    KeyTaken,
+}
+
+/// Creates it, under a key if there is one.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn create(act: &Act, creation: &Creation, keyed: Option<&Keyed>) -> Result<Made, Error> {
+    let keyed = keyed.cloned();
+    let made = in_act!(act, [creation, keyed], |tx| {
+        if let Some(keyed) = &keyed
+            && let Some(earlier) = idempotency::claim(tx, keyed, act.now).await?
+        {
+            let same = earlier.request_hash == keyed.request_hash;
+            return Ok(if same { Made::Before(earlier.sealed_answer) } else { Made::KeyTaken });
+        }
+        let made = add(tx, &act, &creation).await?;
+        if let (Made::NameTaken | Made::WrongType, Some(keyed)) = (&made, &keyed) {
+            idempotency::release(tx, keyed).await?;
+        }
+        Ok(made)
+    })?;
+    act.app.issuers.forget();
+    Ok(made)
+}
+
+async fn add(tx: &mut Tx, act: &Act, creation: &Creation) -> Result<Made, Error> {
+    let added = match creation {
+        Creation::Provider(provider) => providers::add(tx, act, provider).await?,
+        Creation::Client(client, secret) => {
+            let hash = secret.as_ref().map(|secret| clients::hash_secret(&act.app, &client.client_id, secret));
+            clients::add(tx, act, client, hash.as_deref()).await?
+        }
+        Creation::Issuer(issuer) => issuers::add(tx, act, issuer).await?,
+        Creation::User(provider, user) => match users::add(tx, act, provider, user).await? {
+            Created::Yes(_) => true,
+            Created::NameTaken => false,
+            Created::WrongType | Created::NoSuchProvider => return Ok(Made::WrongType),
+        },
+    };
+    Ok(if added { Made::Yes } else { Made::NameTaken })
+}

@@ -1,0 +1,71 @@
+//! A one-time link by which a person sets a password without having one: the first Therap Admin's way
+//! in, and what is mailed to whoever forgot a password.
+
+use std::time::Duration;
+
+use crate::app::App;
+use crate::crypto::secret::Secret;
+use crate::model::activity::Kind;
+use crate::model::user::Account;
+use crate::operations::act::{Act, in_act};
+use crate::store::passwords::links;
+use crate::store::{Error, Tx, activity, users};
+use crate::time::Timestamp;
+
+/// How long a link works that an operator hands over.
+const LIFE: Duration = Duration::from_hours(24);
+
+/// A link, this once.
+#[derive(Debug)]
+pub struct Link {
+    /// The address to open.
+    pub address: String,
+    /// Until when it works.
+    pub until: Timestamp,
+}
+
+/// Makes a link for a user; `None` when there is no such user here. A new user's is part of the creation and has no
+/// record of its own; `new` says so.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Result<Option<Link>, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    let until = act.now.after(LIFE);
+    in_act!(act, [provider_id, user_id], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(None);
+        };
+        // Another is made because the one before went astray.
+        links::remove_of(tx, &user.id).await?;
+        let link = make_in(tx, &act.app, &user, until, false).await?;
+        if !new {
+            let event = act.event(Kind::PasswordReset).about(&user).noting("a one-time link was made");
+            activity::record(tx, &event).await?;
+        }
+        Ok(Some(link))
+    })
+}
+
+/// Makes a link for an account as it was read, as a part of a larger act.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn make_in(tx: &mut Tx, app: &App, account: &Account, until: Timestamp, mailed: bool) -> Result<Link, Error> {
+    let secret = Secret::random(&app.random);
+    let id = app.random.id(app.clock.now());
+    links::insert(tx, &id, &secret.digest(), account, until, mailed).await?;
+    Ok(Link { address: format!("{}/password/reset/{}", app.config.issuer, secret.reveal()), until })
+}
+
+/// The user whose password a live link sets.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(app: &App, secret: &Secret, now: Timestamp) -> Result<Option<Account>, Error> {
+    let mut conn = app.db.read().await?;
+    match links::user_of(&mut conn, &secret.digest(), now).await? {
+        Some(id) => users::by_id(&mut conn, &id).await,
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,4 @@
+//! Sessions: opened by whichever door, and ended.
+
+pub mod end;
+pub mod open;

@@ -1,0 +1,589 @@
+//! What an administrator does to a user: each one transaction with exactly one record, and none when nothing changed.
+//!
+//! Every function takes the provider it acts for beside the user: another provider's user is not found (G15). Functions
+//! that take a `Tx` are the same acts as parts of a larger one (`apply`).
+
+pub mod import;
+pub mod import_job;
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::act::{Act, Switched, Unfit, in_act};
+use super::providers::replace;
+use crate::app::App;
+use crate::cache::hash_door::Whose;
+use crate::crypto::password::{Busy, is_usable_hash};
+use crate::metrics::labels::Lockout;
+use crate::model::activity::Kind;
+use crate::model::claims::Claims;
+use crate::model::login_name::LoginName;
+use crate::model::password_rules;
+use crate::model::provider::{Provider, ProviderKind};
+use crate::model::session::EndReason;
+use crate::model::text::check_line;
+use crate::model::user::{Account, STRIKES, UserType};
+use crate::operations::passwords::mail::{self, Notice};
+use crate::store::users::NewUser;
+use crate::store::{Error, Tx, activity, issuers, providers, sessions, settings, strikes, users};
+use crate::time::{Random, Timestamp};
+
+/// A Login Name, or why it cannot be one.
+///
+/// # Errors
+/// What it must be.
+pub fn parse_login_name(text: &str) -> Result<LoginName, Unfit> {
+    const WHY: &str =
+        "must be 1 to 255 letters, digits and signs without spaces, such as amina or a.diallo@example.org";
+    LoginName::parse(text).ok_or_else(|| Unfit::new("login_name", format!("{text:?} cannot be a Login Name: it {WHY}")))
+}
+
+/// Judges a person's name.
+///
+/// # Errors
+/// What it must be.
+pub fn check_name(name: &str) -> Result<(), Unfit> {
+    check_line(name, 200).map_err(|why| Unfit::new("name", why))
+}
+
+/// Judges a password that somebody gives a user, and prepares it.
+///
+/// # Errors
+/// Every rule it breaks.
+pub fn check_password(text: &str) -> Result<Zeroizing<String>, Unfit> {
+    password_rules::check(text).map_err(|broken| {
+        let messages: Vec<_> = broken.into_iter().map(password_rules::Broken::message).collect();
+        Unfit::new("password", messages.join(" "))
+    })
+}
+
+/// Judges a hash that was made elsewhere.
+///
+/// # Errors
+/// What it must be.
+pub fn check_hash(phc: &str) -> Result<(), Unfit> {
+    const WHY: &str = "must be a PHC string of Argon2 with a 32-byte output, such as $argon2id$v=19$m=19456,t=2,p=1$…";
+    is_usable_hash(phc).then_some(()).ok_or_else(|| Unfit::new("password_hash", WHY))
+}
+
+/// A password to read out once: three groups that satisfy the password rules, about 57 random bits, without signs that
+/// look alike.
+#[must_use]
+pub fn generate_password(random: &Random) -> Zeroizing<String> {
+    const UPPER: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ";
+    const LOWER: &[u8] = b"abcdefghjkmnpqrstuvwxyz";
+    const DIGIT: &[u8] = b"23456789";
+    const SHAPE: &str = "Aaaaa-0000-aaaaa";
+    let pick = |from: &[u8]| {
+        let chance = u64::from_be_bytes(random.bytes()) % from.len() as u64;
+        char::from(from[usize::try_from(chance).unwrap_or(0)])
+    };
+    let sign = |shape| match shape {
+        'A' => pick(UPPER),
+        'a' => pick(LOWER),
+        '0' => pick(DIGIT),
+        other => other,
+    };
+    Zeroizing::new(SHAPE.chars().map(sign).collect())
+}
+
+/// A temporary password: the one given, or a generated one.
+///
+/// # Errors
+/// Every rule that the given one breaks.
+pub fn temporary_password(given: Option<&str>, random: &Random) -> Result<Zeroizing<String>, Unfit> {
+    given.map_or_else(|| Ok(generate_password(random)), check_password)
+}
+
+/// Until when a temporary password set `now` works.
+#[must_use]
+pub fn temporary_until(app: &App, now: Timestamp) -> Timestamp {
+    now.after(Duration::from_secs(u64::from(app.config.password.temporary_days) * 86_400))
+}
+
+/// Hashes a prepared password on the bounded pool. What administrators set takes turns, one at a time: people who sign in
+/// meanwhile always find room.
+///
+/// # Errors
+/// When the pool has no room.
+pub async fn hash(app: &App, password: &Zeroizing<String>) -> Result<String, Busy> {
+    let turn = app.hashes.turn(Whose::Administration).await;
+    app.hashes.hash(&turn, password.clone()).await
+}
+
+/// A person as the user that is to be added, with a temporary password by its hash.
+#[must_use]
+pub fn with_temporary_password(
+    act: &Act,
+    login_name: LoginName,
+    name: String,
+    user_type: UserType,
+    claims: &Claims,
+    password_hash: String,
+) -> NewUser {
+    NewUser {
+        id: act.app.random.id(act.now),
+        login_name,
+        name,
+        user_type,
+        active: true,
+        admin_locked: false,
+        failures: 0,
+        password_hash,
+        temporary_until: Some(temporary_until(&act.app, act.now)),
+        claims: claims.to_json(),
+    }
+}
+
+/// What became of a creation.
+#[derive(Clone, Debug)]
+pub enum Created {
+    /// The user, by id.
+    Yes(String),
+    /// The provider has the Login Name already.
+    NameTaken,
+    /// Therap Admins, and only they, belong to the operator realm.
+    WrongType,
+    /// There is no such provider.
+    NoSuchProvider,
+}
+
+/// Makes a user whose password is hashed already.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn create(act: &Act, provider_id: &str, user: &NewUser) -> Result<Created, Error> {
+    let provider_id = provider_id.to_owned();
+    in_act!(act, [provider_id, user], |tx| {
+        match providers::by_id(tx, &provider_id).await? {
+            Some(provider) => add(tx, &act, &provider, &user).await,
+            None => Ok(Created::NoSuchProvider),
+        }
+    })
+}
+
+/// Adds a user.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider, user: &NewUser) -> Result<Created, Error> {
+    if !user.user_type.belongs_in(provider.kind) {
+        return Ok(Created::WrongType);
+    }
+    if !users::insert(tx, provider, user, act.now).await? {
+        return Ok(Created::NameTaken);
+    }
+    let mut note = user.user_type.to_string();
+    for (so, words) in [
+        (!user.active, "; deactivated"),
+        (user.admin_locked, "; locked by an administrator"),
+        (user.failures >= STRIKES, "; password locked"),
+    ] {
+        if so {
+            note.push_str(words);
+        }
+    }
+    let mut event = act.event_of(Kind::UserCreated, provider).noting(note);
+    event.user_id = Some(user.id.clone());
+    event.login_name = Some(user.login_name.shown().to_owned());
+    activity::record(tx, &event).await?;
+    Ok(Created::Yes(user.id.clone()))
+}
+
+/// What an administrator may change on a user. What is absent stays as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Draft {
+    /// The person's name.
+    pub name: Option<String>,
+    /// User Type; only between Regular User and Provider Admin.
+    pub user_type: Option<UserType>,
+    /// All standard claims, in place of those before.
+    pub claims: Option<Claims>,
+}
+
+/// What became of a change of data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// These keys have new values now, and that is recorded; when it is empty, nothing was new and nothing is recorded.
+    Keys(Vec<&'static str>),
+    /// There is no such user here.
+    NotFound,
+    /// Therap Admins, and only they, belong to the operator realm.
+    WrongType,
+    /// Nobody gives oneself another User Type.
+    Own,
+}
+
+/// Changes a user's data.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn set(act: &Act, provider_id: &str, user_id: &str, draft: &Draft) -> Result<Changed, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    in_act!(act, [provider_id, user_id, draft], |tx| {
+        match users::hold(tx, &provider_id, &user_id).await? {
+            Some(user) => change(tx, &act, user, &draft).await,
+            None => Ok(Changed::NotFound),
+        }
+    })
+}
+
+/// Changes the data of a user whose row is held.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) -> Result<Changed, Error> {
+    let realm = if user.user_type == UserType::TherapAdmin { ProviderKind::Operator } else { ProviderKind::Agency };
+    if draft.user_type.is_some_and(|wanted| !wanted.belongs_in(realm)) {
+        return Ok(Changed::WrongType);
+    }
+    if act.is_by(&user) && draft.user_type.is_some_and(|wanted| wanted != user.user_type) {
+        return Ok(Changed::Own);
+    }
+    let stored = users::claims(tx, &user.id).await?.unwrap_or_default();
+    // Rows that were written before have their members in whatever order.
+    let mut claims = Claims::from_json(&stored).map_or(stored, |claims| claims.to_json());
+    let before = user.user_type;
+    let mut keys = Vec::new();
+    for (key, changed) in [
+        ("name", replace(&mut user.name, draft.name.clone())),
+        ("user_type", replace(&mut user.user_type, draft.user_type)),
+        ("claims", replace(&mut claims, draft.claims.as_ref().map(Claims::to_json))),
+    ] {
+        if changed {
+            keys.push(key);
+        }
+    }
+    if !keys.is_empty() {
+        users::update(tx, &user.id, &user.name, user.user_type, &claims).await?;
+        let mut note = keys.join(", ");
+        if before != user.user_type {
+            note = format!("{note}; from {before} to {}", user.user_type);
+        }
+        activity::record(tx, &act.event(Kind::UserChanged).about(&user).noting(note)).await?;
+    }
+    Ok(Changed::Keys(keys))
+}
+
+/// What became of an edit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited {
+    /// As [`Changed`].
+    Changed(Changed),
+    /// Somebody else changed the data since they were read; nothing was written.
+    Stale,
+}
+
+/// Changes a user's data, unless somebody else wrote since they were read in the edition `revision`.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn edit(act: &Act, provider_id: &str, user_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    in_act!(act, [provider_id, user_id, draft], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(Edited::Changed(Changed::NotFound));
+        };
+        if users::revision(tx, &user.id).await? != Some(revision) {
+            return Ok(Edited::Stale);
+        }
+        change(tx, &act, user, &draft).await.map(Edited::Changed)
+    })
+}
+
+/// Judges an e-mail address; empty is none.
+///
+/// # Errors
+/// What it must be.
+pub fn check_email(email: &str) -> Result<Claims, Unfit> {
+    with_email(Claims::default(), email)
+}
+
+/// Claims with another e-mail address; empty is none.
+///
+/// # Errors
+/// What it must be.
+pub fn with_email(claims: Claims, email: &str) -> Result<Claims, Unfit> {
+    claims.with_email(email).map_err(|why| Unfit::new("email", why))
+}
+
+/// Puts an admin's lock on a user, which ends every session.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn lock(act: &Act, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    let done = in_act!(act, [provider_id, user_id], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(Switched::NotFound);
+        };
+        if act.is_by(&user) {
+            return Ok(Switched::Own);
+        }
+        if !users::set_admin_lock(tx, &user.id, true).await? {
+            return Ok(Switched::Already);
+        }
+        let event = act.event(Kind::AccountLocked).about(&user).noting("locked by an administrator");
+        activity::record(tx, &event).await?;
+        Ok(Switched::Done)
+    })?;
+    if done == Switched::Done {
+        act.app.metrics.locked(Lockout::Admin);
+    }
+    Ok(done)
+}
+
+/// Which lock is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locks {
+    /// Whichever there is.
+    Both,
+    /// Three wrong passwords alone.
+    Password,
+    /// An admin's alone.
+    Admin,
+}
+
+/// What became of unlocking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlocked {
+    /// These locks are off now.
+    Yes {
+        /// The one of three wrong passwords.
+        password: bool,
+        /// An admin's.
+        admin: bool,
+    },
+    /// There was none of those named.
+    WasNot,
+    /// There is no such user here.
+    NotFound,
+}
+
+/// Takes locks off a user.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -> Result<Unlocked, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    in_act!(act, [provider_id, user_id], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(Unlocked::NotFound);
+        };
+        let admin = locks != Locks::Password && users::set_admin_lock(tx, &user.id, false).await?;
+        let password =
+            locks != Locks::Admin && user.failures >= STRIKES && strikes::clear(tx, &user.id).await? >= STRIKES;
+        let note = match (password, admin) {
+            (true, true) => "password lock and administrator's lock lifted",
+            (true, false) => "password lock lifted",
+            (false, true) => "administrator's lock lifted",
+            (false, false) => return Ok(Unlocked::WasNot),
+        };
+        activity::record(tx, &act.event(Kind::AccountUnlocked).about(&user).noting(note)).await?;
+        Ok(Unlocked::Yes { password, admin })
+    })
+}
+
+/// Deactivates or reactivates a user. Deactivating ends every session.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: bool) -> Result<Switched, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    in_act!(act, [provider_id, user_id], |tx| {
+        match users::hold(tx, &provider_id, &user_id).await? {
+            Some(user) => switch_active(tx, &act, &user, active).await,
+            None => Ok(Switched::NotFound),
+        }
+    })
+}
+
+/// Deactivates or reactivates a user whose row is held.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn switch_active(tx: &mut Tx, act: &Act, user: &Account, active: bool) -> Result<Switched, Error> {
+    if !active && act.is_by(user) {
+        return Ok(Switched::Own);
+    }
+    if !active && is_last_admin(tx, user).await? {
+        return Ok(Switched::LastAdmin);
+    }
+    if !users::set_active(tx, &user.id, active).await? {
+        return Ok(Switched::Already);
+    }
+    let kind = if active { Kind::UserReactivated } else { Kind::UserDeactivated };
+    activity::record(tx, &act.event(kind).about(user)).await?;
+    Ok(Switched::Done)
+}
+
+/// Whether a user is the last Therap Admin who can sign in: without one nobody operates the house by its pages.
+async fn is_last_admin(tx: &mut Tx, user: &Account) -> Result<bool, Error> {
+    if user.user_type != UserType::TherapAdmin || !user.active || user.admin_locked {
+        return Ok(false);
+    }
+    // Two who end each other at once take turns.
+    settings::take_turn(tx).await?;
+    users::has_no_other_admin(tx, &user.id).await
+}
+
+/// What became of a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// The user has a temporary password now.
+    Yes {
+        /// Until when it works.
+        until: Timestamp,
+        /// A password lock was lifted by it.
+        lifted: bool,
+        /// An admin's lock still stands.
+        still_locked: bool,
+    },
+    /// The password is not the one that was to be replaced any more.
+    Before,
+    /// There is no such user here.
+    NotFound,
+    /// It is the admin's own account.
+    Own,
+}
+
+/// Gives a user a temporary password by its hash; on a page that was shown once, only in place of the password of that
+/// version. It lifts a password lock, never an admin's, and ends every session
+/// (L7, R4).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn reset_password(
+    act: &Act,
+    provider_id: &str,
+    user_id: &str,
+    hash: &str,
+    seen: Option<i64>,
+) -> Result<Reset, Error> {
+    let (provider_id, user_id, hash) = (provider_id.to_owned(), user_id.to_owned(), hash.to_owned());
+    in_act!(act, [provider_id, user_id, hash], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(Reset::NotFound);
+        };
+        if act.is_by(&user) {
+            return Ok(Reset::Own);
+        }
+        if seen.is_some_and(|version| version != user.password_version) {
+            return Ok(Reset::Before);
+        }
+        let until = temporary_until(&act.app, act.now);
+        users::reset_password(tx, &user.id, &hash, until).await?;
+        let lifted = strikes::clear(tx, &user.id).await? >= STRIKES;
+        let mut event = act.event(Kind::PasswordReset).about(&user);
+        if lifted {
+            event = event.noting("password lock lifted");
+        }
+        activity::record(tx, &event).await?;
+        mail::notify(tx, &act.app, &user, Notice::Reset, act.now).await?;
+        Ok(Reset::Yes { until, lifted, still_locked: user.admin_locked })
+    })
+}
+
+/// What became of untying.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Untied {
+    /// So many ties are gone.
+    Yes(u64),
+    /// There was none.
+    WasNot,
+    /// There is no such user here.
+    NoSuchUser,
+    /// There is no such issuer.
+    NoSuchIssuer,
+}
+
+/// Removes a user's tie to one issuer, or to all (U12).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn untie(act: &Act, provider_id: &str, user_id: &str, issuer: Option<&str>) -> Result<Untied, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    let issuer = issuer.map(str::to_owned);
+    in_act!(act, [provider_id, user_id, issuer], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(Untied::NoSuchUser);
+        };
+        let issuer_id = match &issuer {
+            Some(name) => match issuers::by_name(tx, name).await? {
+                Some(found) => Some(found.id),
+                None => return Ok(Untied::NoSuchIssuer),
+            },
+            None => None,
+        };
+        let count = issuers::untie(tx, issuer_id.as_deref(), Some(&user.id)).await?;
+        if count == 0 {
+            return Ok(Untied::WasNot);
+        }
+        let note = issuer.unwrap_or_else(|| "every issuer".into());
+        activity::record(tx, &act.event(Kind::HandoffUntied).about(&user).noting(note)).await?;
+        Ok(Untied::Yes(count))
+    })
+}
+
+/// Ends every session of a user: the open ones by their rows, and whatever is on its way by the epoch. `None` when
+/// there is no such user here; otherwise how many were open.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end_sessions(act: &Act, provider_id: &str, user_id: &str) -> Result<Option<u64>, Error> {
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
+    in_act!(act, [provider_id, user_id], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(None);
+        };
+        users::bump_epoch(tx, &user.id).await?;
+        let ended = sessions::end_others(tx, &user.id, None, EndReason::EndedByAdmin, act.now).await?;
+        let event = act.event(Kind::SessionEnded).about(&user).noting("every session of the user");
+        activity::record(tx, &event).await?;
+        Ok(Some(ended))
+    })
+}
+
+/// Ends one session of a user.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end_session(act: &Act, provider_id: &str, user_id: &str, session_id: &str) -> Result<Switched, Error> {
+    let (provider_id, user_id, session_id) = (provider_id.to_owned(), user_id.to_owned(), session_id.to_owned());
+    in_act!(act, [provider_id, user_id, session_id], |tx| {
+        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+            return Ok(Switched::NotFound);
+        };
+        let standing = sessions::one_of_user(tx, &user.id, &session_id, act.now).await?;
+        if standing.is_none() || !sessions::end(tx, &session_id, EndReason::EndedByAdmin, act.now).await? {
+            return Ok(Switched::Already);
+        }
+        activity::record(tx, &act.event(Kind::SessionEnded).about(&user).of_session(&session_id)).await?;
+        Ok(Switched::Done)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_passwords_satisfy_the_rules_and_differ() {
+        let random = Random::seeded(11);
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..500 {
+            let password = generate_password(&random);
+            assert!(password_rules::check(&password).is_ok(), "{}", *password);
+            assert!(seen.insert(password.to_string()));
+        }
+    }
+
+    #[test]
+    fn names_passwords_and_hashes_are_judged_with_reasons() {
+        assert!(parse_login_name("a b").unwrap_err().why.contains("without spaces"));
+        assert!(check_password("short").unwrap_err().why.contains("8 to 64 characters"));
+        assert!(check_password("Correct-Horse-9").is_ok());
+        assert_eq!(check_hash("$2b$10$x").unwrap_err().key, "password_hash");
+    }
+}

@@ -1,0 +1,158 @@
+//! Handoffs under way: an accepted assertion waits here, pending, until the browser comes back with its handle (G8).
+
+pub mod refused;
+
+use super::{Conn, Error, Tx, from_row, on};
+use crate::model::words;
+use crate::time::Timestamp;
+
+/// Where a handoff stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Accepted, not yet a session.
+    Pending,
+    /// A session came of it.
+    Completed,
+    /// Nothing came of it, and that is recorded.
+    Failed,
+}
+words!(State { Pending = "pending", Completed = "completed", Failed = "failed" });
+
+/// A handoff as stored.
+#[derive(Clone, Debug)]
+pub struct Handoff {
+    /// UUIDv7; stands in the URL of `/unified-login/complete`.
+    pub id: String,
+    /// Digest of the handle that the browser holds.
+    pub handle_hash: String,
+    /// See [`State`].
+    pub state: State,
+    /// The issuer's id.
+    pub issuer_id: String,
+    /// SHA-256 of the `jti`.
+    pub jti_hash: String,
+    /// The provider's id.
+    pub provider_id: String,
+    /// The user's id.
+    pub user_id: String,
+    /// The user's epoch when it was accepted.
+    pub user_epoch: i64,
+    /// The provider's epoch when it was accepted.
+    pub provider_epoch: i64,
+    /// The issuer's epoch when it was accepted.
+    pub issuer_epoch: i64,
+    /// The issuer's stable id for the user.
+    pub sub: String,
+    /// When it is late (Unix ms).
+    pub deadline: i64,
+    /// When the user signed in over there (Unix ms).
+    pub auth_time: i64,
+    /// The session's `acr`.
+    pub acr: String,
+    /// The session's `amr`: a JSON array, absent when the assertion says nothing.
+    pub amr: Option<String>,
+    /// Where to land.
+    pub target: Option<String>,
+    /// The client's address at the POST.
+    pub address: String,
+    /// Its browser.
+    pub browser: String,
+    /// The reference number of the POST.
+    pub reference: String,
+}
+from_row!(Handoff {
+    id, handle_hash, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_epoch, sub,
+    deadline, auth_time, acr, amr, target, address, browser, reference,
+} parsed { state });
+
+/// Stores a pending handoff.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO handoffs (id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, \
+                       provider_epoch, issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference, \
+                       created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+    let h = handoff;
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(&h.id)
+        .bind(&h.handle_hash)
+        .bind(h.state.as_str())
+        .bind(&h.issuer_id)
+        .bind(&h.jti_hash)
+        .bind(&h.provider_id)
+        .bind(&h.user_id)
+        .bind(h.user_epoch)
+        .bind(h.provider_epoch)
+        .bind(h.issuer_epoch)
+        .bind(&h.sub)
+        .bind(h.deadline)
+        .bind(h.auth_time)
+        .bind(&h.acr)
+        .bind(&h.amr)
+        .bind(&h.target)
+        .bind(&h.address)
+        .bind(&h.browser)
+        .bind(&h.reference)
+        .bind(now.0)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// The handoff of this id and handle, its row held until the transaction ends.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hold(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Handoff>, Error> {
+    Ok(on!(
+        tx,
+        "SELECT id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_epoch, \
+         sub, deadline, auth_time, acr, amr, target, address, browser, reference FROM handoffs \
+         WHERE id = $1 AND handle_hash = $2" locking "FOR NO KEY UPDATE",
+        |sql, c| sqlx::query_as(sql).bind(id).bind(handle_hash).fetch_optional(c).await
+    )?)
+}
+
+/// Whether the handoff of this assertion was begun by the request with this reference number.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn was_begun_by(conn: &mut Conn, issuer_id: &str, jti_hash: &str, reference: &str) -> Result<bool, Error> {
+    const SQL: &str = "SELECT state FROM handoffs WHERE issuer_id = $1 AND jti_hash = $2 AND reference = $3";
+    let row: Option<(String,)> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(issuer_id).bind(jti_hash).bind(reference).fetch_optional(c).await)?;
+    Ok(row.is_some())
+}
+
+/// Ends the waiting; `false` when it was over already.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn settle(tx: &mut Tx, id: &str, state: State) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE handoffs SET state = $2 WHERE id = $1 AND state = 'pending'";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(state.as_str()).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// Marks a batch of pending handoffs as failed whose deadline passed before `before`, and returns them for the record.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn expire(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<Vec<Handoff>, Error> {
+    const SQL: &str = "UPDATE handoffs SET state = 'failed' WHERE state = 'pending' AND id IN \
+                       (SELECT id FROM handoffs WHERE state = 'pending' AND deadline <= $1 ORDER BY deadline LIMIT $2) RETURNING id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, \
+         issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference";
+    Ok(on!(tx, |c| sqlx::query_as(SQL).bind(before.0).bind(batch).fetch_all(c).await)?)
+}
+
+/// Forgets a batch of settled handoffs made before `before`; how many went.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
+    const SQL: &str = "DELETE FROM handoffs WHERE state <> 'pending' AND id IN \
+                       (SELECT id FROM handoffs WHERE created_at <= $1 AND state <> 'pending' ORDER BY created_at LIMIT $2)";
+    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+}

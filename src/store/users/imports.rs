@@ -1,0 +1,234 @@
+//! Imports of users: the job of each, and what came of its rows, sealed. They are kept for a day.
+
+use crate::model::words;
+use crate::store::{Conn, Error, Tx, from_row, on};
+use crate::time::Timestamp;
+
+/// How an import stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportState {
+    /// A process works on it.
+    Running,
+    /// Every row has its result.
+    Done,
+    /// Whoever began it may do so no longer (G28).
+    NoAuthority,
+    /// A fault of ours ended it.
+    Fault,
+    /// There was no room to hash for too long.
+    NoRoom,
+    /// The process was told to end.
+    Stopped,
+    /// The process is gone without a word.
+    Interrupted,
+}
+words!(ImportState {
+    Running = "running",
+    Done = "done",
+    NoAuthority = "no_authority",
+    Fault = "fault",
+    NoRoom = "no_room",
+    Stopped = "stopped",
+    Interrupted = "interrupted",
+});
+
+/// A job, without what is sealed.
+#[derive(Clone, Debug)]
+pub struct Import {
+    /// UUIDv7.
+    pub id: String,
+    /// How it stands; one that is running is so until `alive_until` alone.
+    pub state: ImportState,
+    /// Rows of the file.
+    pub rows_total: i64,
+    /// Rows that have their result.
+    pub rows_done: i64,
+    /// By then whoever works on it says again that it does (Unix ms).
+    pub alive_until: i64,
+    /// When it was begun (Unix ms).
+    pub created_at: i64,
+    /// From then on it is unknown (Unix ms).
+    pub expires_at: i64,
+}
+from_row!(Import { id, rows_total, rows_done, alive_until, created_at, expires_at } parsed { state });
+
+impl Import {
+    /// How it stands at a moment.
+    #[must_use]
+    pub fn state_at(&self, now: Timestamp) -> ImportState {
+        let is_left = self.state == ImportState::Running && self.alive_until <= now.0;
+        if is_left { ImportState::Interrupted } else { self.state }
+    }
+}
+
+/// A job to begin.
+#[derive(Clone, Debug)]
+pub struct NewImport {
+    /// UUIDv7.
+    pub id: String,
+    /// The provider whose users it makes.
+    pub provider_id: String,
+    /// Who may open it again.
+    pub owner: String,
+    /// Rows of the file.
+    pub rows_total: i64,
+    /// Rows that have their result already.
+    pub rows_done: i64,
+    /// What the file said, sealed.
+    pub sealed_plan: String,
+    /// See [`Import`].
+    pub alive_until: Timestamp,
+    /// See [`Import`].
+    pub expires_at: Timestamp,
+}
+
+/// What became of a beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It is there.
+    Yes,
+    /// Another one of the same owner at the same provider is running.
+    OneRuns,
+    /// As many of the same owner are kept as may be.
+    TooMany,
+}
+
+/// Puts down a job, unless its owner has one at this provider that is running, or `most` that are kept.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn insert(tx: &mut Tx, import: &NewImport, most: i64, now: Timestamp) -> Result<Begun, Error> {
+    // One that nobody works on any more stands in nobody's way.
+    const LEFT: &str = "UPDATE imports SET state = 'interrupted' WHERE owner = $1 AND provider_id = $2 AND state = 'running' \
+         AND alive_until <= $3";
+    const COUNT: &str = "SELECT COUNT(*) FROM imports WHERE owner = $1 AND provider_id = $2 AND expires_at > $3";
+    const SQL: &str = "INSERT INTO imports (id, provider_id, owner, state, rows_total, rows_done, sealed_plan, alive_until, \
+                       created_at, expires_at) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    on!(tx, |c| sqlx::query(LEFT)
+        .bind(&import.owner)
+        .bind(&import.provider_id)
+        .bind(now.0)
+        .execute(c)
+        .await
+        .map(drop))?;
+    let (kept,): (i64,) = on!(tx, |c| sqlx::query_as(COUNT)
+        .bind(&import.owner)
+        .bind(&import.provider_id)
+        .bind(now.0)
+        .fetch_one(c)
+        .await)?;
+    if kept >= most {
+        return Ok(Begun::TooMany);
+    }
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(&import.id)
+        .bind(&import.provider_id)
+        .bind(&import.owner)
+        .bind(import.rows_total)
+        .bind(import.rows_done)
+        .bind(&import.sealed_plan)
+        .bind(import.alive_until.0)
+        .bind(now.0)
+        .bind(import.expires_at.0)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
+    Ok(if rows == 1 { Begun::Yes } else { Begun::OneRuns })
+}
+
+/// Says that somebody works on it until `alive_until`, and counts `more` rows; `false` when it is not running any more.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn advance(tx: &mut Tx, id: &str, more: i64, alive_until: Timestamp) -> Result<bool, Error> {
+    const SQL: &str =
+        "UPDATE imports SET rows_done = rows_done + $2, alive_until = $3 WHERE id = $1 AND state = 'running'";
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(id)
+        .bind(more)
+        .bind(alive_until.0)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// Keeps the result of a row, in the transaction of what it tells of.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn put_result(tx: &mut Tx, id: &str, place: i64, sealed: &str) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO import_rows (import_id, place, sealed_result) VALUES ($1, $2, $3)";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(place).bind(sealed).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// Ends a job that is running.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn end(tx: &mut Tx, id: &str, state: ImportState) -> Result<(), Error> {
+    const SQL: &str = "UPDATE imports SET state = $2 WHERE id = $1 AND state = 'running'";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(state.as_str()).execute(c).await.map(drop))?;
+    Ok(())
+}
+
+/// A job, if this owner began it at this provider and its time is not over.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn of_owner(
+    conn: &mut Conn,
+    owner: &str,
+    provider_id: &str,
+    id: &str,
+    now: Timestamp,
+) -> Result<Option<Import>, Error> {
+    const SQL: &str = "SELECT id, state, rows_total, rows_done, alive_until, created_at, expires_at FROM imports \
+                       WHERE id = $1 AND owner = $2 AND provider_id = $3 AND expires_at > $4";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).bind(owner).bind(provider_id).bind(now.0).fetch_optional(c).await)?)
+}
+
+/// The jobs that this owner began at this provider and whose time is not over, the newest first.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn list(conn: &mut Conn, owner: &str, provider_id: &str, now: Timestamp) -> Result<Vec<Import>, Error> {
+    const SQL: &str = "SELECT id, state, rows_total, rows_done, alive_until, created_at, expires_at FROM imports \
+                       WHERE owner = $1 AND provider_id = $2 AND expires_at > $3 ORDER BY created_at DESC, id DESC";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(owner).bind(provider_id).bind(now.0).fetch_all(c).await)?)
+}
+
+/// What the file of a job said, sealed.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn plan(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT sealed_plan FROM imports WHERE id = $1";
+    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    Ok(row.map(|(sealed,)| sealed))
+}
+
+/// The results of a job's rows by their places, sealed.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn results(conn: &mut Conn, id: &str) -> Result<Vec<(i64, String)>, Error> {
+    const SQL: &str = "SELECT place, sealed_result FROM import_rows WHERE import_id = $1 ORDER BY place";
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_all(c).await)?)
+}
+
+/// Forgets the results of jobs whose time is over, and then the jobs, a batch of each; how many went.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn purge(tx: &mut Tx, now: Timestamp, batch: i64) -> Result<u64, Error> {
+    const RESULTS: &str = "DELETE FROM import_rows WHERE (import_id, place) IN (SELECT r.import_id, r.place FROM import_rows r \
+                           JOIN imports i ON i.id = r.import_id WHERE i.expires_at <= $1 LIMIT $2)";
+    const JOBS: &str = "DELETE FROM imports WHERE id IN (SELECT i.id FROM imports i WHERE i.expires_at <= $1 AND NOT EXISTS \
+                        (SELECT 1 FROM import_rows r WHERE r.import_id = i.id) ORDER BY i.expires_at LIMIT $2)";
+    let results =
+        on!(tx, |c| sqlx::query(RESULTS).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    let jobs = on!(tx, |c| sqlx::query(JOBS).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    Ok(results.max(jobs))
+}

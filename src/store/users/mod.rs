@@ -1,0 +1,362 @@
+//! Users, read together with the provider and the strikes that decide what they may do.
+
+pub mod directory;
+pub mod imports;
+pub mod seed_rows;
+
+use super::{Conn, Error, Tx, from_row, on};
+use crate::model::login_name::LoginName;
+use crate::model::provider::{Provider, ProviderCode};
+use crate::model::tenant::ProviderScope;
+use crate::model::user::{Account, UserType};
+use crate::time::Timestamp;
+
+from_row!(Account {
+    id, provider_id, provider_code, provider_name, provider_active, provider_epoch, time_zone, idle_minutes,
+    absolute_hours, login_name, name, active, admin_locked, failures, password_hash, password_version,
+    temporary_until, epoch,
+} parsed { unified_login, user_type });
+
+/// The columns of an [`Account`], from `users u JOIN providers p JOIN strikes s`.
+macro_rules! account_columns {
+    () => {
+        "u.id, u.provider_id, p.code AS provider_code, p.name AS provider_name, p.active AS provider_active, \
+         p.epoch AS provider_epoch, p.unified_login, p.time_zone, p.idle_minutes, p.absolute_hours, u.login_name, \
+         u.name, u.user_type, u.active, u.admin_locked, s.failures, u.password_hash, u.password_version, \
+         u.temporary_until, u.epoch"
+    };
+}
+
+macro_rules! select_account {
+    ($rest:literal) => {
+        concat!(
+            "SELECT ",
+            account_columns!(),
+            " FROM users u JOIN providers p ON p.id = u.provider_id JOIN strikes s ON s.user_id = u.id ",
+            $rest
+        )
+    };
+}
+
+/// The user of this Login Name in the provider of exactly this code.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_name(conn: &mut Conn, code: &ProviderCode, name: &LoginName) -> Result<Option<Account>, Error> {
+    const SQL: &str = select_account!("WHERE p.code = $1 AND u.login_name_key = $2");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code.as_str()).bind(name.key()).fetch_optional(c).await)?)
+}
+
+/// The user with this id, the strikes held until this transaction ends: no password lock can slip in between (G9).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_id_strikes_held(tx: &mut Tx, id: &str) -> Result<Option<Account>, Error> {
+    Ok(on!(tx, (select_account!("WHERE u.id = $1")) locking "FOR SHARE OF p, s", |sql, c| {
+        sqlx::query_as(sql).bind(id).fetch_optional(c).await
+    })?)
+}
+
+/// The user with this id.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Account>, Error> {
+    const SQL: &str = select_account!("WHERE u.id = $1");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?)
+}
+
+/// Takes the user's row lock until the transaction ends, first in the order of locks: user, strikes, sessions.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn lock_row(tx: &mut Tx, id: &str) -> Result<(), Error> {
+    on!(tx, "SELECT id FROM users WHERE id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query(sql)
+        .bind(id)
+        .fetch_optional(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Up to `limit` users of a provider whose prepared names come after `after`, by name.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn list(
+    conn: &mut Conn,
+    provider_id: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(String, Account)>, Error> {
+    const SQL: &str = concat!(
+        "SELECT u.login_name_key, ",
+        account_columns!(),
+        " FROM users u JOIN providers p ON p.id = u.provider_id JOIN strikes s ON s.user_id = u.id \
+         WHERE u.provider_id = $1 AND u.login_name_key > $2 ORDER BY u.login_name_key LIMIT $3"
+    );
+    let rows: Vec<Keyed> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(after).bind(limit).fetch_all(c).await)?;
+    Ok(rows.into_iter().map(|row| (row.key, row.account)).collect())
+}
+
+struct Keyed {
+    key: String,
+    account: Account,
+}
+
+macro_rules! keyed_row {
+    ($row:ty) => {
+        impl<'r> sqlx::FromRow<'r, $row> for Keyed {
+            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
+                Ok(Self { key: sqlx::Row::try_get(row, "login_name_key")?, account: Account::from_row(row)? })
+            }
+        }
+    };
+}
+keyed_row!(sqlx::sqlite::SqliteRow);
+keyed_row!(sqlx::postgres::PgRow);
+
+/// A user about to be added.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// UUIDv7.
+    pub id: String,
+    /// Login Name.
+    pub login_name: LoginName,
+    /// The person's name.
+    pub name: String,
+    /// User Type.
+    pub user_type: UserType,
+    /// Not deactivated.
+    pub active: bool,
+    /// Locked by an admin.
+    pub admin_locked: bool,
+    /// Wrong passwords in a row (3 = password locked).
+    pub failures: i64,
+    /// PHC string.
+    pub password_hash: String,
+    /// Until when a temporary password works.
+    pub temporary_until: Option<Timestamp>,
+    /// OpenID Connect standard claims as one JSON object.
+    pub claims: String,
+}
+
+/// Adds a user and its strike row; `false` when the provider has that Login Name already.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn insert(tx: &mut Tx, provider: &Provider, user: &NewUser, now: Timestamp) -> Result<bool, Error> {
+    const USER: &str = "INSERT INTO users (id, provider_id, provider_kind, login_name, login_name_key, name, user_type, active, \
+                        admin_locked, password_hash, password_version, temporary_until, claims, epoch, created_at, name_key) \
+                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, 1, $13, $14) \
+                        ON CONFLICT (provider_id, login_name_key) DO NOTHING";
+    const STRIKES: &str = "INSERT INTO strikes (account, user_id, provider_id, failures) VALUES ($1, $1, $2, $3)";
+    let rows = on!(tx, |c| sqlx::query(USER)
+        .bind(&user.id)
+        .bind(&provider.id)
+        .bind(provider.kind.as_str())
+        .bind(user.login_name.shown())
+        .bind(user.login_name.key())
+        .bind(&user.name)
+        .bind(user.user_type.as_str())
+        .bind(user.active)
+        .bind(user.admin_locked)
+        .bind(&user.password_hash)
+        .bind(user.temporary_until.map(|t| t.0))
+        .bind(&user.claims)
+        .bind(now.0)
+        .bind(name_key(&user.name))
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
+    if rows == 0 {
+        return Ok(false);
+    }
+    on!(tx, |c| sqlx::query(STRIKES).bind(&user.id).bind(&provider.id).bind(user.failures).execute(c).await.map(drop))?;
+    Ok(true)
+}
+
+/// The stored standard claims.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn claims(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT claims FROM users WHERE id = $1";
+    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    Ok(row.map(|(claims,)| claims))
+}
+
+/// Writes a user's data.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn update(tx: &mut Tx, id: &str, name: &str, user_type: UserType, claims: &str) -> Result<(), Error> {
+    const SQL: &str =
+        "UPDATE users SET name = $2, user_type = $3, claims = $4, name_key = $5, revision = revision + 1 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(id)
+        .bind(name)
+        .bind(user_type.as_str())
+        .bind(claims)
+        .bind(name_key(name))
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// Under what a person's name is looked up and sorted.
+pub(super) fn name_key(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// The user with this id in an admin's own provider: another provider's user is nobody (G15).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn in_scope(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Result<Option<Account>, Error> {
+    const SQL: &str = select_account!("WHERE u.provider_id = $1 AND u.id = $2");
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(id).fetch_optional(c).await)?)
+}
+
+/// Which edition of a user's data is stored: two admins who read the same may not both write over it.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
+    const SQL: &str = "SELECT revision FROM users WHERE id = $1";
+    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    Ok(row.map(|(revision,)| revision))
+}
+
+/// Puts an admin's lock on or takes it off; `false` when it was so already. Locking ends every session (G9).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn set_admin_lock(tx: &mut Tx, id: &str, locked: bool) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE users SET admin_locked = $2, epoch = epoch + CASE WHEN $2 THEN 1 ELSE 0 END \
+                       WHERE id = $1 AND admin_locked <> $2";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(locked).execute(c).await.map(|d| d.rows_affected()))?;
+    if rows == 1 && locked {
+        super::logouts::note_user(tx, id).await?;
+    }
+    Ok(rows == 1)
+}
+
+/// Activates or deactivates; `false` when it was so already. Deactivating ends every session (G9).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE users SET active = $2, epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END \
+                       WHERE id = $1 AND active <> $2";
+    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(active).execute(c).await.map(|d| d.rows_affected()))?;
+    if rows == 1 && !active {
+        super::logouts::note_user(tx, id).await?;
+    }
+    Ok(rows == 1)
+}
+
+/// An admin's reset: a temporary password, and every session ended (G9).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn reset_password(tx: &mut Tx, id: &str, hash: &str, until: Timestamp) -> Result<(), Error> {
+    const SQL: &str = "UPDATE users SET password_hash = $2, password_version = password_version + 1, temporary_until = $3, \
+                       epoch = epoch + 1 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).bind(hash).bind(until.0).execute(c).await.map(drop))?;
+    super::logouts::note_user(tx, id).await
+}
+
+/// The user's own new password; `false` when the password or the user's state changed since they were read.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn set_password(tx: &mut Tx, account: &Account, hash: &str) -> Result<bool, Error> {
+    const SQL: &str = "UPDATE users SET password_hash = $2, password_version = password_version + 1, temporary_until = NULL \
+                       WHERE id = $1 AND password_version = $3 AND epoch = $4";
+    let rows = on!(tx, |c| sqlx::query(SQL)
+        .bind(&account.id)
+        .bind(hash)
+        .bind(account.password_version)
+        .bind(account.epoch)
+        .execute(c)
+        .await
+        .map(|d| d.rows_affected()))?;
+    Ok(rows == 1)
+}
+
+/// The same password under a new cost: nothing but the hash changes, and only while it is still that password.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn rehash(tx: &mut Tx, account: &Account, hash: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_version = $3";
+    on!(tx, |c| sqlx::query(SQL)
+        .bind(&account.id)
+        .bind(hash)
+        .bind(account.password_version)
+        .execute(c)
+        .await
+        .map(drop))?;
+    Ok(())
+}
+
+/// The user with this id in this provider, its row held until the transaction ends. Another provider's user is nobody
+/// here (G15).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn hold(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Account>, Error> {
+    let row: Option<(String,)> = on!(tx, "SELECT id FROM users WHERE provider_id = $1 AND id = $2" locking "FOR NO KEY UPDATE", |sql, c| {
+        sqlx::query_as(sql).bind(provider_id).bind(id).fetch_optional(c).await
+    })?;
+    match row {
+        Some((id,)) => by_id(tx, &id).await,
+        None => Ok(None),
+    }
+}
+
+/// Ends every session of the user at once, half-done sign-ins and pending handoffs too (G9).
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
+    on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
+    super::logouts::note_user(tx, id).await
+}
+
+/// The id of the user of this Login Name in an admin's own provider.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn id_of_name(conn: &mut Conn, provider_id: &str, name: &LoginName) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT id FROM users WHERE provider_id = $1 AND login_name_key = $2";
+    let row: Option<(String,)> =
+        on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(name.key()).fetch_optional(c).await)?;
+    Ok(row.map(|(id,)| id))
+}
+
+/// The Provider Admins of a provider, by login name.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn admins(conn: &mut Conn, provider_id: &str, limit: i64) -> Result<Vec<Account>, Error> {
+    const SQL: &str = select_account!(
+        "WHERE u.provider_id = $1 AND u.user_type = 'Provider Admin' ORDER BY u.login_name_key LIMIT $2"
+    );
+    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(limit).fetch_all(c).await)?)
+}
+
+/// Whether nobody else is a Therap Admin who can sign in.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn has_no_other_admin(conn: &mut Conn, id: &str) -> Result<bool, Error> {
+    const SQL: &str = "SELECT COUNT(*) FROM users WHERE user_type = $2 AND active AND NOT admin_locked AND id <> $1";
+    let (others,): (i64,) =
+        on!(conn, |c| sqlx::query_as(SQL).bind(id).bind(UserType::TherapAdmin.as_str()).fetch_one(c).await)?;
+    Ok(others == 0)
+}

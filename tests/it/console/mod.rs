@@ -1,0 +1,11 @@
+//! The administration pages.
+
+mod activity;
+mod clients;
+pub mod import;
+mod import_job;
+mod keys;
+mod matrix;
+pub mod operator;
+mod provider;
+mod users;
