@@ -479,7 +479,7 @@ mod tests {
         assert!(place(dir.path()).take().unwrap().is_none());
         drop(second);
         let alone = place(dir.path()).take().unwrap().unwrap();
-        assert!(InUse::share(&file).unwrap_err().to_string().contains("under way"));
+        assert!(InUse::share(&file).unwrap_err().to_string().contains("alone"));
         drop(alone);
         InUse::share(&file).unwrap();
     }

@@ -62,7 +62,7 @@ pub fn folded(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Reads the text of a file, as [`crate::operations::csv_text::decode`] gives it.
+/// Reads the text of a file, as [`crate::operations::csv::text::decode`] gives it.
 ///
 /// # Errors
 /// Why it is no such table, as a sentence.
