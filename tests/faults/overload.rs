@@ -106,7 +106,8 @@ async fn an_idle_service_is_small(engine: Engine) {
     let service = house.serve().await;
     let memory = service.memory_mib("VmRSS");
     println!("idle, debug: {memory:.1} MiB");
-    assert!(memory < 60.0, "{memory:.1} MiB");
+    // Of a program that is not optimised its own code is the most.
+    assert!(memory < 80.0, "{memory:.1} MiB");
     drop(service);
 
     let release =

@@ -231,6 +231,10 @@ impl Site {
             &["HSET", "a", "b"],
             &["SADD", "a"],
         ];
+        let mut keys = || -> Vec<String> { redis::cmd("KEYS").arg("*").query(&mut outsider).unwrap() };
+        // After the fault before, each replica looks for it again some seconds apart.
+        eventually("Redis holds something", BACK, async || !keys().is_empty()).await;
+        let mut outsider = self.stand.redis.outsider();
         let mut written = 0;
         for _ in 0..30 {
             let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut outsider).unwrap();
