@@ -84,12 +84,16 @@ impl Crowd {
         let session = self.ledger().take_session(dice)?;
         let client = if dice.one_in(2) { "phone" } else { "portal" };
         let answer = self.get(self.front.get(&authorize(client), Some(&session))).await;
-        self.ledger().put_session(session);
-        let answer = answer?;
+        let Some(answer) = answer else {
+            self.ledger().put_session(session);
+            return None;
+        };
         let url = url::Url::parse(&answer.location).unwrap_or_else(|error| panic!("{error}: {answer:?}"));
         let code = url.query_pairs().find(|(name, _)| name == "code").unwrap_or_else(|| panic!("{answer:?}")).1;
         let copies = if dice.one_in(4) { 2 } else { 1 };
         let answers = join_all((0..copies).map(|_| self.exchange(client, &code))).await;
+        // Nobody logs out of it before: a code is dead with its session.
+        self.ledger().put_session(session);
         let told: Vec<Answer> = answers.into_iter().flatten().collect();
         let given: Vec<Value> = told.iter().filter(|answer| answer.status == 200).map(Answer::json).collect();
         assert!(given.len() <= 1, "a code was redeemed twice: {given:?}");
