@@ -151,14 +151,18 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let rows: Vec<_> = (0..10).map(|n| format!("u{n},User {n}")).collect();
         let text = format!("login_name,name\n{}", rows.join("\n"));
-        let mut tasks = Vec::new();
+        let mut previews = Vec::new();
         for name in ["paul", "paula", "pavel"] {
             let user = idp.user(name).user_type(UserType::ProviderAdmin).create().await;
             let mut browser = idp.browser();
             browser.sign_in(&user).await;
             let shown = browser.post(PATH, &[("text", &text)]).await;
-            tasks.push(tokio::spawn(async move { import(&mut browser, &shown).await.texts("#import-table code").len() }));
+            previews.push((browser, shown));
         }
+        // All of them saw the file before anybody was made.
+        let tasks: Vec<_> = previews.into_iter().map(|(mut browser, shown)| {
+            tokio::spawn(async move { import(&mut browser, &shown).await.texts("#import-table code").len() })
+        }).collect();
         let mut made = 0;
         for task in tasks {
             made += task.await.unwrap();
