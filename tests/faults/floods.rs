@@ -74,7 +74,7 @@ async fn bodies_that_never_come_keep_nobody_out(engine: Engine) {
     }
     println!("{late} answered 408, {no_room} answered 429");
     assert!(late > 0 && no_room > 0);
-    assert!(!service.logged().contains("ERROR"), "a sender's fault is logged as ours");
+    assert!(!service.said().contains("ERROR"), "a sender's fault is logged as ours");
 }
 
 on_engines! { one_user_with_a_temporary_password_takes_nobody_elses_turn: sqlite, postgres }

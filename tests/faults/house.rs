@@ -294,11 +294,6 @@ impl Service {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
-    /// What it said so far.
-    pub fn logged(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
     /// How many files and sockets it has open.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()

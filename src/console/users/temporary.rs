@@ -109,7 +109,8 @@ impl Desk<'_> {
     }
 
     /// Resets a password and shows the temporary one. The form says which password it replaces, so that a page that is
-    /// loaded again does not replace the one that was just printed; then, and for one's own account, `refused` has the word.
+    /// loaded again does not replace the one that was just printed. Then, and of one's own account, it is refused with the word
+    /// that the user's page knows.
     ///
     /// # Errors
     /// When there is no such user, or the database fails.

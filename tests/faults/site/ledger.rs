@@ -38,7 +38,6 @@ pub struct Ledger {
     /// All sign-ins and all guesses that were acknowledged, ever.
     pub sign_ins: usize,
     pub guesses: usize,
-    pub redeemed: usize,
 }
 
 impl Ledger {
