@@ -39,7 +39,7 @@ impl Move {
         let alone = place.take()?.with_context(|| {
             format!("{file} is in use: stop the service and every command that works on it, then try again")
         })?;
-        let source = Database::open_alone(alone).await?;
+        let source = Database::open_alone(alone)?;
         check_keys(&source, &target).await?;
         Ok(Self { place, source, target })
     }
