@@ -82,7 +82,7 @@ async fn check_keys(source: &Database, config: &Config) -> anyhow::Result<()> {
     let shown = config.keys.dir.display();
     let ring = KeyRing::load(&config.keys.dir)?;
     let ring = ring.with_context(|| format!("there is no key-encryption key in {shown}: restore that folder first"))?;
-    let known = settings::get(&mut source.read().await?, settings::KEY_FINGERPRINT).await?;
+    let known = settings::get(&mut source.read_much().await?, settings::KEY_FINGERPRINT).await?;
     let has = ring.fingerprints().first().map(|(_, print)| print.clone());
     if known.is_some() && known != has {
         bail!("the keys folder {shown} does not belong to this database: restore the folder that it was made with");

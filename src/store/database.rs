@@ -254,15 +254,6 @@ impl Database {
         Ok(Some(now))
     }
 
-    /// Does to the rows what somebody does who has the database alone.
-    #[cfg(test)]
-    pub(crate) async fn meddle(&self, sql: &'static str) {
-        use super::transaction::in_transaction;
-        use std::time::Duration;
-        let deadline = crate::time::Deadline::after(Duration::from_secs(10), self.clock.now());
-        in_transaction!(self, deadline, [], |tx| tx.simple(sql).await).unwrap();
-    }
-
     /// Closes every connection; on SQLite the write-ahead log is folded into the file.
     pub async fn close(&self) {
         match &self.engine {

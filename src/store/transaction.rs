@@ -87,6 +87,13 @@ impl Database {
         done
     }
 
+    /// Does to the rows what somebody does who has the database alone.
+    #[cfg(test)]
+    pub(crate) async fn meddle(&self, sql: &'static str) {
+        let deadline = Deadline::after(Duration::from_secs(10), self.clock.now());
+        in_transaction!(self, deadline, [], |tx| tx.simple(sql).await).unwrap();
+    }
+
     async fn try_often<T, W, F>(&self, server: &postgres::Server, deadline: Deadline, work: &W) -> Result<T, Error>
     where
         W: Fn(Tx) -> F,

@@ -9,9 +9,9 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::super::STATEMENT_TIMEOUT;
-use super::super::error::Error;
 use crate::crypto::key_ring::give_to_owner_of_folder;
+use crate::store::STATEMENT_TIMEOUT;
+use crate::store::error::Error;
 
 /// So many statements stay compiled on each connection: there are fewer.
 const STATEMENTS: usize = 512;
@@ -34,16 +34,14 @@ pub(super) fn connect(file: &Path, to: Use) -> rusqlite::Result<Connection> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create,
     )?;
     connection.busy_timeout(STATEMENT_TIMEOUT)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY")?;
     // Folding the log into the file costs syncs of its own: seldom, in large pieces.
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-         PRAGMA wal_autocheckpoint = 4000; PRAGMA temp_store = MEMORY",
-    )?;
+    connection.execute_batch(match to {
+        Use::Write => "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4000",
+        Use::Read => "PRAGMA query_only = ON",
+    })?;
     // A plan does not depend on what is bound. Otherwise each `LIMIT $1` would be compiled anew whenever it is asked.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    if to == Use::Read {
-        connection.execute_batch("PRAGMA query_only = ON")?;
-    }
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }

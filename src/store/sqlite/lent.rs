@@ -7,9 +7,9 @@ use rusqlite::Connection;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::super::connection::Show;
-use super::super::error::Error;
-use super::super::statement::{Row, Value};
+use crate::store::connection::Show;
+use crate::store::error::Error;
+use crate::store::statement::{Row, Value};
 
 /// Where connections are that nobody has.
 #[derive(Debug, Default)]

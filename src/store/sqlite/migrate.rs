@@ -4,7 +4,7 @@
 use anyhow::ensure;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-use super::super::migrations;
+use crate::store::migrations;
 
 pub(super) fn run(connection: &mut Connection) -> anyhow::Result<()> {
     const FIND: &str = "SELECT checksum, success FROM _sqlx_migrations WHERE version = ?1";

@@ -17,13 +17,13 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use super::super::SILENCE;
-use super::super::error::Error;
-use super::super::measures::{Measures, Purpose};
-use super::super::sqlite_files::InUse;
 use super::connect::{Use, connect};
 use super::lent::{Home, Lent};
 use crate::log;
+use crate::store::SILENCE;
+use crate::store::error::Error;
+use crate::store::measures::{Measures, Purpose};
+use crate::store::sqlite_files::InUse;
 use crate::time::{Clock, Deadline};
 
 /// So many share a commit.
