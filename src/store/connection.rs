@@ -61,7 +61,7 @@ impl Conn {
     async fn run(&mut self, sql: &Sql, values: &[Value<'_>], show: &mut Show<'_>) -> Result<u64, Error> {
         match &mut self.link {
             Link::Sqlite(lent) => {
-                let done = lent.run(&sql.sqlite, values, show);
+                let done = lent.run(sql.for_sqlite(), values, show);
                 if done.is_err() {
                     self.measures.fault(Fault::Statement);
                 }
@@ -69,7 +69,7 @@ impl Conn {
             }
             Link::Postgres(talk) => {
                 // Boxed, so that its states are not copied into those of every statement.
-                let (rows, changed) = Box::pin(talk.run(&sql.postgres, values, &self.measures)).await?;
+                let (rows, changed) = Box::pin(talk.run(sql.for_postgres(), values, &self.measures)).await?;
                 for row in &rows {
                     if !show(&Row::Postgres(row))? {
                         break;

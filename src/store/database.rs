@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::connection::{Conn, Link, query};
@@ -40,7 +41,8 @@ impl Database {
     pub async fn open(settings: &config::Database, clock: Clock) -> anyhow::Result<Self> {
         let (url, connections) = (&settings.url, settings.connections);
         let engine = if url.starts_with("sqlite:") {
-            Engine::Sqlite(Sqlite::open(url, connections, clock.clone())?)
+            let (url, clock) = (url.clone(), clock.clone());
+            Engine::Sqlite(spawn_blocking(move || Sqlite::open(&url, connections, clock)).await??)
         } else {
             Engine::Postgres(postgres::Server::open(url, connections, settings.pooling)?)
         };
@@ -116,7 +118,7 @@ impl Database {
             anyhow::bail!("PostgreSQL is copied by its own programs");
         };
         let (sqlite, file) = (sqlite.clone(), file.to_owned());
-        tokio::task::spawn_blocking(move || sqlite.copy_into(&file)).await?
+        spawn_blocking(move || sqlite.copy_into(&file)).await?
     }
 
     /// The numbers of the steps that were taken on this database's schema.

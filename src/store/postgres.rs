@@ -1,7 +1,6 @@
 //! PostgreSQL as we reach it: the pool, what each connection is told, which ones are trusted no longer, and why there is
 //! none.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -197,8 +196,8 @@ impl Talk {
     }
 
     /// A transaction whose statements end with the time that is left.
-    pub(super) async fn to_write(lent: Lent, left: Duration, measures: &Measures) -> Result<Self, Error> {
-        let begin = lent.begin(left);
+    pub(super) async fn to_write(lent: Lent, time: Duration, measures: &Measures) -> Result<Self, Error> {
+        let begin = lent.begin(time);
         let mut talk = Self { lent, unanswered: false, renewable: false, in_transaction: true };
         talk.simple(begin.as_str(), measures).await?;
         Ok(talk)
@@ -229,7 +228,7 @@ impl Talk {
     /// Runs a statement: its rows, and how many it changed.
     pub(super) async fn run(
         &mut self,
-        sql: &Cow<'static, str>,
+        sql: &SqlStr,
         values: &[Value<'_>],
         measures: &Measures,
     ) -> Result<(Vec<PgRow>, u64), Error> {
@@ -262,15 +261,11 @@ impl Talk {
 /// Kept under a name where the connection is ours for good.
 async fn ask(
     connection: &mut PgConnection,
-    sql: &Cow<'static, str>,
+    sql: &SqlStr,
     values: &[Value<'_>],
     named: bool,
 ) -> Result<(Vec<PgRow>, u64), sqlx::Error> {
-    let sql = match sql {
-        Cow::Borrowed(text) => (*text).into_sql_str(),
-        Cow::Owned(text) => AssertSqlSafe(text.clone()).into_sql_str(),
-    };
-    let mut query = sqlx::query(sql).persistent(named);
+    let mut query = sqlx::query(sql.clone()).persistent(named);
     for value in values {
         query = match value {
             Value::Text(text) => query.bind(text.as_deref()),
@@ -294,10 +289,12 @@ impl From<sqlx::Error> for Error {
         use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
         let said = error.to_string();
         let Some(database) = error.as_database_error() else {
-            return match error {
-                PoolTimedOut => Self::Stalled(said),
-                Io(_) | Tls(_) | PoolClosed | WorkerCrashed => Self::Unavailable(said),
-                _ => Self::Unexpected(said),
+            return if matches!(error, PoolTimedOut) {
+                Self::Stalled(said)
+            } else if matches!(error, Io(_) | Tls(_) | PoolClosed | WorkerCrashed) {
+                Self::Unavailable(said)
+            } else {
+                Self::Unexpected(said)
             };
         };
         match database.code().as_deref() {

@@ -334,13 +334,13 @@ pub async fn end_all_but(
 /// # Errors
 /// When the database cannot be asked.
 pub async fn unused_of_handoff(tx: &mut Tx, handoff_id: &str) -> Result<Option<(String, String)>, Error> {
-    Ok(query(locking!(
+    query(locking!(
         "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL",
         "FOR NO KEY UPDATE"
     ))
     .bind(handoff_id)
     .fetch_optional(tx)
-    .await?)
+    .await
 }
 
 /// Handoff sessions made before `before` that nobody ever used: the handoffs' ids.

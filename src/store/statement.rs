@@ -4,16 +4,16 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
-use sqlx::Row as _;
 use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Row as _, SqlSafeStr as _, SqlStr};
 
 use super::error::Error;
 
 /// A statement's text, with `$1`, `$2`, … for what is bound.
 #[derive(Clone, Debug)]
 pub struct Sql {
-    pub(super) sqlite: Cow<'static, str>,
-    pub(super) postgres: Cow<'static, str>,
+    sqlite: SqlStr,
+    postgres: SqlStr,
 }
 
 impl From<&'static str> for Sql {
@@ -26,13 +26,22 @@ impl Sql {
     /// A text for each engine, where they truly differ.
     #[must_use]
     pub const fn each(sqlite: &'static str, postgres: &'static str) -> Self {
-        Self { sqlite: Cow::Borrowed(sqlite), postgres: Cow::Borrowed(postgres) }
+        Self { sqlite: SqlStr::from_static(sqlite), postgres: SqlStr::from_static(postgres) }
     }
 
     /// Made of pieces of this program's own text: nothing of it may come from anywhere else.
     #[must_use]
     pub fn composed(text: String) -> Self {
-        Self { sqlite: Cow::Owned(text.clone()), postgres: Cow::Owned(text) }
+        let text = AssertSqlSafe(text).into_sql_str();
+        Self { sqlite: text.clone(), postgres: text }
+    }
+
+    pub(super) fn for_sqlite(&self) -> &str {
+        self.sqlite.as_str()
+    }
+
+    pub(super) const fn for_postgres(&self) -> &SqlStr {
+        &self.postgres
     }
 }
 

@@ -74,7 +74,7 @@ impl Service {
     }
 
     /// The `sub` of [`AMINA`], the only user there is.
-    pub async fn sub(&self) -> String {
+    pub fn sub(&self) -> String {
         let database = rusqlite::Connection::open(self.folder.path().join("connect.db")).unwrap();
         database.query_row("SELECT id FROM users", [], |row| row.get(0)).unwrap()
     }

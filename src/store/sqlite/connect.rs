@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use percent_encoding::percent_decode_str;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
@@ -86,10 +86,8 @@ pub(super) fn keep_private(file: &Path) -> anyhow::Result<()> {
 /// Copies all of it as it is at this moment: one transaction that reads, which no writer waits for.
 pub(super) fn copy(from: &Connection, file: &Path) -> anyhow::Result<()> {
     let mut to = Connection::open(file)?;
-    match Backup::new(from, &mut to)?.step(-1)? {
-        StepResult::Done => {}
-        other => bail!("SQLite did not copy the database at once: {other:?}"),
-    }
+    let copied = Backup::new(from, &mut to)?.step(-1)?;
+    ensure!(copied == StepResult::Done, "SQLite did not copy the database at once: {copied:?}");
     // One file, without a log beside it.
     to.execute_batch("PRAGMA journal_mode = DELETE")?;
     to.close().map_err(|(_, error)| error.into())

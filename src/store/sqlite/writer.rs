@@ -60,7 +60,8 @@ impl Writer {
     /// Starts the thread on a connection; `in_use` is held as long as it runs.
     pub(super) fn start(connection: Connection, file: &Path, clock: Clock, in_use: Arc<InUse>) -> anyhow::Result<Self> {
         let (orders, taken) = mpsc::channel();
-        let desk = Desk { orders: taken, home: Arc::default(), file: file.to_owned(), clock };
+        let queue = Queue { orders: taken, again: VecDeque::new(), stopped: None };
+        let desk = Desk { queue, home: Arc::default(), file: file.to_owned(), clock };
         desk.home.put(connection);
         let work = move || {
             desk.run();
@@ -222,122 +223,147 @@ fn run_here<F: Future>(future: F) -> F::Output {
 
 /// What the thread works with.
 struct Desk {
-    orders: mpsc::Receiver<Order>,
+    queue: Queue,
     home: Arc<Home>,
     file: PathBuf,
     clock: Clock,
 }
 
-impl Desk {
-    fn run(self) {
-        let mut stopped = None;
-        while stopped.is_none()
+/// What is ordered, and what of it was begun and must be done once more.
+struct Queue {
+    orders: mpsc::Receiver<Order>,
+    again: VecDeque<Box<dyn Work>>,
+    stopped: Option<oneshot::Sender<()>>,
+}
+
+impl Queue {
+    /// What comes next, if it is there already.
+    fn next(&mut self) -> Option<Box<dyn Work>> {
+        if self.again.is_empty()
+            && self.stopped.is_none()
+            && let Ok(order) = self.orders.try_recv()
+        {
+            self.take(order);
+        }
+        self.again.pop_front()
+    }
+
+    /// Waits until something comes; `false` when nothing will.
+    fn wait(&mut self) -> bool {
+        if self.again.is_empty()
+            && self.stopped.is_none()
             && let Ok(order) = self.orders.recv()
         {
-            let mut waiting = VecDeque::new();
-            self.take(order, &mut waiting, &mut stopped);
-            while !waiting.is_empty() {
-                waiting = self.commit_together(waiting, &mut stopped);
-            }
+            self.take(order);
+        }
+        !self.again.is_empty()
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Work(work) => self.again.push_back(work),
+            Order::Stop(told) => self.stopped = Some(told),
+        }
+    }
+}
+
+impl Desk {
+    fn run(mut self) {
+        while self.queue.wait() {
+            self.commit_together();
         }
         self.home.close();
-        if let Some(stopped) = stopped {
+        if let Some(stopped) = self.queue.stopped {
             let _ = stopped.send(());
         }
     }
 
-    fn take(&self, order: Order, waiting: &mut Waiting, stopped: &mut Option<oneshot::Sender<()>>) {
-        match order {
-            Order::Work(work) => waiting.push_back(work),
-            Order::Stop(told) => *stopped = Some(told),
-        }
-    }
-
     /// What is to be done next, unless it is late or given up.
-    fn next(&self, waiting: &mut Waiting, stopped: &mut Option<oneshot::Sender<()>>) -> Option<Box<dyn Work>> {
+    fn next(&mut self) -> Option<Box<dyn Work>> {
         loop {
-            if waiting.is_empty()
-                && let Ok(order) = self.orders.try_recv()
-            {
-                self.take(order, waiting, stopped);
-            }
-            let work = waiting.pop_front()?;
-            if !work.begin() || work.deadline().is_past(self.clock.now()) {
-                work.answer(Err(Error::Late));
-            } else {
+            let work = self.queue.next()?;
+            if work.begin() && !work.deadline().is_past(self.clock.now()) {
                 return Some(work);
             }
+            work.answer(Err(Error::Late));
         }
     }
 
-    /// Does what waits, and commits it together; what must be done once more is what it returns.
-    fn commit_together(&self, mut waiting: Waiting, stopped: &mut Option<oneshot::Sender<()>>) -> Waiting {
-        if let Err(error) = self.simple("BEGIN IMMEDIATE") {
-            waiting.into_iter().for_each(|work| work.answer(Err(error.clone())));
-            return Waiting::new();
-        }
+    /// Does what waits, and commits it together.
+    fn commit_together(&mut self) {
         let mut kept = Vec::new();
+        match self.simple("BEGIN IMMEDIATE").and_then(|()| self.fill(&mut kept)) {
+            Ok(()) => self.settle(kept),
+            // All of the transaction is gone (a full disk, a broken one), or stands we do not know how.
+            Err(error) => {
+                let _ = self.simple("ROLLBACK");
+                if kept.is_empty() {
+                    kept.extend(self.queue.again.pop_front());
+                }
+                answer_all(kept, &Err(error));
+            }
+        }
+    }
+
+    /// Does what waits, each after the other, and keeps what is done.
+    fn fill(&mut self, kept: &mut Vec<Box<dyn Work>>) -> Result<(), Error> {
         let until = self.clock.now().after(TOGETHER);
         while kept.len() < MOST
             && self.clock.now() <= until
-            && let Some(work) = self.next(&mut waiting, stopped)
+            && let Some(work) = self.next()
         {
-            if let Err((error, work)) = self.add(work, &mut kept) {
-                // All of the transaction is gone (a full disk, a broken one), or stands we do not know how.
-                let _ = self.simple("ROLLBACK");
-                kept.into_iter().chain(work).for_each(|work| work.answer(Err(error.clone())));
-                return waiting;
-            }
+            self.add(work, kept)?;
         }
+        Ok(())
+    }
+
+    /// Commits, or begins anew without what is late by now.
+    fn settle(&mut self, kept: Vec<Box<dyn Work>>) {
         let now = self.clock.now();
-        let is_late = |work: &Box<dyn Work>| work.deadline().is_past(now);
-        if kept.iter().any(is_late) {
+        let (late, in_time): (Vec<_>, Vec<_>) = kept.into_iter().partition(|work| work.deadline().is_past(now));
+        if !late.is_empty() || in_time.is_empty() {
             let _ = self.simple("ROLLBACK");
-            let (late, again): (Vec<_>, Vec<_>) = kept.into_iter().partition(is_late);
-            late.into_iter().for_each(|work| work.answer(Err(Error::Late)));
-            return again.into_iter().chain(waiting).collect();
+            answer_all(late, &Err(Error::Late));
+            for work in in_time.into_iter().rev() {
+                self.queue.again.push_front(work);
+            }
+            return;
         }
-        let fate = self.simple(if kept.is_empty() { "ROLLBACK" } else { "COMMIT" });
+        let fate = self.simple("COMMIT");
         if fate.is_err() {
             let _ = self.simple("ROLLBACK");
         }
-        kept.into_iter().for_each(|work| work.answer(fate.clone()));
-        waiting
+        answer_all(in_time, &fate);
     }
 
     /// Does one piece of work, and keeps it or takes it back. An error takes all of the transaction with it.
-    fn add(
-        &self,
-        mut work: Box<dyn Work>,
-        kept: &mut Vec<Box<dyn Work>>,
-    ) -> Result<(), (Error, Option<Box<dyn Work>>)> {
+    fn add(&self, mut work: Box<dyn Work>, kept: &mut Vec<Box<dyn Work>>) -> Result<(), Error> {
         // The first needs no savepoint: when it fails, there is nothing else to keep.
         let is_first = kept.is_empty();
         let begun = if is_first { Ok(()) } else { self.simple("SAVEPOINT one") };
-        let keep = match begun.and_then(|()| self.lend()) {
-            Ok(lent) => work.run(lent),
-            Err(error) => return Err((error, Some(work))),
+        let lent = match begun.and_then(|()| self.lend()) {
+            Ok(lent) => lent,
+            Err(error) => {
+                work.answer(Err(error.clone()));
+                return Err(error);
+            }
         };
+        let keep = work.run(lent);
         let settled = match (keep, is_first) {
-            // A panic in the midst of a statement, or a full disk: SQLite took everything back by itself.
+            // A full disk, a panic in the midst of a statement: SQLite took everything back by itself.
             _ if self.is_over() => Err(Error::Unavailable("the transaction was rolled back".into())),
             (true, true) => Ok(()),
             (true, false) => self.simple("RELEASE one"),
             (false, true) => self.simple("ROLLBACK; BEGIN IMMEDIATE"),
             (false, false) => self.simple("ROLLBACK TO one; RELEASE one"),
         };
-        match settled {
-            Ok(()) if keep => {
-                kept.push(work);
-                Ok(())
-            }
+        match (keep, &settled) {
+            (true, Ok(())) => kept.push(work),
+            (true, Err(_)) => work.answer(settled.clone()),
             // It says itself why it failed.
-            settled => {
-                let lost = settled.clone().err();
-                work.answer(if keep { settled } else { Ok(()) });
-                lost.map_or(Ok(()), |error| Err((error, None)))
-            }
+            (false, _) => work.answer(Ok(())),
         }
+        settled
     }
 
     /// The connection; it comes back when the work is done, whatever came of it.
@@ -359,4 +385,8 @@ impl Desk {
     }
 }
 
-type Waiting = VecDeque<Box<dyn Work>>;
+fn answer_all(works: Vec<Box<dyn Work>>, fate: &Result<(), Error>) {
+    for work in works {
+        work.answer(fate.clone());
+    }
+}
