@@ -376,7 +376,7 @@ impl Outsider {
         match self {
             Self::Sqlite(conn) => conn.execute_batch(sql).unwrap(),
             Self::Postgres(conn) => {
-                drop(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap());
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap();
             }
         }
     }
