@@ -25,7 +25,7 @@
 //! 3. [`crypto`]: the only place that names josekit, argon2 and OpenSSL
 //! 4. [`model`]: what things are; types that parse; no I/O
 //! 5. [`config`], [`log`]: what the operator sets, checked at start; the request at hand, and how every line names it
-//! 6. [`store`]: what is remembered; the only place that names sqlx
+//! 6. [`store`]: what is remembered; the only place that names a database's driver
 //! 7. [`cache`]: what makes replicas quick and share counts, and may be lost; the only place that names redis
 //! 8. [`outbound`]: the one guarded HTTP client, and mail
 //! 9. [`metrics`]: what is counted

@@ -254,7 +254,7 @@ pub async fn of_provider(
     let asked = search.judged()?;
     if let Whose::User(id) = &asked.wanted.whose {
         // A user of another provider is as unknown as nobody.
-        let known = store::users::in_scope(&mut app.db.read().await?, &program.scope, id).await?;
+        let known = store::users::in_scope(&mut app.db.read_much().await?, &program.scope, id).await?;
         if known.is_none() {
             let next = match asked.place {
                 Begin::Before(_) => None,

@@ -71,13 +71,13 @@ impl View {
 }
 
 async fn find(app: &App, id: &str) -> Result<TrustedIssuer, Problem> {
-    let all = store::issuers::list(&mut app.db.read().await?).await?;
+    let all = store::issuers::list(&mut app.db.read_much().await?).await?;
     all.into_iter().find(|issuer| issuer.id == id).ok_or_else(Problem::not_found)
 }
 
 async fn read(app: &App, id: &str) -> Result<Edition<View>, Problem> {
     let issuer = find(app, id).await?;
-    let ties = store::issuers::count_ties(&mut app.db.read().await?, id).await?;
+    let ties = store::issuers::count_ties(&mut app.db.read_much().await?, id).await?;
     Ok(Edition::ok(issuer.revision, View::of(issuer, ties)))
 }
 
@@ -85,7 +85,7 @@ async fn read(app: &App, id: &str) -> Result<Edition<View>, Problem> {
 #[utoipa::path(get, path = "/api/v1/issuers", tag = "Trusted issuers", security(("oauth2" = ["issuers.read"])),
     responses((status = 200, description = "All of them", body = Page<View>)))]
 pub async fn list(app: App, _program: Everywhere<ReadIssuers>) -> Result<Json<Page<View>>, Problem> {
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let mut items = Vec::new();
     for issuer in store::issuers::list(&mut conn).await? {
         let ties = store::issuers::count_ties(&mut conn, &issuer.id).await?;

@@ -106,7 +106,7 @@ pub async fn list(
 ) -> Result<axum::Json<Page<Row>>, Problem> {
     let rows = Place::rows(search.limit)?;
     let (text, after) = (storable(search.q), storable(search.cursor));
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let found = provider_list::page(&mut conn, &text, search.state.unwrap_or_default(), &after, one_more(rows)).await?;
     Ok(axum::Json(Page::of(found, rows, |row| row.code_folded.clone(), Row::of)))
 }
@@ -184,7 +184,7 @@ pub struct AtProvider {
 
 /// The provider as it stands.
 pub(super) async fn read(app: &App, id: &str) -> Result<Edition<View>, Problem> {
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     // Before the data: an edition that is older than they are only asks once more.
     let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
     let provider = store::providers::by_id(&mut conn, id).await?.ok_or_else(Problem::not_found)?;
@@ -247,7 +247,7 @@ pub async fn edit(
         reset_by_mail: change.reset_by_mail,
     };
     draft.check(&app.config)?;
-    let current = store::providers::revision(&mut app.db.read().await?, id).await?.unwrap_or_default();
+    let current = store::providers::revision(&mut app.db.read_much().await?, id).await?.unwrap_or_default();
     match providers::edit(&program.caller.act(&app), id, if_match.allows(current)?, &draft).await? {
         Edited::Changed(Changed::Keys(_)) => read(&app, id).await,
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(Problem::not_found()),

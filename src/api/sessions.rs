@@ -77,7 +77,7 @@ fn tie_view(tie: Tie) -> TieView {
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.read"])), responses((status = 200, description = "Sessions and ties", body = Sessions)))]
 pub async fn list(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<Json<Sessions>, Problem> {
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     store::users::in_scope(&mut conn, &program.scope, &id).await?.ok_or_else(Problem::not_found)?;
     let sessions = store::sessions::of_user(&mut conn, &id, program.caller.now()).await?;
     let ties = store::issuers::ties_of_user(&mut conn, &id).await?;

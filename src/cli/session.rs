@@ -49,7 +49,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
     match verb {
         Verb::List { who, output } => {
             let user = who.find(app).await?;
-            let mut conn = app.db.read().await?;
+            let mut conn = app.db.read_much().await?;
             let open = sessions::of_user(&mut conn, &user.id, app.clock.now()).await?;
             let origins = sessions::origins(&mut conn, &user.id).await?;
             let rows: Vec<Row> = open

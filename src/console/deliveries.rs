@@ -22,7 +22,7 @@ struct DeliveriesPage {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn get(app: App, admin: TherapAdmin) -> Result<Response, PageError> {
-    let rows = statistics::failing_by_client(&mut app.db.read().await?, None).await?;
+    let rows = statistics::failing_by_client(&mut app.db.read_much().await?, None).await?;
     let template = DeliveriesPage { page: Page::of(&app, "Logouts not taken", &admin.session), rows };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }

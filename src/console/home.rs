@@ -59,7 +59,7 @@ struct KeyView {
 pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin) -> Result<Response, PageError> {
     let since = arrival.now.before(SPAN);
     let zone = &admin.session.time_zone;
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let waiting = unified_login::count_waiting(&mut conn).await?;
     let (failing, given_up) = statistics::failing_deliveries(&mut conn, since).await?;
     let hours = statistics::hours(&mut conn, since).await?;

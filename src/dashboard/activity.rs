@@ -41,7 +41,7 @@ pub async fn get(app: App, signed_in: SignedIn, Query(asked): Query<Asked>) -> R
     // One more than is shown tells whether there is more.
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
     let mut records =
-        store::activity::of_user(&mut app.db.read().await?, &session.user_id, before.as_deref(), limit).await?;
+        store::activity::of_user(&mut app.db.read_much().await?, &session.user_id, before.as_deref(), limit).await?;
     let more = records.len() > ROWS;
     records.truncate(ROWS);
     let template = ActivityPage {

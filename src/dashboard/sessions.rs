@@ -73,7 +73,7 @@ pub async fn get(
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let current = &signed_in.session;
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let zone = &current.time_zone;
     let sessions = session_list::of_user(&mut conn, &current.user_id, Some(&current.id), zone, arrival.now).await?;
     let consents = store::consents::of_user(&mut conn, &current.user_id).await?;

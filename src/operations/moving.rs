@@ -39,7 +39,7 @@ impl Move {
         let alone = place.take()?.with_context(|| {
             format!("{file} is in use: stop the service and every command that works on it, then try again")
         })?;
-        let source = Database::open_alone(alone).await?;
+        let source = Database::open_alone(alone)?;
         check_keys(&source, &target).await?;
         Ok(Self { place, source, target })
     }
@@ -82,7 +82,7 @@ async fn check_keys(source: &Database, config: &Config) -> anyhow::Result<()> {
     let shown = config.keys.dir.display();
     let ring = KeyRing::load(&config.keys.dir)?;
     let ring = ring.with_context(|| format!("there is no key-encryption key in {shown}: restore that folder first"))?;
-    let known = settings::get(&mut source.read().await?, settings::KEY_FINGERPRINT).await?;
+    let known = settings::get(&mut source.read_much().await?, settings::KEY_FINGERPRINT).await?;
     let has = ring.fingerprints().first().map(|(_, print)| print.clone());
     if known.is_some() && known != has {
         bail!("the keys folder {shown} does not belong to this database: restore the folder that it was made with");

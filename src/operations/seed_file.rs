@@ -175,7 +175,7 @@ prune = [\"user\"]
 /// # Errors
 /// When the database cannot be asked, or what it holds cannot stand in a file.
 pub async fn next(app: &App, users: Users, place: Place) -> Result<Option<(Vec<u8>, Place)>, Error> {
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let count = place.users;
     let to = |stage| Place { stage, users: count };
     match place.stage {

@@ -1,31 +1,23 @@
 //! Clients and their secrets.
 
-use sqlx::Row as _;
-
-use super::{Conn, Error, Tx, on};
+use super::{Conn, Error, FromRow, Row, Tx, locking, query};
 use crate::model::client::{Client, Metadata};
 use crate::time::Timestamp;
 
-macro_rules! client_row {
-    ($row:ty) => {
-        impl<'r> sqlx::FromRow<'r, $row> for Client {
-            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                Ok(Self {
-                    id: row.try_get("id")?,
-                    client_id: row.try_get("client_id")?,
-                    metadata: serde_json::from_str(row.try_get("metadata")?)
-                        .map_err(|error| sqlx::Error::Decode(error.into()))?,
-                    enabled: row.try_get("enabled")?,
-                    epoch: row.try_get("epoch")?,
-                    revision: row.try_get("revision")?,
-                    created_at: row.try_get("created_at")?,
-                })
-            }
-        }
-    };
+impl FromRow for Client {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.get("id")?,
+            client_id: row.get("client_id")?,
+            metadata: serde_json::from_str(&row.get::<String>("metadata")?)
+                .map_err(|error| Error::Damaged(error.to_string()))?,
+            enabled: row.get("enabled")?,
+            epoch: row.get("epoch")?,
+            revision: row.get("revision")?,
+            created_at: row.get("created_at")?,
+        })
+    }
 }
-client_row!(sqlx::sqlite::SqliteRow);
-client_row!(sqlx::postgres::PgRow);
 
 /// The client of exactly this `client_id`, switched on or off.
 ///
@@ -37,7 +29,7 @@ pub async fn by_client_id(conn: &mut Conn, client_id: &str) -> Result<Option<Cli
     if !super::can_be_stored(client_id) {
         return Ok(None);
     }
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client_id).fetch_optional(c).await)?)
+    query(SQL).bind(client_id).fetch_optional(conn).await
 }
 
 /// Whether any client registered an algorithm for what we sign for it.
@@ -48,7 +40,7 @@ pub async fn wants_signed_with(conn: &mut Conn, alg: &str) -> Result<bool, Error
     // Metadata are written by us, in one spelling.
     const SQL: &str = "SELECT CAST(COUNT(*) AS BIGINT) FROM clients WHERE metadata LIKE $1";
     let pattern = format!("%_signed_response_alg\":\"{alg}\"%");
-    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(&pattern).fetch_one(c).await)?;
+    let (count,): (i64,) = query(SQL).bind(&pattern).fetch_one(conn).await?;
     Ok(count > 0)
 }
 
@@ -58,7 +50,7 @@ pub async fn wants_signed_with(conn: &mut Conn, alg: &str) -> Result<bool, Error
 /// When the database cannot be asked.
 pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Client>, Error> {
     const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients WHERE id = $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?)
+    query(SQL).bind(id).fetch_optional(conn).await
 }
 
 /// The clients that are switched on, at most `limit`.
@@ -68,7 +60,7 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Client>, Error> {
 pub async fn enabled(conn: &mut Conn, limit: i64) -> Result<Vec<Client>, Error> {
     const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients WHERE enabled \
                        ORDER BY client_id LIMIT $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(limit).fetch_all(conn).await
 }
 
 /// Clients by `client_id`, from the one after `after` on.
@@ -78,7 +70,7 @@ pub async fn enabled(conn: &mut Conn, limit: i64) -> Result<Vec<Client>, Error> 
 pub async fn list(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<Client>, Error> {
     const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients \
                        WHERE client_id > $1 ORDER BY client_id LIMIT $2";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(after).bind(limit).fetch_all(conn).await
 }
 
 /// The client of exactly this `client_id`, its row held until the transaction ends.
@@ -86,11 +78,14 @@ pub async fn list(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<Client
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, client_id: &str) -> Result<Option<Client>, Error> {
-    Ok(on!(tx, "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients \
-         WHERE client_id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
-        .bind(client_id)
-        .fetch_optional(c)
-        .await)?)
+    query(locking!(
+        "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients \
+         WHERE client_id = $1",
+        "FOR NO KEY UPDATE"
+    ))
+    .bind(client_id)
+    .fetch_optional(tx)
+    .await
 }
 
 /// Adds a client; `false` when its `client_id` is taken.
@@ -101,7 +96,7 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<bool, Error> {
     const SQL: &str = "INSERT INTO clients (id, client_id, metadata, enabled, epoch, revision, created_at) \
                        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (client_id) DO NOTHING";
     let metadata = serde_json::to_string(&client.metadata).map_err(|error| Error::Damaged(error.to_string()))?;
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(&client.id)
         .bind(&client.client_id)
         .bind(&metadata)
@@ -109,9 +104,8 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<bool, Error> {
         .bind(client.epoch)
         .bind(client.revision)
         .bind(client.created_at)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(rows == 1)
 }
 
@@ -122,7 +116,7 @@ pub async fn insert(tx: &mut Tx, client: &Client) -> Result<bool, Error> {
 pub async fn update(tx: &mut Tx, id: &str, metadata: &Metadata) -> Result<(), Error> {
     const SQL: &str = "UPDATE clients SET metadata = $2, revision = revision + 1 WHERE id = $1";
     let metadata = serde_json::to_string(metadata).map_err(|error| Error::Damaged(error.to_string()))?;
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(&metadata).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(&metadata).execute(tx).await?;
     Ok(())
 }
 
@@ -133,7 +127,7 @@ pub async fn update(tx: &mut Tx, id: &str, metadata: &Metadata) -> Result<(), Er
 pub async fn set_enabled(tx: &mut Tx, id: &str, enabled: bool) -> Result<bool, Error> {
     const SQL: &str = "UPDATE clients SET enabled = $2, revision = revision + 1, \
                        epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END WHERE id = $1 AND enabled <> $2";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(enabled).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(enabled).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -143,7 +137,7 @@ pub async fn set_enabled(tx: &mut Tx, id: &str, enabled: bool) -> Result<bool, E
 /// When it cannot be written.
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM clients WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).execute(tx).await?;
     Ok(())
 }
 
@@ -171,7 +165,7 @@ const REMEMBERED: i64 = 20;
 pub async fn secrets(conn: &mut Conn, client: &str) -> Result<Vec<StoredSecret>, Error> {
     const SQL: &str =
         "SELECT id, hash, created_at, expires_at FROM client_secrets WHERE client = $1 ORDER BY created_at, id";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client).fetch_all(c).await)?)
+    query(SQL).bind(client).fetch_all(conn).await
 }
 
 /// Adds a secret that works until it is replaced; the oldest beyond `REMEMBERED` are forgotten.
@@ -182,8 +176,8 @@ pub async fn add_secret(tx: &mut Tx, id: &str, client: &str, hash: &str, now: Ti
     const ADD: &str = "INSERT INTO client_secrets (id, client, hash, created_at) VALUES ($1, $2, $3, $4)";
     const FORGET: &str = "DELETE FROM client_secrets WHERE client = $1 AND id NOT IN \
                           (SELECT id FROM client_secrets WHERE client = $1 ORDER BY created_at DESC, id DESC LIMIT $2)";
-    on!(tx, |c| sqlx::query(ADD).bind(id).bind(client).bind(hash).bind(now.0).execute(c).await.map(drop))?;
-    on!(tx, |c| sqlx::query(FORGET).bind(client).bind(REMEMBERED).execute(c).await.map(drop))?;
+    query(ADD).bind(id).bind(client).bind(hash).bind(now.0).execute(tx).await?;
+    query(FORGET).bind(client).bind(REMEMBERED).execute(tx).await?;
     Ok(())
 }
 
@@ -207,7 +201,7 @@ pub async fn end_secrets(tx: &mut Tx, client: &str, end: SecretsEnd, now: Timest
         SecretsEnd::AtOnce => (Timestamp(0), now),
         SecretsEnd::At(at) => (at, at),
     };
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(client).bind(at.0).bind(later.0).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(client).bind(at.0).bind(later.0).execute(tx).await
 }
 
 /// The client of exactly this `client_id`, switched on or off, with its secrets that still work.
@@ -226,7 +220,7 @@ pub async fn with_secrets(
     if !super::can_be_stored(client_id) {
         return Ok(None);
     }
-    let rows: Vec<WithSecret> = on!(conn, |c| sqlx::query_as(SQL).bind(client_id).bind(now.0).fetch_all(c).await)?;
+    let rows: Vec<WithSecret> = query(SQL).bind(client_id).bind(now.0).fetch_all(conn).await?;
     let mut rows = rows.into_iter();
     let Some(first) = rows.next() else {
         return Ok(None);
@@ -249,19 +243,13 @@ struct WithSecret {
     secret: Option<WorkingSecret>,
 }
 
-macro_rules! with_secret_row {
-    ($row:ty) => {
-        impl<'r> sqlx::FromRow<'r, $row> for WithSecret {
-            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                let (id, hash): (Option<String>, Option<String>) = (row.try_get("secret")?, row.try_get("hash")?);
-                let secret = id.zip(hash).map(|(id, hash)| WorkingSecret { id, hash });
-                Ok(Self { client: Client::from_row(row)?, secret })
-            }
-        }
-    };
+impl FromRow for WithSecret {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let (id, hash): (Option<String>, Option<String>) = (row.get("secret")?, row.get("hash")?);
+        let secret = id.zip(hash).map(|(id, hash)| WorkingSecret { id, hash });
+        Ok(Self { client: Client::from_row(row)?, secret })
+    }
 }
-with_secret_row!(sqlx::sqlite::SqliteRow);
-with_secret_row!(sqlx::postgres::PgRow);
 
 /// The keyed hashes of a client's secrets that still work.
 ///
@@ -270,7 +258,7 @@ with_secret_row!(sqlx::postgres::PgRow);
 pub async fn secret_hashes(conn: &mut Conn, client: &str, now: Timestamp) -> Result<Vec<String>, Error> {
     const SQL: &str =
         "SELECT hash FROM client_secrets WHERE client = $1 AND (expires_at IS NULL OR expires_at > $2) ORDER BY id";
-    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(client).bind(now.0).fetch_all(c).await)?;
+    let rows: Vec<(String,)> = query(SQL).bind(client).bind(now.0).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(hash,)| hash).collect())
 }
 
@@ -291,5 +279,5 @@ super::from_row!(Holdings { consents, families } parsed {});
 pub async fn holdings(conn: &mut Conn, client: &str, now: Timestamp) -> Result<Holdings, Error> {
     const SQL: &str = "SELECT (SELECT COUNT(*) FROM consents WHERE client = $1) AS consents, \
                        (SELECT COUNT(*) FROM families WHERE client = $1 AND revoked_at IS NULL AND expires_at > $2) AS families";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client).bind(now.0).fetch_one(c).await)?)
+    query(SQL).bind(client).bind(now.0).fetch_one(conn).await
 }

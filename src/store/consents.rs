@@ -1,6 +1,6 @@
 //! What users allowed clients: one row a user and client, whose scope grows until it is withdrawn.
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, locking, query};
 use crate::time::Timestamp;
 
 /// The scope that a user allowed a client, space-separated.
@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 /// When the database cannot be asked.
 pub async fn scope(conn: &mut Conn, user_id: &str, client: &str) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT scope FROM consents WHERE user_id = $1 AND client = $2";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(user_id).bind(client).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(user_id).bind(client).fetch_optional(conn).await?;
     Ok(row.map(|(scope,)| scope))
 }
 
@@ -18,11 +18,12 @@ pub async fn scope(conn: &mut Conn, user_id: &str, client: &str) -> Result<Optio
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, user_id: &str, client: &str) -> Result<Option<String>, Error> {
-    let row: Option<(String,)> = on!(
-        tx,
-        "SELECT scope FROM consents WHERE user_id = $1 AND client = $2" locking "FOR SHARE",
-        |sql, c| sqlx::query_as(sql).bind(user_id).bind(client).fetch_optional(c).await
-    )?;
+    let row: Option<(String,)> =
+        query(locking!("SELECT scope FROM consents WHERE user_id = $1 AND client = $2", "FOR SHARE"))
+            .bind(user_id)
+            .bind(client)
+            .fetch_optional(tx)
+            .await?;
     Ok(row.map(|(scope,)| scope))
 }
 
@@ -40,15 +41,7 @@ pub async fn put(
 ) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO consents (user_id, provider_id, client, scope, created_at, updated_at) \
                        VALUES ($1, $2, $3, $4, $5, $5) ON CONFLICT (user_id, client) DO UPDATE SET scope = $4, updated_at = $5";
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(user_id)
-        .bind(provider_id)
-        .bind(client)
-        .bind(scope)
-        .bind(now.0)
-        .execute(c)
-        .await
-        .map(drop))?;
+    query(SQL).bind(user_id).bind(provider_id).bind(client).bind(scope).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -75,7 +68,7 @@ from_row!(Given { client, client_id, metadata, scope, updated_at } parsed {});
 pub async fn of_user(conn: &mut Conn, user_id: &str) -> Result<Vec<Given>, Error> {
     const SQL: &str = "SELECT k.client, c.client_id, c.metadata, k.scope, k.updated_at FROM consents k \
                        JOIN clients c ON c.id = k.client WHERE k.user_id = $1 ORDER BY c.client_id LIMIT 200";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(user_id).fetch_all(c).await)?)
+    query(SQL).bind(user_id).fetch_all(conn).await
 }
 
 /// Withdraws a consent; `false` when there was none.
@@ -87,6 +80,6 @@ pub async fn remove(tx: &mut Tx, user_id: &str, client: &str) -> Result<bool, Er
     if !super::can_be_stored(client) {
         return Ok(false);
     }
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(user_id).bind(client).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(user_id).bind(client).execute(tx).await?;
     Ok(rows == 1)
 }

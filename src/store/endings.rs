@@ -1,7 +1,7 @@
 //! Ends what was born before a moment, whoever's it is: what a restore does to everything that is older (G36). Each table
 //! that holds something alive stands here, or in the test below with the reason why not.
 
-use super::{Error, Tx, on, single_use};
+use super::{Error, Tx, query, single_use};
 use crate::time::Timestamp;
 
 /// What is ended.
@@ -26,7 +26,7 @@ pub struct Ended {
 macro_rules! end {
     ($tx:expr, $before:expr, $now:expr, $($sql:literal),+) => {{
         const SQL: &str = concat!($($sql),+);
-        on!($tx, |c| sqlx::query(SQL).bind($before).bind($now.0).execute(c).await.map(|d| d.rows_affected()))?
+        query(SQL).bind($before).bind($now.0).execute($tx).await?
     }};
 }
 
@@ -45,7 +45,7 @@ macro_rules! is_older {
 macro_rules! end_under_sid {
     ($tx:expr, $before:expr, $now:expr, $table:literal, $sql:literal) => {{
         const SQL: &str = concat!($sql, " AND ", is_older!($table));
-        on!($tx, |c| sqlx::query(SQL).bind($before).bind($now.0).execute(c).await.map(|d| d.rows_affected()))?
+        query(SQL).bind($before).bind($now.0).execute($tx).await?
     }};
 }
 
@@ -108,7 +108,7 @@ async fn note_ended_sessions(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO logout_notes (id, kind, subject, cursor, passes, due_at) \
                        SELECT 'session ' || s.id, 'session', s.sid, '', 1, 0 FROM sessions s WHERE s.ended_at = $1 AND s.end_reason = 'restored' \
                        AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid) ON CONFLICT DO NOTHING";
-    on!(tx, |c| sqlx::query(SQL).bind(now.0).execute(c).await.map(drop))?;
+    query(SQL).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -120,13 +120,13 @@ async fn end_links(tx: &mut Tx, older: Older, now: Timestamp) -> Result<(), Erro
         Older::All => "g".to_owned(),
         Older::Than(moment) => moment.first_id(),
     };
-    on!(tx, |c| sqlx::query(SQL).bind(&before).bind(now.0).execute(c).await.map(drop))?;
+    query(SQL).bind(&before).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::store::Database;
+    use crate::store::{Database, query};
 
     /// Tables that hold something for a time and are not ended by a restore, each with the reason.
     const SPARED: &[(&str, &str)] = &[
@@ -155,13 +155,9 @@ mod tests {
         let mut conn = db.read().await.unwrap();
         let sql = "SELECT DISTINCT m.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table' \
                    AND (c.name IN ('expires_at', 'deadline', 'good_until', 'lapses_at', 'used_at', 'next_at') OR c.name LIKE '%_hash')";
-        let found: Result<Vec<(String,)>, sqlx::Error> = match conn.route() {
-            crate::store::On::Sqlite(c) => sqlx::query_as(sql).fetch_all(c).await,
-            crate::store::On::Postgres(_) => unreachable!(),
-        };
-        conn.unanswered = false;
+        let found: Vec<(String,)> = query(sql).fetch_all(&mut conn).await.unwrap();
         let text = include_str!("endings.rs");
-        for (table,) in found.unwrap() {
+        for (table,) in found {
             let ended = text.contains(&format!("\"UPDATE {table} SET"));
             let spared = SPARED.iter().any(|(name, _)| *name == table) || NOT_ALIVE.contains(&table.as_str());
             assert!(ended || spared, "does a restore end what is in {table}? See this file");

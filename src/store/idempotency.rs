@@ -1,6 +1,6 @@
 //! What programs created under a key of their own, so that a repeat gets the same answer.
 
-use super::{Error, Tx, from_row, on};
+use super::{Error, Tx, from_row, query};
 use crate::time::Timestamp;
 
 /// A request under a key, and the answer to it.
@@ -35,19 +35,18 @@ pub async fn claim(tx: &mut Tx, keyed: &Keyed, now: Timestamp) -> Result<Option<
                          VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client, key_hash) DO NOTHING";
     const EARLIER: &str =
         "SELECT request_hash, sealed_answer FROM idempotency_keys WHERE client = $1 AND key_hash = $2";
-    let claimed = on!(tx, |c| sqlx::query(CLAIM)
+    let claimed = query(CLAIM)
         .bind(&keyed.client)
         .bind(&keyed.key_hash)
         .bind(&keyed.request_hash)
         .bind(&keyed.sealed_answer)
         .bind(now.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     if claimed == 1 {
         return Ok(None);
     }
-    let earlier = on!(tx, |c| sqlx::query_as(EARLIER).bind(&keyed.client).bind(&keyed.key_hash).fetch_one(c).await)?;
+    let earlier = query(EARLIER).bind(&keyed.client).bind(&keyed.key_hash).fetch_one(tx).await?;
     Ok(Some(earlier))
 }
 
@@ -57,7 +56,7 @@ pub async fn claim(tx: &mut Tx, keyed: &Keyed, now: Timestamp) -> Result<Option<
 /// When it cannot be written.
 pub async fn release(tx: &mut Tx, keyed: &Keyed) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM idempotency_keys WHERE client = $1 AND key_hash = $2";
-    on!(tx, |c| sqlx::query(SQL).bind(&keyed.client).bind(&keyed.key_hash).execute(c).await.map(drop))?;
+    query(SQL).bind(&keyed.client).bind(&keyed.key_hash).execute(tx).await?;
     Ok(())
 }
 
@@ -68,5 +67,5 @@ pub async fn release(tx: &mut Tx, keyed: &Keyed) -> Result<(), Error> {
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM idempotency_keys WHERE (client, key_hash) IN \
                        (SELECT client, key_hash FROM idempotency_keys WHERE created_at <= $1 ORDER BY created_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

@@ -1,6 +1,6 @@
 //! Authorization requests that wait for a person. Each is bound to the browser that first comes with its handle.
 
-use super::{Conn, Error, Tx, on};
+use super::{Conn, Error, FromRow, Row, Tx, query};
 use crate::model::authorization::AuthorizationRequest;
 use crate::time::Timestamp;
 
@@ -31,27 +31,20 @@ impl Interaction {
     }
 }
 
-macro_rules! interaction_row {
-    ($row:ty) => {
-        impl<'r> sqlx::FromRow<'r, $row> for Interaction {
-            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                use sqlx::Row as _;
-                Ok(Self {
-                    id: row.try_get("id")?,
-                    browser_hash: row.try_get("browser_hash")?,
-                    client: row.try_get("client")?,
-                    request: serde_json::from_str(row.try_get("request")?)
-                        .map_err(|error| sqlx::Error::Decode(error.into()))?,
-                    consented_by: row.try_get("consented_by")?,
-                    user_id: row.try_get("user_id")?,
-                    answered_at: row.try_get("answered_at")?,
-                })
-            }
-        }
-    };
+impl FromRow for Interaction {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.get("id")?,
+            browser_hash: row.get("browser_hash")?,
+            client: row.get("client")?,
+            request: serde_json::from_str(&row.get::<String>("request")?)
+                .map_err(|error| Error::Damaged(error.to_string()))?,
+            consented_by: row.get("consented_by")?,
+            user_id: row.get("user_id")?,
+            answered_at: row.get("answered_at")?,
+        })
+    }
 }
-interaction_row!(sqlx::sqlite::SqliteRow);
-interaction_row!(sqlx::postgres::PgRow);
 
 /// Remembers a request.
 ///
@@ -67,7 +60,7 @@ pub async fn insert(
     const SQL: &str = "INSERT INTO interactions (id, handle_hash, browser_hash, client, request, consented_by, created_at, expires_at, user_id) \
                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
     let request = serde_json::to_string(&interaction.request).map_err(|error| Error::Damaged(error.to_string()))?;
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&interaction.id)
         .bind(handle_hash)
         .bind(&interaction.browser_hash)
@@ -77,9 +70,8 @@ pub async fn insert(
         .bind(now.0)
         .bind(expires_at.0)
         .bind(&interaction.user_id)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -89,7 +81,7 @@ pub async fn insert(
 /// When the database cannot be asked.
 pub async fn find(conn: &mut Conn, handle_hash: &str, now: Timestamp) -> Result<Option<Interaction>, Error> {
     const SQL: &str = "SELECT id, browser_hash, client, request, consented_by, user_id, answered_at FROM interactions WHERE handle_hash = $1 AND expires_at > $2";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(handle_hash).bind(now.0).fetch_optional(c).await)?)
+    query(SQL).bind(handle_hash).bind(now.0).fetch_optional(conn).await
 }
 
 /// Binds a request to a browser; `false` when it belongs to another already.
@@ -99,7 +91,7 @@ pub async fn find(conn: &mut Conn, handle_hash: &str, now: Timestamp) -> Result<
 pub async fn bind(tx: &mut Tx, id: &str, browser_hash: &str) -> Result<bool, Error> {
     const SQL: &str =
         "UPDATE interactions SET browser_hash = $2 WHERE id = $1 AND (browser_hash IS NULL OR browser_hash = $2)";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(browser_hash).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(browser_hash).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -109,7 +101,7 @@ pub async fn bind(tx: &mut Tx, id: &str, browser_hash: &str) -> Result<bool, Err
 /// When it cannot be written.
 pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE interactions SET consented_by = $2 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(user_id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(user_id).execute(tx).await?;
     Ok(())
 }
 
@@ -121,7 +113,7 @@ pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Er
 pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str, user_id: &str) -> Result<(), Error> {
     const SQL: &str =
         "UPDATE interactions SET id = $2, consented_by = NULL, answered_at = NULL, user_id = $3 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(new_id).bind(user_id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(new_id).bind(user_id).execute(tx).await?;
     Ok(())
 }
 
@@ -131,7 +123,7 @@ pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str, user_id: &str) -> Res
 /// When it cannot be written.
 pub async fn note_answer(tx: &mut Tx, id: &str, user_id: Option<&str>, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE interactions SET answered_at = $2, user_id = COALESCE($3, user_id) WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).bind(user_id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(now.0).bind(user_id).execute(tx).await?;
     Ok(())
 }
 
@@ -144,7 +136,7 @@ pub async fn purge(tx: &mut Tx, now: Timestamp, cap: i64, batch: i64) -> Result<
                         (SELECT id FROM interactions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
     const BEYOND: &str = "DELETE FROM interactions WHERE id IN \
                           (SELECT id FROM interactions ORDER BY id DESC LIMIT $2 OFFSET $1)";
-    let over = on!(tx, |c| sqlx::query(OVER).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
-    let beyond = on!(tx, |c| sqlx::query(BEYOND).bind(cap).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    let over = query(OVER).bind(now.0).bind(batch).execute(tx).await?;
+    let beyond = query(BEYOND).bind(cap).bind(batch).execute(tx).await?;
     Ok(over.max(beyond))
 }

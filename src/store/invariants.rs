@@ -3,9 +3,7 @@
 //! The schema's own constraints keep some of these already; they are counted all the same, so that a database restored
 //! or mended by hand is looked at too.
 
-use sqlx::AssertSqlSafe;
-
-use super::{Conn, Error, on};
+use super::{Conn, Error, Sql, query};
 use crate::time::Timestamp;
 
 /// A claim about the rows.
@@ -238,11 +236,11 @@ impl Invariant {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn count(&self, conn: &mut Conn, now: Timestamp) -> Result<i64, Error> {
-        let sql = || AssertSqlSafe(format!("SELECT COUNT(*) FROM ({}) AS broken", self.broken));
+        let sql = || Sql::composed(format!("SELECT COUNT(*) FROM ({}) AS broken", self.broken));
         let (count,): (i64,) = if self.asks_time() {
-            on!(conn, |c| sqlx::query_as(sql()).bind(now.0).fetch_one(c).await)?
+            query(sql()).bind(now.0).fetch_one(conn).await?
         } else {
-            on!(conn, |c| sqlx::query_as(sql()).fetch_one(c).await)?
+            query(sql()).fetch_one(conn).await?
         };
         Ok(count)
     }
@@ -252,11 +250,11 @@ impl Invariant {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn examples(&self, conn: &mut Conn, now: Timestamp) -> Result<Vec<String>, Error> {
-        let sql = || AssertSqlSafe(format!("SELECT id FROM ({}) AS broken ORDER BY id{NAMED}", self.broken));
+        let sql = || Sql::composed(format!("SELECT id FROM ({}) AS broken ORDER BY id{NAMED}", self.broken));
         let found: Vec<(String,)> = if self.asks_time() {
-            on!(conn, |c| sqlx::query_as(sql()).bind(now.0).fetch_all(c).await)?
+            query(sql()).bind(now.0).fetch_all(conn).await?
         } else {
-            on!(conn, |c| sqlx::query_as(sql()).fetch_all(c).await)?
+            query(sql()).fetch_all(conn).await?
         };
         Ok(found.into_iter().map(|(id,)| id).collect())
     }
@@ -363,8 +361,6 @@ mod tests {
     /// Each is broken by hand, past the schema's own constraints, and found, with what breaks it.
     #[tokio::test]
     async fn whatever_breaks_a_claim_is_counted_and_named() {
-        use sqlx::Connection as _;
-
         let harms = harms();
         assert_eq!(harms.len(), ALL.len(), "a claim that nothing breaks is none");
         let now = Timestamp(1_800_000_000_000);
@@ -375,15 +371,14 @@ mod tests {
                 crate::config::Database { url: url.clone(), connections: 1, ..crate::config::Database::default() };
             let db = Database::open(&settings, Clock::fixed(now)).await.unwrap();
             db.migrate().await.unwrap();
-            let mut outsider = sqlx::SqliteConnection::connect(&url).await.unwrap();
-            let mut run =
-                async |sql: String| sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut outsider).await.map(drop).unwrap();
-            run(format!("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; {WHOLE}")).await;
+            let outsider = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
+            let run = |sql: String| outsider.execute_batch(&sql).unwrap();
+            run(format!("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; {WHOLE}"));
             let mut conn = db.read().await.unwrap();
             let whole = violations(&mut conn, now).await.unwrap();
             assert!(whole.iter().all(|(_, count)| *count == 0), "{whole:?}");
             drop(conn);
-            run(harm).await;
+            run(harm);
             let mut conn = db.read().await.unwrap();
             assert_eq!(invariant.count(&mut conn, now).await.unwrap(), 1, "{}", invariant.claim);
             assert_eq!(invariant.examples(&mut conn, now).await.unwrap(), [id], "{}", invariant.claim);

@@ -1,38 +1,30 @@
 //! Trusted issuers, and the ties between their `sub` and our users (U12).
 
-use sqlx::Row as _;
-
-use super::{Conn, Error, Tx, on};
+use super::{Conn, Error, FromRow, Row, Tx, locking, query};
 use crate::model::issuer::TrustedIssuer;
 use crate::time::Timestamp;
 
-macro_rules! issuer_row {
-    ($row:ty) => {
-        impl<'r> sqlx::FromRow<'r, $row> for TrustedIssuer {
-            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, sqlx::Error> {
-                    serde_json::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
-                }
-                Ok(Self {
-                    id: row.try_get("id")?,
-                    issuer: row.try_get("issuer")?,
-                    display_name: row.try_get("display_name")?,
-                    origins: json(row.try_get("origins")?)?,
-                    jwks: row.try_get("jwks")?,
-                    jwks_uri: row.try_get("jwks_uri")?,
-                    last_good_jwks: row.try_get("last_good_jwks")?,
-                    client_id: row.try_get("client_id")?,
-                    acr: json(row.try_get("acr")?)?,
-                    enabled: row.try_get("enabled")?,
-                    epoch: row.try_get("epoch")?,
-                    revision: row.try_get("revision")?,
-                })
-            }
+impl FromRow for TrustedIssuer {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Error> {
+            serde_json::from_str(text).map_err(|error| Error::Damaged(error.to_string()))
         }
-    };
+        Ok(Self {
+            id: row.get("id")?,
+            issuer: row.get("issuer")?,
+            display_name: row.get("display_name")?,
+            origins: json(&row.get::<String>("origins")?)?,
+            jwks: row.get("jwks")?,
+            jwks_uri: row.get("jwks_uri")?,
+            last_good_jwks: row.get("last_good_jwks")?,
+            client_id: row.get("client_id")?,
+            acr: json(&row.get::<String>("acr")?)?,
+            enabled: row.get("enabled")?,
+            epoch: row.get("epoch")?,
+            revision: row.get("revision")?,
+        })
+    }
 }
-issuer_row!(sqlx::sqlite::SqliteRow);
-issuer_row!(sqlx::postgres::PgRow);
 
 /// Every trusted issuer, by name.
 ///
@@ -41,7 +33,7 @@ issuer_row!(sqlx::postgres::PgRow);
 pub async fn list(conn: &mut Conn) -> Result<Vec<TrustedIssuer>, Error> {
     const SQL: &str = "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
          client_id, acr, enabled, epoch, revision FROM issuers ORDER BY issuer";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
+    query(SQL).fetch_all(conn).await
 }
 
 /// The issuer of exactly this name.
@@ -51,7 +43,7 @@ pub async fn list(conn: &mut Conn) -> Result<Vec<TrustedIssuer>, Error> {
 pub async fn by_name(conn: &mut Conn, issuer: &str) -> Result<Option<TrustedIssuer>, Error> {
     const SQL: &str = "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
          client_id, acr, enabled, epoch, revision FROM issuers WHERE issuer = $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(issuer).fetch_optional(c).await)?)
+    query(SQL).bind(issuer).fetch_optional(conn).await
 }
 
 /// Adds an issuer; `false` when there is one of that name.
@@ -62,7 +54,7 @@ pub async fn insert(tx: &mut Tx, issuer: &TrustedIssuer, now: Timestamp) -> Resu
     const SQL: &str = "INSERT INTO issuers (id, issuer, display_name, origins, jwks, jwks_uri, client_id, acr, enabled, epoch, \
                        revision, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, 1, $10) ON CONFLICT (issuer) DO NOTHING";
     let i = issuer;
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(&i.id)
         .bind(&i.issuer)
         .bind(&i.display_name)
@@ -73,9 +65,8 @@ pub async fn insert(tx: &mut Tx, issuer: &TrustedIssuer, now: Timestamp) -> Resu
         .bind(json(&i.acr))
         .bind(i.enabled)
         .bind(now.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(rows == 1)
 }
 
@@ -89,7 +80,7 @@ pub async fn update(tx: &mut Tx, issuer: &TrustedIssuer) -> Result<(), Error> {
                        last_good_jwks = CASE WHEN jwks_uri = $5 THEN last_good_jwks ELSE NULL END, jwks_uri = $5, \
                        client_id = $6, acr = $7, enabled = $8, revision = revision + 1 WHERE id = $1";
     let i = issuer;
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&i.id)
         .bind(&i.display_name)
         .bind(json(&i.origins))
@@ -98,9 +89,8 @@ pub async fn update(tx: &mut Tx, issuer: &TrustedIssuer) -> Result<(), Error> {
         .bind(&i.client_id)
         .bind(json(&i.acr))
         .bind(i.enabled)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -114,7 +104,7 @@ fn json(value: &impl serde::Serialize) -> String {
 /// When it cannot be written.
 pub async fn keep_fetched(tx: &mut Tx, id: &str, jwks_uri: &str, jwks: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE issuers SET last_good_jwks = $3 WHERE id = $1 AND jwks_uri = $2";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(jwks_uri).bind(jwks).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(jwks_uri).bind(jwks).execute(tx).await?;
     Ok(())
 }
 
@@ -124,7 +114,7 @@ pub async fn keep_fetched(tx: &mut Tx, id: &str, jwks_uri: &str, jwks: &str) -> 
 /// When it cannot be written.
 pub async fn set_enabled(tx: &mut Tx, id: &str, enabled: bool) -> Result<bool, Error> {
     const SQL: &str = "UPDATE issuers SET enabled = $2, revision = revision + 1 WHERE id = $1 AND enabled <> $2";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(enabled).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(enabled).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -134,7 +124,7 @@ pub async fn set_enabled(tx: &mut Tx, id: &str, enabled: bool) -> Result<bool, E
 /// When it cannot be written.
 pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE issuers SET epoch = epoch + 1 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).execute(tx).await?;
     super::logouts::note_issuer(tx, id).await
 }
 
@@ -159,7 +149,7 @@ super::from_row!(Tie { issuer, sub, login_name, user_id } parsed {});
 pub async fn ties_of_user(conn: &mut Conn, user_id: &str) -> Result<Vec<Tie>, Error> {
     const SQL: &str = "SELECT i.issuer, t.sub, u.login_name, t.user_id FROM handoff_ties t JOIN issuers i ON i.id = t.issuer_id \
                        JOIN users u ON u.id = t.user_id WHERE t.user_id = $1 ORDER BY i.issuer";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(user_id).fetch_all(c).await)?)
+    query(SQL).bind(user_id).fetch_all(conn).await
 }
 
 /// What the ties say of a handoff.
@@ -187,13 +177,8 @@ pub async fn tied(
     user_id: &str,
 ) -> Result<Tied, Error> {
     const SQL: &str = "SELECT sub, user_id FROM handoff_ties WHERE issuer_id = $1 AND provider_id = $2 AND (sub = $3 OR user_id = $4)";
-    let rows: Vec<(String, String)> = on!(conn, |c| sqlx::query_as(SQL)
-        .bind(issuer_id)
-        .bind(provider_id)
-        .bind(sub)
-        .bind(user_id)
-        .fetch_all(c)
-        .await)?;
+    let rows: Vec<(String, String)> =
+        query(SQL).bind(issuer_id).bind(provider_id).bind(sub).bind(user_id).fetch_all(conn).await?;
     Ok(match rows.as_slice() {
         [] => Tied::No,
         rows if rows.iter().any(|(s, u)| s == sub && u == user_id) => Tied::Yes,
@@ -216,15 +201,7 @@ pub async fn tie(
 ) -> Result<bool, Error> {
     const SQL: &str = "INSERT INTO handoff_ties (issuer_id, provider_id, user_id, sub, created_at) VALUES ($1, $2, $3, $4, $5) \
                        ON CONFLICT DO NOTHING";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(issuer_id)
-        .bind(provider_id)
-        .bind(user_id)
-        .bind(sub)
-        .bind(now.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(issuer_id).bind(provider_id).bind(user_id).bind(sub).bind(now.0).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -235,7 +212,7 @@ pub async fn tie(
 pub async fn untie(tx: &mut Tx, issuer_id: Option<&str>, user_id: Option<&str>) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM handoff_ties WHERE (issuer_id = $1 OR $1 IS NULL) AND (user_id = $2 OR $2 IS NULL) \
                        AND ($1 IS NOT NULL OR $2 IS NOT NULL)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(issuer_id).bind(user_id).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(issuer_id).bind(user_id).execute(tx).await
 }
 
 /// The issuer of exactly this name, its row held until the transaction ends.
@@ -243,11 +220,14 @@ pub async fn untie(tx: &mut Tx, issuer_id: Option<&str>, user_id: Option<&str>) 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, issuer: &str) -> Result<Option<TrustedIssuer>, Error> {
-    Ok(on!(tx, "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
-         client_id, acr, enabled, epoch, revision FROM issuers WHERE issuer = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
-        .bind(issuer)
-        .fetch_optional(c)
-        .await)?)
+    query(locking!(
+        "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
+         client_id, acr, enabled, epoch, revision FROM issuers WHERE issuer = $1",
+        "FOR NO KEY UPDATE"
+    ))
+    .bind(issuer)
+    .fetch_optional(tx)
+    .await
 }
 
 /// How many users are tied to an issuer.
@@ -256,7 +236,7 @@ pub async fn hold(tx: &mut Tx, issuer: &str) -> Result<Option<TrustedIssuer>, Er
 /// When the database cannot be asked.
 pub async fn count_ties(conn: &mut Conn, issuer_id: &str) -> Result<i64, Error> {
     const SQL: &str = "SELECT COUNT(*) FROM handoff_ties WHERE issuer_id = $1";
-    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(issuer_id).fetch_one(c).await)?;
+    let (count,): (i64,) = query(SQL).bind(issuer_id).fetch_one(conn).await?;
     Ok(count)
 }
 
@@ -266,10 +246,11 @@ pub async fn count_ties(conn: &mut Conn, issuer_id: &str) -> Result<i64, Error> 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn stands(tx: &mut Tx, id: &str, epoch: i64) -> Result<bool, Error> {
-    let row: Option<(i64,)> = on!(
-        tx,
-        "SELECT CAST(1 AS BIGINT) FROM issuers WHERE id = $1 AND epoch = $2 AND enabled" locking "FOR SHARE",
-        |sql, c| sqlx::query_as(sql).bind(id).bind(epoch).fetch_optional(c).await
-    )?;
+    let row: Option<(i64,)> =
+        query(locking!("SELECT CAST(1 AS BIGINT) FROM issuers WHERE id = $1 AND epoch = $2 AND enabled", "FOR SHARE"))
+            .bind(id)
+            .bind(epoch)
+            .fetch_optional(tx)
+            .await?;
     Ok(row.is_some())
 }

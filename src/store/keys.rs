@@ -1,7 +1,7 @@
 //! Our signing keys, their private halves sealed. A row is never removed; its private half is, once it is of no use.
 
 use crate::model::signing_key::Dates;
-use crate::store::{Conn, Error, Tx, on};
+use crate::store::{Conn, Error, Tx, locking, query};
 use crate::time::Timestamp;
 
 /// A key as stored.
@@ -49,7 +49,7 @@ impl StoredKey {
 pub async fn list(conn: &mut Conn) -> Result<Vec<StoredKey>, Error> {
     const SQL: &str = "SELECT kid, alg, generation, public_jwk, sealed_jwk, created_at, signs_from, verifies_until, \
                        retired_at FROM signing_keys ORDER BY alg, generation";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
+    query(SQL).fetch_all(conn).await
 }
 
 /// Every key that nobody took back and that verified something after an instant, by algorithm, oldest first.
@@ -60,7 +60,7 @@ pub async fn known_since(conn: &mut Conn, since: Timestamp) -> Result<Vec<Stored
     const SQL: &str = "SELECT kid, alg, generation, public_jwk, sealed_jwk, created_at, signs_from, verifies_until, \
                        retired_at FROM signing_keys WHERE retired_at IS NULL \
                        AND (verifies_until IS NULL OR verifies_until > $1) ORDER BY alg, generation";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_all(c).await)?)
+    query(SQL).bind(since.0).fetch_all(conn).await
 }
 
 /// All keys of one algorithm, oldest first, held until the transaction ends.
@@ -70,10 +70,13 @@ pub async fn known_since(conn: &mut Conn, since: Timestamp) -> Result<Vec<Stored
 pub async fn hold(tx: &mut Tx, alg: &str) -> Result<Vec<StoredKey>, Error> {
     const SQL: &str = "SELECT kid, alg, generation, public_jwk, sealed_jwk, created_at, signs_from, verifies_until, \
                        retired_at FROM signing_keys WHERE alg = $1 ORDER BY generation";
-    let _: Vec<(String,)> = on!(tx, "SELECT kid FROM signing_keys WHERE alg = $1 ORDER BY generation" locking "FOR UPDATE",
-        |sql, c| sqlx::query_as(sql).bind(alg).fetch_all(c).await)?;
+    let _: Vec<(String,)> =
+        query(locking!("SELECT kid FROM signing_keys WHERE alg = $1 ORDER BY generation", "FOR UPDATE"))
+            .bind(alg)
+            .fetch_all(tx)
+            .await?;
     // Asked after the locks are had, this sees what whoever had them before has written.
-    Ok(on!(tx, |c| sqlx::query_as(SQL).bind(alg).fetch_all(c).await)?)
+    query(SQL).bind(alg).fetch_all(tx).await
 }
 
 /// Adds a key; `false` when another replica added that generation first.
@@ -83,7 +86,7 @@ pub async fn hold(tx: &mut Tx, alg: &str) -> Result<Vec<StoredKey>, Error> {
 pub async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<bool, Error> {
     const SQL: &str = "INSERT INTO signing_keys (kid, alg, generation, public_jwk, sealed_jwk, created_at, signs_from) \
                        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(&key.kid)
         .bind(&key.alg)
         .bind(key.generation)
@@ -91,9 +94,8 @@ pub async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<bool, Error> {
         .bind(&key.sealed_jwk)
         .bind(key.created_at)
         .bind(key.signs_from)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(rows == 1)
 }
 
@@ -103,7 +105,7 @@ pub async fn insert(tx: &mut Tx, key: &StoredKey) -> Result<bool, Error> {
 /// When it cannot be written.
 pub async fn sign_from(tx: &mut Tx, kid: &str, signs_from: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE signing_keys SET signs_from = $2 WHERE kid = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(kid).bind(signs_from.0).execute(c).await.map(drop))?;
+    query(SQL).bind(kid).bind(signs_from.0).execute(tx).await?;
     Ok(())
 }
 
@@ -113,7 +115,7 @@ pub async fn sign_from(tx: &mut Tx, kid: &str, signs_from: Timestamp) -> Result<
 /// When it cannot be written.
 pub async fn verify_until(tx: &mut Tx, kid: &str, until: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE signing_keys SET verifies_until = $2 WHERE kid = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(kid).bind(until.0).execute(c).await.map(drop))?;
+    query(SQL).bind(kid).bind(until.0).execute(tx).await?;
     Ok(())
 }
 
@@ -123,7 +125,7 @@ pub async fn verify_until(tx: &mut Tx, kid: &str, until: Timestamp) -> Result<()
 /// When it cannot be written.
 pub async fn retire(tx: &mut Tx, kid: &str, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE signing_keys SET retired_at = $2, sealed_jwk = '' WHERE kid = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(kid).bind(now.0).execute(c).await.map(drop))?;
+    query(SQL).bind(kid).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -134,7 +136,7 @@ pub async fn retire(tx: &mut Tx, kid: &str, now: Timestamp) -> Result<(), Error>
 pub async fn has_spent(conn: &mut Conn, until: Timestamp) -> Result<bool, Error> {
     const SQL: &str =
         "SELECT CAST(COUNT(*) AS BIGINT) FROM signing_keys WHERE verifies_until <= $1 AND sealed_jwk <> ''";
-    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(until.0).fetch_one(c).await)?;
+    let (count,): (i64,) = query(SQL).bind(until.0).fetch_one(conn).await?;
     Ok(count > 0)
 }
 
@@ -144,7 +146,7 @@ pub async fn has_spent(conn: &mut Conn, until: Timestamp) -> Result<bool, Error>
 /// When it cannot be written.
 pub async fn forget_spent(tx: &mut Tx, until: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "UPDATE signing_keys SET sealed_jwk = '' WHERE verifies_until <= $1 AND sealed_jwk <> ''";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(until.0).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(until.0).execute(tx).await
 }
 
 /// Puts another seal in place of one; `false` when it is not that one any more.
@@ -153,6 +155,6 @@ pub async fn forget_spent(tx: &mut Tx, until: Timestamp) -> Result<u64, Error> {
 /// When it cannot be written.
 pub async fn reseal(tx: &mut Tx, kid: &str, old: &str, new: &str) -> Result<bool, Error> {
     const SQL: &str = "UPDATE signing_keys SET sealed_jwk = $3 WHERE kid = $1 AND sealed_jwk = $2";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(kid).bind(old).bind(new).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(kid).bind(old).bind(new).execute(tx).await?;
     Ok(rows == 1)
 }

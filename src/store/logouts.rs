@@ -3,7 +3,7 @@
 //! The notes are written by the very functions of the store that end sessions and bump epochs, so that nothing can end
 //! unnoted: an id says which ending it was, and an ending is noted once.
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, locking, query};
 use crate::model::words;
 use crate::time::Timestamp;
 
@@ -53,7 +53,7 @@ macro_rules! note_epoch {
             $table,
             " WHERE id = $1 ON CONFLICT DO NOTHING"
         );
-        on!($tx, |c| sqlx::query(SQL).bind($id).bind(PASSES).execute(c).await.map(drop))?;
+        query(SQL).bind($id).bind(PASSES).execute($tx).await?;
         Ok(())
     }};
 }
@@ -89,7 +89,7 @@ pub(super) async fn note_issuer(tx: &mut Tx, issuer_id: &str) -> Result<(), Erro
 pub async fn has_work(conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "SELECT CAST(1 AS BIGINT) WHERE EXISTS (SELECT 1 FROM logout_notes WHERE due_at <= $1) \
                        OR EXISTS (SELECT 1 FROM logout_deliveries WHERE state = 'waiting' AND next_at <= $1)";
-    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(now.0).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(SQL).bind(now.0).fetch_optional(conn).await?;
     Ok(row.is_some())
 }
 
@@ -100,7 +100,7 @@ pub async fn has_work(conn: &mut Conn, now: Timestamp) -> Result<bool, Error> {
 pub async fn notes(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Note>, Error> {
     const SQL: &str =
         "SELECT id, kind, subject, cursor, passes FROM logout_notes WHERE due_at <= $1 ORDER BY due_at, id LIMIT $2";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(now.0).bind(limit).fetch_all(conn).await
 }
 
 /// Takes a note until the transaction ends; `false` when another replica has it, or has worked on it since it was read.
@@ -108,8 +108,11 @@ pub async fn notes(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<No
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, note: &Note) -> Result<bool, Error> {
-    let held: Option<(String, i64)> = on!(tx, "SELECT cursor, passes FROM logout_notes WHERE id = $1" locking "FOR UPDATE SKIP LOCKED",
-        |sql, c| sqlx::query_as(sql).bind(&note.id).fetch_optional(c).await)?;
+    let held: Option<(String, i64)> =
+        query(locking!("SELECT cursor, passes FROM logout_notes WHERE id = $1", "FOR UPDATE SKIP LOCKED"))
+            .bind(&note.id)
+            .fetch_optional(tx)
+            .await?;
     Ok(held.is_some_and(|(cursor, passes)| cursor == note.cursor && passes == note.passes))
 }
 
@@ -146,7 +149,7 @@ macro_rules! over_families {
 /// When the database cannot be asked.
 pub async fn page(conn: &mut Conn, note: &Note, limit: i64) -> Result<Vec<(String, String)>, Error> {
     let sql: &'static str = over_families!(note.kind, "SELECT f.id, f.client", "ORDER BY f.id LIMIT $3");
-    Ok(on!(conn, |c| sqlx::query_as(sql).bind(&note.subject).bind(&note.cursor).bind(limit).fetch_all(c).await)?)
+    query(sql).bind(&note.subject).bind(&note.cursor).bind(limit).fetch_all(conn).await
 }
 
 /// A client is to be told of a note, once for each `sid` of its families up to `last`.
@@ -160,15 +163,7 @@ pub async fn tell(tx: &mut Tx, note: &Note, client: &str, last: &str, now: Times
          SELECT DISTINCT f.client, f.sid, f.user_id, 'waiting', 0, $5, $5",
         "AND f.id <= $4 AND f.client = $3 ON CONFLICT (client, sid) DO NOTHING"
     );
-    on!(tx, |c| sqlx::query(sql)
-        .bind(&note.subject)
-        .bind(&note.cursor)
-        .bind(client)
-        .bind(last)
-        .bind(now.0)
-        .execute(c)
-        .await
-        .map(drop))?;
+    query(sql).bind(&note.subject).bind(&note.cursor).bind(client).bind(last).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -178,7 +173,7 @@ pub async fn tell(tx: &mut Tx, note: &Note, client: &str, last: &str, now: Times
 /// When it cannot be written.
 pub async fn advance(tx: &mut Tx, note: &Note, cursor: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE logout_notes SET cursor = $2 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(&note.id).bind(cursor).execute(c).await.map(drop))?;
+    query(SQL).bind(&note.id).bind(cursor).execute(tx).await?;
     Ok(())
 }
 
@@ -190,9 +185,9 @@ pub async fn went_through(tx: &mut Tx, note: &Note, again_at: Timestamp) -> Resu
     const AGAIN: &str = "UPDATE logout_notes SET cursor = '', passes = passes - 1, due_at = $2 WHERE id = $1";
     const DONE: &str = "DELETE FROM logout_notes WHERE id = $1";
     if note.passes > 1 {
-        on!(tx, |c| sqlx::query(AGAIN).bind(&note.id).bind(again_at.0).execute(c).await.map(drop))?;
+        query(AGAIN).bind(&note.id).bind(again_at.0).execute(tx).await?;
     } else {
-        on!(tx, |c| sqlx::query(DONE).bind(&note.id).execute(c).await.map(drop))?;
+        query(DONE).bind(&note.id).execute(tx).await?;
     }
     Ok(())
 }
@@ -220,7 +215,7 @@ from_row!(Delivery { client, sid, user_id, attempts, created_at } parsed {});
 pub async fn due_clients(conn: &mut Conn, now: Timestamp) -> Result<Vec<String>, Error> {
     const SQL: &str = "SELECT c.id FROM clients c WHERE EXISTS (SELECT 1 FROM logout_deliveries d \
                        WHERE d.client = c.id AND d.state = 'waiting' AND d.next_at <= $1)";
-    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(now.0).fetch_all(c).await)?;
+    let rows: Vec<(String,)> = query(SQL).bind(now.0).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
@@ -239,7 +234,7 @@ pub async fn take(
                        WHERE client = $1 AND state = 'waiting' AND next_at <= $2 AND sid IN (SELECT sid FROM logout_deliveries \
                        WHERE client = $1 AND state = 'waiting' AND next_at <= $2 ORDER BY next_at LIMIT $4) \
                        RETURNING client, sid, user_id, attempts, created_at";
-    Ok(on!(tx, |c| sqlx::query_as(SQL).bind(client).bind(now.0).bind(lease.0).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(client).bind(now.0).bind(lease.0).bind(limit).fetch_all(tx).await
 }
 
 /// How an attempt ended.
@@ -265,7 +260,7 @@ pub async fn settle(tx: &mut Tx, delivery: &Delivery, attempted: &Attempted, now
         Attempted::Again(why, next) => ("waiting", None, Some(why), *next),
         Attempted::GivenUp(why) => ("given_up", Some(now.0), Some(why), now),
     };
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&delivery.client)
         .bind(&delivery.sid)
         .bind(state)
@@ -273,9 +268,8 @@ pub async fn settle(tx: &mut Tx, delivery: &Delivery, attempted: &Attempted, now
         .bind(error)
         .bind(next_at.0)
         .bind(delivery.attempts)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -286,7 +280,7 @@ pub async fn settle(tx: &mut Tx, delivery: &Delivery, attempted: &Attempted, now
 pub async fn clients_of(conn: &mut Conn, sid: &str) -> Result<Vec<crate::model::client::Client>, Error> {
     const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients c WHERE c.enabled AND EXISTS \
                        (SELECT 1 FROM families f WHERE f.client = c.id AND f.sid = $1) ORDER BY client_id LIMIT 50";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(sid).fetch_all(c).await)?)
+    query(SQL).bind(sid).fetch_all(conn).await
 }
 
 /// Forgets a batch of deliveries that were settled before `before`; how many went.
@@ -296,5 +290,5 @@ pub async fn clients_of(conn: &mut Conn, sid: &str) -> Result<Vec<crate::model::
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM logout_deliveries WHERE (client, sid) IN \
                        (SELECT client, sid FROM logout_deliveries WHERE settled_at <= $1 ORDER BY settled_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

@@ -1,6 +1,6 @@
 //! The outbox of mail: what somebody asked for, and letters that wait to be sent. What is sealed goes once it is settled.
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, query};
 use crate::model::words;
 use crate::time::Timestamp;
 
@@ -62,7 +62,7 @@ pub async fn insert(tx: &mut Tx, mail: &NewMail, now: Timestamp, cap: i64) -> Re
     const SQL: &str = "INSERT INTO mails (id, kind, user_id, sealed, state, attempts, next_at, created_at, good_until) \
                        SELECT $1, $2, $3, $4, 'waiting', 0, $5, $5, $6 WHERE $7 > \
                        (SELECT COUNT(*) FROM mails WHERE state = 'waiting' AND kind = $2)";
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(&mail.id)
         .bind(mail.kind.to_string())
         .bind(&mail.user_id)
@@ -70,9 +70,8 @@ pub async fn insert(tx: &mut Tx, mail: &NewMail, now: Timestamp, cap: i64) -> Re
         .bind(now.0)
         .bind(mail.good_until.0)
         .bind(cap)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(rows == 1)
 }
 
@@ -82,7 +81,7 @@ pub async fn insert(tx: &mut Tx, mail: &NewMail, now: Timestamp, cap: i64) -> Re
 /// When the database cannot be asked.
 pub async fn links_since(conn: &mut Conn, user_id: &str, since: Timestamp) -> Result<i64, Error> {
     const SQL: &str = "SELECT COUNT(*) FROM mails WHERE kind = 'reset_link' AND user_id = $1 AND created_at > $2";
-    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(user_id).bind(since.0).fetch_one(c).await)?;
+    let (count,): (i64,) = query(SQL).bind(user_id).bind(since.0).fetch_one(conn).await?;
     Ok(count)
 }
 
@@ -92,7 +91,7 @@ pub async fn links_since(conn: &mut Conn, user_id: &str, since: Timestamp) -> Re
 /// When the database cannot be asked.
 pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<String>, Error> {
     const SQL: &str = "SELECT id FROM mails WHERE state = 'waiting' AND next_at <= $1 ORDER BY next_at LIMIT $2";
-    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(limit).fetch_all(c).await)?;
+    let rows: Vec<(String,)> = query(SQL).bind(now.0).bind(limit).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
@@ -104,7 +103,7 @@ pub async fn take(tx: &mut Tx, id: &str, now: Timestamp, lease: Timestamp) -> Re
     const SQL: &str = "UPDATE mails SET attempts = attempts + 1, next_at = $3 \
                        WHERE id = $1 AND state = 'waiting' AND next_at <= $2 \
                        RETURNING id, kind, sealed, attempts, good_until";
-    Ok(on!(tx, |c| sqlx::query_as(SQL).bind(id).bind(now.0).bind(lease.0).fetch_optional(c).await)?)
+    query(SQL).bind(id).bind(now.0).bind(lease.0).fetch_optional(tx).await
 }
 
 /// Removes what somebody asked for, once it is answered; `false` when it was answered already.
@@ -113,7 +112,7 @@ pub async fn take(tx: &mut Tx, id: &str, now: Timestamp, lease: Timestamp) -> Re
 /// When it cannot be written.
 pub async fn remove(tx: &mut Tx, id: &str) -> Result<bool, Error> {
     const SQL: &str = "DELETE FROM mails WHERE id = $1 AND state = 'waiting'";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -138,13 +137,13 @@ pub async fn settle(tx: &mut Tx, id: &str, attempted: &Attempted, now: Timestamp
                         WHERE id = $1 AND state = 'waiting'";
     let (state, error) = match attempted {
         Attempted::Again(why, next) => {
-            on!(tx, |c| sqlx::query(AGAIN).bind(id).bind(why).bind(next.0).execute(c).await.map(drop))?;
+            query(AGAIN).bind(id).bind(why).bind(next.0).execute(tx).await?;
             return Ok(());
         }
         Attempted::Sent => ("sent", None),
         Attempted::GivenUp(why) => ("given_up", Some(why)),
     };
-    on!(tx, |c| sqlx::query(DONE).bind(id).bind(state).bind(now.0).bind(error).execute(c).await.map(drop))?;
+    query(DONE).bind(id).bind(state).bind(now.0).bind(error).execute(tx).await?;
     Ok(())
 }
 
@@ -155,5 +154,5 @@ pub async fn settle(tx: &mut Tx, id: &str, attempted: &Attempted, now: Timestamp
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM mails WHERE id IN \
                        (SELECT id FROM mails WHERE good_until <= $1 ORDER BY good_until LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

@@ -67,14 +67,10 @@ pub struct Connections {
 }
 
 impl Connections {
-    pub(super) fn of<DB: sqlx::Database>(pool: &sqlx::Pool<DB>) -> Self {
+    pub(super) fn of(pool: &sqlx::PgPool) -> Self {
         let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
         let (all, idle) = (count(pool.size()), pool.num_idle());
         // The two are not counted at the same moment.
         Self { in_use: all.saturating_sub(idle), idle, most: count(pool.options().get_max_connections()) }
-    }
-
-    pub(super) const fn and(self, other: Self) -> Self {
-        Self { in_use: self.in_use + other.in_use, idle: self.idle + other.idle, most: self.most + other.most }
     }
 }

@@ -9,11 +9,14 @@ use std::fmt;
 
 use anyhow::{Context as _, bail, ensure};
 use futures_util::TryStreamExt as _;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, PgConnection, Row as _, SqliteConnection, raw_sql};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 
-use super::postgres::is_kept_waiting;
-use super::{Database, Engine, Schema, is_no_such_table, migrations};
+use super::database::{Database, Engine};
+use super::migrations::{self, Schema};
+use super::postgres::{is_kept_waiting, is_no_such_table};
+use super::statement::can_be_stored;
 use crate::crypto::secret::Tally;
 
 /// Every table that is moved, after those that its rows point at.
@@ -120,11 +123,11 @@ impl Table {
 /// # Errors
 /// When the target is not an empty PostgreSQL, or something cannot be read, converted or written: then it is as it was.
 pub async fn move_all(source: &Database, target: &Database, told: &mut Told<'_>) -> anyhow::Result<Moved> {
-    let Engine::Sqlite { reader, .. } = &source.engine else { bail!("only a SQLite database is moved") };
+    let Engine::Sqlite(sqlite) = &source.engine else { bail!("only a SQLite database is moved") };
     let Engine::Postgres(server) = &target.engine else { bail!("a database is moved to PostgreSQL alone") };
     refuse_another(&source.schema().await?).context("the SQLite database")?;
-    let mut from = reader.acquire().await?;
-    let rows = count(&mut from).await?;
+    let from = sqlite.reader()?;
+    let rows = count(&from)?;
     let mut lent = server.acquire_alone().await?;
     let mut to = server.begin_to_change_schema(&mut lent).await?;
     look_at_target(&mut to).await?;
@@ -136,9 +139,9 @@ pub async fn move_all(source: &Database, target: &Database, told: &mut Told<'_>)
     let (mut moved, mut done) = (Moved::default(), 0);
     let of: u64 = rows.iter().map(|(_, rows)| rows).sum();
     for (name, rows) in rows {
-        let table = Table { name, columns: columns(&mut from, &mut to, name).await?, rows };
+        let table = Table { name, columns: columns(&from, &mut to, name).await?, rows };
         let mut tell = |so_far| told(&format!("rows, {name}"), done + so_far, of);
-        let sent = copy(&table, &mut from, &mut to, &mut tell).await.with_context(|| format!("table {name}"))?;
+        let sent = copy(&table, &from, &mut to, &mut tell).await.with_context(|| format!("table {name}"))?;
         told(&format!("rows, comparing {name}"), done + rows, of);
         let there = tally(&table, &mut to).await.with_context(|| format!("table {name}"))?;
         ensure!(
@@ -172,21 +175,23 @@ fn refuse_another(schema: &Schema) -> anyhow::Result<()> {
 }
 
 /// What is there of each table that is moved. A table that nobody thought of stops the move.
-async fn count(from: &mut SqliteConnection) -> anyhow::Result<Vec<(&'static str, u64)>> {
+fn count(from: &Connection) -> anyhow::Result<Vec<(&'static str, u64)>> {
     const TABLES: &str =
         "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-    let found: Vec<(String,)> = sqlx::query_as(TABLES).fetch_all(&mut *from).await?;
-    for (name,) in found {
+    for name in names(from, TABLES, [])? {
         let known = MOVED.contains(&name.as_str()) || LEFT.iter().any(|(left, _)| *left == name);
         ensure!(known, "the database has a table {name}, which is not of this program: remove it, or move it by hand");
     }
     let mut counted = Vec::with_capacity(MOVED.len());
     for name in MOVED {
-        let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {name}"));
-        let (rows,): (i64,) = sqlx::query_as(sql).fetch_one(&mut *from).await?;
+        let rows: i64 = from.query_row(&format!("SELECT COUNT(*) FROM {name}"), [], |row| row.get(0))?;
         counted.push((*name, u64::try_from(rows)?));
     }
     Ok(counted)
+}
+
+fn names(from: &Connection, sql: &str, bound: impl rusqlite::Params) -> rusqlite::Result<Vec<String>> {
+    from.prepare(sql)?.query_map(bound, |row| row.get(0))?.collect()
 }
 
 /// Whether the target is what a move may fill: without tables, or with the tables of this program's schema alone.
@@ -253,16 +258,12 @@ async fn execute(to: &mut PgConnection, sql: &str) -> anyhow::Result<()> {
 }
 
 /// A table's columns, as PostgreSQL keeps them; both sides must have the same.
-async fn columns(
-    from: &mut SqliteConnection,
-    to: &mut PgConnection,
-    table: &str,
-) -> anyhow::Result<Vec<(String, Type)>> {
+async fn columns(from: &Connection, to: &mut PgConnection, table: &str) -> anyhow::Result<Vec<(String, Type)>> {
     const THERE: &str = "SELECT CAST(attname AS TEXT), format_type(atttypid, NULL) FROM pg_attribute \
                          WHERE attrelid = CAST(to_regclass($1) AS OID) AND attnum > 0 AND NOT attisdropped ORDER BY attnum";
-    const HERE: &str = "SELECT name FROM pragma_table_info($1)";
+    const HERE: &str = "SELECT name FROM pragma_table_info(?1)";
     let there: Vec<(String, String)> = sqlx::query_as(THERE).bind(table).fetch_all(to).await?;
-    let here: Vec<(String,)> = sqlx::query_as(HERE).bind(table).fetch_all(from).await?;
+    let here = names(from, HERE, [table])?;
     let mut columns = Vec::with_capacity(there.len());
     for (name, kind) in there {
         let kind = match kind.as_str() {
@@ -273,7 +274,7 @@ async fn columns(
         };
         columns.push((name, kind));
     }
-    let same = here.len() == columns.len() && here.iter().all(|(name,)| columns.iter().any(|(there, _)| there == name));
+    let same = here.len() == columns.len() && here.iter().all(|name| columns.iter().any(|(there, _)| there == name));
     ensure!(same, "the table {table} has other columns there than here: move it with the program that made it");
     Ok(columns)
 }
@@ -281,19 +282,20 @@ async fn columns(
 /// Sends a table's rows, and counts what was sent.
 async fn copy(
     table: &Table,
-    from: &mut SqliteConnection,
+    from: &Connection,
     to: &mut PgConnection,
     tell: &mut dyn FnMut(u64),
 ) -> anyhow::Result<Tally> {
     let list = table.list();
     let mut sent = Tally::default();
-    let mut rows = sqlx::query(AssertSqlSafe(format!("SELECT {list} FROM {}", table.name))).fetch(from);
+    let mut statement = from.prepare(&format!("SELECT {list} FROM {}", table.name))?;
+    let mut rows = statement.query([])?;
     let mut sink = to.copy_in_raw(&format!("COPY {} ({list}) FROM STDIN", table.name)).await?;
     let mut lines = Vec::with_capacity(CHUNK + CHUNK / 4);
     // Broken off by an error, the connection is closed with what was half sent.
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = rows.next()? {
         let begin = lines.len();
-        write_line(table, &row, &mut lines)?;
+        write_line(table, row, &mut lines)?;
         sent.add(&lines[begin..]);
         if lines.len() >= CHUNK {
             sink.send(lines.as_slice()).await?;
@@ -309,7 +311,7 @@ async fn copy(
 }
 
 /// A row as one line, without the end of the line.
-fn write_line(table: &Table, row: &SqliteRow, line: &mut Vec<u8>) -> anyhow::Result<()> {
+fn write_line(table: &Table, row: &Row<'_>, line: &mut Vec<u8>) -> anyhow::Result<()> {
     for (index, (name, kind)) in table.columns.iter().enumerate() {
         if index > 0 {
             line.push(b'\t');
@@ -324,15 +326,18 @@ fn write_line(table: &Table, row: &SqliteRow, line: &mut Vec<u8>) -> anyhow::Res
     Ok(())
 }
 
-fn cell(row: &SqliteRow, index: usize, kind: Type) -> anyhow::Result<Option<Cow<'_, str>>> {
-    let text: Option<Cow<'_, str>> = match kind {
-        Type::Text => row.try_get::<Option<&str>, _>(index)?.map(Into::into),
-        Type::Integer => row.try_get::<Option<i64>, _>(index)?.map(|number| number.to_string().into()),
-        Type::Boolean => row.try_get::<Option<bool>, _>(index)?.map(|is| if is { "t" } else { "f" }.into()),
+fn cell<'r>(row: &'r Row<'_>, index: usize, kind: Type) -> anyhow::Result<Option<Cow<'r, str>>> {
+    let text: Cow<'_, str> = match (kind, row.get_ref(index)?) {
+        (_, ValueRef::Null) => return Ok(None),
+        (Type::Text, ValueRef::Text(text)) => {
+            std::str::from_utf8(text).context("it holds a text that is no UTF-8")?.into()
+        }
+        (Type::Integer, ValueRef::Integer(number)) => number.to_string().into(),
+        (Type::Boolean, ValueRef::Integer(number)) => if number == 0 { "f" } else { "t" }.into(),
+        (Type::Text | Type::Integer | Type::Boolean, found) => bail!("it holds a value of type {}", found.data_type()),
     };
-    let can_be_stored = text.as_deref().is_none_or(super::can_be_stored);
-    ensure!(can_be_stored, "it holds a NUL character, which PostgreSQL does not store");
-    Ok(text)
+    ensure!(can_be_stored(&text), "it holds a NUL character, which PostgreSQL does not store");
+    Ok(Some(text))
 }
 
 /// As the server itself writes a text into a line of COPY.
@@ -392,22 +397,21 @@ mod tests {
         let (config, db) = migrated(dir.path()).await;
         db.close().await;
         drop(db);
-        let db = Database::open_alone(Place::of(&config).unwrap().take().unwrap().unwrap()).await.unwrap();
-        let Engine::Sqlite { reader, .. } = &db.engine else { unreachable!() };
-        let mut conn = reader.acquire().await.unwrap();
-        let found = count(&mut conn).await.unwrap();
+        let db = Database::open_alone(Place::of(&config).unwrap().take().unwrap().unwrap()).unwrap();
+        let Engine::Sqlite(sqlite) = &db.engine else { unreachable!() };
+        let conn = sqlite.reader().unwrap();
+        let found = count(&conn).unwrap();
         assert_eq!(found.len(), MOVED.len());
         assert!(LEFT.iter().all(|(name, why)| !MOVED.contains(name) && why.len() > 20));
         for (index, name) in MOVED.iter().enumerate() {
-            let sql = "SELECT \"table\" FROM pragma_foreign_key_list($1)";
-            let parents: Vec<(String,)> = sqlx::query_as(sql).bind(*name).fetch_all(&mut *conn).await.unwrap();
-            for (parent,) in parents {
+            let parents = names(&conn, "SELECT \"table\" FROM pragma_foreign_key_list(?1)", [*name]).unwrap();
+            for parent in parents {
                 let place = MOVED.iter().position(|other| *other == parent);
                 assert!(place.is_some_and(|place| place <= index), "{name} points at {parent}, which comes after it");
             }
         }
         // Nothing is written through what has it alone.
-        let written = sqlx::query("DELETE FROM activity_chain").execute(&mut *conn).await;
+        let written = conn.execute("DELETE FROM activity_chain", []);
         assert!(written.unwrap_err().to_string().contains("readonly"), "it can be written");
     }
 

@@ -9,22 +9,21 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use futures_util::stream::BoxStream;
-use sqlx::error::{BoxDynError, DatabaseError};
+use futures_util::TryStreamExt as _;
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{
-    PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow, PgSslMode, PgStatement, PgTypeInfo,
-};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow, PgSslMode};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Execute, Executor, PgConnection, PgPool, Postgres,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor as _, PgConnection, PgPool, Postgres,
     Row as _, SqlSafeStr as _, SqlStr, Transaction, raw_sql,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::measures::Connections;
-use super::{ACQUIRE_TRY, Error, STATEMENT_TIMEOUT, migrations};
+use super::error::Error;
+use super::measures::{Connections, Fault, Measures};
+use super::statement::Value;
+use super::{ACQUIRE_TRY, STATEMENT_TIMEOUT, migrations};
 use crate::config::{NOT_WHOLE, Pooling, is_whole};
 
 /// A connection idle for longer is asked whether it still stands before it is used, and has so long to answer.
@@ -91,10 +90,10 @@ fn is_long_ago(at: Instant) -> bool {
 }
 
 /// The word for a write to a server that is read-only.
-pub(super) const READ_ONLY: &str = "25006";
+const READ_ONLY: &str = "25006";
 
 /// Whether an error says that its connection is of no use any more.
-pub(super) fn is_cut(error: &sqlx::Error) -> bool {
+fn is_cut(error: &sqlx::Error) -> bool {
     use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
     match error.as_database_error().map(DatabaseError::code) {
         Some(code) => code.is_some_and(|code| ends_connection(&code)),
@@ -104,7 +103,7 @@ pub(super) fn is_cut(error: &sqlx::Error) -> bool {
 
 /// Connection trouble, shutting down, starting up, ended for its idleness in a transaction; and read-only, which some
 /// connections stay when their server is not so any longer.
-pub(super) fn ends_connection(code: &str) -> bool {
+fn ends_connection(code: &str) -> bool {
     code.starts_with("08") || code.starts_with("57P") || matches!(code, READ_ONLY | "25P03" | "25P04")
 }
 
@@ -121,22 +120,17 @@ impl Drop for Lent {
 }
 
 impl Lent {
-    pub(super) fn statements(&mut self) -> Statements<'_> {
-        let named = self.server.0.pooling == Pooling::Session;
-        Statements { connection: &mut self.connection, named }
-    }
-
-    pub(super) fn close_on_drop(&mut self) {
+    fn close_on_drop(&mut self) {
         self.connection.close_on_drop();
     }
 
     /// It was cut: so may those be that are as old.
-    pub(super) fn doubt(&self) {
+    fn doubt(&self) {
         self.server.doubt();
     }
 
     /// Puts a new connection in the place of one that was cut while nothing but SELECTs ran on it.
-    pub(super) async fn renew(&mut self) -> Result<(), Error> {
+    async fn renew(&mut self) -> Result<(), Error> {
         let made = timeout(ACQUIRE_TRY, self.server.connect()).await;
         *self.connection = made
             .map_err(|_| Error::Unreachable(self.server.is_silent()))?
@@ -146,7 +140,7 @@ impl Lent {
 
     /// Behind a pooler that gives each transaction any connection, what a SELECT needs from one step to the next lasts in
     /// a transaction alone.
-    pub(super) async fn begin_to_read(&mut self) -> Result<(), Error> {
+    async fn begin_to_read(&mut self) -> Result<(), Error> {
         if self.server.0.pooling == Pooling::Transaction {
             let begin = begin("BEGIN READ ONLY", Pooling::Transaction, STATEMENT_TIMEOUT);
             raw_sql(begin).execute(&mut *self.connection).await?;
@@ -155,9 +149,172 @@ impl Lent {
     }
 
     /// What opens a transaction whose statements end with the time that is left.
-    pub(super) fn begin(&self, left: Duration) -> SqlStr {
+    fn begin(&self, left: Duration) -> SqlStr {
         begin("BEGIN", self.server.0.pooling, left)
     }
+}
+
+/// What statements run on. Dropped while one is unanswered, or a transaction is open, the connection is closed: nobody waits
+/// for an answer that may never come, and nobody gets what somebody else left unfinished.
+///
+/// A connection that was cut is replaced under a SELECT, which is asked again (G33): nothing was written, and nobody notices.
+pub(super) struct Talk {
+    lent: Lent,
+    unanswered: bool,
+    /// Whether another connection may take its place: once, and never in a transaction.
+    renewable: bool,
+    in_transaction: bool,
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Talk({})", self.lent.server.place())
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        if self.unanswered || self.in_transaction {
+            self.lent.close_on_drop();
+        }
+    }
+}
+
+impl Talk {
+    /// In which nothing is written.
+    pub(super) async fn to_read(lent: Lent) -> Result<Self, Error> {
+        let mut talk = Self { lent, unanswered: true, renewable: true, in_transaction: false };
+        if let Err(error) = talk.lent.begin_to_read().await {
+            if !error.ends_connection() {
+                return Err(error);
+            }
+            talk.lent.doubt();
+            talk.lent.renew().await?;
+        }
+        talk.unanswered = false;
+        Ok(talk)
+    }
+
+    /// A transaction whose statements end with the time that is left.
+    pub(super) async fn to_write(lent: Lent, time: Duration, measures: &Measures) -> Result<Self, Error> {
+        let begin = lent.begin(time);
+        let mut talk = Self { lent, unanswered: false, renewable: false, in_transaction: true };
+        talk.simple(begin.as_str(), measures).await?;
+        Ok(talk)
+    }
+
+    /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a server
+    /// that is read-only by now, is closed (G33).
+    pub(super) async fn finish<T>(&mut self, fate: Result<T, Error>, measures: &Measures) -> Result<T, Error> {
+        match &fate {
+            Ok(_) => {
+                self.simple("COMMIT", measures).await?;
+                self.in_transaction = false;
+            }
+            Err(error) if error.ends_connection() => {}
+            Err(_) => self.in_transaction = self.simple("ROLLBACK", measures).await.is_err(),
+        }
+        fate
+    }
+
+    /// Runs a text of one or more statements.
+    pub(super) async fn simple(&mut self, sql: &str, measures: &Measures) -> Result<(), Error> {
+        self.unanswered = true;
+        let done = raw_sql(AssertSqlSafe(sql)).execute(&mut *self.lent.connection).await;
+        self.heard(&done, measures);
+        Ok(done.map(drop)?)
+    }
+
+    /// Runs a statement: its rows, and how many it changed.
+    pub(super) async fn run(
+        &mut self,
+        sql: &SqlStr,
+        values: &[Value<'_>],
+        measures: &Measures,
+    ) -> Result<(Vec<PgRow>, u64), Error> {
+        loop {
+            self.unanswered = true;
+            let named = self.lent.server.0.pooling == Pooling::Session;
+            let done = ask(&mut self.lent.connection, sql, values, named).await;
+            if self.heard(&done, measures) && std::mem::take(&mut self.renewable) && self.lent.renew().await.is_ok() {
+                continue;
+            }
+            return Ok(done?);
+        }
+    }
+
+    /// Takes note of an answer: whether it says that the connection was cut. Such a one is closed.
+    fn heard<T>(&mut self, done: &Result<T, sqlx::Error>, measures: &Measures) -> bool {
+        self.unanswered = done.as_ref().is_err_and(is_cut);
+        if let Err(error) = done
+            && (self.unanswered || error.as_database_error().is_some())
+        {
+            measures.fault(if self.unanswered { Fault::Cut } else { Fault::Statement });
+        }
+        if self.unanswered {
+            self.lent.doubt();
+        }
+        self.unanswered
+    }
+}
+
+/// Kept under a name where the connection is ours for good.
+async fn ask(
+    connection: &mut PgConnection,
+    sql: &SqlStr,
+    values: &[Value<'_>],
+    named: bool,
+) -> Result<(Vec<PgRow>, u64), sqlx::Error> {
+    let mut query = sqlx::query(sql.clone()).persistent(named);
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text.as_deref()),
+            Value::Integer(number) => query.bind(number),
+            Value::Boolean(is) => query.bind(is),
+        };
+    }
+    let (mut rows, mut changed) = (Vec::new(), 0);
+    let mut answers = connection.fetch_many(query);
+    while let Some(answer) = answers.try_next().await? {
+        match answer {
+            Either::Left(done) => changed += done.rows_affected(),
+            Either::Right(row) => rows.push(row),
+        }
+    }
+    Ok((rows, changed))
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
+        let said = error.to_string();
+        let Some(database) = error.as_database_error() else {
+            return if matches!(error, PoolTimedOut) {
+                Self::Stalled(said)
+            } else if matches!(error, Io(_) | Tls(_) | PoolClosed | WorkerCrashed) {
+                Self::Unavailable(said)
+            } else {
+                Self::Unexpected(said)
+            };
+        };
+        match database.code().as_deref() {
+            // Statement and lock time-outs.
+            Some("57014" | "55P03") => Self::Stalled(said),
+            // Serialization failure, deadlock.
+            Some("40001" | "40P01") => Self::Contended(said),
+            // A statement whose name is not known there, or known already.
+            Some("26000" | "42P05") => Self::Parted(said),
+            Some(READ_ONLY) => Self::ReadOnly(said),
+            // Too many, out of memory, a full disk.
+            Some(code) if ends_connection(code) || code.starts_with("53") => Self::Unavailable(said),
+            _ => Self::Unexpected(said),
+        }
+    }
+}
+
+/// PostgreSQL's word for a table that is not there.
+pub(super) fn is_no_such_table(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "42P01")
 }
 
 fn begin(how: &'static str, pooling: Pooling, left: Duration) -> SqlStr {
@@ -487,67 +644,6 @@ pub(super) fn is_unprotected(url: &str) -> bool {
         || host == "localhost"
         || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
     !here && matches!(options.get_ssl_mode(), PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer)
-}
-
-/// What statements run on: a connection, which keeps them under names where it is ours for good.
-#[derive(Debug)]
-pub struct Statements<'c> {
-    connection: &'c mut PgConnection,
-    named: bool,
-}
-
-impl<'c> Executor<'c> for Statements<'c> {
-    type Database = Postgres;
-
-    fn fetch_many<'e, 'q: 'e, E>(self, query: E) -> BoxStream<'e, Result<Either<PgQueryResult, PgRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        self.connection.fetch_many(Statement { query, named: self.named })
-    }
-
-    fn fetch_optional<'e, 'q: 'e, E>(self, query: E) -> BoxFuture<'e, Result<Option<PgRow>, sqlx::Error>>
-    where
-        'c: 'e,
-        E: 'q + Execute<'q, Postgres>,
-    {
-        self.connection.fetch_optional(Statement { query, named: self.named })
-    }
-
-    fn prepare_with<'e>(
-        self,
-        sql: SqlStr,
-        parameters: &'e [PgTypeInfo],
-    ) -> BoxFuture<'e, Result<PgStatement, sqlx::Error>>
-    where
-        'c: 'e,
-    {
-        self.connection.prepare_with(sql, parameters)
-    }
-}
-
-struct Statement<E> {
-    query: E,
-    named: bool,
-}
-
-impl<'q, E: Execute<'q, Postgres>> Execute<'q, Postgres> for Statement<E> {
-    fn sql(self) -> SqlStr {
-        self.query.sql()
-    }
-
-    fn statement(&self) -> Option<&PgStatement> {
-        self.query.statement()
-    }
-
-    fn take_arguments(&mut self) -> Result<Option<PgArguments>, BoxDynError> {
-        self.query.take_arguments()
-    }
-
-    fn persistent(&self) -> bool {
-        self.named && self.query.persistent()
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The replicas that run: each gives a sign of life, with what its settings are known by.
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, query};
 use crate::time::Timestamp;
 
 /// What a replica says of itself.
@@ -33,7 +33,7 @@ pub async fn keep(tx: &mut Tx, replica: &Replica) -> Result<(), Error> {
                        VALUES ($1, $2, $3, $4, $5, $6, $7) \
                        ON CONFLICT (id) DO UPDATE SET seen_at = $5, expires_at = $6, settings = $7";
     let r = replica;
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&r.id)
         .bind(&r.host)
         .bind(&r.version)
@@ -41,9 +41,8 @@ pub async fn keep(tx: &mut Tx, replica: &Replica) -> Result<(), Error> {
         .bind(r.seen_at)
         .bind(r.expires_at)
         .bind(&r.settings)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -53,7 +52,7 @@ pub async fn keep(tx: &mut Tx, replica: &Replica) -> Result<(), Error> {
 /// When it cannot be written.
 pub async fn remove(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM replicas WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).execute(tx).await?;
     Ok(())
 }
 
@@ -64,7 +63,7 @@ pub async fn remove(tx: &mut Tx, id: &str) -> Result<(), Error> {
 pub async fn alive(conn: &mut Conn, now: Timestamp) -> Result<Vec<Replica>, Error> {
     const SQL: &str = "SELECT id, host, version, started_at, seen_at, expires_at, settings FROM replicas \
                        WHERE expires_at > $1 ORDER BY started_at, id LIMIT 1000";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).fetch_all(c).await)?)
+    query(SQL).bind(now.0).fetch_all(conn).await
 }
 
 /// Forgets a batch of those that gave no sign any more; how many went.
@@ -73,5 +72,5 @@ pub async fn alive(conn: &mut Conn, now: Timestamp) -> Result<Vec<Replica>, Erro
 /// When it cannot be written.
 pub async fn purge(tx: &mut Tx, now: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM replicas WHERE id IN (SELECT id FROM replicas WHERE expires_at <= $1 LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(now.0).bind(batch).execute(tx).await
 }

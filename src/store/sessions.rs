@@ -1,7 +1,7 @@
 //! Sessions. A row is usable while nothing has ended it, its times are not over, and every epoch it was born under
 //! still stands (G9).
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, locking, query};
 use crate::model::session::{EndReason, Method, Session};
 use crate::model::user::UserType;
 use crate::time::Timestamp;
@@ -44,7 +44,7 @@ macro_rules! usable {
 /// When the database cannot be asked.
 pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<Session>, Error> {
     const SQL: &str = usable!("AND s.secret_hash = $2");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).fetch_optional(c).await)?)
+    query(SQL).bind(now.0).bind(secret_hash).fetch_optional(conn).await
 }
 
 /// The session behind a secret, also where it is idle.
@@ -53,7 +53,7 @@ pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<
 /// When the database cannot be asked.
 pub async fn standing(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<Session>, Error> {
     const SQL: &str = standing!("AND s.secret_hash = $2");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).fetch_optional(c).await)?)
+    query(SQL).bind(now.0).bind(secret_hash).fetch_optional(conn).await
 }
 
 /// What a logout ends: the session behind a secret, idle or not, or what another tab renewed it into after `since`. What
@@ -71,7 +71,7 @@ pub async fn to_log_out(
         "AND s.sid = (SELECT o.sid FROM sessions o WHERE o.secret_hash = $2 \
          AND (o.ended_at IS NULL OR (o.end_reason = 'renewed' AND o.ended_at > $3)))"
     );
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(secret_hash).bind(since.0).fetch_optional(c).await)?)
+    query(SQL).bind(now.0).bind(secret_hash).bind(since.0).fetch_optional(conn).await
 }
 
 /// The session under a `sid`, also where it is idle.
@@ -80,7 +80,7 @@ pub async fn to_log_out(
 /// When the database cannot be asked.
 pub async fn under(conn: &mut Conn, sid: &str, now: Timestamp) -> Result<Option<Session>, Error> {
     const SQL: &str = standing!("AND s.sid = $2");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(sid).fetch_optional(c).await)?)
+    query(SQL).bind(now.0).bind(sid).fetch_optional(conn).await
 }
 
 /// Every usable session of a user, newest first, with from where it was made.
@@ -89,7 +89,7 @@ pub async fn under(conn: &mut Conn, sid: &str, now: Timestamp) -> Result<Option<
 /// When the database cannot be asked.
 pub async fn of_user(conn: &mut Conn, user_id: &str, now: Timestamp) -> Result<Vec<Session>, Error> {
     const SQL: &str = usable!("AND s.user_id = $2 ORDER BY s.id DESC LIMIT 100");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(user_id).fetch_all(c).await)?)
+    query(SQL).bind(now.0).bind(user_id).fetch_all(conn).await
 }
 
 /// From where a session was made: address and browser.
@@ -98,7 +98,7 @@ pub async fn of_user(conn: &mut Conn, user_id: &str, now: Timestamp) -> Result<V
 /// When the database cannot be asked.
 pub async fn origins(conn: &mut Conn, user_id: &str) -> Result<Vec<(String, String, String)>, Error> {
     const SQL: &str = "SELECT id, address, browser FROM sessions WHERE user_id = $1 AND ended_at IS NULL";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(user_id).fetch_all(c).await)?)
+    query(SQL).bind(user_id).fetch_all(conn).await
 }
 
 /// Whether a secret's session was renewed after `since`: its browser is about to be given the new secret.
@@ -108,8 +108,7 @@ pub async fn origins(conn: &mut Conn, user_id: &str) -> Result<Vec<(String, Stri
 pub async fn was_renewed(conn: &mut Conn, secret_hash: &str, since: Timestamp) -> Result<bool, Error> {
     const SQL: &str =
         "SELECT ended_at FROM sessions WHERE secret_hash = $1 AND end_reason = 'renewed' AND ended_at > $2";
-    let row: Option<(i64,)> =
-        on!(conn, |c| sqlx::query_as(SQL).bind(secret_hash).bind(since.0).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(SQL).bind(secret_hash).bind(since.0).fetch_optional(conn).await?;
     Ok(row.is_some())
 }
 
@@ -119,7 +118,7 @@ pub async fn was_renewed(conn: &mut Conn, secret_hash: &str, since: Timestamp) -
 /// When the database cannot be asked.
 pub async fn previous(conn: &mut Conn, user_id: &str, session_id: &str) -> Result<Option<Previous>, Error> {
     const SQL: &str = "SELECT created_at, method, address, browser FROM sessions WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(user_id).bind(session_id).fetch_optional(c).await)?)
+    query(SQL).bind(user_id).bind(session_id).fetch_optional(conn).await
 }
 
 /// An earlier sign-in.
@@ -181,12 +180,11 @@ pub struct NewSession {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn may_act(tx: &mut Tx, sid: &str, user_type: UserType, now: Timestamp) -> Result<bool, Error> {
-    let row: Option<(i64,)> = on!(tx, "SELECT CAST(1 AS BIGINT) FROM providers p, users u, sessions s \
+    let row: Option<(i64,)> = query(locking!("SELECT CAST(1 AS BIGINT) FROM providers p, users u, sessions s \
          WHERE u.id = s.user_id AND p.id = s.provider_id AND s.sid = $1 AND s.ended_at IS NULL AND s.expires_at > $2 \
          AND s.idle_until > $2 AND u.active AND u.epoch = s.user_epoch AND u.user_type = $3 AND p.active \
          AND p.epoch = s.provider_epoch AND (s.issuer_id IS NULL OR EXISTS (SELECT 1 FROM issuers i WHERE i.id = s.issuer_id \
-         AND i.epoch = s.issuer_epoch))" locking "FOR SHARE OF p, u, s",
-        |sql, c| sqlx::query_as(sql).bind(sid).bind(now.0).bind(user_type.as_str()).fetch_optional(c).await)?;
+         AND i.epoch = s.issuer_epoch))", "FOR SHARE OF p, u, s")).bind(sid).bind(now.0).bind(user_type.as_str()).fetch_optional(tx).await?;
     Ok(row.is_some())
 }
 
@@ -199,7 +197,7 @@ pub async fn insert(tx: &mut Tx, session: &NewSession, now: Timestamp) -> Result
                        issuer_epoch, handoff_id, method, acr, amr, auth_time, created_at, idle_until, expires_at, address, browser) \
                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
     let s = session;
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&s.id)
         .bind(&s.sid)
         .bind(&s.secret_hash)
@@ -219,9 +217,8 @@ pub async fn insert(tx: &mut Tx, session: &NewSession, now: Timestamp) -> Result
         .bind(s.expires_at.0)
         .bind(&s.address)
         .bind(&s.browser)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -231,7 +228,7 @@ pub async fn insert(tx: &mut Tx, session: &NewSession, now: Timestamp) -> Result
 /// When it cannot be written.
 pub async fn touch(tx: &mut Tx, id: &str, now: Timestamp, idle_until: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE sessions SET used_at = $2, idle_until = $3 WHERE id = $1 AND ended_at IS NULL";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).bind(idle_until.0).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(now.0).bind(idle_until.0).execute(tx).await?;
     Ok(())
 }
 
@@ -244,15 +241,9 @@ pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Re
     const SQL: &str = "UPDATE sessions SET ended_at = $2, end_reason = $3 WHERE id = $1 AND ended_at IS NULL";
     const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor, passes, due_at) \
                         SELECT 'session ' || s.id, 'session', s.sid, '', 1, 0 FROM sessions s WHERE s.id = $1 AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid)";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(id)
-        .bind(now.0)
-        .bind(reason.as_str())
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(now.0).bind(reason.as_str()).execute(tx).await?;
     if rows == 1 && reason != EndReason::Renewed {
-        on!(tx, |c| sqlx::query(NOTE).bind(id).execute(c).await.map(drop))?;
+        query(NOTE).bind(id).execute(tx).await?;
     }
     Ok(rows == 1)
 }
@@ -275,11 +266,11 @@ pub async fn end_of_sid(tx: &mut Tx, sid: &str, reason: EndReason, now: Timestam
 pub async fn hold_living(tx: &mut Tx, sid: &str) -> Result<Option<String>, Error> {
     // Who waited for a renewal finds the row over that it waited for, and looks once more for the one in its place.
     for _ in 0..2 {
-        let row: Option<(String,)> = on!(
-            tx,
-            "SELECT id FROM sessions WHERE sid = $1 AND ended_at IS NULL" locking "FOR NO KEY UPDATE",
-            |sql, c| sqlx::query_as(sql).bind(sid).fetch_optional(c).await
-        )?;
+        let row: Option<(String,)> =
+            query(locking!("SELECT id FROM sessions WHERE sid = $1 AND ended_at IS NULL", "FOR NO KEY UPDATE"))
+                .bind(sid)
+                .fetch_optional(tx)
+                .await?;
         if let Some((id,)) = row {
             return Ok(Some(id));
         }
@@ -294,13 +285,7 @@ pub async fn hold_living(tx: &mut Tx, sid: &str) -> Result<Option<String>, Error
 /// When it cannot be written.
 pub async fn renew(tx: &mut Tx, id: &str, secret_hash: &str, auth_time: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "UPDATE sessions SET secret_hash = $2, auth_time = $3 WHERE id = $1 AND ended_at IS NULL";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(id)
-        .bind(secret_hash)
-        .bind(auth_time.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(secret_hash).bind(auth_time.0).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -316,8 +301,7 @@ pub async fn end_others(
     now: Timestamp,
 ) -> Result<u64, Error> {
     const KEPT: &str = "SELECT id FROM sessions WHERE user_id = $1 AND secret_hash = $2";
-    let kept: Option<(String,)> =
-        on!(tx, |c| sqlx::query_as(KEPT).bind(user_id).bind(keep.unwrap_or("")).fetch_optional(c).await)?;
+    let kept: Option<(String,)> = query(KEPT).bind(user_id).bind(keep.unwrap_or("")).fetch_optional(tx).await?;
     end_all_but(tx, user_id, kept.as_ref().map_or("", |(id,)| id), reason, now).await
 }
 
@@ -338,23 +322,9 @@ pub async fn end_all_but(
     const NOTE: &str = "INSERT INTO logout_notes (id, kind, subject, cursor, passes, due_at) \
                         SELECT 'session ' || s.id, 'session', s.sid, '', 1, 0 FROM sessions s WHERE s.user_id = $1 AND s.ended_at = $2 AND s.end_reason = $3 AND s.id <> $4 \
                         AND EXISTS (SELECT 1 FROM families f WHERE f.sid = s.sid) ON CONFLICT DO NOTHING";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(user_id)
-        .bind(now.0)
-        .bind(reason.as_str())
-        .bind(keep_id)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(user_id).bind(now.0).bind(reason.as_str()).bind(keep_id).execute(tx).await?;
     if rows > 0 {
-        on!(tx, |c| sqlx::query(NOTE)
-            .bind(user_id)
-            .bind(now.0)
-            .bind(reason.as_str())
-            .bind(keep_id)
-            .execute(c)
-            .await
-            .map(drop))?;
+        query(NOTE).bind(user_id).bind(now.0).bind(reason.as_str()).bind(keep_id).execute(tx).await?;
     }
     Ok(rows)
 }
@@ -364,10 +334,13 @@ pub async fn end_all_but(
 /// # Errors
 /// When the database cannot be asked.
 pub async fn unused_of_handoff(tx: &mut Tx, handoff_id: &str) -> Result<Option<(String, String)>, Error> {
-    Ok(
-        on!(tx, "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL" locking "FOR NO KEY UPDATE",
-        |sql, c| sqlx::query_as(sql).bind(handoff_id).fetch_optional(c).await)?,
-    )
+    query(locking!(
+        "SELECT id, user_id FROM sessions WHERE handoff_id = $1 AND used_at IS NULL AND ended_at IS NULL",
+        "FOR NO KEY UPDATE"
+    ))
+    .bind(handoff_id)
+    .fetch_optional(tx)
+    .await
 }
 
 /// Handoff sessions made before `before` that nobody ever used: the handoffs' ids.
@@ -377,7 +350,7 @@ pub async fn unused_of_handoff(tx: &mut Tx, handoff_id: &str) -> Result<Option<(
 pub async fn never_given(conn: &mut Conn, before: Timestamp, batch: i64) -> Result<Vec<String>, Error> {
     const SQL: &str = "SELECT handoff_id FROM sessions WHERE method = 'handoff' AND used_at IS NULL AND ended_at IS NULL \
                        AND created_at <= $1 ORDER BY created_at LIMIT $2";
-    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(before.0).bind(batch).fetch_all(c).await)?;
+    let rows: Vec<(String,)> = query(SQL).bind(before.0).bind(batch).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }
 
@@ -388,7 +361,7 @@ pub async fn never_given(conn: &mut Conn, before: Timestamp, batch: i64) -> Resu
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM sessions WHERE id IN \
                        (SELECT id FROM sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }
 
 /// The session with this id, if it is this user's, also where it is idle: what ends it must reach what was born of it.
@@ -397,5 +370,5 @@ pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Er
 /// When the database cannot be asked.
 pub async fn one_of_user(conn: &mut Conn, user_id: &str, id: &str, now: Timestamp) -> Result<Option<Session>, Error> {
     const SQL: &str = standing!("AND s.user_id = $2 AND s.id = $3");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(user_id).bind(id).fetch_optional(c).await)?)
+    query(SQL).bind(now.0).bind(user_id).bind(id).fetch_optional(conn).await
 }

@@ -1,6 +1,6 @@
 //! Single facts about the installation.
 
-use super::{Conn, Error, Tx, on};
+use super::{Conn, Error, Tx, locking, query};
 
 /// The fact that tells which key-encryption key the database belongs to.
 pub const KEY_FINGERPRINT: &str = "key-encryption key";
@@ -26,7 +26,7 @@ pub const CLAIMS_SINCE: &str = "claims are complete since";
 /// When it cannot be written.
 pub async fn put(tx: &mut Tx, name: &str, value: &str) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = $2";
-    on!(tx, |c| sqlx::query(SQL).bind(name).bind(value).execute(c).await.map(drop))?;
+    query(SQL).bind(name).bind(value).execute(tx).await?;
     Ok(())
 }
 
@@ -39,7 +39,7 @@ pub async fn prove_write(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const DELETE: &str = "DELETE FROM settings WHERE name = $1";
     let name = format!("write of {id}");
     insert(tx, &name, "").await?;
-    on!(tx, |c| sqlx::query(DELETE).bind(&name).execute(c).await.map(drop))?;
+    query(DELETE).bind(&name).execute(tx).await?;
     Ok(())
 }
 
@@ -49,7 +49,7 @@ pub async fn prove_write(tx: &mut Tx, id: &str) -> Result<(), Error> {
 /// When the database cannot be asked.
 pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT value FROM settings WHERE name = $1";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(name).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(name).fetch_optional(conn).await?;
     Ok(row.map(|(value,)| value))
 }
 
@@ -59,11 +59,10 @@ pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, Error> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn take_turn(tx: &mut Tx) -> Result<(), Error> {
-    on!(tx, "SELECT value FROM settings WHERE name = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query(sql)
+    query(locking!("SELECT value FROM settings WHERE name = $1", "FOR NO KEY UPDATE"))
         .bind(KEY_FINGERPRINT)
-        .fetch_optional(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -73,6 +72,6 @@ pub async fn take_turn(tx: &mut Tx) -> Result<(), Error> {
 /// When it cannot be written.
 pub async fn insert(tx: &mut Tx, name: &str, value: &str) -> Result<bool, Error> {
     const SQL: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(name).bind(value).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(name).bind(value).execute(tx).await?;
     Ok(rows == 1)
 }

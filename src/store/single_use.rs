@@ -1,6 +1,6 @@
 //! What may be used once: a unique insert in the transaction of its effect (G2).
 
-use super::{Conn, Error, Tx, on, settings};
+use super::{Conn, Error, Tx, query, settings};
 use crate::time::Timestamp;
 
 /// Uses something up; `false` when it was used before. What opens something is claimed by [`claim_usable`].
@@ -10,14 +10,7 @@ use crate::time::Timestamp;
 pub async fn claim(tx: &mut Tx, purpose: &str, issuer: &str, hash: &str, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "INSERT INTO single_use (purpose, issuer, hash, used_at) VALUES ($1, $2, $3, $4) \
                        ON CONFLICT (purpose, issuer, hash) DO NOTHING";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(purpose)
-        .bind(issuer)
-        .bind(hash)
-        .bind(now.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(purpose).bind(issuer).bind(hash).bind(now.0).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -37,16 +30,15 @@ pub async fn claim_usable(
     const SQL: &str = "INSERT INTO single_use (purpose, issuer, hash, used_at) SELECT $1, $2, $3, CAST($4 AS BIGINT) \
                        WHERE CAST($5 AS BIGINT) >= COALESCE((SELECT CAST(value AS BIGINT) FROM settings WHERE name = $6), 0) \
                        ON CONFLICT (purpose, issuer, hash) DO NOTHING";
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(purpose)
         .bind(issuer)
         .bind(hash)
         .bind(now.0)
         .bind(usable_from.0)
         .bind(settings::CLAIMS_SINCE)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(rows == 1)
 }
 
@@ -65,8 +57,7 @@ pub async fn complete_since(tx: &mut Tx, moment: Timestamp) -> Result<(), Error>
 /// When the database cannot be asked.
 pub async fn is_claimed(conn: &mut Conn, purpose: &str, issuer: &str, hash: &str) -> Result<bool, Error> {
     const SQL: &str = "SELECT used_at FROM single_use WHERE purpose = $1 AND issuer = $2 AND hash = $3";
-    let row: Option<(i64,)> =
-        on!(conn, |c| sqlx::query_as(SQL).bind(purpose).bind(issuer).bind(hash).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(SQL).bind(purpose).bind(issuer).bind(hash).fetch_optional(conn).await?;
     Ok(row.is_some())
 }
 
@@ -76,7 +67,7 @@ pub async fn is_claimed(conn: &mut Conn, purpose: &str, issuer: &str, hash: &str
 /// When the database cannot be asked.
 pub async fn counts(conn: &mut Conn) -> Result<Vec<(String, i64)>, Error> {
     const SQL: &str = "SELECT issuer, COUNT(*) FROM single_use GROUP BY issuer";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
+    query(SQL).fetch_all(conn).await
 }
 
 /// Forgets a batch of what was used before `before`; how many went.
@@ -86,5 +77,5 @@ pub async fn counts(conn: &mut Conn) -> Result<Vec<(String, i64)>, Error> {
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM single_use WHERE (purpose, issuer, hash) IN \
                        (SELECT purpose, issuer, hash FROM single_use WHERE used_at <= $1 ORDER BY used_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

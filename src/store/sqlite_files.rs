@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-use super::Database;
+use super::sqlite::file_of;
 use crate::config::Config;
 use crate::crypto::key_ring::{give_to_owner_of_folder, is_key_name};
 
@@ -63,7 +63,7 @@ impl InUse {
     }
 
     /// Has it alone; `None` while anybody has it open.
-    fn alone(database: &Path) -> anyhow::Result<Option<Self>> {
+    pub(super) fn alone(database: &Path) -> anyhow::Result<Option<Self>> {
         let (file, path) = Self::open(database)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
@@ -122,7 +122,7 @@ impl Place {
     /// # Errors
     /// When the database is not SQLite's.
     pub fn of(config: &Config) -> anyhow::Result<Self> {
-        let database = Database::sqlite_file(&config.database.url).filter(|_| config.on_sqlite());
+        let database = file_of(&config.database.url).ok().filter(|_| config.on_sqlite());
         let database = database.context("database.url is not a SQLite address")?;
         Ok(Self { database, keys: config.keys.dir.clone() })
     }

@@ -1,6 +1,6 @@
 //! What an operator wants to see first: numbers out of the record and the outbox.
 
-use super::{Conn, Error, from_row, on};
+use super::{Conn, Error, from_row, query};
 use crate::time::Timestamp;
 
 /// What waits in an outbox.
@@ -21,7 +21,7 @@ pub async fn logouts_waiting(conn: &mut Conn, now: Timestamp) -> Result<Backlog,
     const SQL: &str = "SELECT CAST(SUM(count) AS BIGINT) AS count, MIN(since) AS since FROM \
                        (SELECT COUNT(*) AS count, MIN(created_at) AS since FROM logout_deliveries WHERE state = 'waiting' \
                        UNION ALL SELECT COUNT(*), MIN(due_at) FROM logout_notes WHERE due_at <= $1) waiting";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).fetch_one(c).await)?)
+    query(SQL).bind(now.0).fetch_one(conn).await
 }
 
 /// The mails that have yet to be sent.
@@ -30,7 +30,7 @@ pub async fn logouts_waiting(conn: &mut Conn, now: Timestamp) -> Result<Backlog,
 /// When the database cannot be asked.
 pub async fn mails_waiting(conn: &mut Conn) -> Result<Backlog, Error> {
     const SQL: &str = "SELECT COUNT(*) AS count, MIN(created_at) AS since FROM mails WHERE state = 'waiting'";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_one(c).await)?)
+    query(SQL).fetch_one(conn).await
 }
 
 /// Sign-in tries of one hour, by one door, with one outcome.
@@ -54,7 +54,7 @@ from_row!(Hour { hour, login_type, outcome, count } parsed {});
 pub async fn hours(conn: &mut Conn, since: Timestamp) -> Result<Vec<Hour>, Error> {
     const SQL: &str = "SELECT at / 3600000 AS hour, login_type, outcome, COUNT(*) AS count FROM activity \
                        WHERE at >= $1 AND kind = 'sign_in' GROUP BY 1, login_type, outcome";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_all(c).await)?)
+    query(SQL).bind(since.0).fetch_all(conn).await
 }
 
 /// Refused tries of one door for one reason.
@@ -77,7 +77,7 @@ pub async fn refusals(conn: &mut Conn, since: Timestamp) -> Result<Vec<Refused>,
     const SQL: &str = "SELECT login_type, COALESCE(reason, '') AS reason, COUNT(*) AS count FROM activity \
                        WHERE at >= $1 AND kind = 'sign_in' AND outcome = 'refused' \
                        GROUP BY login_type, 2 ORDER BY count DESC, reason LIMIT 20";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_all(c).await)?)
+    query(SQL).bind(since.0).fetch_all(conn).await
 }
 
 /// Logouts that relying parties have not taken yet although they were told at least once, and those given up since.
@@ -87,7 +87,7 @@ pub async fn refusals(conn: &mut Conn, since: Timestamp) -> Result<Vec<Refused>,
 pub async fn failing_deliveries(conn: &mut Conn, since: Timestamp) -> Result<(i64, i64), Error> {
     const SQL: &str = "SELECT (SELECT COUNT(*) FROM logout_deliveries WHERE state = 'waiting' AND attempts > 0), \
                        (SELECT COUNT(*) FROM logout_deliveries WHERE state = 'given_up' AND settled_at >= $1)";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(since.0).fetch_one(c).await)?)
+    query(SQL).bind(since.0).fetch_one(conn).await
 }
 
 /// The logouts that one client has not taken.
@@ -122,5 +122,5 @@ pub async fn failing_by_client(conn: &mut Conn, client: Option<&str>) -> Result<
                        WHERE (state = 'given_up' OR state = 'waiting' AND attempts > 0) AND ($1 IS NULL OR client = $1) \
                        GROUP BY client) f JOIN clients c ON c.id = f.client \
                        ORDER BY f.waiting + f.given_up DESC, c.client_id LIMIT $2";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(client).bind(MOST_FAILING).fetch_all(c).await)?)
+    query(SQL).bind(client).bind(MOST_FAILING).fetch_all(conn).await
 }

@@ -3,7 +3,7 @@
 //! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5), or a session's `sid` where whoever is
 //! signed in types the password again (G35): one table, one way.
 
-use super::{Error, Tx, on};
+use super::{Error, Tx, locking, query};
 use crate::model::user::STRIKES;
 use crate::time::Timestamp;
 
@@ -65,21 +65,19 @@ pub async fn reserve(
     const TAKE: &str = "INSERT INTO strike_slots (id, account, expires_at) SELECT $1, $2, $3 WHERE $4 + \
                         (SELECT COUNT(*) FROM strike_slots WHERE account = $2 AND expires_at > $5) < $6";
     let account = guessed.account();
-    let (failures,): (i64,) =
-        on!(tx, |c| sqlx::query_as(TOUCH).bind(account).bind(now.0).bind(phantom_until.0).fetch_one(c).await)?;
+    let (failures,): (i64,) = query(TOUCH).bind(account).bind(now.0).bind(phantom_until.0).fetch_one(tx).await?;
     if failures >= STRIKES {
         return Ok(Reserved::Locked);
     }
-    let rows = on!(tx, |c| sqlx::query(TAKE)
+    let rows = query(TAKE)
         .bind(slot)
         .bind(account)
         .bind(slot_until.0)
         .bind(failures)
         .bind(now.0)
         .bind(STRIKES)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(if rows == 1 { Reserved::Slot(slot.to_owned()) } else { Reserved::Wait })
 }
 
@@ -91,17 +89,15 @@ pub async fn release(tx: &mut Tx, account: &str, slot: &str, now: Timestamp) -> 
     const DROP: &str =
         "DELETE FROM strike_slots WHERE account = $1 AND (id = $2 OR expires_at <= $3) RETURNING id, expires_at";
     lock(tx, account).await?;
-    let rows: Vec<(String, i64)> =
-        on!(tx, |c| sqlx::query_as(DROP).bind(account).bind(slot).bind(now.0).fetch_all(c).await)?;
+    let rows: Vec<(String, i64)> = query(DROP).bind(account).bind(slot).bind(now.0).fetch_all(tx).await?;
     Ok(rows.iter().any(|(id, expires_at)| id == slot && *expires_at > now.0))
 }
 
 async fn lock(tx: &mut Tx, account: &str) -> Result<(), Error> {
-    on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query(sql)
+    query(locking!("SELECT failures FROM strikes WHERE account = $1", "FOR NO KEY UPDATE"))
         .bind(account)
-        .fetch_optional(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -112,7 +108,7 @@ async fn lock(tx: &mut Tx, account: &str) -> Result<(), Error> {
 pub async fn count(tx: &mut Tx, account: &str) -> Result<i64, Error> {
     const SQL: &str =
         "UPDATE strikes SET failures = failures + 1 WHERE account = $1 AND failures < $2 RETURNING failures";
-    let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(SQL).bind(account).bind(STRIKES).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(SQL).bind(account).bind(STRIKES).fetch_optional(tx).await?;
     Ok(row.map_or(STRIKES, |(failures,)| failures))
 }
 
@@ -123,10 +119,10 @@ pub async fn count(tx: &mut Tx, account: &str) -> Result<i64, Error> {
 pub async fn clear(tx: &mut Tx, account: &str) -> Result<i64, Error> {
     const READ: &str = "SELECT failures FROM strikes WHERE account = $1";
     const SQL: &str = "UPDATE strikes SET failures = 0 WHERE account = $1 AND failures > 0";
-    let row: Option<(i64,)> = on!(tx, |c| sqlx::query_as(READ).bind(account).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(READ).bind(account).fetch_optional(tx).await?;
     let failures = row.map_or(0, |(failures,)| failures);
     if failures > 0 {
-        on!(tx, |c| sqlx::query(SQL).bind(account).execute(c).await.map(drop))?;
+        query(SQL).bind(account).execute(tx).await?;
     }
     Ok(failures)
 }
@@ -136,10 +132,10 @@ pub async fn clear(tx: &mut Tx, account: &str) -> Result<i64, Error> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, user_id: &str) -> Result<i64, Error> {
-    let row: Option<(i64,)> = on!(tx, "SELECT failures FROM strikes WHERE account = $1" locking "FOR SHARE", |sql, c| sqlx::query_as(sql)
-            .bind(user_id)
-            .fetch_optional(c)
-            .await)?;
+    let row: Option<(i64,)> = query(locking!("SELECT failures FROM strikes WHERE account = $1", "FOR SHARE"))
+        .bind(user_id)
+        .fetch_optional(tx)
+        .await?;
     row.map(|(failures,)| failures).ok_or_else(|| Error::Damaged(format!("user {user_id} has no strike row")))
 }
 
@@ -154,9 +150,9 @@ pub async fn purge(tx: &mut Tx, now: Timestamp, cap: i64, batch: i64) -> Result<
                           (SELECT account FROM strikes WHERE lapses_at IS NOT NULL AND account NOT LIKE 'session %' \
                           ORDER BY lapses_at DESC LIMIT $2 OFFSET $1)";
     const SLOTS: &str = "DELETE FROM strike_slots WHERE expires_at <= $1";
-    on!(tx, |c| sqlx::query(SLOTS).bind(now.0).execute(c).await.map(drop))?;
-    let lapsed = on!(tx, |c| sqlx::query(LAPSED).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
-    let beyond = on!(tx, |c| sqlx::query(BEYOND).bind(cap).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    query(SLOTS).bind(now.0).execute(tx).await?;
+    let lapsed = query(LAPSED).bind(now.0).bind(batch).execute(tx).await?;
+    let beyond = query(BEYOND).bind(cap).bind(batch).execute(tx).await?;
     Ok(lapsed + beyond)
 }
 
@@ -166,5 +162,5 @@ pub async fn purge(tx: &mut Tx, now: Timestamp, cap: i64, batch: i64) -> Result<
 /// When it cannot be written.
 pub async fn clear_locks(tx: &mut Tx, provider_id: &str) -> Result<u64, Error> {
     const SQL: &str = "UPDATE strikes SET failures = 0 WHERE provider_id = $1 AND failures >= 3";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(provider_id).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(provider_id).execute(tx).await
 }

@@ -1,6 +1,6 @@
 //! The way of each provider's Unified Login, step by step (U1). The state itself stands in the provider's row.
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, query};
 use crate::model::provider::Step;
 use crate::time::Timestamp;
 
@@ -63,16 +63,7 @@ pub async fn insert(
 ) -> Result<(), Error> {
     const SQL: &str =
         "INSERT INTO unified_login_steps (id, provider_id, at, step, actor, note) VALUES ($1, $2, $3, $4, $5, $6)";
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(id)
-        .bind(provider_id)
-        .bind(at.0)
-        .bind(step.as_str())
-        .bind(actor)
-        .bind(note)
-        .execute(c)
-        .await
-        .map(drop))?;
+    query(SQL).bind(id).bind(provider_id).bind(at.0).bind(step.as_str()).bind(actor).bind(note).execute(tx).await?;
     Ok(())
 }
 
@@ -84,7 +75,7 @@ pub async fn of_provider(conn: &mut Conn, provider_id: &str, limit: i64) -> Resu
     const SQL: &str = "SELECT s.id, s.at, s.step, s.actor, s.note, s.provider_id, p.code, p.name \
                        FROM unified_login_steps s JOIN providers p ON p.id = s.provider_id \
                        WHERE s.provider_id = $1 ORDER BY s.id DESC LIMIT $2";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(provider_id).bind(limit).fetch_all(conn).await
 }
 
 /// The newest steps of all providers, newest first.
@@ -94,7 +85,7 @@ pub async fn of_provider(conn: &mut Conn, provider_id: &str, limit: i64) -> Resu
 pub async fn newest(conn: &mut Conn, limit: i64) -> Result<Vec<Stepped>, Error> {
     const SQL: &str = "SELECT s.id, s.at, s.step, s.actor, s.note, s.provider_id, p.code, p.name \
                        FROM unified_login_steps s JOIN providers p ON p.id = s.provider_id ORDER BY s.id DESC LIMIT $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(limit).fetch_all(conn).await
 }
 
 /// Who waits for a decision, the longest first.
@@ -107,7 +98,7 @@ pub async fn waiting(conn: &mut Conn, limit: i64) -> Result<Vec<Waiting>, Error>
                        FROM providers p LEFT JOIN unified_login_steps s ON s.id = \
                        (SELECT MAX(x.id) FROM unified_login_steps x WHERE x.provider_id = p.id) \
                        WHERE p.unified_login = 'requested' ORDER BY since, p.id LIMIT $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(limit).fetch_all(conn).await
 }
 
 /// How many wait for a decision.
@@ -116,6 +107,6 @@ pub async fn waiting(conn: &mut Conn, limit: i64) -> Result<Vec<Waiting>, Error>
 /// When the database cannot be asked.
 pub async fn count_waiting(conn: &mut Conn) -> Result<i64, Error> {
     const SQL: &str = "SELECT COUNT(*) FROM providers WHERE unified_login = 'requested'";
-    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).fetch_one(c).await)?;
+    let (count,): (i64,) = query(SQL).fetch_one(conn).await?;
     Ok(count)
 }

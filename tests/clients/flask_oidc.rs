@@ -21,7 +21,7 @@ async fn the_app_with_flask_oidc_signs_in_and_out() {
     allow(browser, &app.origin).await;
     browser.is_at(&format!("{}/private", app.origin)).await;
     let first = shown(browser).await;
-    assert_eq!(first["sub"], service.sub().await);
+    assert_eq!(first["sub"], service.sub());
     assert_eq!(first["preferred_username"], AMINA.login_name);
     assert_eq!(first["email_verified"], false);
 

@@ -70,13 +70,13 @@ pub async fn assert_is_amina(shown: &Value, service: &Service) {
     let (id_token, userinfo) = (&shown["id_token"], &shown["userinfo"]);
     assert_eq!(id_token["iss"], service.issuer.as_str());
     assert_eq!(id_token["acr"], "urn:therap-connect:acr:password");
-    assert_eq!(id_token["sub"], service.sub().await);
+    assert_eq!(id_token["sub"], service.sub());
     assert_userinfo_is_amina(userinfo, service).await;
 }
 
 /// The claims of the userinfo endpoint.
 pub async fn assert_userinfo_is_amina(userinfo: &Value, service: &Service) {
-    assert_eq!(userinfo["sub"], service.sub().await);
+    assert_eq!(userinfo["sub"], service.sub());
     assert_eq!(userinfo["preferred_username"], AMINA.login_name);
     assert_eq!(userinfo["name"], AMINA.name);
     assert_eq!(userinfo["email"], "amina@sunrise.example");

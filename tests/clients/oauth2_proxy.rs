@@ -35,9 +35,9 @@ async fn an_app_behind_oauth2_proxy_is_for_who_signed_in_until_they_sign_out() {
     browser.reads("body", "Authenticated").await;
     browser.open(&format!("{}/oauth2/userinfo", app.origin)).await;
     let shown: Value = serde_json::from_str(&browser.text("body").await).unwrap();
-    assert_eq!(shown["user"], service.sub().await);
+    assert_eq!(shown["user"], service.sub());
     assert_eq!(shown["preferredUsername"], AMINA.login_name);
-    assert_eq!(shown["email"], service.sub().await);
+    assert_eq!(shown["email"], service.sub());
 
     browser.open(&format!("{}/oauth2/sign_out?rd=%2Foauth2%2Fuserinfo", app.origin)).await;
     assert_eq!(browser.status().await, 401);

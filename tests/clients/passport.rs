@@ -27,7 +27,7 @@ async fn the_app_with_passport_signs_in_and_out() {
     sign_in(browser).await;
     allow(browser, &app.origin).await;
     let expected = json!({
-        "issuer": service.issuer, "id": service.sub().await, "displayName": AMINA.name, "username": AMINA.login_name,
+        "issuer": service.issuer, "id": service.sub(), "displayName": AMINA.name, "username": AMINA.login_name,
         "emails": [{ "value": "amina@sunrise.example" }],
     });
     assert_eq!(shown(browser).await, expected);

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use sqlx::{Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
@@ -75,11 +74,9 @@ impl Service {
     }
 
     /// The `sub` of [`AMINA`], the only user there is.
-    pub async fn sub(&self) -> String {
-        let file = format!("sqlite://{}/connect.db", self.folder.path().display());
-        let mut database = SqliteConnection::connect(&file).await.unwrap();
-        let (id,): (String,) = sqlx::query_as("SELECT id FROM users").fetch_one(&mut database).await.unwrap();
-        id
+    pub fn sub(&self) -> String {
+        let database = rusqlite::Connection::open(self.folder.path().join("connect.db")).unwrap();
+        database.query_row("SELECT id FROM users", [], |row| row.get(0)).unwrap()
     }
 
     /// User Activity, oldest first.

@@ -33,7 +33,7 @@ async fn the_app_in_spring_signs_in_calls_its_api_and_signs_out() {
     browser.follow("#sign-in").await;
     sign_in(browser).await;
     allow(browser, &app.origin).await;
-    let sub = service.sub().await;
+    let sub = service.sub();
     browser.reads("#who", &sub).await;
     browser.reads("#login-name", AMINA.login_name).await;
     browser.reads("#provider", AMINA.provider).await;

@@ -5,7 +5,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sqlx::raw_sql;
 use tokio::time::{Instant, timeout};
 
 use crate::house::{House, Service};
@@ -100,11 +99,11 @@ async fn a_locked_file_is_answered_503_and_waited_out(engine: Engine) {
     let signed_in = visitors.log_in("user0").await.session().unwrap();
     assert!(visitors.is_signed_in(&signed_in).await);
 
-    let mut other = house.sqlite().await;
-    raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+    let other = house.sqlite();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let answered = assert_all_busy(&visitors, BOUND).await;
     assert!(visitors.is_signed_in(&signed_in).await, "reading needs no lock");
-    raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    other.execute_batch("ROLLBACK").unwrap();
 
     println!("locked file: answered within {answered:?}, back after {:?}", recovers(&visitors, RECOVERED).await);
     house.cli(&["doctor"]);

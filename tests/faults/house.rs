@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use connect_idp::crypto::password::Cost;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use crate::support::{Engine, PROVIDER, bare, create_database, eventually, free_port, hash, sql_on, user};
@@ -177,7 +177,7 @@ impl House {
     /// Changes the database by another way than the program's.
     pub async fn run_sql(&self, sql: &'static str) {
         if matches!(self.engine, Engine::Sqlite) {
-            sqlx::query(sql).execute(&mut self.sqlite().await).await.unwrap();
+            self.sqlite().execute_batch(sql).unwrap();
         } else {
             sqlx::query(sql).execute(&mut PgConnection::connect(&self.database).await.unwrap()).await.unwrap();
         }
@@ -186,7 +186,10 @@ impl House {
     /// Two texts from each row.
     pub async fn pairs(&self, sql: &'static str) -> Vec<(String, String)> {
         if matches!(self.engine, Engine::Sqlite) {
-            sqlx::query_as(sql).fetch_all(&mut self.sqlite().await).await.unwrap()
+            let connection = self.sqlite();
+            let mut statement = connection.prepare(sql).unwrap();
+            let pairs = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+            pairs.map(Result::unwrap).collect()
         } else {
             let mut connection = PgConnection::connect(&self.database).await.unwrap();
             sqlx::query_as(sql).fetch_all(&mut connection).await.unwrap()
@@ -194,19 +197,21 @@ impl House {
     }
 
     pub async fn count(&self, from_where: &str) -> usize {
-        let sql = AssertSqlSafe(format!("SELECT COUNT(*) FROM {from_where}"));
-        let (count,): (i64,) = if matches!(self.engine, Engine::Sqlite) {
-            sqlx::query_as(sql).fetch_one(&mut self.sqlite().await).await.unwrap()
+        let sql = format!("SELECT COUNT(*) FROM {from_where}");
+        let count: i64 = if matches!(self.engine, Engine::Sqlite) {
+            self.sqlite().query_row(&sql, [], |row| row.get(0)).unwrap()
         } else {
             let mut connection = PgConnection::connect(&self.database).await.unwrap();
-            sqlx::query_as(sql).fetch_one(&mut connection).await.unwrap()
+            sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap()
         };
         usize::try_from(count).unwrap()
     }
 
     /// A connection of our own to the file.
-    pub async fn sqlite(&self) -> SqliteConnection {
-        SqliteConnection::connect(&self.database).await.unwrap()
+    pub fn sqlite(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(self.database.trim_start_matches("sqlite://")).unwrap();
+        connection.busy_timeout(Duration::from_secs(10)).unwrap();
+        connection
     }
 }
 

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use sqlx::{Connection as _, raw_sql};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::house::{House, Record, Service};
@@ -95,19 +94,19 @@ async fn a_handoff_that_outlasts_a_lock_of_the_file_is_a_timeout_for_good(engine
             let house = House::new(engine, 1, CHEAP, TWO_SECONDS).await;
             let service = house.serve().await;
             let visitors = warm(&service).await;
-            let mut other = house.sqlite().await;
+            let other = house.sqlite();
 
             let started = Instant::now();
             let assertion = house.sender.assertion("user0");
             let posted = if at_second_step { Some(visitors.hand_over(&assertion).await.unwrap()) } else { None };
-            raw_sql("BEGIN EXCLUSIVE").execute(&mut other).await.unwrap();
+            other.execute_batch("BEGIN EXCLUSIVE").unwrap();
             let answer = match &posted {
                 Some(posted) => in_time(started, visitors.complete(posted)).await,
                 None => in_time(started, visitors.hand_over(&assertion)).await,
             };
             assert_timed_out(&answer);
-            raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-            other.close().await.unwrap();
+            other.execute_batch("ROLLBACK").unwrap();
+            drop(other);
 
             assert_settled(&house, &["refused"]).await;
             assert_spent(&visitors, &assertion, posted.as_ref()).await;

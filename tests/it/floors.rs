@@ -285,6 +285,7 @@ fn each_foreign_library_has_one_home() {
             ("argon2", "crypto"),
             ("openssl", "crypto"),
             ("tokio_openssl", "crypto"),
+            ("rusqlite", "store"),
             ("sqlx", "store"),
             ("reqwest", "outbound"),
             ("redis", "cache"),

@@ -60,7 +60,7 @@ impl View {
 
 /// A client as it stands.
 pub(super) async fn find(app: &App, client_id: &str) -> Result<Client, Problem> {
-    store::clients::by_client_id(&mut app.db.read().await?, client_id).await?.ok_or_else(Problem::not_found)
+    store::clients::by_client_id(&mut app.db.read_much().await?, client_id).await?.ok_or_else(Problem::not_found)
 }
 
 pub(super) async fn read(app: &App, client_id: &str) -> Result<Edition<View>, Problem> {
@@ -79,7 +79,7 @@ pub async fn list(
     let (rows, after) = place.plain()?;
     // Each may hold its keys and a hundred addresses.
     let rows = rows.min(MOST_CLIENTS);
-    let found = store::clients::list(&mut app.db.read().await?, &after, one_more(rows)).await?;
+    let found = store::clients::list(&mut app.db.read_much().await?, &after, one_more(rows)).await?;
     Ok(Json(Page::of(found, rows, |client| client.client_id.clone(), View::of)))
 }
 

@@ -175,7 +175,7 @@ pub async fn list(app: App, program: InProvider<WriteUsers>) -> Result<Json<Impo
 /// The rows with their fates as things stand.
 async fn read(app: &App, provider: &Provider, bytes: &[u8]) -> Result<People, Problem> {
     let (text, encoding) = text::decode(bytes).map_err(|why| Problem::new(Kind::Malformed, why))?;
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let people = import::plan(&mut conn, provider, &text, encoding, MOST_ROWS).await?;
     people.map_err(|why| Problem::new(Kind::Invalid, why))
 }

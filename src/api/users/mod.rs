@@ -81,7 +81,7 @@ impl View {
 
 /// A user as it stands.
 pub(super) async fn read(app: &App, scope: &ProviderScope, id: &str) -> Result<Edition<View>, Problem> {
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     // Before the data: an edition that is older than they are only asks once more.
     let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
     let user = directory::one(&mut conn, scope, id).await?.ok_or_else(Problem::not_found)?;
@@ -125,7 +125,7 @@ pub async fn list(
     Asked(asked): Asked<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
     let (rows, after) = (Place::rows(asked.limit)?, cursor_id(asked.cursor.as_deref())?);
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     if let Some(name) = asked.login_name {
         let id = match users::parse_login_name(&name) {
             Ok(name) => store::users::id_of_name(&mut conn, &program.provider.id, &name).await?,

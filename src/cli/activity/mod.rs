@@ -138,7 +138,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             let filter = filters.filter(app).await?;
             let wanted = Wanted { reference: Some(reference.clone()), ..Wanted::default() };
             let reach = Reach::Operator(filter.provider_id);
-            let found = reach.page(&mut app.db.read().await?, &wanted, None, PAGE).await?;
+            let found = reach.page(&mut app.db.read_much().await?, &wanted, None, PAGE).await?;
             if found.records.is_empty() {
                 bail!("nothing has the reference number {reference}: look for it in the log of the service");
             }
@@ -146,7 +146,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         }
         Verb::List { filters, limit, output, .. } => {
             let filter = filters.filter(app).await?;
-            let records = activity::page(&mut app.db.read().await?, &filter, None, i64::from(*limit)).await?;
+            let records = activity::page(&mut app.db.read_much().await?, &filter, None, i64::from(*limit)).await?;
             console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())?;
         }
         Verb::Export { filters, after, format } => {

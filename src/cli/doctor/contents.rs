@@ -82,7 +82,7 @@ async fn clock(app: &App) -> Result<String, String> {
 /// What a service noted of its proxies, whichever replica it was.
 async fn proxies(app: &App) -> Result<String, String> {
     let noted = async {
-        let mut conn = app.db.read().await?;
+        let mut conn = app.db.read_much().await?;
         store::settings::get(&mut conn, store::settings::UNREAD_HOP).await
     };
     let noted = noted.await.map_err(|error| error.to_string())?;
@@ -141,7 +141,7 @@ async fn claim(app: &App, invariant: &Invariant, quick: bool) -> Finding {
 
 async fn broken(app: &App, invariant: &Invariant) -> Result<Option<(i64, Vec<String>)>, store::Error> {
     let now = app.clock.now();
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let count = invariant.count(&mut conn, now).await?;
     if count == 0 {
         return Ok(None);

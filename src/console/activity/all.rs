@@ -18,7 +18,7 @@ async fn place(app: &App, admin: &TherapAdmin, asked: &Asked, faults: &mut Fault
         "" => None,
         code => {
             let code: String = code.chars().filter(|c| !c.is_control()).collect();
-            let found = store::providers::by_code(&mut app.db.read().await?, &code).await?;
+            let found = store::providers::by_code(&mut app.db.read_much().await?, &code).await?;
             if found.is_none() {
                 faults.add("provider", "There is no provider of this code. Capital and small letters matter.");
             }

@@ -144,7 +144,7 @@ pub async fn file(
     Ok(download::csv(name, file::Head::of(MEMBERS), None, move |before: Option<String>| {
         let (app, place, wanted) = (app.clone(), place.clone(), wanted.clone());
         async move {
-            let mut conn = app.db.read().await?;
+            let mut conn = app.db.read_much().await?;
             let found = place.reach.page(&mut conn, &wanted, before.as_deref(), FILE_ROWS).await?;
             let lines = found.records.iter().flat_map(|record| Line::of(record).csv()).collect();
             Ok(found.place().map(|next| (lines, Some(next))))

@@ -52,7 +52,7 @@ pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>) -> Re
     // A place is a client's id; anything else is none.
     let after = Some(asked.after).filter(|after| check_client_id(after).is_ok()).unwrap_or_default();
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut rows = store::clients::list(&mut app.db.read().await?, &after, limit).await?;
+    let mut rows = store::clients::list(&mut app.db.read_much().await?, &after, limit).await?;
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
     let template = ClientsPage {

@@ -31,7 +31,7 @@ struct IssuersPage {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn get(app: App, admin: TherapAdmin) -> Result<Response, PageError> {
-    let rows = store::issuers::list(&mut app.db.read().await?).await?;
+    let rows = store::issuers::list(&mut app.db.read_much().await?).await?;
     let template = IssuersPage { page: Page::of(&app, "Trusted issuers", &admin.session), rows };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }
@@ -86,7 +86,7 @@ pub async fn create(
     };
     let answered = async {
         if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
-            let made = store::issuers::by_name(&mut app.db.read().await?, &page.issuer).await?;
+            let made = store::issuers::by_name(&mut app.db.read_much().await?, &page.issuer).await?;
             let id = made.map(|issuer| issuer.id).unwrap_or_default();
             return Ok(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response());
         }

@@ -65,7 +65,7 @@ pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>) -> Re
     // A place is a folded code; anything else is none.
     let after = ProviderCode::parse(&asked.after).map(|code| code.folded()).unwrap_or_default();
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut rows = provider_list::page(&mut app.db.read().await?, &asked.q, state, &after, limit).await?;
+    let mut rows = provider_list::page(&mut app.db.read_much().await?, &asked.q, state, &after, limit).await?;
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
     let template = ProvidersPage {

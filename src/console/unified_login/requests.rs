@@ -93,7 +93,7 @@ pub async fn decide(
         "approve" => (Decision::Approve, "approved"),
         "decline" => (Decision::Decline, "declined"),
         _ => {
-            store::providers::by_id(&mut app.db.read().await?, &id).await?.ok_or(PageError::NotFound)?;
+            store::providers::by_id(&mut app.db.read_much().await?, &id).await?.ok_or(PageError::NotFound)?;
             return Err(PageError::BadForm("It does not say what was decided."));
         }
     };
@@ -122,7 +122,7 @@ pub async fn decide(
 
 async fn page(app: &App, arrival: &Arrival, admin: &TherapAdmin) -> Result<RequestsPage, PageError> {
     let zone = &admin.session.time_zone;
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let waiting = store::unified_login::waiting(&mut conn, MOST).await?;
     let steps = store::unified_login::newest(&mut conn, 25).await?;
     drop(conn);

@@ -139,7 +139,7 @@ pub async fn get(
     Query(asked): Query<Asked>,
 ) -> Result<Response, PageError> {
     let (search, scope) = (asked.search(), &admin.scope);
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let place = match asked.after.as_deref().and_then(checked) {
         Some(id) => directory::place(&mut conn, scope, search.sort, &id).await?,
         None => None,
@@ -251,7 +251,7 @@ pub async fn export(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) 
     Ok(download::csv(&name, file::Head::of(MEMBERS), Place::default(), move |place: Place| {
         let (app, scope, search) = (app.clone(), scope.clone(), search.clone());
         async move {
-            let found = directory::page(&mut app.db.read().await?, &scope, &search, &place, FILE_ROWS).await?;
+            let found = directory::page(&mut app.db.read_much().await?, &scope, &search, &place, FILE_ROWS).await?;
             Ok(found.place().map(|next| (found.users.iter().flat_map(file_line).collect(), next)))
         }
     }))

@@ -144,7 +144,7 @@ impl Reach {
 /// When the database cannot be asked.
 pub async fn count_ahead(app: &App) -> Result<(), Error> {
     let now = app.clock.now();
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let Some(realm) = providers::operator_realm(&mut conn).await? else { return Ok(()) };
     let mut over = days(None, now, &realm.time_zone, USUAL_DAYS);
     over.pop();

@@ -163,10 +163,10 @@ impl Terms {
 /// When the database fails.
 pub async fn verify(app: &App, terms: &Terms, mut told: impl FnMut(i64, i64)) -> Result<Verified, Error> {
     loop {
-        let chain = chain::chain(&mut app.db.read().await?).await?;
+        let chain = chain::chain(&mut app.db.read_much().await?).await?;
         let verified = walk(app, &chain, terms, &mut told).await?;
         // Records were removed by retention while we walked: what we saw was between two states.
-        let now = chain::chain(&mut app.db.read().await?).await?;
+        let now = chain::chain(&mut app.db.read_much().await?).await?;
         if verified.fault.is_none() || now.pruned_seq == chain.pruned_seq {
             return Ok(verified);
         }
@@ -176,12 +176,12 @@ pub async fn verify(app: &App, terms: &Terms, mut told: impl FnMut(i64, i64)) ->
 async fn walk(app: &App, chain: &Chain, terms: &Terms, told: &mut impl FnMut(i64, i64)) -> Result<Verified, Error> {
     let mut walk = Walk::begun(app, chain, terms.clone());
     let mut verified = Verified { pruned: chain.pruned_seq, ..Verified::default() };
-    verified.to_remove = chain::count_to_remove(&mut app.db.read().await?, chain.pruned_seq).await?;
+    verified.to_remove = chain::count_to_remove(&mut app.db.read_much().await?, chain.pruned_seq).await?;
     let passed = |anchor: &&Anchor| anchor.seq < chain.pruned_seq;
     verified.anchors_passed = terms.anchors.iter().filter(passed).count();
     let mut fault = None;
     while fault.is_none() {
-        let links = chain::links(&mut app.db.read().await?, walk.seq).await?;
+        let links = chain::links(&mut app.db.read_much().await?, walk.seq).await?;
         if links.is_empty() {
             fault = walk.ended(chain);
             break;
@@ -281,7 +281,7 @@ impl Walk {
         let ours = was_pruned_by_us(app, chain).await?;
         let here = |anchor: &&Anchor| anchor.seq == chain.pruned_seq && anchor.hash != chain.pruned_hash;
         let rewritten = self.terms.anchors.iter().any(|anchor| here(&anchor));
-        let first = chain::links(&mut app.db.read().await?, chain.pruned_seq).await?;
+        let first = chain::links(&mut app.db.read_much().await?, chain.pruned_seq).await?;
         let fault = |what| match first.first() {
             Some(link) => fault(what, link),
             None => Fault { what, seq: Some(chain.pruned_seq), id: None, at: None, reference: None },
@@ -299,7 +299,7 @@ impl Walk {
     async fn unsealed(&self, app: &App) -> Result<(i64, Option<Fault>), Error> {
         let (mut after, mut count) = (String::new(), 0);
         loop {
-            let mut conn = app.db.read().await?;
+            let mut conn = app.db.read_much().await?;
             let window = chain::look(&mut conn, &after).await?;
             let mut found = Vec::new();
             if window.unsealed {
@@ -346,7 +346,7 @@ fn fault(what: What, link: &Link) -> Fault {
 /// # Errors
 /// When the database fails.
 pub async fn anchor(app: &App) -> Result<Anchor, Error> {
-    let chain = chain::chain(&mut app.db.read().await?).await?;
+    let chain = chain::chain(&mut app.db.read_much().await?).await?;
     Ok(Anchor { seq: chain.seq, hash: chain.hash, time: app.clock.now().rfc3339() })
 }
 
@@ -355,7 +355,7 @@ pub async fn anchor(app: &App) -> Result<Anchor, Error> {
 /// # Errors
 /// When the database fails.
 pub async fn verify_end(app: &App, seals: i64, terms: Terms) -> Result<Verified, Error> {
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let mut chain = chain::chain(&mut conn).await?;
     for anchor in terms.anchors.iter().filter(|anchor| (chain.pruned_seq + 1..=chain.seq).contains(&anchor.seq)) {
         if chain::hash_at(&mut conn, anchor.seq).await?.as_ref() != Some(&anchor.hash) {

@@ -35,7 +35,7 @@ pub async fn take(app: &App, file: &Path, told: &mut Progress<'_>) -> anyhow::Re
     keys.extend(keys_before);
     keys.sort_by(|one, other| one.0.cmp(&other.0));
     keys.dedup_by(|next, kept| next.0 == kept.0);
-    let issuer = settings::get(&mut app.db.read().await?, settings::ISSUER).await?;
+    let issuer = settings::get(&mut app.db.read_much().await?, settings::ISSUER).await?;
     let issuer = issuer.unwrap_or_else(|| app.config.issuer.clone());
     let mut manifest = Manifest::new(app.db.schema_steps().await?, issuer, taken_at.rfc3339());
     let size = fs::metadata(&partial.database)?.len();

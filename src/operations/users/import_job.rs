@@ -359,7 +359,7 @@ pub async fn find(
     id: &str,
     now: Timestamp,
 ) -> Result<Option<Import>, Error> {
-    imports::of_owner(&mut app.db.read().await?, &owner.0, provider_id, id, now).await
+    imports::of_owner(&mut app.db.read_much().await?, &owner.0, provider_id, id, now).await
 }
 
 /// The imports that this owner began here and whose time is not over, the newest first.
@@ -367,7 +367,7 @@ pub async fn find(
 /// # Errors
 /// When the database cannot be asked.
 pub async fn list(app: &App, owner: &Owner, provider_id: &str, now: Timestamp) -> Result<Vec<Import>, Error> {
-    imports::list(&mut app.db.read().await?, &owner.0, provider_id, now).await
+    imports::list(&mut app.db.read_much().await?, &owner.0, provider_id, now).await
 }
 
 /// What an import came to, if this owner began it here and its time is not over.
@@ -381,7 +381,7 @@ pub async fn report(
     id: &str,
     now: Timestamp,
 ) -> Result<Option<Report>, Error> {
-    let mut conn = app.db.read().await?;
+    let mut conn = app.db.read_much().await?;
     let Some(import) = imports::of_owner(&mut conn, &owner.0, provider_id, id, now).await? else { return Ok(None) };
     let plan = imports::plan(&mut conn, id).await?.unwrap_or_default();
     let results = imports::results(&mut conn, id).await?;

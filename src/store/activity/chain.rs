@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::store::activity::proof::{Stored, Written, written};
 use crate::store::activity::{Filter, Record, columns, filtered, fits};
-use crate::store::{Conn, Connection, Error, Tx, from_row, on};
+use crate::store::{Conn, Error, Sql, Tx, from_row, locking, query};
 use crate::time::Timestamp;
 
 /// A record's id is made at most so long before its commit, usually: no transaction of ours may take longer.
@@ -66,12 +66,12 @@ macro_rules! select_chain {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn chain(conn: &mut Conn) -> Result<Chain, Error> {
-    Ok(on!(conn, |c| sqlx::query_as(select_chain!()).fetch_one(c).await)?)
+    query(select_chain!()).fetch_one(conn).await
 }
 
 /// The same, and nobody else seals or removes anything until this transaction is over.
 async fn hold(tx: &mut Tx) -> Result<Chain, Error> {
-    Ok(on!(tx, (select_chain!()) locking "FOR UPDATE", |sql, c| sqlx::query_as(sql).fetch_one(c).await)?)
+    query(locking!((select_chain!()), "FOR UPDATE")).fetch_one(tx).await
 }
 
 /// The ids, of the records that are looked at after `$1`, that have no seal.
@@ -102,8 +102,8 @@ pub async fn look(conn: &mut Conn, after: &str) -> Result<Window, Error> {
     const FIRST: &str = concat!("SELECT CAST(1 AS BIGINT) FROM (", unsealed!(), " LIMIT 1) AS first");
     const END: &str =
         concat!("SELECT CAST(id AS TEXT) FROM activity WHERE id > $1 ORDER BY id LIMIT ", window!(the_last));
-    let first: Option<(i64,)> = on!(conn, |c| sqlx::query_as(FIRST).bind(after).fetch_optional(c).await)?;
-    let end: Option<(Stored,)> = on!(conn, |c| sqlx::query_as(END).bind(after).fetch_optional(c).await)?;
+    let first: Option<(i64,)> = query(FIRST).bind(after).fetch_optional(conn).await?;
+    let end: Option<(Stored,)> = query(END).bind(after).fetch_optional(conn).await?;
     // An id that is no text stands behind all of ours: what follows it is none of ours either.
     let end = end.and_then(|(id,)| id.as_text().map(str::to_owned));
     Ok(Window { unsealed: first.is_some(), end })
@@ -123,7 +123,7 @@ pub async fn unsealed(conn: &mut Conn, after: &str) -> Result<Vec<Written>, Erro
         batch!(),
         ") f ON a.id = f.found ORDER BY a.id"
     );
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).fetch_all(c).await)?)
+    query(SQL).bind(after).fetch_all(conn).await
 }
 
 /// What one transaction sealed.
@@ -158,7 +158,7 @@ pub async fn seal(tx: &mut Tx, after: &str, now: Timestamp) -> Result<Batch, Err
         return Ok(Batch::default());
     }
     insert(tx, &serde_json::Value::Array(seals).to_string(), now).await?;
-    on!(tx, |c| sqlx::query(MOVE).bind(seq).bind(&hash).bind(&looked_to).execute(c).await.map(drop))?;
+    query(MOVE).bind(seq).bind(&hash).bind(&looked_to).execute(tx).await?;
     Ok(Batch { count: seq - chain.seq, last })
 }
 
@@ -169,8 +169,7 @@ async fn insert(tx: &mut Tx, seals: &str, now: Timestamp) -> Result<(), Error> {
     const POSTGRES: &str = "INSERT INTO activity_seals (seq, activity_id, sealed_at, hash) \
                             SELECT CAST(value ->> 0 AS BIGINT), value ->> 1, $2, value ->> 2 \
                             FROM json_array_elements(CAST($1 AS JSON)) AS one (value)";
-    let sql = if matches!(tx.connection, Connection::Sqlite(_)) { SQLITE } else { POSTGRES };
-    on!(tx, |c| sqlx::query(sql).bind(seals).bind(now.0).execute(c).await.map(drop))?;
+    query(Sql::each(SQLITE, POSTGRES)).bind(seals).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -202,12 +201,7 @@ pub async fn forward(
         fits!(),
         " AND s.seq > $9 AND s.seq <= $10 ORDER BY s.seq LIMIT $11"
     );
-    Ok(on!(conn, |c| filtered!(SQL, filter)
-        .bind(after)
-        .bind(after.saturating_add(window))
-        .bind(limit)
-        .fetch_all(c)
-        .await)?)
+    filtered!(SQL, filter).bind(after).bind(after.saturating_add(window)).bind(limit).fetch_all(conn).await
 }
 
 /// A seal, and the record that stands there for it by now.
@@ -238,7 +232,7 @@ pub async fn links(conn: &mut Conn, after: i64) -> Result<Vec<Link>, Error> {
         page!(),
         ") s LEFT JOIN activity a ON a.id = s.activity_id ORDER BY s.seq"
     );
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(after).fetch_all(c).await)?)
+    query(SQL).bind(after).fetch_all(conn).await
 }
 
 /// The seal at a place.
@@ -247,7 +241,7 @@ pub async fn links(conn: &mut Conn, after: i64) -> Result<Vec<Link>, Error> {
 /// When the database cannot be asked.
 pub async fn hash_at(conn: &mut Conn, seq: i64) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT hash FROM activity_seals WHERE seq = $1";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(seq).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(seq).fetch_optional(conn).await?;
     Ok(row.map(|(hash,)| hash))
 }
 
@@ -273,7 +267,7 @@ pub async fn prune(tx: &mut Tx, to: &Pruned, count: i64) -> Result<bool, Error> 
     if chain.pruned_seq + count != to.seq {
         return Ok(false);
     }
-    on!(tx, |c| sqlx::query(SQL).bind(to.seq).bind(&to.hash).bind(to.before).execute(c).await.map(drop))?;
+    query(SQL).bind(to.seq).bind(&to.hash).bind(to.before).execute(tx).await?;
     Ok(true)
 }
 
@@ -283,7 +277,7 @@ pub async fn prune(tx: &mut Tx, to: &Pruned, count: i64) -> Result<bool, Error> 
 /// When the database cannot be asked.
 pub async fn has_to_remove(conn: &mut Conn, pruned_seq: i64) -> Result<bool, Error> {
     const SQL: &str = "SELECT seq FROM activity_seals WHERE seq <= $1 ORDER BY seq LIMIT 1";
-    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(pruned_seq).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(SQL).bind(pruned_seq).fetch_optional(conn).await?;
     Ok(row.is_some())
 }
 
@@ -293,7 +287,7 @@ pub async fn has_to_remove(conn: &mut Conn, pruned_seq: i64) -> Result<bool, Err
 /// When the database cannot be asked.
 pub async fn count_to_remove(conn: &mut Conn, pruned_seq: i64) -> Result<i64, Error> {
     const SQL: &str = "SELECT COUNT(*) FROM activity_seals WHERE seq <= $1";
-    let (count,): (i64,) = on!(conn, |c| sqlx::query_as(SQL).bind(pruned_seq).fetch_one(c).await)?;
+    let (count,): (i64,) = query(SQL).bind(pruned_seq).fetch_one(conn).await?;
     Ok(count)
 }
 
@@ -314,8 +308,8 @@ pub async fn remove_pruned(tx: &mut Tx) -> Result<u64, Error> {
     );
     // Held, so that nobody else removes the seals of another batch meanwhile.
     let seq = hold(tx).await?.pruned_seq;
-    on!(tx, |c| sqlx::query(RECORDS).bind(seq).execute(c).await.map(drop))?;
-    Ok(on!(tx, |c| sqlx::query(SEALS).bind(seq).execute(c).await.map(|done| done.rows_affected()))?)
+    query(RECORDS).bind(seq).execute(tx).await?;
+    query(SEALS).bind(seq).execute(tx).await
 }
 
 /// The newest records of a kind of change, as they stand, 20 at most.
@@ -328,5 +322,5 @@ pub async fn written_of(conn: &mut Conn, kind: &str) -> Result<Vec<Written>, Err
         written!(),
         " FROM activity a WHERE a.kind = $1 AND a.kind NOT IN ('sign_in', 'logout') ORDER BY a.id DESC LIMIT 20"
     );
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(kind).fetch_all(c).await)?)
+    query(SQL).bind(kind).fetch_all(conn).await
 }

@@ -1,7 +1,7 @@
 //! How many sign-ins there were, out of the record.
 
 use crate::model::tenant::ProviderScope;
-use crate::store::{Conn, Error, from_row, on};
+use crate::store::{Conn, Error, from_row, query};
 use crate::time::Day;
 
 /// Sign-ins by door and outcome. A right password that still leads to the Update Password page is none: the sign-in that
@@ -63,5 +63,5 @@ pub async fn of_all(conn: &mut Conn, provider_id: Option<&str>, day: &Day) -> Re
 
 async fn count(conn: &mut Conn, sql: &'static str, provider_id: &str, day: &Day) -> Result<SignIns, Error> {
     let (begins, ends) = (day.begins.0, day.ends.0);
-    Ok(on!(conn, |c| sqlx::query_as(sql).bind(provider_id).bind(begins).bind(ends).fetch_one(c).await)?)
+    query(sql).bind(provider_id).bind(begins).bind(ends).fetch_one(conn).await
 }

@@ -4,7 +4,7 @@ pub mod chain;
 pub mod counts;
 pub mod proof;
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, query};
 use crate::store::activity::proof::Written;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
                        $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $20)";
     let e = event;
     let proof = tx.record_key.as_ref().map(|key| Written::of(event).proof_by(key));
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&e.id)
         .bind(e.at.0)
         .bind(&e.provider_id)
@@ -101,9 +101,8 @@ pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
         .bind(&e.handoff_id)
         .bind(&e.maybe_provider_code)
         .bind(&proof)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -113,8 +112,7 @@ pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
 /// When the database cannot be asked.
 pub async fn was_recorded(conn: &mut Conn, reference: &str, since: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "SELECT id FROM activity WHERE id >= $1 AND reference = $2 LIMIT 1";
-    let row: Option<(String,)> =
-        on!(conn, |c| sqlx::query_as(SQL).bind(since.first_id()).bind(reference).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(since.first_id()).bind(reference).fetch_optional(conn).await?;
     Ok(row.is_some())
 }
 
@@ -152,7 +150,7 @@ pub(super) use fits;
 /// A statement with a [`Filter`] bound to the parameters of `fits!`.
 macro_rules! filtered {
     ($sql:expr, $filter:expr) => {
-        sqlx::query_as($sql)
+        $crate::store::query($sql)
             .bind(&$filter.provider_id)
             .bind(&$filter.user_id)
             .bind($filter.since)
@@ -172,7 +170,7 @@ pub(super) use filtered;
 pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
     const SQL: &str =
         concat!("SELECT ", columns!(), " FROM activity WHERE ", fits!(), " AND id < $9 ORDER BY id DESC LIMIT $10");
-    Ok(on!(conn, |c| filtered!(SQL, filter).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(c).await)?)
+    filtered!(SQL, filter).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(conn).await
 }
 
 /// A page of one user's records older than `before`, newest first: the page a user sees, on its index.
@@ -182,12 +180,7 @@ pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit:
 pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
     const SQL: &str =
         concat!("SELECT ", columns!(), " FROM activity WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
-    Ok(on!(conn, |c| sqlx::query_as(SQL)
-        .bind(user_id)
-        .bind(before.unwrap_or(AFTER_ALL))
-        .bind(limit)
-        .fetch_all(c)
-        .await)?)
+    query(SQL).bind(user_id).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(conn).await
 }
 
 /// How many tries on names that are nobody's a provider has seen since.
@@ -196,8 +189,7 @@ pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit
 /// When the database cannot be asked.
 pub async fn count_strangers(conn: &mut Conn, scope: &ProviderScope, since: Timestamp) -> Result<i64, Error> {
     const SQL: &str = "SELECT COUNT(*) FROM activity WHERE provider_id = $1 AND id >= $2 AND name_hash IS NOT NULL";
-    let (count,): (i64,) =
-        on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(since.first_id()).fetch_one(c).await)?;
+    let (count,): (i64,) = query(SQL).bind(scope.provider_id()).bind(since.first_id()).fetch_one(conn).await?;
     Ok(count)
 }
 
@@ -420,7 +412,7 @@ pub async fn by_reference(
         " FROM activity WHERE reference = $1 AND (provider_id = $2 OR $2 IS NULL) AND id < $3 ORDER BY id DESC LIMIT 100"
     );
     let before = before.unwrap_or(AFTER_ALL);
-    let records = on!(conn, |c| sqlx::query_as(SQL).bind(reference).bind(provider_id).bind(before).fetch_all(c).await)?;
+    let records = query(SQL).bind(reference).bind(provider_id).bind(before).fetch_all(conn).await?;
     Ok(records)
 }
 
@@ -437,7 +429,7 @@ async fn search(
     let end = wanted.until.map_or_else(|| AFTER_ALL.to_owned(), |until| until.after(SLACK).first_id());
     let before = before.map_or_else(|| end.clone(), |before| end.clone().min(before.to_owned()));
     let since = wanted.since.map(Timestamp::first_id).unwrap_or_default();
-    let records: Vec<Record> = on!(conn, |c| sqlx::query_as(statements.find)
+    let records: Vec<Record> = query(statements.find)
         .bind(provider_id)
         .bind(&before)
         .bind(&since)
@@ -448,17 +440,17 @@ async fn search(
         .bind(wanted.outcome.map_or("", Outcome::as_str))
         .bind(wanted.method.map_or("", Method::login_type))
         .bind(limit)
-        .fetch_all(c)
-        .await)?;
+        .fetch_all(conn)
+        .await?;
     if i64::try_from(records.len()).is_ok_and(|found| found >= limit) {
         return Ok(Found { records, stopped: None });
     }
-    let last: Option<Walked> = on!(conn, |c| sqlx::query_as(statements.last_walked)
+    let last: Option<Walked> = query(statements.last_walked)
         .bind(provider_id)
         .bind(&before)
         .bind(&since)
         .bind(word(wanted))
-        .fetch_optional(c)
-        .await)?;
+        .fetch_optional(conn)
+        .await?;
     Ok(Found { records, stopped: last.map(|last| (last.id, Timestamp(last.at))) })
 }

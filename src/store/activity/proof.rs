@@ -3,15 +3,15 @@
 
 use std::borrow::Cow;
 
+use rusqlite::types::{FromSql, FromSqlResult, ValueRef};
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
-use sqlx::sqlite::{SqliteTypeInfo, SqliteValueRef};
-use sqlx::{Decode, Postgres, Sqlite, Type};
+use sqlx::{Decode, Postgres, Type};
 
 use crate::crypto::secret::Secret;
 use crate::model::activity::Event;
 use crate::model::session::Method;
-use crate::store::from_row;
+use crate::store::{Column, from_row};
 
 /// What the bytes begin with, so that no proof is ever a seal, nor one of another form.
 const PROOF: u8 = 1;
@@ -41,15 +41,9 @@ impl From<String> for Stored {
     }
 }
 
-impl Type<Sqlite> for Stored {
-    fn type_info() -> SqliteTypeInfo {
-        <str as Type<Sqlite>>::type_info()
-    }
-}
-
-impl<'r> Decode<'r, Sqlite> for Stored {
-    fn decode(value: SqliteValueRef<'r>) -> Result<Self, BoxDynError> {
-        <&[u8] as Decode<Sqlite>>::decode(value).map(|bytes| Self(bytes.to_vec()))
+impl FromSql for Stored {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        value.as_bytes().map(|bytes| Self(bytes.to_vec()))
     }
 }
 
@@ -68,6 +62,9 @@ impl<'r> Decode<'r, Postgres> for Stored {
         value.as_bytes().map(|bytes| Self(bytes.to_vec()))
     }
 }
+
+impl Column for Stored {}
+impl Column for Option<Stored> {}
 
 /// A record as it stands in the database, whatever it says by now. All of it may be missing.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,7 @@
 
 pub mod refused;
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, locking, query};
 use crate::model::words;
 use crate::time::Timestamp;
 
@@ -74,7 +74,7 @@ pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<()
                        provider_epoch, issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference, \
                        created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
     let h = handoff;
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&h.id)
         .bind(&h.handle_hash)
         .bind(h.state.as_str())
@@ -95,9 +95,8 @@ pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<()
         .bind(&h.browser)
         .bind(&h.reference)
         .bind(now.0)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -106,13 +105,9 @@ pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<()
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Handoff>, Error> {
-    Ok(on!(
-        tx,
-        "SELECT id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_epoch, \
+    query(locking!("SELECT id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_epoch, \
          sub, deadline, auth_time, acr, amr, target, address, browser, reference FROM handoffs \
-         WHERE id = $1 AND handle_hash = $2" locking "FOR NO KEY UPDATE",
-        |sql, c| sqlx::query_as(sql).bind(id).bind(handle_hash).fetch_optional(c).await
-    )?)
+         WHERE id = $1 AND handle_hash = $2", "FOR NO KEY UPDATE")).bind(id).bind(handle_hash).fetch_optional(tx).await
 }
 
 /// Whether the handoff of this assertion was begun by the request with this reference number.
@@ -121,8 +116,7 @@ pub async fn hold(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Han
 /// When the database cannot be asked.
 pub async fn was_begun_by(conn: &mut Conn, issuer_id: &str, jti_hash: &str, reference: &str) -> Result<bool, Error> {
     const SQL: &str = "SELECT state FROM handoffs WHERE issuer_id = $1 AND jti_hash = $2 AND reference = $3";
-    let row: Option<(String,)> =
-        on!(conn, |c| sqlx::query_as(SQL).bind(issuer_id).bind(jti_hash).bind(reference).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(issuer_id).bind(jti_hash).bind(reference).fetch_optional(conn).await?;
     Ok(row.is_some())
 }
 
@@ -132,7 +126,7 @@ pub async fn was_begun_by(conn: &mut Conn, issuer_id: &str, jti_hash: &str, refe
 /// When it cannot be written.
 pub async fn settle(tx: &mut Tx, id: &str, state: State) -> Result<bool, Error> {
     const SQL: &str = "UPDATE handoffs SET state = $2 WHERE id = $1 AND state = 'pending'";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(state.as_str()).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(state.as_str()).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -144,7 +138,7 @@ pub async fn expire(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<Vec<Ha
     const SQL: &str = "UPDATE handoffs SET state = 'failed' WHERE state = 'pending' AND id IN \
                        (SELECT id FROM handoffs WHERE state = 'pending' AND deadline <= $1 ORDER BY deadline LIMIT $2) RETURNING id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, \
          issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference";
-    Ok(on!(tx, |c| sqlx::query_as(SQL).bind(before.0).bind(batch).fetch_all(c).await)?)
+    query(SQL).bind(before.0).bind(batch).fetch_all(tx).await
 }
 
 /// Forgets a batch of settled handoffs made before `before`; how many went.
@@ -154,5 +148,5 @@ pub async fn expire(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<Vec<Ha
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM handoffs WHERE state <> 'pending' AND id IN \
                        (SELECT id FROM handoffs WHERE created_at <= $1 AND state <> 'pending' ORDER BY created_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

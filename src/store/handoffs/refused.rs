@@ -2,7 +2,7 @@
 //! apart, few and not for long.
 
 use crate::store::activity::{AFTER_ALL, Record};
-use crate::store::{Conn, Error, Tx, on};
+use crate::store::{Conn, Error, Tx, query};
 use crate::time::Timestamp;
 
 /// One refusal.
@@ -30,16 +30,15 @@ pub async fn keep(tx: &mut Tx, refused: &Refused) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO refused_handoffs (id, at, reference, reason, address, browser) \
                        SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM activity WHERE reference = $3)";
     let r = refused;
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&r.id)
         .bind(r.at.0)
         .bind(&r.reference)
         .bind(r.reason)
         .bind(&r.address)
         .bind(&r.browser)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -54,7 +53,7 @@ pub async fn by_reference(conn: &mut Conn, reference: &str, before: Option<&str>
                        'Not in the record: refused before a trusted signature' AS note, 'refused' AS outcome, reason, \
                        address, browser, reference, CAST(NULL AS TEXT) AS session_id, CAST(NULL AS TEXT) AS handoff_id \
                        FROM refused_handoffs WHERE reference = $1 AND id < $2 ORDER BY id DESC LIMIT 20";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(reference).bind(before.unwrap_or(AFTER_ALL)).fetch_all(c).await)?)
+    query(SQL).bind(reference).bind(before.unwrap_or(AFTER_ALL)).fetch_all(conn).await
 }
 
 /// Forgets a batch of what was refused before `before`, and of the oldest beyond `cap`; how many went.
@@ -66,13 +65,7 @@ pub async fn purge(tx: &mut Tx, before: Timestamp, cap: i64, batch: i64) -> Resu
                        (SELECT id FROM refused_handoffs WHERE id < $1 ORDER BY id LIMIT $2)";
     const BEYOND: &str = "DELETE FROM refused_handoffs WHERE id IN \
                           (SELECT id FROM refused_handoffs ORDER BY id DESC LIMIT $2 OFFSET $1)";
-    let old = on!(tx, |c| sqlx::query(OLD)
-        .bind(before.first_id())
-        .bind(batch)
-        .execute(c)
-        .await
-        .map(|done| done.rows_affected()))?;
-    let beyond =
-        on!(tx, |c| sqlx::query(BEYOND).bind(cap).bind(batch).execute(c).await.map(|done| done.rows_affected()))?;
+    let old = query(OLD).bind(before.first_id()).bind(batch).execute(tx).await?;
+    let beyond = query(BEYOND).bind(cap).bind(batch).execute(tx).await?;
     Ok(old + beyond)
 }

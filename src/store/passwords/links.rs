@@ -1,7 +1,7 @@
 //! One-time links by which a person sets a password without having one.
 
 use crate::model::user::Account;
-use crate::store::{Conn, Error, Tx, on};
+use crate::store::{Conn, Error, Tx, query};
 use crate::time::Timestamp;
 
 /// Stores a link under its secret's digest; it stands for the account as it was read. One that is mailed works only while the
@@ -19,7 +19,7 @@ pub async fn insert(
 ) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO password_links (id, secret_hash, provider_id, user_id, user_epoch, password_version, expires_at, \
                        mailed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(id)
         .bind(secret_hash)
         .bind(&account.provider_id)
@@ -28,9 +28,8 @@ pub async fn insert(
         .bind(account.password_version)
         .bind(expires_at.0)
         .bind(mailed)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -43,8 +42,7 @@ pub async fn user_of(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Resu
                        JOIN providers p ON p.id = l.provider_id WHERE l.secret_hash = $1 AND l.expires_at > $2 \
                        AND u.epoch = l.user_epoch AND u.password_version = l.password_version AND u.active AND p.active \
                        AND (NOT l.mailed OR p.reset_by_mail)";
-    let row: Option<(String,)> =
-        on!(conn, |c| sqlx::query_as(SQL).bind(secret_hash).bind(now.0).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(secret_hash).bind(now.0).fetch_optional(conn).await?;
     Ok(row.map(|(id,)| id))
 }
 
@@ -54,7 +52,7 @@ pub async fn user_of(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Resu
 /// When it cannot be written.
 pub async fn remove(tx: &mut Tx, secret_hash: &str) -> Result<bool, Error> {
     const SQL: &str = "DELETE FROM password_links WHERE secret_hash = $1";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(secret_hash).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(secret_hash).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -64,7 +62,7 @@ pub async fn remove(tx: &mut Tx, secret_hash: &str) -> Result<bool, Error> {
 /// When it cannot be written.
 pub async fn remove_of(tx: &mut Tx, user_id: &str) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM password_links WHERE user_id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(user_id).execute(c).await.map(drop))?;
+    query(SQL).bind(user_id).execute(tx).await?;
     Ok(())
 }
 
@@ -75,5 +73,5 @@ pub async fn remove_of(tx: &mut Tx, user_id: &str) -> Result<(), Error> {
 pub async fn purge(tx: &mut Tx, now: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM password_links WHERE id IN \
                        (SELECT id FROM password_links WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(now.0).bind(batch).execute(tx).await
 }

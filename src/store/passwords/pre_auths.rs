@@ -1,7 +1,7 @@
 //! A right temporary password on its way to the Update Password page: not a session, and good for nothing else (G10).
 
 use crate::model::user::Account;
-use crate::store::{Conn, Error, Tx, from_row, on};
+use crate::store::{Conn, Error, Tx, from_row, query};
 use crate::time::Timestamp;
 
 /// The stage between a right temporary password and a session.
@@ -36,7 +36,7 @@ pub async fn insert(
 ) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO pre_auths (id, secret_hash, provider_id, user_id, user_epoch, provider_epoch, password_version, \
                        auth_time, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(id)
         .bind(secret_hash)
         .bind(&account.provider_id)
@@ -46,9 +46,8 @@ pub async fn insert(
         .bind(account.password_version)
         .bind(now.0)
         .bind(expires_at.0)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -61,7 +60,7 @@ pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<
                        JOIN users u ON u.id = a.user_id JOIN providers p ON p.id = a.provider_id \
                        WHERE a.secret_hash = $1 AND a.expires_at > $2 AND u.epoch = a.user_epoch AND p.epoch = a.provider_epoch \
                        AND u.password_version = a.password_version AND u.temporary_until IS NOT NULL";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(secret_hash).bind(now.0).fetch_optional(c).await)?)
+    query(SQL).bind(secret_hash).bind(now.0).fetch_optional(conn).await
 }
 
 /// Ends the stage; `false` when it was over already.
@@ -70,7 +69,7 @@ pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<
 /// When it cannot be written.
 pub async fn remove(tx: &mut Tx, secret_hash: &str) -> Result<bool, Error> {
     const SQL: &str = "DELETE FROM pre_auths WHERE secret_hash = $1";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(secret_hash).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(secret_hash).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -80,5 +79,5 @@ pub async fn remove(tx: &mut Tx, secret_hash: &str) -> Result<bool, Error> {
 /// When it cannot be written.
 pub async fn purge(tx: &mut Tx, now: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM pre_auths WHERE id IN (SELECT id FROM pre_auths WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(now.0).bind(batch).execute(tx).await
 }

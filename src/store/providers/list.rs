@@ -3,7 +3,7 @@
 use crate::model::provider::UnifiedLogin;
 use crate::model::{words, words_in_json};
 use crate::store::users::directory::pattern;
-use crate::store::{Conn, Error, from_row, on};
+use crate::store::{Conn, Error, from_row, query};
 
 /// A provider as the list shows one.
 #[derive(Clone, Debug)]
@@ -66,11 +66,5 @@ pub async fn page(
                        AND ($2 = '' OR code_folded LIKE $2 ESCAPE '!' OR LOWER(name) LIKE $2 ESCAPE '!') \
                        AND CASE $3 WHEN 'active' THEN active WHEN 'inactive' THEN NOT active WHEN 'any' THEN TRUE \
                        ELSE unified_login = $3 END ORDER BY code_folded LIMIT $4";
-    Ok(on!(conn, |c| sqlx::query_as(SQL)
-        .bind(after)
-        .bind(pattern(text))
-        .bind(state.as_str())
-        .bind(limit)
-        .fetch_all(c)
-        .await)?)
+    query(SQL).bind(after).bind(pattern(text)).bind(state.as_str()).bind(limit).fetch_all(conn).await
 }

@@ -2,7 +2,7 @@
 
 pub mod list;
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, Tx, from_row, locking, query};
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
 use crate::time::Timestamp;
 
@@ -18,7 +18,7 @@ pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Er
     if !super::can_be_stored(code) {
         return Ok(None);
     }
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code).fetch_optional(c).await)?)
+    query(SQL).bind(code).fetch_optional(conn).await
 }
 
 /// The provider whose code differs from this one in case at most.
@@ -28,7 +28,7 @@ pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Er
 pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
          contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE code_folded = $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code.folded()).fetch_optional(c).await)?)
+    query(SQL).bind(code.folded()).fetch_optional(conn).await
 }
 
 /// The operator realm.
@@ -38,7 +38,7 @@ pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Opti
 pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
          contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE kind = 'operator'";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_optional(c).await)?)
+    query(SQL).fetch_optional(conn).await
 }
 
 /// Every provider, by code.
@@ -48,7 +48,7 @@ pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> 
 pub async fn list(conn: &mut Conn) -> Result<Vec<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
          contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers ORDER BY code_folded";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).fetch_all(c).await)?)
+    query(SQL).fetch_all(conn).await
 }
 
 /// Adds a provider; `false` when its code is taken in any case.
@@ -60,7 +60,7 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, folded: &str, now: Timesta
                        contact, idle_minutes, absolute_hours, reset_by_mail, epoch, created_at) \
                        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
     let p = provider;
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(&p.id)
         .bind(p.kind.as_str())
         .bind(&p.code)
@@ -75,9 +75,8 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, folded: &str, now: Timesta
         .bind(p.reset_by_mail)
         .bind(p.epoch)
         .bind(now.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(rows == 1)
 }
 
@@ -90,7 +89,7 @@ pub async fn update(tx: &mut Tx, provider: &Provider) -> Result<(), Error> {
                        reset_by_mail = $7, revision = revision + 1 \
                        WHERE id = $1";
     let p = provider;
-    on!(tx, |c| sqlx::query(SQL)
+    query(SQL)
         .bind(&p.id)
         .bind(&p.name)
         .bind(&p.time_zone)
@@ -98,9 +97,8 @@ pub async fn update(tx: &mut Tx, provider: &Provider) -> Result<(), Error> {
         .bind(p.idle_minutes)
         .bind(p.absolute_hours)
         .bind(p.reset_by_mail)
-        .execute(c)
-        .await
-        .map(drop))?;
+        .execute(tx)
+        .await?;
     Ok(())
 }
 
@@ -110,7 +108,7 @@ pub async fn update(tx: &mut Tx, provider: &Provider) -> Result<(), Error> {
 /// When it cannot be written, or an agency has the code.
 pub async fn rename_operator_realm(tx: &mut Tx, code: &ProviderCode) -> Result<(), Error> {
     const SQL: &str = "UPDATE providers SET code = $1, code_folded = $2 WHERE kind = 'operator'";
-    on!(tx, |c| sqlx::query(SQL).bind(code.as_str()).bind(code.folded()).execute(c).await.map(drop))?;
+    query(SQL).bind(code.as_str()).bind(code.folded()).execute(tx).await?;
     Ok(())
 }
 
@@ -122,7 +120,7 @@ pub async fn rename_operator_realm(tx: &mut Tx, code: &ProviderCode) -> Result<(
 pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Error> {
     const SQL: &str = "UPDATE providers SET active = $2, epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END \
                        WHERE id = $1 AND active <> $2";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(active).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(active).execute(tx).await?;
     if rows == 1 && !active {
         super::logouts::note_provider(tx, id).await?;
     }
@@ -135,7 +133,7 @@ pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Err
 /// When it cannot be written.
 pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE providers SET epoch = epoch + 1 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).execute(tx).await?;
     super::logouts::note_provider(tx, id).await
 }
 
@@ -145,7 +143,7 @@ pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
 /// When it cannot be written.
 pub async fn set_unified_login(tx: &mut Tx, id: &str, state: UnifiedLogin) -> Result<bool, Error> {
     const SQL: &str = "UPDATE providers SET unified_login = $2 WHERE id = $1 AND unified_login <> $2";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(state.as_str()).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(state.as_str()).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -156,7 +154,7 @@ pub async fn set_unified_login(tx: &mut Tx, id: &str, state: UnifiedLogin) -> Re
 pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
          contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?)
+    query(SQL).bind(id).fetch_optional(conn).await
 }
 
 /// The provider with this id, its row held until the transaction ends.
@@ -164,11 +162,14 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error>
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
-    Ok(on!(tx, "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query_as(sql)
-        .bind(id)
-        .fetch_optional(c)
-        .await)?)
+    query(locking!(
+        "SELECT id, kind, code, name, active, unified_login, time_zone, \
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1",
+        "FOR NO KEY UPDATE"
+    ))
+    .bind(id)
+    .fetch_optional(tx)
+    .await
 }
 
 /// Which edition of a provider's data is stored: two admins who read the same may not both write over it.
@@ -177,7 +178,7 @@ pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
 /// When the database cannot be asked.
 pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
     const SQL: &str = "SELECT revision FROM providers WHERE id = $1";
-    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(SQL).bind(id).fetch_optional(conn).await?;
     Ok(row.map(|(revision,)| revision))
 }
 
@@ -188,6 +189,6 @@ pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
 /// When the database cannot be asked.
 pub async fn ids(conn: &mut Conn, only: Option<&str>) -> Result<Vec<String>, Error> {
     const SQL: &str = "SELECT id FROM providers WHERE $1 IS NULL OR code = $1 ORDER BY id";
-    let rows: Vec<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(only).fetch_all(c).await)?;
+    let rows: Vec<(String,)> = query(SQL).bind(only).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|(id,)| id).collect())
 }

@@ -1,7 +1,7 @@
 //! Access tokens: usable while they are young, nothing revoked them, and what they were born under still stands (G9).
 
 use crate::model::client::{ClientProof, ProvenBy};
-use crate::store::{Conn, Error, Tx, from_row, on};
+use crate::store::{Conn, Error, Tx, from_row, locking, query};
 use crate::time::Timestamp;
 
 /// A token about to be given.
@@ -49,29 +49,24 @@ pub async fn insert(tx: &mut Tx, token: &NewAccessToken, now: Timestamp) -> Resu
         };
     }
     let (t, proof) = (token, &token.proof);
-    macro_rules! bound {
-        ($sql:expr, $c:expr, $by:expr) => {
-            sqlx::query($sql)
-                .bind(&t.hash)
-                .bind(&t.family_id)
-                .bind(&t.scope)
-                .bind(&t.audience)
-                .bind(now.0)
-                .bind(t.expires_at.0)
-                .bind(&proof.client)
-                .bind(proof.epoch)
-                .bind($by)
-                .execute($c)
-                .await
-                .map(|d| d.rows_affected())
-        };
-    }
-    let rows = match &proof.by {
-        ProvenBy::Secret(id) => on!(tx, (by_secret!()) locking "FOR SHARE OF s", |sql, c| bound!(sql, c, id))?,
-        ProvenBy::Registration(revision) => {
-            on!(tx, (by_registration!()) locking "FOR SHARE OF c", |sql, c| bound!(sql, c, revision))?
-        }
+    let insert = match &proof.by {
+        ProvenBy::Secret(_) => locking!((by_secret!()), "FOR SHARE OF s"),
+        ProvenBy::Registration(_) => locking!((by_registration!()), "FOR SHARE OF c"),
     };
+    let insert = query(insert)
+        .bind(&t.hash)
+        .bind(&t.family_id)
+        .bind(&t.scope)
+        .bind(&t.audience)
+        .bind(now.0)
+        .bind(t.expires_at.0)
+        .bind(&proof.client)
+        .bind(proof.epoch);
+    let insert = match &proof.by {
+        ProvenBy::Secret(id) => insert.bind(id),
+        ProvenBy::Registration(revision) => insert.bind(*revision),
+    };
+    let rows = insert.execute(tx).await?;
     if rows == 1 { Ok(()) } else { Err(Error::NoAuthority) }
 }
 
@@ -82,7 +77,7 @@ pub async fn insert(tx: &mut Tx, token: &NewAccessToken, now: Timestamp) -> Resu
 pub async fn keep_newest(tx: &mut Tx, family: &str, count: i64) -> Result<(), Error> {
     const SQL: &str = "DELETE FROM access_tokens WHERE family_id = $1 AND hash NOT IN \
                        (SELECT hash FROM access_tokens WHERE family_id = $1 ORDER BY created_at DESC, hash LIMIT $2)";
-    on!(tx, |c| sqlx::query(SQL).bind(family).bind(count).execute(c).await.map(drop))?;
+    query(SQL).bind(family).bind(count).execute(tx).await?;
     Ok(())
 }
 
@@ -147,7 +142,7 @@ pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<
          AND (a.family_id IS NULL OR (f.revoked_at IS NULL AND u.active AND u.epoch = f.user_epoch AND p.active \
          AND p.epoch = f.provider_epoch AND (f.issuer_id IS NULL OR i.epoch = f.issuer_epoch) AND (f.offline OR EXISTS \
          (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))))";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(hash).fetch_optional(c).await)?)
+    query(SQL).bind(now.0).bind(hash).fetch_optional(conn).await
 }
 
 /// Whether a program may still act by a token of its own: neither it nor its client was taken away or changed since it was
@@ -156,10 +151,17 @@ pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<
 /// # Errors
 /// When the database cannot be asked.
 pub async fn may_act(tx: &mut Tx, hash: &str, metadata: &str, now: Timestamp) -> Result<bool, Error> {
-    let row: Option<(i64,)> = on!(tx, "SELECT CAST(1 AS BIGINT) FROM clients c, access_tokens a \
+    let row: Option<(i64,)> = query(locking!(
+        "SELECT CAST(1 AS BIGINT) FROM clients c, access_tokens a \
          WHERE c.id = a.client AND a.hash = $1 AND a.family_id IS NULL AND a.revoked_at IS NULL AND a.expires_at > $2 \
-         AND c.enabled AND c.epoch = a.client_epoch AND c.metadata = $3" locking "FOR SHARE OF c, a",
-        |sql, c| sqlx::query_as(sql).bind(hash).bind(now.0).bind(metadata).fetch_optional(c).await)?;
+         AND c.enabled AND c.epoch = a.client_epoch AND c.metadata = $3",
+        "FOR SHARE OF c, a"
+    ))
+    .bind(hash)
+    .bind(now.0)
+    .bind(metadata)
+    .fetch_optional(tx)
+    .await?;
     Ok(row.is_some())
 }
 
@@ -170,7 +172,7 @@ pub async fn may_act(tx: &mut Tx, hash: &str, metadata: &str, now: Timestamp) ->
 pub async fn revoke_of_client(tx: &mut Tx, client: &str, now: Timestamp) -> Result<(), Error> {
     const SQL: &str =
         "UPDATE access_tokens SET revoked_at = $2 WHERE client = $1 AND revoked_at IS NULL AND expires_at > $2";
-    on!(tx, |c| sqlx::query(SQL).bind(client).bind(now.0).execute(c).await.map(drop))?;
+    query(SQL).bind(client).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -181,7 +183,7 @@ pub async fn revoke_of_client(tx: &mut Tx, client: &str, now: Timestamp) -> Resu
 pub async fn revoke_all(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
     const SQL: &str =
         "UPDATE access_tokens SET revoked_at = $1 WHERE revoked_at IS NULL AND expires_at > $1 AND family_id IS NULL";
-    on!(tx, |c| sqlx::query(SQL).bind(now.0).execute(c).await.map(drop))?;
+    query(SQL).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -191,8 +193,7 @@ pub async fn revoke_all(tx: &mut Tx, now: Timestamp) -> Result<(), Error> {
 /// When it cannot be written.
 pub async fn revoke(tx: &mut Tx, hash: &str, client: &str, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "UPDATE access_tokens SET revoked_at = $3 WHERE hash = $1 AND client = $2 AND revoked_at IS NULL";
-    let rows =
-        on!(tx, |c| sqlx::query(SQL).bind(hash).bind(client).bind(now.0).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(hash).bind(client).bind(now.0).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -202,7 +203,7 @@ pub async fn revoke(tx: &mut Tx, hash: &str, client: &str, now: Timestamp) -> Re
 /// When the database cannot be asked.
 pub async fn owner(conn: &mut Conn, hash: &str) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT client FROM access_tokens WHERE hash = $1";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(hash).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(hash).fetch_optional(conn).await?;
     Ok(row.map(|(client,)| client))
 }
 
@@ -213,5 +214,5 @@ pub async fn owner(conn: &mut Conn, hash: &str) -> Result<Option<String>, Error>
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM access_tokens WHERE hash IN \
                        (SELECT hash FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

@@ -1,6 +1,6 @@
 //! Authorization codes: born of a live session in one statement, redeemed once by another (RFC 6749 §4.1.2).
 
-use crate::store::{Conn, Error, Tx, from_row, on};
+use crate::store::{Conn, Error, Tx, from_row, query};
 use crate::time::Timestamp;
 
 /// A code about to be given.
@@ -49,7 +49,7 @@ pub async fn insert(
          LEFT JOIN issuers i ON i.id = s.issuer_id \
          WHERE s.id = $2 AND s.ended_at IS NULL AND s.idle_until > $1 AND s.expires_at > $1 AND u.epoch = s.user_epoch \
          AND u.active AND p.epoch = s.provider_epoch AND p.active AND (s.issuer_id IS NULL OR i.epoch = s.issuer_epoch)";
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(now.0)
         .bind(session_id)
         .bind(&code.hash)
@@ -63,9 +63,8 @@ pub async fn insert(
         .bind(&code.resources)
         .bind(&code.claims)
         .bind(expires_at.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(rows == 1)
 }
 
@@ -126,11 +125,11 @@ pub enum Redeemed {
 pub async fn redeem(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<Redeemed, Error> {
     const SPEND: &str = "UPDATE codes SET redeemed_at = $2 WHERE hash = $1 AND redeemed_at IS NULL";
     const SPENT: &str = "SELECT family_id FROM codes WHERE hash = $1";
-    let rows = on!(tx, |c| sqlx::query(SPEND).bind(hash).bind(now.0).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SPEND).bind(hash).bind(now.0).execute(tx).await?;
     if rows == 1 {
         return Ok(Redeemed::Fresh);
     }
-    let spent: Option<(String,)> = on!(tx, |c| sqlx::query_as(SPENT).bind(hash).fetch_optional(c).await)?;
+    let spent: Option<(String,)> = query(SPENT).bind(hash).fetch_optional(tx).await?;
     Ok(spent.map_or(Redeemed::Unknown, |(family,)| Redeemed::Reused(family)))
 }
 
@@ -141,7 +140,7 @@ pub async fn redeem(tx: &mut Tx, hash: &str, now: Timestamp) -> Result<Redeemed,
 pub async fn unspent(conn: &mut Conn, hash: &str) -> Result<Option<Code>, Error> {
     const SQL: &str = "SELECT family_id, client, user_id, sid, session_expires_at, redirect_uri, code_challenge, nonce, scope, resources, \
                        claims, acr, amr, auth_time, expires_at FROM codes WHERE hash = $1 AND redeemed_at IS NULL";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(hash).fetch_optional(c).await)?)
+    query(SQL).bind(hash).fetch_optional(conn).await
 }
 
 /// Spends every code that a user's apps of one client still hold, for nothing.
@@ -150,7 +149,7 @@ pub async fn unspent(conn: &mut Conn, hash: &str) -> Result<Option<Code>, Error>
 /// When it cannot be written.
 pub async fn spend_of_client(tx: &mut Tx, user_id: &str, client: &str, now: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE codes SET redeemed_at = $3 WHERE user_id = $1 AND client = $2 AND redeemed_at IS NULL";
-    on!(tx, |c| sqlx::query(SQL).bind(user_id).bind(client).bind(now.0).execute(c).await.map(drop))?;
+    query(SQL).bind(user_id).bind(client).bind(now.0).execute(tx).await?;
     Ok(())
 }
 
@@ -161,5 +160,5 @@ pub async fn spend_of_client(tx: &mut Tx, user_id: &str, client: &str, now: Time
 pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Error> {
     const SQL: &str = "DELETE FROM codes WHERE hash IN \
                        (SELECT hash FROM codes WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

@@ -2,7 +2,7 @@
 //! usable while nothing revoked it, every epoch it was born under still stands, and, without `offline`, its session
 //! was not ended and has not reached its absolute limit; idleness does not matter (R4).
 
-use crate::store::{Conn, Error, Tx, from_row, on};
+use crate::store::{Conn, Error, Tx, from_row, locking, query};
 use crate::time::Timestamp;
 
 /// What a family's row may add to what its code says.
@@ -34,7 +34,7 @@ pub async fn insert(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<b
 }
 
 async fn born(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<bool, Error> {
-    let rows = on!(tx, "INSERT INTO families (id, client, client_epoch, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
+    let rows = query(locking!("INSERT INTO families (id, client, client_epoch, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
          issuer_epoch, sid, offline, scope, resources, claims, acr, amr, auth_time, generation, refresh_hash, created_at, expires_at) \
          SELECT k.family_id, k.client, k.client_epoch, k.provider_id, k.user_id, k.user_epoch, k.provider_epoch, k.issuer_id, \
          k.issuer_epoch, k.sid, $3, k.scope, k.resources, k.claims, k.acr, k.amr, k.auth_time, 1, $4, $1, $5 \
@@ -42,15 +42,12 @@ async fn born(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<bool, E
          JOIN providers p ON p.id = k.provider_id LEFT JOIN issuers i ON i.id = k.issuer_id \
          WHERE k.hash = $2 AND c.enabled AND c.epoch = k.client_epoch AND u.active AND u.epoch = k.user_epoch AND p.active \
          AND p.epoch = k.provider_epoch AND (k.issuer_id IS NULL OR i.epoch = k.issuer_epoch) \
-         AND s.ended_at IS NULL AND s.expires_at > $1" locking "FOR SHARE OF s", |sql, c| sqlx::query(sql)
+         AND s.ended_at IS NULL AND s.expires_at > $1", "FOR SHARE OF s"))
         .bind(now.0)
         .bind(&family.code_hash)
         .bind(family.offline)
         .bind(&family.refresh_hash)
-        .bind(family.expires_at.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .bind(family.expires_at.0).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -109,7 +106,7 @@ pub async fn live(conn: &mut Conn, id: &str, now: Timestamp) -> Result<Option<Fa
     if !crate::store::can_be_stored(id) {
         return Ok(None);
     }
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(now.0).bind(id).fetch_optional(c).await)?)
+    query(SQL).bind(now.0).bind(id).fetch_optional(conn).await
 }
 
 /// Puts the next refresh token in the place of `old_hash`, and keeps the sealed answer for a retry; `false` when another
@@ -127,15 +124,7 @@ pub async fn rotate(
 ) -> Result<bool, Error> {
     const SQL: &str = "UPDATE families SET generation = generation + 1, refresh_hash = $3, previous_hash = $2, rotated_at = $5, \
                        sealed_answer = $4 WHERE id = $1 AND refresh_hash = $2 AND revoked_at IS NULL";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(id)
-        .bind(old_hash)
-        .bind(new_hash)
-        .bind(sealed_answer)
-        .bind(now.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(old_hash).bind(new_hash).bind(sealed_answer).bind(now.0).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -146,8 +135,7 @@ pub async fn rotate(
 pub async fn revoke(tx: &mut Tx, id: &str, reason: &str, now: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "UPDATE families SET revoked_at = $2, revoke_reason = $3, sealed_answer = NULL \
                        WHERE id = $1 AND revoked_at IS NULL";
-    let rows =
-        on!(tx, |c| sqlx::query(SQL).bind(id).bind(now.0).bind(reason).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(now.0).bind(reason).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -164,14 +152,7 @@ pub async fn revoke_of_client(
 ) -> Result<u64, Error> {
     const SQL: &str = "UPDATE families SET revoked_at = $3, revoke_reason = $4, sealed_answer = NULL \
                        WHERE user_id = $1 AND client = $2 AND revoked_at IS NULL";
-    Ok(on!(tx, |c| sqlx::query(SQL)
-        .bind(user_id)
-        .bind(client)
-        .bind(now.0)
-        .bind(reason)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?)
+    query(SQL).bind(user_id).bind(client).bind(now.0).bind(reason).execute(tx).await
 }
 
 /// Revokes every family of a user that was not born of this session's `sid`; how many (L8).
@@ -187,14 +168,7 @@ pub async fn revoke_of_others(
 ) -> Result<u64, Error> {
     const SQL: &str = "UPDATE families SET revoked_at = $3, revoke_reason = $4, sealed_answer = NULL \
                        WHERE user_id = $1 AND sid <> $2 AND revoked_at IS NULL";
-    Ok(on!(tx, |c| sqlx::query(SQL)
-        .bind(user_id)
-        .bind(keep_sid)
-        .bind(now.0)
-        .bind(reason)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?)
+    query(SQL).bind(user_id).bind(keep_sid).bind(now.0).bind(reason).execute(tx).await
 }
 
 /// Whether an answer is kept that is too old to be given again.
@@ -203,7 +177,7 @@ pub async fn revoke_of_others(
 /// When the database cannot be asked.
 pub async fn has_old_answers(conn: &mut Conn, before: Timestamp) -> Result<bool, Error> {
     const SQL: &str = "SELECT id FROM families WHERE sealed_answer IS NOT NULL AND rotated_at <= $1 LIMIT 1";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(before.0).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(before.0).fetch_optional(conn).await?;
     Ok(row.is_some())
 }
 
@@ -213,7 +187,7 @@ pub async fn has_old_answers(conn: &mut Conn, before: Timestamp) -> Result<bool,
 /// When it cannot be written.
 pub async fn forget_answers(tx: &mut Tx, before: Timestamp) -> Result<u64, Error> {
     const SQL: &str = "UPDATE families SET sealed_answer = NULL WHERE sealed_answer IS NOT NULL AND rotated_at <= $1";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).execute(tx).await
 }
 
 /// Forgets a batch of families that were over before `before`; how many went.
@@ -225,5 +199,5 @@ pub async fn purge(tx: &mut Tx, before: Timestamp, batch: i64) -> Result<u64, Er
                        (SELECT id FROM families f WHERE f.expires_at <= $1 AND NOT EXISTS \
                        (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1) \
                        ORDER BY f.expires_at LIMIT $2)";
-    Ok(on!(tx, |c| sqlx::query(SQL).bind(before.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?)
+    query(SQL).bind(before.0).bind(batch).execute(tx).await
 }

@@ -4,7 +4,7 @@ use crate::model::tenant::ProviderScope;
 use crate::model::user::{STRIKES, UserType};
 use crate::model::{words, words_in_json};
 use crate::store::users::name_key;
-use crate::store::{Conn, Error, from_row, on};
+use crate::store::{Conn, Error, from_row, query};
 
 /// A user as a list shows one.
 #[derive(Clone, Debug)]
@@ -253,7 +253,7 @@ pub async fn page(
         Sort::Name => select_by_state!("name_key"),
         Sort::LoginName => select_by_state!("login_name_key"),
     };
-    let users = on!(conn, |c| sqlx::query_as(sql)
+    let users = query(sql)
         .bind(scope.provider_id())
         .bind(&place.key)
         .bind(&place.id)
@@ -261,8 +261,8 @@ pub async fn page(
         .bind(search.user_type.map_or("", UserType::as_str))
         .bind(search.state.as_str())
         .bind(limit)
-        .fetch_all(c)
-        .await)?;
+        .fetch_all(conn)
+        .await?;
     Ok(Found { users, stopped: None })
 }
 
@@ -277,26 +277,26 @@ async fn never_signed_in(
         Sort::Name => (select_never_signed_in!("name_key"), select_last_asked!("name_key")),
         Sort::LoginName => (select_never_signed_in!("login_name_key"), select_last_asked!("login_name_key")),
     };
-    let last: Option<(String, String, i64)> = on!(conn, |c| sqlx::query_as(last_asked)
+    let last: Option<(String, String, i64)> = query(last_asked)
         .bind(scope.provider_id())
         .bind(&place.key)
         .bind(&place.id)
         .bind(pattern(&search.text))
         .bind(search.user_type.map_or("", UserType::as_str))
-        .fetch_optional(c)
-        .await)?;
+        .fetch_optional(conn)
+        .await?;
     let Some((id, key, asked)) = last else {
         return Ok(Found::default());
     };
-    let users: Vec<Listed> = on!(conn, |c| sqlx::query_as(sql)
+    let users: Vec<Listed> = query(sql)
         .bind(scope.provider_id())
         .bind(&place.key)
         .bind(&place.id)
         .bind(pattern(&search.text))
         .bind(search.user_type.map_or("", UserType::as_str))
         .bind(limit)
-        .fetch_all(c)
-        .await)?;
+        .fetch_all(conn)
+        .await?;
     let full = i64::try_from(users.len()).is_ok_and(|found| found >= limit);
     let stopped = (asked == most_asked!() && !full).then_some(Place { key, id });
     Ok(Found { users, stopped })
@@ -308,7 +308,7 @@ async fn never_signed_in(
 /// When the database cannot be asked.
 pub async fn one(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Result<Option<Listed>, Error> {
     const SQL: &str = select_listed!("name_key", "SELECT id FROM users WHERE provider_id = $1 AND id = $2");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(id).fetch_optional(c).await)?)
+    query(SQL).bind(scope.provider_id()).bind(id).fetch_optional(conn).await
 }
 
 /// The place right after a user, if the provider has one of that id.
@@ -322,8 +322,7 @@ pub async fn place(conn: &mut Conn, scope: &ProviderScope, sort: Sort, id: &str)
         Sort::Name => BY_NAME,
         Sort::LoginName => BY_LOGIN_NAME,
     };
-    let row: Option<(String, String)> =
-        on!(conn, |c| sqlx::query_as(sql).bind(scope.provider_id()).bind(id).fetch_optional(c).await)?;
+    let row: Option<(String, String)> = query(sql).bind(scope.provider_id()).bind(id).fetch_optional(conn).await?;
     Ok(row.map(|(key, id)| Place { key, id }))
 }
 

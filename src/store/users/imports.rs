@@ -1,7 +1,7 @@
 //! Imports of users: the job of each, and what came of its rows, sealed. They are kept for a day.
 
 use crate::model::words;
-use crate::store::{Conn, Error, Tx, from_row, on};
+use crate::store::{Conn, Error, Tx, from_row, query};
 use crate::time::Timestamp;
 
 /// How an import stands.
@@ -104,23 +104,12 @@ pub async fn insert(tx: &mut Tx, import: &NewImport, most: i64, now: Timestamp) 
     const COUNT: &str = "SELECT COUNT(*) FROM imports WHERE owner = $1 AND provider_id = $2 AND expires_at > $3";
     const SQL: &str = "INSERT INTO imports (id, provider_id, owner, state, rows_total, rows_done, sealed_plan, alive_until, \
                        created_at, expires_at) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
-    on!(tx, |c| sqlx::query(LEFT)
-        .bind(&import.owner)
-        .bind(&import.provider_id)
-        .bind(now.0)
-        .execute(c)
-        .await
-        .map(drop))?;
-    let (kept,): (i64,) = on!(tx, |c| sqlx::query_as(COUNT)
-        .bind(&import.owner)
-        .bind(&import.provider_id)
-        .bind(now.0)
-        .fetch_one(c)
-        .await)?;
+    query(LEFT).bind(&import.owner).bind(&import.provider_id).bind(now.0).execute(tx).await?;
+    let (kept,): (i64,) = query(COUNT).bind(&import.owner).bind(&import.provider_id).bind(now.0).fetch_one(tx).await?;
     if kept >= most {
         return Ok(Begun::TooMany);
     }
-    let rows = on!(tx, |c| sqlx::query(SQL)
+    let rows = query(SQL)
         .bind(&import.id)
         .bind(&import.provider_id)
         .bind(&import.owner)
@@ -130,9 +119,8 @@ pub async fn insert(tx: &mut Tx, import: &NewImport, most: i64, now: Timestamp) 
         .bind(import.alive_until.0)
         .bind(now.0)
         .bind(import.expires_at.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     Ok(if rows == 1 { Begun::Yes } else { Begun::OneRuns })
 }
 
@@ -143,13 +131,7 @@ pub async fn insert(tx: &mut Tx, import: &NewImport, most: i64, now: Timestamp) 
 pub async fn advance(tx: &mut Tx, id: &str, more: i64, alive_until: Timestamp) -> Result<bool, Error> {
     const SQL: &str =
         "UPDATE imports SET rows_done = rows_done + $2, alive_until = $3 WHERE id = $1 AND state = 'running'";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(id)
-        .bind(more)
-        .bind(alive_until.0)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(more).bind(alive_until.0).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -159,7 +141,7 @@ pub async fn advance(tx: &mut Tx, id: &str, more: i64, alive_until: Timestamp) -
 /// When it cannot be written.
 pub async fn put_result(tx: &mut Tx, id: &str, place: i64, sealed: &str) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO import_rows (import_id, place, sealed_result) VALUES ($1, $2, $3)";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(place).bind(sealed).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(place).bind(sealed).execute(tx).await?;
     Ok(())
 }
 
@@ -169,7 +151,7 @@ pub async fn put_result(tx: &mut Tx, id: &str, place: i64, sealed: &str) -> Resu
 /// When it cannot be written.
 pub async fn end(tx: &mut Tx, id: &str, state: ImportState) -> Result<(), Error> {
     const SQL: &str = "UPDATE imports SET state = $2 WHERE id = $1 AND state = 'running'";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(state.as_str()).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(state.as_str()).execute(tx).await?;
     Ok(())
 }
 
@@ -186,7 +168,7 @@ pub async fn of_owner(
 ) -> Result<Option<Import>, Error> {
     const SQL: &str = "SELECT id, state, rows_total, rows_done, alive_until, created_at, expires_at FROM imports \
                        WHERE id = $1 AND owner = $2 AND provider_id = $3 AND expires_at > $4";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).bind(owner).bind(provider_id).bind(now.0).fetch_optional(c).await)?)
+    query(SQL).bind(id).bind(owner).bind(provider_id).bind(now.0).fetch_optional(conn).await
 }
 
 /// The jobs that this owner began at this provider and whose time is not over, the newest first.
@@ -196,7 +178,7 @@ pub async fn of_owner(
 pub async fn list(conn: &mut Conn, owner: &str, provider_id: &str, now: Timestamp) -> Result<Vec<Import>, Error> {
     const SQL: &str = "SELECT id, state, rows_total, rows_done, alive_until, created_at, expires_at FROM imports \
                        WHERE owner = $1 AND provider_id = $2 AND expires_at > $3 ORDER BY created_at DESC, id DESC";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(owner).bind(provider_id).bind(now.0).fetch_all(c).await)?)
+    query(SQL).bind(owner).bind(provider_id).bind(now.0).fetch_all(conn).await
 }
 
 /// What the file of a job said, sealed.
@@ -205,7 +187,7 @@ pub async fn list(conn: &mut Conn, owner: &str, provider_id: &str, now: Timestam
 /// When the database cannot be asked.
 pub async fn plan(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT sealed_plan FROM imports WHERE id = $1";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(id).fetch_optional(conn).await?;
     Ok(row.map(|(sealed,)| sealed))
 }
 
@@ -215,7 +197,7 @@ pub async fn plan(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> {
 /// When the database cannot be asked.
 pub async fn results(conn: &mut Conn, id: &str) -> Result<Vec<(i64, String)>, Error> {
     const SQL: &str = "SELECT place, sealed_result FROM import_rows WHERE import_id = $1 ORDER BY place";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_all(c).await)?)
+    query(SQL).bind(id).fetch_all(conn).await
 }
 
 /// Forgets the results of jobs whose time is over, and then the jobs, a batch of each; how many went.
@@ -227,8 +209,7 @@ pub async fn purge(tx: &mut Tx, now: Timestamp, batch: i64) -> Result<u64, Error
                            JOIN imports i ON i.id = r.import_id WHERE i.expires_at <= $1 LIMIT $2)";
     const JOBS: &str = "DELETE FROM imports WHERE id IN (SELECT i.id FROM imports i WHERE i.expires_at <= $1 AND NOT EXISTS \
                         (SELECT 1 FROM import_rows r WHERE r.import_id = i.id) ORDER BY i.expires_at LIMIT $2)";
-    let results =
-        on!(tx, |c| sqlx::query(RESULTS).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
-    let jobs = on!(tx, |c| sqlx::query(JOBS).bind(now.0).bind(batch).execute(c).await.map(|d| d.rows_affected()))?;
+    let results = query(RESULTS).bind(now.0).bind(batch).execute(tx).await?;
+    let jobs = query(JOBS).bind(now.0).bind(batch).execute(tx).await?;
     Ok(results.max(jobs))
 }

@@ -4,7 +4,7 @@ pub mod directory;
 pub mod imports;
 pub mod seed_rows;
 
-use super::{Conn, Error, Tx, from_row, on};
+use super::{Conn, Error, FromRow, Row, Tx, from_row, locking, query};
 use crate::model::login_name::LoginName;
 use crate::model::provider::{Provider, ProviderCode};
 use crate::model::tenant::ProviderScope;
@@ -44,7 +44,7 @@ macro_rules! select_account {
 /// When the database cannot be asked.
 pub async fn by_name(conn: &mut Conn, code: &ProviderCode, name: &LoginName) -> Result<Option<Account>, Error> {
     const SQL: &str = select_account!("WHERE p.code = $1 AND u.login_name_key = $2");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(code.as_str()).bind(name.key()).fetch_optional(c).await)?)
+    query(SQL).bind(code.as_str()).bind(name.key()).fetch_optional(conn).await
 }
 
 /// The user with this id, the strikes held until this transaction ends: no password lock can slip in between (G9).
@@ -52,9 +52,7 @@ pub async fn by_name(conn: &mut Conn, code: &ProviderCode, name: &LoginName) -> 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn by_id_strikes_held(tx: &mut Tx, id: &str) -> Result<Option<Account>, Error> {
-    Ok(on!(tx, (select_account!("WHERE u.id = $1")) locking "FOR SHARE OF p, s", |sql, c| {
-        sqlx::query_as(sql).bind(id).fetch_optional(c).await
-    })?)
+    query(locking!((select_account!("WHERE u.id = $1")), "FOR SHARE OF p, s")).bind(id).fetch_optional(tx).await
 }
 
 /// The user with this id.
@@ -63,7 +61,7 @@ pub async fn by_id_strikes_held(tx: &mut Tx, id: &str) -> Result<Option<Account>
 /// When the database cannot be asked.
 pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Account>, Error> {
     const SQL: &str = select_account!("WHERE u.id = $1");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?)
+    query(SQL).bind(id).fetch_optional(conn).await
 }
 
 /// Takes the user's row lock until the transaction ends, first in the order of locks: user, strikes, sessions.
@@ -71,11 +69,7 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Account>, Error> 
 /// # Errors
 /// When the database cannot be asked.
 pub async fn lock_row(tx: &mut Tx, id: &str) -> Result<(), Error> {
-    on!(tx, "SELECT id FROM users WHERE id = $1" locking "FOR NO KEY UPDATE", |sql, c| sqlx::query(sql)
-        .bind(id)
-        .fetch_optional(c)
-        .await
-        .map(drop))?;
+    query(locking!("SELECT id FROM users WHERE id = $1", "FOR NO KEY UPDATE")).bind(id).execute(tx).await?;
     Ok(())
 }
 
@@ -95,8 +89,7 @@ pub async fn list(
         " FROM users u JOIN providers p ON p.id = u.provider_id JOIN strikes s ON s.user_id = u.id \
          WHERE u.provider_id = $1 AND u.login_name_key > $2 ORDER BY u.login_name_key LIMIT $3"
     );
-    let rows: Vec<Keyed> =
-        on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(after).bind(limit).fetch_all(c).await)?;
+    let rows: Vec<Keyed> = query(SQL).bind(provider_id).bind(after).bind(limit).fetch_all(conn).await?;
     Ok(rows.into_iter().map(|row| (row.key, row.account)).collect())
 }
 
@@ -105,17 +98,11 @@ struct Keyed {
     account: Account,
 }
 
-macro_rules! keyed_row {
-    ($row:ty) => {
-        impl<'r> sqlx::FromRow<'r, $row> for Keyed {
-            fn from_row(row: &'r $row) -> Result<Self, sqlx::Error> {
-                Ok(Self { key: sqlx::Row::try_get(row, "login_name_key")?, account: Account::from_row(row)? })
-            }
-        }
-    };
+impl FromRow for Keyed {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self { key: row.get("login_name_key")?, account: Account::from_row(row)? })
+    }
 }
-keyed_row!(sqlx::sqlite::SqliteRow);
-keyed_row!(sqlx::postgres::PgRow);
 
 /// A user about to be added.
 #[derive(Clone, Debug)]
@@ -152,7 +139,7 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, user: &NewUser, now: Times
                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $12, 1, $13, $14) \
                         ON CONFLICT (provider_id, login_name_key) DO NOTHING";
     const STRIKES: &str = "INSERT INTO strikes (account, user_id, provider_id, failures) VALUES ($1, $1, $2, $3)";
-    let rows = on!(tx, |c| sqlx::query(USER)
+    let rows = query(USER)
         .bind(&user.id)
         .bind(&provider.id)
         .bind(provider.kind.as_str())
@@ -167,13 +154,12 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, user: &NewUser, now: Times
         .bind(&user.claims)
         .bind(now.0)
         .bind(name_key(&user.name))
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+        .execute(tx)
+        .await?;
     if rows == 0 {
         return Ok(false);
     }
-    on!(tx, |c| sqlx::query(STRIKES).bind(&user.id).bind(&provider.id).bind(user.failures).execute(c).await.map(drop))?;
+    query(STRIKES).bind(&user.id).bind(&provider.id).bind(user.failures).execute(tx).await?;
     Ok(true)
 }
 
@@ -183,7 +169,7 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, user: &NewUser, now: Times
 /// When the database cannot be asked.
 pub async fn claims(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT claims FROM users WHERE id = $1";
-    let row: Option<(String,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(id).fetch_optional(conn).await?;
     Ok(row.map(|(claims,)| claims))
 }
 
@@ -194,15 +180,7 @@ pub async fn claims(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> 
 pub async fn update(tx: &mut Tx, id: &str, name: &str, user_type: UserType, claims: &str) -> Result<(), Error> {
     const SQL: &str =
         "UPDATE users SET name = $2, user_type = $3, claims = $4, name_key = $5, revision = revision + 1 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(id)
-        .bind(name)
-        .bind(user_type.as_str())
-        .bind(claims)
-        .bind(name_key(name))
-        .execute(c)
-        .await
-        .map(drop))?;
+    query(SQL).bind(id).bind(name).bind(user_type.as_str()).bind(claims).bind(name_key(name)).execute(tx).await?;
     Ok(())
 }
 
@@ -217,7 +195,7 @@ pub(super) fn name_key(name: &str) -> String {
 /// When the database cannot be asked.
 pub async fn in_scope(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Result<Option<Account>, Error> {
     const SQL: &str = select_account!("WHERE u.provider_id = $1 AND u.id = $2");
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(scope.provider_id()).bind(id).fetch_optional(c).await)?)
+    query(SQL).bind(scope.provider_id()).bind(id).fetch_optional(conn).await
 }
 
 /// Which edition of a user's data is stored: two admins who read the same may not both write over it.
@@ -226,7 +204,7 @@ pub async fn in_scope(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Resul
 /// When the database cannot be asked.
 pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
     const SQL: &str = "SELECT revision FROM users WHERE id = $1";
-    let row: Option<(i64,)> = on!(conn, |c| sqlx::query_as(SQL).bind(id).fetch_optional(c).await)?;
+    let row: Option<(i64,)> = query(SQL).bind(id).fetch_optional(conn).await?;
     Ok(row.map(|(revision,)| revision))
 }
 
@@ -237,7 +215,7 @@ pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
 pub async fn set_admin_lock(tx: &mut Tx, id: &str, locked: bool) -> Result<bool, Error> {
     const SQL: &str = "UPDATE users SET admin_locked = $2, epoch = epoch + CASE WHEN $2 THEN 1 ELSE 0 END \
                        WHERE id = $1 AND admin_locked <> $2";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(locked).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(locked).execute(tx).await?;
     if rows == 1 && locked {
         super::logouts::note_user(tx, id).await?;
     }
@@ -251,7 +229,7 @@ pub async fn set_admin_lock(tx: &mut Tx, id: &str, locked: bool) -> Result<bool,
 pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Error> {
     const SQL: &str = "UPDATE users SET active = $2, epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END \
                        WHERE id = $1 AND active <> $2";
-    let rows = on!(tx, |c| sqlx::query(SQL).bind(id).bind(active).execute(c).await.map(|d| d.rows_affected()))?;
+    let rows = query(SQL).bind(id).bind(active).execute(tx).await?;
     if rows == 1 && !active {
         super::logouts::note_user(tx, id).await?;
     }
@@ -265,7 +243,7 @@ pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Err
 pub async fn reset_password(tx: &mut Tx, id: &str, hash: &str, until: Timestamp) -> Result<(), Error> {
     const SQL: &str = "UPDATE users SET password_hash = $2, password_version = password_version + 1, temporary_until = $3, \
                        epoch = epoch + 1 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).bind(hash).bind(until.0).execute(c).await.map(drop))?;
+    query(SQL).bind(id).bind(hash).bind(until.0).execute(tx).await?;
     super::logouts::note_user(tx, id).await
 }
 
@@ -276,14 +254,8 @@ pub async fn reset_password(tx: &mut Tx, id: &str, hash: &str, until: Timestamp)
 pub async fn set_password(tx: &mut Tx, account: &Account, hash: &str) -> Result<bool, Error> {
     const SQL: &str = "UPDATE users SET password_hash = $2, password_version = password_version + 1, temporary_until = NULL \
                        WHERE id = $1 AND password_version = $3 AND epoch = $4";
-    let rows = on!(tx, |c| sqlx::query(SQL)
-        .bind(&account.id)
-        .bind(hash)
-        .bind(account.password_version)
-        .bind(account.epoch)
-        .execute(c)
-        .await
-        .map(|d| d.rows_affected()))?;
+    let rows =
+        query(SQL).bind(&account.id).bind(hash).bind(account.password_version).bind(account.epoch).execute(tx).await?;
     Ok(rows == 1)
 }
 
@@ -293,13 +265,7 @@ pub async fn set_password(tx: &mut Tx, account: &Account, hash: &str) -> Result<
 /// When it cannot be written.
 pub async fn rehash(tx: &mut Tx, account: &Account, hash: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE users SET password_hash = $2 WHERE id = $1 AND password_version = $3";
-    on!(tx, |c| sqlx::query(SQL)
-        .bind(&account.id)
-        .bind(hash)
-        .bind(account.password_version)
-        .execute(c)
-        .await
-        .map(drop))?;
+    query(SQL).bind(&account.id).bind(hash).bind(account.password_version).execute(tx).await?;
     Ok(())
 }
 
@@ -309,9 +275,12 @@ pub async fn rehash(tx: &mut Tx, account: &Account, hash: &str) -> Result<(), Er
 /// # Errors
 /// When the database cannot be asked.
 pub async fn hold(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Account>, Error> {
-    let row: Option<(String,)> = on!(tx, "SELECT id FROM users WHERE provider_id = $1 AND id = $2" locking "FOR NO KEY UPDATE", |sql, c| {
-        sqlx::query_as(sql).bind(provider_id).bind(id).fetch_optional(c).await
-    })?;
+    let row: Option<(String,)> =
+        query(locking!("SELECT id FROM users WHERE provider_id = $1 AND id = $2", "FOR NO KEY UPDATE"))
+            .bind(provider_id)
+            .bind(id)
+            .fetch_optional(tx)
+            .await?;
     match row {
         Some((id,)) => by_id(tx, &id).await,
         None => Ok(None),
@@ -324,7 +293,7 @@ pub async fn hold(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Acc
 /// When it cannot be written.
 pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
-    on!(tx, |c| sqlx::query(SQL).bind(id).execute(c).await.map(drop))?;
+    query(SQL).bind(id).execute(tx).await?;
     super::logouts::note_user(tx, id).await
 }
 
@@ -334,8 +303,7 @@ pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
 /// When the database cannot be asked.
 pub async fn id_of_name(conn: &mut Conn, provider_id: &str, name: &LoginName) -> Result<Option<String>, Error> {
     const SQL: &str = "SELECT id FROM users WHERE provider_id = $1 AND login_name_key = $2";
-    let row: Option<(String,)> =
-        on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(name.key()).fetch_optional(c).await)?;
+    let row: Option<(String,)> = query(SQL).bind(provider_id).bind(name.key()).fetch_optional(conn).await?;
     Ok(row.map(|(id,)| id))
 }
 
@@ -347,7 +315,7 @@ pub async fn admins(conn: &mut Conn, provider_id: &str, limit: i64) -> Result<Ve
     const SQL: &str = select_account!(
         "WHERE u.provider_id = $1 AND u.user_type = 'Provider Admin' ORDER BY u.login_name_key LIMIT $2"
     );
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(provider_id).bind(limit).fetch_all(conn).await
 }
 
 /// Whether nobody else is a Therap Admin who can sign in.
@@ -356,7 +324,6 @@ pub async fn admins(conn: &mut Conn, provider_id: &str, limit: i64) -> Result<Ve
 /// When the database cannot be asked.
 pub async fn has_no_other_admin(conn: &mut Conn, id: &str) -> Result<bool, Error> {
     const SQL: &str = "SELECT COUNT(*) FROM users WHERE user_type = $2 AND active AND NOT admin_locked AND id <> $1";
-    let (others,): (i64,) =
-        on!(conn, |c| sqlx::query_as(SQL).bind(id).bind(UserType::TherapAdmin.as_str()).fetch_one(c).await)?;
+    let (others,): (i64,) = query(SQL).bind(id).bind(UserType::TherapAdmin.as_str()).fetch_one(conn).await?;
     Ok(others == 0)
 }

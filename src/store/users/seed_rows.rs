@@ -1,7 +1,7 @@
 //! Users as a seed file has them, a page at a time.
 
 use crate::model::user::UserType;
-use crate::store::{Conn, Error, from_row, on};
+use crate::store::{Conn, Error, from_row, query};
 
 /// A user with everything that a seed file can say of one, but its ties.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub async fn users(conn: &mut Conn, provider_id: &str, after: &str, limit: i64) 
     const SQL: &str = "SELECT u.id, u.login_name, u.login_name_key, u.name, u.user_type, u.active, u.admin_locked, s.failures, \
                        u.password_hash, u.temporary_until, u.claims FROM users u JOIN strikes s ON s.user_id = u.id \
                        WHERE u.provider_id = $1 AND u.login_name_key > $2 ORDER BY u.login_name_key LIMIT $3";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(after).bind(limit).fetch_all(c).await)?)
+    query(SQL).bind(provider_id).bind(after).bind(limit).fetch_all(conn).await
 }
 
 /// A tie of a user in a page.
@@ -64,5 +64,5 @@ pub async fn ties(conn: &mut Conn, provider_id: &str, after: &str, last: &str) -
     const SQL: &str = "SELECT t.user_id, i.issuer, t.sub FROM users u JOIN handoff_ties t ON t.user_id = u.id \
                        JOIN issuers i ON i.id = t.issuer_id \
                        WHERE u.provider_id = $1 AND u.login_name_key > $2 AND u.login_name_key <= $3";
-    Ok(on!(conn, |c| sqlx::query_as(SQL).bind(provider_id).bind(after).bind(last).fetch_all(c).await)?)
+    query(SQL).bind(provider_id).bind(after).bind(last).fetch_all(conn).await
 }

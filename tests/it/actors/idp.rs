@@ -21,7 +21,7 @@ use connect_idp::store::activity::{Filter, Record};
 use connect_idp::store::users::NewUser;
 use connect_idp::time::{Clock, Random, Timestamp};
 use connect_idp::{router, store};
-use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use super::therap_services::public_jwks;
@@ -346,7 +346,9 @@ impl Idp {
     /// A connection of somebody else's to the same database.
     pub async fn outsider(&self) -> Outsider {
         match self.engine {
-            Engine::Sqlite => Outsider::Sqlite(SqliteConnection::connect(&self.home.url).await.unwrap()),
+            Engine::Sqlite => {
+                Outsider::Sqlite(rusqlite::Connection::open(self.home.dir.path().join("connect.db")).unwrap())
+            }
             Engine::Postgres => Outsider::Postgres(PgConnection::connect(&self.home.url).await.unwrap()),
         }
     }
@@ -365,32 +367,35 @@ pub fn line(record: &Record) -> String {
 
 /// See [`Idp::outsider`].
 pub enum Outsider {
-    Sqlite(SqliteConnection),
+    Sqlite(rusqlite::Connection),
     Postgres(PgConnection),
 }
 
 impl Outsider {
     pub async fn run(&mut self, sql: &str) {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match self {
-            Self::Sqlite(conn) => drop(sqlx::raw_sql(sql).execute(conn).await.unwrap()),
-            Self::Postgres(conn) => drop(sqlx::raw_sql(sql).execute(conn).await.unwrap()),
+            Self::Sqlite(conn) => conn.execute_batch(sql).unwrap(),
+            Self::Postgres(conn) => {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(conn).await.unwrap();
+            }
         }
     }
 
     pub async fn number(&mut self, sql: &str) -> i64 {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match self {
-            Self::Sqlite(conn) => sqlx::query_scalar(sql).fetch_one(conn).await.unwrap(),
-            Self::Postgres(conn) => sqlx::query_scalar(sql).fetch_one(conn).await.unwrap(),
+            Self::Sqlite(conn) => conn.query_row(sql, [], |row| row.get(0)).unwrap(),
+            Self::Postgres(conn) => {
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(conn).await.unwrap()
+            }
         }
     }
 
     pub async fn text(&mut self, sql: &str) -> String {
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
         match self {
-            Self::Sqlite(conn) => sqlx::query_scalar(sql).fetch_one(conn).await.unwrap(),
-            Self::Postgres(conn) => sqlx::query_scalar(sql).fetch_one(conn).await.unwrap(),
+            Self::Sqlite(conn) => conn.query_row(sql, [], |row| row.get(0)).unwrap(),
+            Self::Postgres(conn) => {
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(conn).await.unwrap()
+            }
         }
     }
 }

@@ -1,0 +1,129 @@
+//! A connection to a file of SQLite: its address, what it is told, what it says when it fails, and a copy of it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail, ensure};
+use percent_encoding::percent_decode_str;
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use crate::crypto::key_ring::give_to_owner_of_folder;
+use crate::store::STATEMENT_TIMEOUT;
+use crate::store::error::Error;
+
+/// So many statements stay compiled on each connection: there are fewer.
+const STATEMENTS: usize = 512;
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Read,
+    Write,
+}
+
+pub(super) fn connect(file: &Path, to: Use) -> rusqlite::Result<Connection> {
+    let create = match to {
+        Use::Write => OpenFlags::SQLITE_OPEN_CREATE,
+        Use::Read => OpenFlags::empty(),
+    };
+    // A reader may write, too: it may be the first after a crash, which mends the file.
+    let connection = Connection::open_with_flags(
+        file,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create,
+    )?;
+    connection.busy_timeout(STATEMENT_TIMEOUT)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY")?;
+    // Folding the log into the file costs syncs of its own: seldom, in large pieces.
+    connection.execute_batch(match to {
+        Use::Write => "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4000",
+        Use::Read => "PRAGMA query_only = ON",
+    })?;
+    // A plan does not depend on what is bound. Otherwise each `LIMIT $1` would be compiled anew whenever it is asked.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// The file of a `sqlite:` URL.
+pub(in crate::store) fn file_of(url: &str) -> anyhow::Result<PathBuf> {
+    let rest = url.strip_prefix("sqlite:").context("database.url is not a SQLite address")?;
+    let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let path = percent_decode_str(path.strip_prefix("//").unwrap_or(path)).decode_utf8();
+    let path = path.context("database.url is not a SQLite address: its path is no UTF-8 text")?;
+    if !matches!(options, "" | "mode=rwc") {
+        bail!("database.url is not a SQLite address: the options {options:?} after its path are not known");
+    }
+    if path.is_empty() || path == ":memory:" {
+        bail!(
+            "database.url is not a SQLite address: it names no file, as sqlite:///var/lib/connect-idp/connect.db does"
+        );
+    }
+    Ok(PathBuf::from(path.into_owned()))
+}
+
+/// The `sqlite:` URL of a file.
+pub(in crate::store) fn url_of(file: &Path) -> String {
+    let path = file.display().to_string();
+    format!("sqlite://{}", path.replace('%', "%25").replace('?', "%3F").replace('#', "%23"))
+}
+
+/// The file holds password hashes: nobody but its owner has business with it.
+pub(super) fn keep_private(file: &Path) -> anyhow::Result<()> {
+    for part in ["", "-wal", "-shm"] {
+        let name = PathBuf::from(format!("{}{part}", file.display()));
+        if name.exists() {
+            std::fs::set_permissions(&name, std::fs::Permissions::from_mode(0o600))
+                .with_context(|| format!("{} cannot be made private", name.display()))?;
+            give_to_owner_of_folder(&name)
+                .with_context(|| format!("{} cannot be given to its owner", name.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies all of it as it is at this moment: one transaction that reads, which no writer waits for.
+pub(super) fn copy(from: &Connection, file: &Path) -> anyhow::Result<()> {
+    let mut to = Connection::open(file)?;
+    let copied = Backup::new(from, &mut to)?.step(-1)?;
+    ensure!(copied == StepResult::Done, "SQLite did not copy the database at once: {copied:?}");
+    // One file, without a log beside it.
+    to.execute_batch("PRAGMA journal_mode = DELETE")?;
+    to.close().map_err(|(_, error)| error.into())
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let said = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Stalled(said),
+            Some(ErrorCode::ReadOnly | ErrorCode::SystemIoFailure | ErrorCode::DiskFull | ErrorCode::CannotOpen) => {
+                Self::Unavailable(said)
+            }
+            _ => Self::Unexpected(said),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_names_a_file_and_back() {
+        for (url, file) in [
+            ("sqlite://connect.db", "connect.db"),
+            ("sqlite:connect.db", "connect.db"),
+            ("sqlite:///var/lib/x/connect.db", "/var/lib/x/connect.db"),
+            ("sqlite:///tmp/a%20b/100%25.db?mode=rwc", "/tmp/a b/100%.db"),
+        ] {
+            assert_eq!(file_of(url).unwrap(), PathBuf::from(file), "{url}");
+        }
+        let odd = Path::new("/tmp/100% of #1?.db");
+        assert_eq!(file_of(&url_of(odd)).unwrap(), odd);
+        for url in ["sqlite://", "sqlite::memory:", "sqlite://a.db?mode=memory", "postgres://x", "sqlite://%ff"] {
+            assert!(file_of(url).unwrap_err().to_string().contains("is not a SQLite address"), "{url}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What sharing a commit must not change.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::config;
+use crate::store::sqlite_files::InUse;
+use crate::store::{Database, Error, in_transaction, query};
+use crate::time::{Clock, Deadline, Timestamp};
+
+const NOW: Timestamp = Timestamp(1_800_000_000_000);
+
+async fn open(dir: &Path, clock: Clock) -> Database {
+    let url = Database::sqlite_url(&dir.join("t.db"));
+    let settings = config::Database { url, connections: 4, ..config::Database::default() };
+    Database::open(&settings, clock).await.unwrap()
+}
+
+async fn with_table() -> (TempDir, Database, Clock) {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Clock::fixed(NOW);
+    let db = open(dir.path(), clock.clone()).await;
+    db.meddle("CREATE TABLE words (word TEXT PRIMARY KEY)").await;
+    (dir, db, clock)
+}
+
+async fn words(db: &Database) -> Vec<String> {
+    let mut conn = db.read().await.unwrap();
+    let found: Vec<(String,)> = query("SELECT word FROM words ORDER BY word").fetch_all(&mut conn).await.unwrap();
+    found.into_iter().map(|(word,)| word).collect()
+}
+
+async fn write(db: &Database, word: &'static str) -> Result<(), Error> {
+    in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [], |tx| {
+        query("INSERT INTO words VALUES ($1)").bind(word).execute(tx).await?;
+        Ok(())
+    })
+}
+
+/// Keeps the writer at work until the barrier opens, so that what comes meanwhile waits together.
+fn keep_busy(db: &Database) -> (Arc<Barrier>, tokio::task::JoinHandle<Result<(), Error>>) {
+    let barrier = Arc::new(Barrier::new(2));
+    let (db, held, has_waited) = (db.clone(), Arc::clone(&barrier), Arc::new(AtomicBool::new(false)));
+    let busy = tokio::spawn(async move {
+        in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [held, has_waited], |_tx| {
+            // It may be done once more.
+            if !has_waited.swap(true, Ordering::SeqCst) {
+                held.wait();
+            }
+            Ok(())
+        })
+    });
+    (barrier, busy)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_shared_commit_whatever_fails_takes_nothing_else_with_it() {
+    let (_dir, db, clock) = with_table().await;
+    write(&db, "taken").await.unwrap();
+    let (barrier, busy) = keep_busy(&db);
+    let runs = Arc::new(AtomicU32::new(0));
+    let mut tasks = Vec::new();
+    for word in ["first", "withdrawn", "dies", "taken", "late", "last"] {
+        let (db, clock, runs) = (db.clone(), clock.clone(), Arc::clone(&runs));
+        tasks.push(tokio::spawn(async move {
+            let patience = Duration::from_secs(if word == "late" { 1 } else { 60 });
+            in_transaction!(db, Deadline::after(patience, NOW), [clock, runs], |tx| {
+                runs.fetch_add(1, Ordering::SeqCst);
+                query("INSERT INTO words VALUES ($1)").bind(word).execute(tx).await?;
+                match word {
+                    "withdrawn" => Err(Error::Withdrawn),
+                    "dies" => panic!("on purpose"),
+                    // Its own deadline passes while others are done already.
+                    "late" => {
+                        clock.advance(Duration::from_secs(2));
+                        Ok(())
+                    }
+                    _ => Ok(()),
+                }
+            })
+        }));
+        // One after the other, as the order matters.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    barrier.wait();
+    busy.await.unwrap().unwrap();
+    let mut said = Vec::new();
+    for task in tasks {
+        said.push(task.await.unwrap());
+    }
+    assert!(matches!(
+        said.as_slice(),
+        [Ok(()), Err(Error::Withdrawn), Err(Error::TaskDied), Err(Error::Unexpected(_)), Err(Error::Late), Ok(())]
+    ));
+    assert_eq!(words(&db).await, ["first", "last", "taken"]);
+    assert!(runs.load(Ordering::SeqCst) > 6, "none was done once more after the late one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_not_begun_by_its_deadline_never_is() {
+    let (dir, db, _clock) = with_table().await;
+    let other = rusqlite::Connection::open(dir.path().join("t.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let deadline = Deadline::after(Duration::from_millis(200), NOW);
+    let written = in_transaction!(db, deadline, [], |tx| {
+        query("INSERT INTO words VALUES ('late')").execute(tx).await?;
+        Ok(())
+    });
+    assert!(matches!(written, Err(Error::Late)));
+    other.execute_batch("ROLLBACK").unwrap();
+    write(&db, "later").await.unwrap();
+    assert_eq!(words(&db).await, ["later"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_goes_away_cancels_nothing() {
+    let (_dir, db, _clock) = with_table().await;
+    let (barrier, busy) = keep_busy(&db);
+    let patience = Duration::from_millis(50);
+    assert!(tokio::time::timeout(patience, write(&db, "left")).await.is_err());
+    barrier.wait();
+    busy.await.unwrap().unwrap();
+    write(&db, "stayed").await.unwrap();
+    assert_eq!(words(&db).await, ["left", "stayed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_before_the_end_is_done_and_what_comes_after_it_is_refused() {
+    let (dir, db, _clock) = with_table().await;
+    let (barrier, busy) = keep_busy(&db);
+    let waiting = tokio::spawn({
+        let db = db.clone();
+        async move { write(&db, "in time").await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let closing = tokio::spawn({
+        let db = db.clone();
+        async move { db.close().await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    barrier.wait();
+    busy.await.unwrap().unwrap();
+    waiting.await.unwrap().unwrap();
+    closing.await.unwrap();
+    assert!(matches!(write(&db, "too late").await, Err(Error::Unavailable(_))));
+    assert!(matches!(db.read().await, Err(Error::Unavailable(_))));
+    assert!(!dir.path().join("t.db-wal").exists(), "the log is not folded into the file");
+    assert_eq!(words(&open(dir.path(), Clock::fixed(NOW)).await).await, ["in time"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_the_last_to_have_it_leaves_the_file_to_others() {
+    let (dir, db, _clock) = with_table().await;
+    let (barrier, busy) = keep_busy(&db);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        barrier.wait();
+    });
+    // Nobody waits for this one.
+    busy.abort();
+    drop(db);
+    let _ = busy.await;
+    assert!(InUse::alone(&dir.path().join("t.db")).unwrap().is_some(), "the file is in use");
+}
