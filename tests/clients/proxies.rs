@@ -189,8 +189,7 @@ impl Front {
         let token = self.web.post(format!("{}/oauth2/token", self.service.issuer)).basic_auth("robot", Some(SECRET));
         let token: Value = token.form(&form).send().await.unwrap().json().await.unwrap();
         let token = token["access_token"].as_str().unwrap_or_else(|| panic!("no token: {token}"));
-        let user =
-            format!("{}/api/v1/providers/{}/users/{}", self.service.issuer, AMINA.provider, self.service.sub());
+        let user = format!("{}/api/v1/providers/{}/users/{}", self.service.issuer, AMINA.provider, self.service.sub());
 
         let read = self.web.get(&user).bearer_auth(token).header(ACCEPT_ENCODING, "gzip").send().await.unwrap();
         assert_eq!(read.status(), StatusCode::OK);

@@ -9,22 +9,19 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
-use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgRow, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, Connection as _, Either, Executor as _, PgConnection, PgPool, Postgres,
-    Row as _, SqlSafeStr as _, SqlStr, Transaction, raw_sql,
+    AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, PgPool, Postgres, SqlSafeStr as _, SqlStr,
+    raw_sql,
 };
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
-use super::error::Error;
-use super::measures::{Connections, Fault, Measures};
-use super::statement::Value;
-use super::{ACQUIRE_TRY, STATEMENT_TIMEOUT, migrations};
 use crate::config::{NOT_WHOLE, Pooling, is_whole};
+use crate::store::error::Error;
+use crate::store::measures::Connections;
+use crate::store::{ACQUIRE_TRY, STATEMENT_TIMEOUT};
 
 /// A connection idle for longer is asked whether it still stands before it is used, and has so long to answer.
 const TRUST_IDLE: Duration = Duration::from_secs(2);
@@ -38,17 +35,9 @@ const PROBE: Duration = Duration::from_secs(2);
 const PROBE_COUNTS: Duration = Duration::from_secs(1);
 /// What goes on for a while is said in the log so often.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
-/// Who migrates holds this lock, any number of ours.
-const MIGRATING: i64 = 0x6964_705f_6d69_6772;
-
-/// As long a step of the schema waits for a table that is in use before it lets others at it, and so often it tries again.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
-const LOCK_PAUSE: Duration = Duration::from_secs(2);
-const LOCK_TRIES: u32 = 150;
-
 /// The server, and our connections to it. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Server(Arc<Parts>);
+pub(in crate::store) struct Server(Arc<Parts>);
 
 struct Parts {
     pool: PgPool,
@@ -89,27 +78,9 @@ fn is_long_ago(at: Instant) -> bool {
     at.elapsed() > SAY_AGAIN
 }
 
-/// The word for a write to a server that is read-only.
-const READ_ONLY: &str = "25006";
-
-/// Whether an error says that its connection is of no use any more.
-fn is_cut(error: &sqlx::Error) -> bool {
-    use sqlx::Error::{Io, Protocol, Tls, WorkerCrashed};
-    match error.as_database_error().map(DatabaseError::code) {
-        Some(code) => code.is_some_and(|code| ends_connection(&code)),
-        None => matches!(error, Io(_) | Tls(_) | Protocol(_) | WorkerCrashed),
-    }
-}
-
-/// Connection trouble, shutting down, starting up, ended for its idleness in a transaction; and read-only, which some
-/// connections stay when their server is not so any longer.
-fn ends_connection(code: &str) -> bool {
-    code.starts_with("08") || code.starts_with("57P") || matches!(code, READ_ONLY | "25P03" | "25P04")
-}
-
 /// A connection that somebody has.
-pub(super) struct Lent {
-    connection: PoolConnection<Postgres>,
+pub(in crate::store) struct Lent {
+    pub(super) connection: PoolConnection<Postgres>,
     server: Server,
 }
 
@@ -120,17 +91,27 @@ impl Drop for Lent {
 }
 
 impl Lent {
-    fn close_on_drop(&mut self) {
+    /// Whether the connection is ours for good, and keeps what we name on it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.server.pooling() == Pooling::Session
+    }
+
+    /// Where its server is, for people.
+    pub(super) fn place(&self) -> String {
+        self.server.place()
+    }
+
+    pub(super) fn close_on_drop(&mut self) {
         self.connection.close_on_drop();
     }
 
     /// It was cut: so may those be that are as old.
-    fn doubt(&self) {
+    pub(super) fn doubt(&self) {
         self.server.doubt();
     }
 
     /// Puts a new connection in the place of one that was cut while nothing but SELECTs ran on it.
-    async fn renew(&mut self) -> Result<(), Error> {
+    pub(super) async fn renew(&mut self) -> Result<(), Error> {
         let made = timeout(ACQUIRE_TRY, self.server.connect()).await;
         *self.connection = made
             .map_err(|_| Error::Unreachable(self.server.is_silent()))?
@@ -140,7 +121,7 @@ impl Lent {
 
     /// Behind a pooler that gives each transaction any connection, what a SELECT needs from one step to the next lasts in
     /// a transaction alone.
-    async fn begin_to_read(&mut self) -> Result<(), Error> {
+    pub(super) async fn begin_to_read(&mut self) -> Result<(), Error> {
         if self.server.0.pooling == Pooling::Transaction {
             let begin = begin("BEGIN READ ONLY", Pooling::Transaction, STATEMENT_TIMEOUT);
             raw_sql(begin).execute(&mut *self.connection).await?;
@@ -149,172 +130,9 @@ impl Lent {
     }
 
     /// What opens a transaction whose statements end with the time that is left.
-    fn begin(&self, left: Duration) -> SqlStr {
+    pub(super) fn begin(&self, left: Duration) -> SqlStr {
         begin("BEGIN", self.server.0.pooling, left)
     }
-}
-
-/// What statements run on. Dropped while one is unanswered, or a transaction is open, the connection is closed: nobody waits
-/// for an answer that may never come, and nobody gets what somebody else left unfinished.
-///
-/// A connection that was cut is replaced under a SELECT, which is asked again (G33): nothing was written, and nobody notices.
-pub(super) struct Talk {
-    lent: Lent,
-    unanswered: bool,
-    /// Whether another connection may take its place: once, and never in a transaction.
-    renewable: bool,
-    in_transaction: bool,
-}
-
-impl fmt::Debug for Talk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Talk({})", self.lent.server.place())
-    }
-}
-
-impl Drop for Talk {
-    fn drop(&mut self) {
-        if self.unanswered || self.in_transaction {
-            self.lent.close_on_drop();
-        }
-    }
-}
-
-impl Talk {
-    /// In which nothing is written.
-    pub(super) async fn to_read(lent: Lent) -> Result<Self, Error> {
-        let mut talk = Self { lent, unanswered: true, renewable: true, in_transaction: false };
-        if let Err(error) = talk.lent.begin_to_read().await {
-            if !error.ends_connection() {
-                return Err(error);
-            }
-            talk.lent.doubt();
-            talk.lent.renew().await?;
-        }
-        talk.unanswered = false;
-        Ok(talk)
-    }
-
-    /// A transaction whose statements end with the time that is left.
-    pub(super) async fn to_write(lent: Lent, time: Duration, measures: &Measures) -> Result<Self, Error> {
-        let begin = lent.begin(time);
-        let mut talk = Self { lent, unanswered: false, renewable: false, in_transaction: true };
-        talk.simple(begin.as_str(), measures).await?;
-        Ok(talk)
-    }
-
-    /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a server
-    /// that is read-only by now, is closed (G33).
-    pub(super) async fn finish<T>(&mut self, fate: Result<T, Error>, measures: &Measures) -> Result<T, Error> {
-        match &fate {
-            Ok(_) => {
-                self.simple("COMMIT", measures).await?;
-                self.in_transaction = false;
-            }
-            Err(error) if error.ends_connection() => {}
-            Err(_) => self.in_transaction = self.simple("ROLLBACK", measures).await.is_err(),
-        }
-        fate
-    }
-
-    /// Runs a text of one or more statements.
-    pub(super) async fn simple(&mut self, sql: &str, measures: &Measures) -> Result<(), Error> {
-        self.unanswered = true;
-        let done = raw_sql(AssertSqlSafe(sql)).execute(&mut *self.lent.connection).await;
-        self.heard(&done, measures);
-        Ok(done.map(drop)?)
-    }
-
-    /// Runs a statement: its rows, and how many it changed.
-    pub(super) async fn run(
-        &mut self,
-        sql: &SqlStr,
-        values: &[Value<'_>],
-        measures: &Measures,
-    ) -> Result<(Vec<PgRow>, u64), Error> {
-        loop {
-            self.unanswered = true;
-            let named = self.lent.server.0.pooling == Pooling::Session;
-            let done = ask(&mut self.lent.connection, sql, values, named).await;
-            if self.heard(&done, measures) && std::mem::take(&mut self.renewable) && self.lent.renew().await.is_ok() {
-                continue;
-            }
-            return Ok(done?);
-        }
-    }
-
-    /// Takes note of an answer: whether it says that the connection was cut. Such a one is closed.
-    fn heard<T>(&mut self, done: &Result<T, sqlx::Error>, measures: &Measures) -> bool {
-        self.unanswered = done.as_ref().is_err_and(is_cut);
-        if let Err(error) = done
-            && (self.unanswered || error.as_database_error().is_some())
-        {
-            measures.fault(if self.unanswered { Fault::Cut } else { Fault::Statement });
-        }
-        if self.unanswered {
-            self.lent.doubt();
-        }
-        self.unanswered
-    }
-}
-
-/// Kept under a name where the connection is ours for good.
-async fn ask(
-    connection: &mut PgConnection,
-    sql: &SqlStr,
-    values: &[Value<'_>],
-    named: bool,
-) -> Result<(Vec<PgRow>, u64), sqlx::Error> {
-    let mut query = sqlx::query(sql.clone()).persistent(named);
-    for value in values {
-        query = match value {
-            Value::Text(text) => query.bind(text.as_deref()),
-            Value::Integer(number) => query.bind(number),
-            Value::Boolean(is) => query.bind(is),
-        };
-    }
-    let (mut rows, mut changed) = (Vec::new(), 0);
-    let mut answers = connection.fetch_many(query);
-    while let Some(answer) = answers.try_next().await? {
-        match answer {
-            Either::Left(done) => changed += done.rows_affected(),
-            Either::Right(row) => rows.push(row),
-        }
-    }
-    Ok((rows, changed))
-}
-
-impl From<sqlx::Error> for Error {
-    fn from(error: sqlx::Error) -> Self {
-        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Tls, WorkerCrashed};
-        let said = error.to_string();
-        let Some(database) = error.as_database_error() else {
-            return if matches!(error, PoolTimedOut) {
-                Self::Stalled(said)
-            } else if matches!(error, Io(_) | Tls(_) | PoolClosed | WorkerCrashed) {
-                Self::Unavailable(said)
-            } else {
-                Self::Unexpected(said)
-            };
-        };
-        match database.code().as_deref() {
-            // Statement and lock time-outs.
-            Some("57014" | "55P03") => Self::Stalled(said),
-            // Serialization failure, deadlock.
-            Some("40001" | "40P01") => Self::Contended(said),
-            // A statement whose name is not known there, or known already.
-            Some("26000" | "42P05") => Self::Parted(said),
-            Some(READ_ONLY) => Self::ReadOnly(said),
-            // Too many, out of memory, a full disk.
-            Some(code) if ends_connection(code) || code.starts_with("53") => Self::Unavailable(said),
-            _ => Self::Unexpected(said),
-        }
-    }
-}
-
-/// PostgreSQL's word for a table that is not there.
-pub(super) fn is_no_such_table(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "42P01")
 }
 
 fn begin(how: &'static str, pooling: Pooling, left: Duration) -> SqlStr {
@@ -334,7 +152,7 @@ fn settings(set: &str, statement_timeout: u128) -> String {
 }
 
 impl Server {
-    pub(super) fn open(url: &str, connections: u32, pooling: Pooling) -> anyhow::Result<Self> {
+    pub(in crate::store) fn open(url: &str, connections: u32, pooling: Pooling) -> anyhow::Result<Self> {
         // Else a piece of a password would be taken for the name of a database, and said.
         anyhow::ensure!(is_whole(url), "database.url {NOT_WHOLE}");
         let options = PgConnectOptions::from_str(url)
@@ -384,7 +202,7 @@ impl Server {
     }
 
     /// A connection; `None` when it may be tried again: all are taken, or there is one to be had by now.
-    pub(super) async fn acquire(&self) -> Result<Option<Lent>, Error> {
+    pub(in crate::store) async fn acquire(&self) -> Result<Option<Lent>, Error> {
         use sqlx::Error::{PoolClosed, PoolTimedOut};
         match self.0.pool.acquire().await {
             Ok(connection) => {
@@ -409,103 +227,20 @@ impl Server {
     }
 
     /// Connections that there are by now are not trusted any longer.
-    pub(super) fn doubt(&self) {
+    pub(in crate::store) fn doubt(&self) {
         self.0.doubt.begin();
     }
 
-    pub(super) fn connections(&self) -> Connections {
+    pub(in crate::store) fn connections(&self) -> Connections {
         Connections::of(&self.0.pool)
     }
 
-    pub(super) async fn close(&self) {
+    pub(in crate::store) async fn close(&self) {
         self.0.pool.close().await;
     }
 
-    /// Runs what is missing of the schema, all or nothing; then builds the indices that are missing. Broken off, it is whole
-    /// when it is run again.
-    pub(super) async fn migrate(&self) -> anyhow::Result<()> {
-        let mut tried = 1;
-        while let Err(error) = self.take_steps().await {
-            if tried == LOCK_TRIES || !is_kept_waiting(&error) {
-                return Err(error);
-            }
-            tracing::info!("a table is in use for long; the schema's next step waits and tries again ({tried})");
-            tried += 1;
-            tokio::time::sleep(LOCK_PAUSE).await;
-        }
-        self.build_indices().await
-    }
-
-    /// A connection that is closed after its use.
-    pub(super) async fn acquire_alone(&self) -> Result<Lent, Error> {
-        loop {
-            if let Some(mut lent) = self.acquire().await? {
-                lent.close_on_drop();
-                return Ok(lent);
-            }
-        }
-    }
-
-    /// The lock lasts as long as the transaction, so that no pooler can part the two.
-    async fn take_steps(&self) -> anyhow::Result<()> {
-        const IS_NEW: &str = "SELECT CAST(1 AS BIGINT) WHERE to_regclass('_sqlx_migrations') IS NULL";
-        let mut lent = self.acquire_alone().await?;
-        let mut tx = self.begin_to_change_schema(&mut lent).await?;
-        let is_new = raw_sql(IS_NEW).fetch_optional(&mut *tx).await?.is_some();
-        let migrator = if is_new { migrations::migrator() } else { migrations::migrator_without_indices() };
-        migrator.run(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// A transaction in which the schema may change, one at a time: however long it takes, and without waiting long for a
-    /// table.
-    pub(super) async fn begin_to_change_schema<'c>(
-        &self,
-        lent: &'c mut Lent,
-    ) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
-        let mut tx = lent.connection.begin().await?;
-        // What a step does to ten million records takes longer than any statement of ours may.
-        raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
-        if self.0.pooling == Pooling::Transaction {
-            // The migrations' statements have names, which an earlier run may have left in a pooler's connection.
-            raw_sql("DEALLOCATE ALL").execute(&mut *tx).await?;
-        }
-        raw_sql(AssertSqlSafe(format!("SELECT pg_advisory_xact_lock({MIGRATING})"))).execute(&mut *tx).await?;
-        // Who waits for a table's lock lets nobody else at the table.
-        raw_sql(AssertSqlSafe(format!("SET LOCAL lock_timeout = {}", LOCK_WAIT.as_millis()))).execute(&mut *tx).await?;
-        Ok(tx)
-    }
-
-    /// One after the other, beside everything else. What another process builds at the same time is waited for without a
-    /// transaction: a build waits for everybody's.
-    async fn build_indices(&self) -> anyhow::Result<()> {
-        let mut lent = self.acquire_alone().await?;
-        let conn = &mut *lent.connection;
-        if self.0.pooling == Pooling::Session {
-            raw_sql("SET statement_timeout = 0").execute(&mut *conn).await?;
-            let turn = format!("SELECT CAST(1 AS BIGINT) WHERE pg_try_advisory_lock({})", MIGRATING + 1);
-            while raw_sql(AssertSqlSafe(turn.clone())).fetch_optional(&mut *conn).await?.is_none() {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        }
-        for index in migrations::indices() {
-            let found = format!(
-                "SELECT indisvalid FROM pg_index WHERE indexrelid = CAST(to_regclass('{}') AS OID)",
-                index.name
-            );
-            let found = raw_sql(AssertSqlSafe(found)).fetch_optional(&mut *conn).await?;
-            let is_whole = found.map(|row| row.try_get::<bool, _>(0)).transpose()?;
-            if is_whole == Some(true) {
-                continue;
-            }
-            tracing::info!("the index {} is built, beside everything else", index.name);
-            if is_whole == Some(false) {
-                raw_sql(AssertSqlSafe(index.remove())).execute(&mut *conn).await?;
-            }
-            raw_sql(AssertSqlSafe(index.build())).execute(&mut *conn).await?;
-        }
-        Ok(())
+    pub(super) fn pooling(&self) -> Pooling {
+        self.0.pooling
     }
 
     fn most(&self) -> u32 {
@@ -533,7 +268,7 @@ impl Server {
     }
 
     /// Why there is no connection to be had, if so.
-    pub(super) async fn diagnose(&self) -> Result<(), String> {
+    pub(in crate::store) async fn diagnose(&self) -> Result<(), String> {
         if self.are_all_lent() { Err(self.all_lent()) } else { self.probe().await }
     }
 
@@ -615,13 +350,6 @@ impl Server {
     }
 }
 
-/// Whether a step of the schema did not get a lock in time, or stood in another's way.
-pub(super) fn is_kept_waiting(error: &anyhow::Error) -> bool {
-    let database = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>());
-    let code = database.and_then(|error| error.as_database_error()).and_then(DatabaseError::code);
-    code.is_some_and(|code| matches!(code.as_ref(), "55P03" | "40P01"))
-}
-
 /// What holds for all that a connection does. A pooler that gives each transaction any connection would forget it.
 async fn greet(connection: &mut PgConnection, pooling: Pooling) -> Result<(), sqlx::Error> {
     match pooling {
@@ -634,7 +362,7 @@ async fn greet(connection: &mut PgConnection, pooling: Pooling) -> Result<(), sq
 }
 
 /// Whether an address names another machine and does not ask for TLS.
-pub(super) fn is_unprotected(url: &str) -> bool {
+pub(in crate::store) fn is_unprotected(url: &str) -> bool {
     let Some(options) = url.starts_with("postgres").then(|| PgConnectOptions::from_str(url).ok()).flatten() else {
         return false;
     };

@@ -1,0 +1,148 @@
+//! What statements run on: a connection of PostgreSQL's while somebody has it.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use sqlx::postgres::PgRow;
+use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, SqlStr, raw_sql};
+
+use super::said::is_cut;
+use super::server::Lent;
+use crate::store::error::Error;
+use crate::store::measures::{Fault, Measures};
+use crate::store::statement::Value;
+
+/// What statements run on. Dropped while one is unanswered, or a transaction is open, the connection is closed: nobody waits
+/// for an answer that may never come, and nobody gets what somebody else left unfinished.
+///
+/// A connection that was cut is replaced under a SELECT, which is asked again (G33): nothing was written, and nobody notices.
+pub(in crate::store) struct Talk {
+    lent: Lent,
+    unanswered: bool,
+    /// Whether another connection may take its place: once, and never in a transaction.
+    renewable: bool,
+    in_transaction: bool,
+}
+
+impl fmt::Debug for Talk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Talk({})", self.lent.place())
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        if self.unanswered || self.in_transaction {
+            self.lent.close_on_drop();
+        }
+    }
+}
+
+impl Talk {
+    /// In which nothing is written.
+    pub(in crate::store) async fn to_read(lent: Lent) -> Result<Self, Error> {
+        let mut talk = Self { lent, unanswered: true, renewable: true, in_transaction: false };
+        if let Err(error) = talk.lent.begin_to_read().await {
+            if !error.ends_connection() {
+                return Err(error);
+            }
+            talk.lent.doubt();
+            talk.lent.renew().await?;
+        }
+        talk.unanswered = false;
+        Ok(talk)
+    }
+
+    /// A transaction whose statements end with the time that is left.
+    pub(in crate::store) async fn to_write(lent: Lent, time: Duration, measures: &Measures) -> Result<Self, Error> {
+        let begin = lent.begin(time);
+        let mut talk = Self { lent, unanswered: false, renewable: false, in_transaction: true };
+        talk.simple(begin.as_str(), measures).await?;
+        Ok(talk)
+    }
+
+    /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a server
+    /// that is read-only by now, is closed (G33).
+    pub(in crate::store) async fn finish<T>(
+        &mut self,
+        fate: Result<T, Error>,
+        measures: &Measures,
+    ) -> Result<T, Error> {
+        match &fate {
+            Ok(_) => {
+                self.simple("COMMIT", measures).await?;
+                self.in_transaction = false;
+            }
+            Err(error) if error.ends_connection() => {}
+            Err(_) => self.in_transaction = self.simple("ROLLBACK", measures).await.is_err(),
+        }
+        fate
+    }
+
+    /// Runs a text of one or more statements.
+    pub(in crate::store) async fn simple(&mut self, sql: &str, measures: &Measures) -> Result<(), Error> {
+        self.unanswered = true;
+        let done = raw_sql(AssertSqlSafe(sql)).execute(&mut *self.lent.connection).await;
+        self.heard(&done, measures);
+        Ok(done.map(drop)?)
+    }
+
+    /// Runs a statement: its rows, and how many it changed.
+    pub(in crate::store) async fn run(
+        &mut self,
+        sql: &SqlStr,
+        values: &[Value<'_>],
+        measures: &Measures,
+    ) -> Result<(Vec<PgRow>, u64), Error> {
+        loop {
+            self.unanswered = true;
+            let named = self.lent.is_whole();
+            let done = ask(&mut self.lent.connection, sql, values, named).await;
+            if self.heard(&done, measures) && std::mem::take(&mut self.renewable) && self.lent.renew().await.is_ok() {
+                continue;
+            }
+            return Ok(done?);
+        }
+    }
+
+    /// Takes note of an answer: whether it says that the connection was cut. Such a one is closed.
+    fn heard<T>(&mut self, done: &Result<T, sqlx::Error>, measures: &Measures) -> bool {
+        self.unanswered = done.as_ref().is_err_and(is_cut);
+        if let Err(error) = done
+            && (self.unanswered || error.as_database_error().is_some())
+        {
+            measures.fault(if self.unanswered { Fault::Cut } else { Fault::Statement });
+        }
+        if self.unanswered {
+            self.lent.doubt();
+        }
+        self.unanswered
+    }
+}
+
+/// Kept under a name where the connection is ours for good.
+async fn ask(
+    connection: &mut PgConnection,
+    sql: &SqlStr,
+    values: &[Value<'_>],
+    named: bool,
+) -> Result<(Vec<PgRow>, u64), sqlx::Error> {
+    let mut query = sqlx::query(sql.clone()).persistent(named);
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text.as_deref()),
+            Value::Integer(number) => query.bind(number),
+            Value::Boolean(is) => query.bind(is),
+        };
+    }
+    let (mut rows, mut changed) = (Vec::new(), 0);
+    let mut answers = connection.fetch_many(query);
+    while let Some(answer) = answers.try_next().await? {
+        match answer {
+            Either::Left(done) => changed += done.rows_affected(),
+            Either::Right(row) => rows.push(row),
+        }
+    }
+    Ok((rows, changed))
+}
