@@ -16,6 +16,8 @@ use crate::crypto::secret::Secret;
 #[derive(Debug)]
 pub struct Conn {
     link: Link,
+    /// Whether a statement of this transaction failed: then nothing of it is kept, whatever its body makes of that.
+    failed: bool,
     measures: Arc<Measures>,
     #[expect(dead_code, reason = "held until dropped")]
     held: held::Held,
@@ -50,7 +52,7 @@ impl DerefMut for Tx {
 
 impl Conn {
     pub(super) fn new(link: Link, measures: Arc<Measures>) -> Self {
-        Self { link, measures, held: held::Held::only() }
+        Self { link, failed: false, measures, held: held::Held::only() }
     }
 
     pub(super) const fn link(&mut self) -> &mut Link {
@@ -59,6 +61,12 @@ impl Conn {
 
     /// Runs a statement and shows each row until it is told to stop; how many rows were changed.
     async fn run(&mut self, sql: &Sql, values: &[Value<'_>], show: &mut Show<'_>) -> Result<u64, Error> {
+        let done = self.ask(sql, values, show).await;
+        self.failed |= done.is_err();
+        done
+    }
+
+    async fn ask(&mut self, sql: &Sql, values: &[Value<'_>], show: &mut Show<'_>) -> Result<u64, Error> {
         match &mut self.link {
             Link::Sqlite(lent) => {
                 let done = lent.run(sql.for_sqlite(), values, show);
@@ -84,6 +92,17 @@ impl Conn {
 impl Tx {
     pub(super) const fn new(conn: Conn, record_key: Option<Secret>) -> Self {
         Self { conn, record_key }
+    }
+
+    /// What came of its body: nothing is kept of a transaction in which a statement failed. PostgreSQL would take it back
+    /// and call that a commit, and SQLite may have taken a part of it back.
+    pub(super) fn judged<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+        match done {
+            Ok(_) if self.conn.failed => {
+                Err(Error::Unexpected("a transaction went on after a statement failed".into()))
+            }
+            done => done,
+        }
     }
 
     /// Runs a text of one or more statements.

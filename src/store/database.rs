@@ -153,7 +153,10 @@ impl Database {
     /// that are missing are built the next time.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let done = match &self.engine {
-            Engine::Sqlite(sqlite) => sqlite.migrate(),
+            Engine::Sqlite(sqlite) => {
+                let sqlite = sqlite.clone();
+                spawn_blocking(move || sqlite.migrate()).await?
+            }
             Engine::Postgres(server) => server.migrate().await,
         };
         done.context("the database's schema could not be brought up to date")

@@ -51,10 +51,10 @@ use statement::{can_be_stored, parsed};
 pub(crate) use statement::{from_row, locking};
 pub(crate) use transaction::in_transaction;
 
-/// No statement runs longer than this on PostgreSQL, and nothing waits longer for SQLite's one writer. Just under a
-/// handoff's 30 seconds, so that an ordinary handoff needs no time-out of its own.
+/// No statement runs longer than this on PostgreSQL, and no transaction waits longer for another process that writes to
+/// SQLite's file. Just under a handoff's 30 seconds, so that an ordinary handoff needs no time-out of its own.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(28);
-/// How long past its deadline a transaction may go without an answer before its connection is given up.
+/// How long past its deadline a transaction may go without an answer before nobody waits for it any longer.
 const SILENCE: Duration = Duration::from_secs(10);
 /// How long one try for a connection lasts before we look whether the database is there at all.
 const ACQUIRE_TRY: Duration = Duration::from_secs(3);

@@ -61,7 +61,10 @@ impl Database {
                 let body = move |lent| {
                     let conn = Conn::new(Link::Sqlite(lent), Arc::clone(&measures));
                     let working = work(Tx::new(conn, record_key.clone()));
-                    async move { working.await.1 }
+                    async move {
+                        let (tx, done) = working.await;
+                        tx.judged(done)
+                    }
                 };
                 sqlite.write(deadline, &self.measures, body).await
             }
@@ -117,7 +120,7 @@ impl Database {
         F: Future<Output = (Tx, Result<T, Error>)>,
     {
         let (mut tx, done) = work(self.begin(server, deadline).await?).await;
-        let fate = match done {
+        let fate = match tx.judged(done) {
             Ok(_) if deadline.is_past(self.clock.now()) => Err(Error::Late),
             done => done,
         };

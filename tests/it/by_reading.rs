@@ -96,7 +96,8 @@ fn every_write_asks_for_a_transaction() {
             let name = function.split(['(', '<']).next().unwrap_or_default();
             if writes(function) {
                 count += 1;
-                if !asks_for_a_transaction(function) || function.contains("(conn)") {
+                if !asks_for_a_transaction(function) || function.contains("(conn)") || function.contains("(&mut conn)")
+                {
                     wrong.push(format!("{}: {name}", path.display()));
                 }
             }

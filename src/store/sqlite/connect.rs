@@ -2,10 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use percent_encoding::percent_decode_str;
-use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -16,30 +16,41 @@ use crate::store::error::Error;
 /// So many statements stay compiled on each connection: there are fewer.
 const STATEMENTS: usize = 512;
 
+/// A reader waits for a lock only while another process mends the file after a crash.
+const READER_WAITS: Duration = Duration::from_secs(2);
+
 /// What a connection is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Use {
+    /// To be asked.
     Read,
+    /// To be written to, by many small transactions.
     Write,
+    /// To change the schema, and whatever is there with it.
+    Change,
 }
 
-pub(super) fn connect(file: &Path, to: Use) -> rusqlite::Result<Connection> {
-    let create = match to {
-        Use::Write => OpenFlags::SQLITE_OPEN_CREATE,
-        Use::Read => OpenFlags::empty(),
-    };
+pub(super) fn connect(file: &Path, to: Use) -> Result<Connection, Error> {
+    let create = if to == Use::Read { OpenFlags::empty() } else { OpenFlags::SQLITE_OPEN_CREATE };
     // A reader may write, too: it may be the first after a crash, which mends the file.
-    let connection = Connection::open_with_flags(
-        file,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create,
-    )?;
-    connection.busy_timeout(STATEMENT_TIMEOUT)?;
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY")?;
-    // Folding the log into the file costs syncs of its own: seldom, in large pieces.
-    connection.execute_batch(match to {
-        Use::Write => "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 4000",
-        Use::Read => "PRAGMA query_only = ON",
-    })?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
+    let connection = Connection::open_with_flags(file, flags)?;
+    connection.busy_timeout(if to == Use::Read { READER_WAITS } else { STATEMENT_TIMEOUT })?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")?;
+    if to == Use::Read {
+        connection.execute_batch("PRAGMA query_only = ON")?;
+    } else {
+        let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(Error::Unexpected(format!("SQLite keeps no write-ahead log there, but a {mode} journal")));
+        }
+        // Folding the log into the file costs syncs of its own: seldom, in large pieces.
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 4000")?;
+    }
+    if to == Use::Write {
+        // What a savepoint may take back stays in memory: it is small.
+        connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+    }
     // A plan does not depend on what is bound. Otherwise each `LIMIT $1` would be compiled anew whenever it is asked.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -83,14 +94,12 @@ pub(super) fn keep_private(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Copies all of it as it is at this moment: one transaction that reads, which no writer waits for.
+/// Copies what it holds at this moment, and nothing that was deleted: one transaction that reads, which no writer waits for.
 pub(super) fn copy(from: &Connection, file: &Path) -> anyhow::Result<()> {
-    let mut to = Connection::open(file)?;
-    let copied = Backup::new(from, &mut to)?.step(-1)?;
-    ensure!(copied == StepResult::Done, "SQLite did not copy the database at once: {copied:?}");
-    // One file, without a log beside it.
-    to.execute_batch("PRAGMA journal_mode = DELETE")?;
-    to.close().map_err(|(_, error)| error.into())
+    let name = file.to_str().context("the name of the backup must be UTF-8 text")?;
+    from.execute_batch("PRAGMA query_only = OFF")?;
+    from.execute("VACUUM INTO ?1", [name])?;
+    Ok(())
 }
 
 impl From<rusqlite::Error> for Error {

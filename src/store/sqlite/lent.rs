@@ -9,15 +9,24 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::store::connection::Show;
 use crate::store::error::Error;
+use crate::store::sqlite_files::InUse;
 use crate::store::statement::{Row, Value};
 
-/// Where connections are that nobody has.
-#[derive(Debug, Default)]
-pub(super) struct Home(Mutex<Vec<Connection>>);
+/// Where connections are that nobody has. The file is in use as long as anybody has one, or may.
+#[derive(Debug)]
+pub(super) struct Home {
+    connections: Mutex<Vec<Connection>>,
+    #[expect(dead_code, reason = "held until dropped")]
+    in_use: Arc<InUse>,
+}
 
 impl Home {
+    pub(super) fn with(connection: Connection, in_use: Arc<InUse>) -> Self {
+        Self { connections: Mutex::new(vec![connection]), in_use }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn take(&self) -> Option<Connection> {

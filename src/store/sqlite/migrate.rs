@@ -1,5 +1,5 @@
 //! Takes the steps of the schema on SQLite. They are noted where sqlx notes them, so that a file that either made is the
-//! other's as well. Nobody else takes steps meanwhile: who opens the file to do so holds a lock (`app::open`).
+//! other's as well.
 
 use anyhow::ensure;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
@@ -16,14 +16,14 @@ pub(super) fn run(connection: &mut Connection) -> anyhow::Result<()> {
          execution_time BIGINT NOT NULL)",
     )?;
     for step in migrations::migrator().iter() {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let found: Option<(Vec<u8>, bool)> =
-            connection.query_row(FIND, [step.version], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+            transaction.query_row(FIND, [step.version], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         if let Some((checksum, success)) = found {
             ensure!(success, "migration {} was only partly applied", step.version);
             ensure!(checksum == *step.checksum, "migration {} was changed since it was applied", step.version);
             continue;
         }
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         transaction.execute_batch(step.sql.as_str())?;
         transaction.execute(NOTE, params![step.version, &*step.description, &*step.checksum])?;
         transaction.commit()?;

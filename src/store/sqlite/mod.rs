@@ -1,10 +1,12 @@
 //! SQLite as we use it: readers that answer on the thread that asks, and one thread that writes ([`writer`]).
 
 mod connect;
+mod desk;
 mod lent;
 mod migrate;
 #[cfg(test)]
 mod tests;
+mod work;
 mod writer;
 
 use std::fmt;
@@ -38,8 +40,6 @@ struct Parts {
     places: Arc<Semaphore>,
     most: usize,
     writer: Option<Writer>,
-    #[expect(dead_code, reason = "held until dropped")]
-    in_use: Arc<InUse>,
 }
 
 impl fmt::Debug for Sqlite {
@@ -73,9 +73,8 @@ impl Sqlite {
         let most = usize::try_from(readers.max(1))?;
         let first = connect(&file, Use::Read)
             .with_context(|| format!("the database file {} cannot be read", file.display()))?;
-        let readers = Arc::new(Home::default());
-        readers.put(first);
-        Ok(Self(Arc::new(Parts { file, readers, places: Arc::new(Semaphore::new(most)), most, writer, in_use })))
+        let readers = Arc::new(Home::with(first, in_use));
+        Ok(Self(Arc::new(Parts { file, readers, places: Arc::new(Semaphore::new(most)), most, writer })))
     }
 
     /// A connection for reading.
@@ -102,7 +101,8 @@ impl Sqlite {
 
     /// Takes the steps of the schema that are missing.
     pub(super) fn migrate(&self) -> anyhow::Result<()> {
-        migrate::run(&mut connect(&self.0.file, Use::Write)?)
+        anyhow::ensure!(self.0.writer.is_some(), "it is open for reading alone");
+        migrate::run(&mut connect(&self.0.file, Use::Change)?)
     }
 
     /// Copies it, as it is at one moment, into another file. Writers go on meanwhile.
@@ -119,8 +119,13 @@ impl Sqlite {
 
     pub(super) fn connections(&self) -> Connections {
         let lent = self.0.most.saturating_sub(self.0.places.available_permits());
-        let writer = usize::from(self.0.writer.is_some());
-        Connections { in_use: lent, idle: self.0.readers.count() + writer, most: self.0.most + writer }
+        let (writers, writing) = self.0.writer.as_ref().map_or((0, false), |writer| (1, writer.is_at_work()));
+        let writing = usize::from(writing);
+        Connections {
+            in_use: lent + writing,
+            idle: self.0.readers.count() + writers - writing,
+            most: self.0.most + writers,
+        }
     }
 
     /// Closes every connection, that of the writer last: it folds the log into the file.

@@ -167,3 +167,66 @@ async fn who_is_the_last_to_have_it_leaves_the_file_to_others() {
     let _ = busy.await;
     assert!(InUse::alone(&dir.path().join("t.db")).unwrap().is_some(), "the file is in use");
 }
+
+/// A body that makes light of a statement's failure is not believed, and takes nobody with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_kept_after_a_statement_that_failed() {
+    let (_dir, db, _clock) = with_table().await;
+    write(&db, "taken").await.unwrap();
+    let (barrier, busy) = keep_busy(&db);
+    let light = tokio::spawn({
+        let db = db.clone();
+        async move {
+            in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [], |tx| {
+                query("INSERT INTO words VALUES ('light')").execute(tx).await?;
+                let _ = query("INSERT INTO words VALUES ('taken')").execute(tx).await;
+                Ok(())
+            })
+        }
+    });
+    let other = tokio::spawn({
+        let db = db.clone();
+        async move { write(&db, "other").await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    barrier.wait();
+    busy.await.unwrap().unwrap();
+    assert!(matches!(light.await.unwrap(), Err(Error::Unexpected(_))));
+    other.await.unwrap().unwrap();
+    assert_eq!(words(&db).await, ["other", "taken"]);
+}
+
+/// SQLite takes all of a transaction back when its disk is full; who was done already is done once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_only_for_whom_it_is_full() {
+    let (_dir, db, _clock) = with_table().await;
+    db.meddle("CREATE TABLE large (bytes BLOB)").await;
+    db.meddle("PRAGMA max_page_count = 60").await;
+    let (barrier, busy) = keep_busy(&db);
+    let small = tokio::spawn({
+        let db = db.clone();
+        async move { write(&db, "small").await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let large = tokio::spawn({
+        let db = db.clone();
+        async move {
+            in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [], |tx| {
+                query("INSERT INTO large VALUES (zeroblob(1000000))").execute(tx).await?;
+                Ok(())
+            })
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let last = tokio::spawn({
+        let db = db.clone();
+        async move { write(&db, "last").await }
+    });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    barrier.wait();
+    busy.await.unwrap().unwrap();
+    small.await.unwrap().unwrap();
+    assert!(matches!(large.await.unwrap(), Err(Error::Unavailable(_))));
+    last.await.unwrap().unwrap();
+    assert_eq!(words(&db).await, ["last", "small"]);
+}
