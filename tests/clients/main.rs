@@ -9,7 +9,7 @@
 #![cfg(test)]
 
 #[path = "../browser/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the journeys of tests/browser use more of it")]
+#[expect(dead_code, unused_imports, reason = "the journeys of tests/browser use more of it")]
 mod harness;
 
 mod certificates;
