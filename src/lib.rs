@@ -63,6 +63,9 @@
 //! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::activity`] then gives it its place
 //! in the chain ([`operations::activity::chain`]), by which programs read on and [`operations::activity::verify`] proves it.
 
+// A panic is no answer: what cannot happen says why at the place (`expect`), and a text is cut where a character begins.
+#![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::string_slice))]
+
 pub mod time;
 
 pub mod measure;

@@ -2,13 +2,11 @@
 //!
 //! The service is the real binary in a process of its own, so that its CPU time is its own; the load comes from this one.
 
-#![allow(
+#![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
     clippy::disallowed_methods,
-    missing_docs
+    reason = "figures are printed, and a bench that fails may panic"
 )]
 
 #[path = "../house/mod.rs"]

@@ -3,12 +3,12 @@
 //!
 //! The service runs inside this process, without a network between: what is measured is its own time and PostgreSQL's.
 
-#![allow(
+#![expect(
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
-    missing_docs
+    reason = "figures are printed, and a bench that fails may panic"
 )]
 
 mod database;

@@ -5,6 +5,8 @@
 //! do wrong), a relying party ([`portal`]) and a page of strangers ([`stranger`]). [`cast`] is who there is, [`sender`]
 //! signs.
 
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "what it says to the person who started it")]
+
 mod cast;
 mod misbehave;
 mod pages;
@@ -186,6 +188,7 @@ async fn serve_site(listener: TcpListener, site: Router) {
 }
 
 /// The first Ctrl-C (or SIGTERM) stops in good order, the second at once.
+#[expect(clippy::exit, reason = "at once: nothing is waited for")]
 async fn stop() {
     signalled().await;
     eprintln!("Stopping. Once more stops at once.");

@@ -1,7 +1,7 @@
 //! A relying party, the "Care Portal": an app that signs its users in with Therap Connect by OpenID Connect, on the
 //! `openidconnect` crate. It shows what it was told, refreshes, logs out, and is told of logouts on both channels.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, ensure};
@@ -61,7 +61,7 @@ struct Site(Arc<Parts>);
 struct Parts {
     issuer: String,
     origin: String,
-    visits: Mutex<HashMap<String, Visit>>,
+    visits: Mutex<BTreeMap<String, Visit>>,
 }
 
 /// A browser of this site.
@@ -118,7 +118,7 @@ impl IntoResponse for Broken {
 }
 
 impl Site {
-    fn visits(&self) -> MutexGuard<'_, HashMap<String, Visit>> {
+    fn visits(&self) -> MutexGuard<'_, BTreeMap<String, Visit>> {
         self.0.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,6 +1,6 @@
 //! A stand-in for Therap Services: its own users, its own sessions, and the button.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::{Path, Query, Request, State};
@@ -38,7 +38,7 @@ struct Parts {
     foreign: String,
     cast: Arc<Cast>,
     sender: Arc<Sender>,
-    visits: Mutex<HashMap<String, Visit>>,
+    visits: Mutex<BTreeMap<String, Visit>>,
 }
 
 /// A session of this site.
@@ -87,7 +87,7 @@ async fn own_forms_only(State(site): State<Site>, request: Request, next: Next) 
 }
 
 impl Site {
-    fn visits(&self) -> MutexGuard<'_, HashMap<String, Visit>> {
+    fn visits(&self) -> MutexGuard<'_, BTreeMap<String, Visit>> {
         self.0.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -1,7 +1,7 @@
 //! The trusted issuers as last read, with their keys parsed once. The transaction that counts reads the issuer's
 //! revision again (`handoff::receive`), so a stale snapshot is slower, never wrong.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::crypto::key_set::VerifyingKeys;
@@ -46,7 +46,7 @@ pub struct IssuerCache {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     asked: Mutex<HashMap<String, Timestamp>>,
     fetching: tokio::sync::Mutex<()>,
-    full: RwLock<HashSet<String>>,
+    full: RwLock<BTreeSet<String>>,
 }
 
 impl IssuerCache {
@@ -72,7 +72,7 @@ impl IssuerCache {
     }
 
     /// Notes which issuers are full.
-    pub fn set_full(&self, issuer_ids: HashSet<String>) {
+    pub fn set_full(&self, issuer_ids: BTreeSet<String>) {
         *self.full.write().unwrap_or_else(PoisonError::into_inner) = issuer_ids;
     }
 

@@ -84,12 +84,11 @@ fn of_file(path: &Path) -> anyhow::Result<Node> {
     let text =
         std::fs::read_to_string(path).with_context(|| format!("the configuration file {shown} cannot be read"))?;
     let text = text::without_mark(&text);
-    let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
-        let line = line(error.span().map_or(0, |span| span.start));
+        let line = text::line_at(text, error.span().map_or(0, |span| span.start));
         anyhow::anyhow!("the configuration file {shown} is not TOML: line {line}: {}", error.message())
     })?;
-    let source = |at| Source::File(path.to_owned(), line(at));
+    let source = |at| Source::File(path.to_owned(), text::line_at(text, at));
     Ok(Node::from_toml(&DeValue::Table(table.into_inner()), 0, &source))
 }
 

@@ -105,12 +105,13 @@ impl<'a> Unverified<'a> {
         if header.is_empty() || payload.is_empty() || signature.is_empty() {
             return Err(Malformed::NotCompact);
         }
+        let (signing_input, _) = text.rsplit_once('.').ok_or(Malformed::NotCompact)?;
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Malformed::NotCanonicalBase64Url);
         let (header_json, payload, signature_bytes) = (decode(header)?, decode(payload)?, decode(signature)?);
         Ok(Self {
             header: strict_json::parse_object(&header_json).map_err(Malformed::Header)?,
             payload,
-            signing_input: &text[..text.len() - signature.len() - 1],
+            signing_input,
             signature: signature_bytes,
         })
     }

@@ -362,6 +362,10 @@ impl Shared {
     }
 }
 
+#[expect(
+    clippy::expect_used,
+    reason = "the pool starts with no cost that Argon2 refuses, and the lengths are constants"
+)]
 fn hash(cost: Cost, salt: &[u8], password: &str, memory: &mut Memory) -> String {
     let params = cost.params().expect("checked when the pool was started");
     let output = fill(&params, Algorithm::Argon2id, Version::V0x13, salt, password, memory);
@@ -381,6 +385,7 @@ fn encode(cost: Cost, salt: &[u8], output: &[u8]) -> anyhow::Result<String> {
     Ok(phc.to_string())
 }
 
+#[expect(clippy::expect_used, reason = "the lengths are constants, and the blocks are as many as the parameters want")]
 fn fill(
     params: &Params,
     algorithm: Algorithm,

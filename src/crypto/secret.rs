@@ -57,8 +57,16 @@ impl Secret {
         key.mark(purpose, unpredictable).ct_eq(mark).into()
     }
 
+    #[expect(
+        clippy::expect_used,
+        reason = "HMAC takes keys of any length; the signature is of a family that is not all so"
+    )]
+    fn hmac(&self) -> Hmac<Sha256> {
+        Hmac::new_from_slice(&*self.0).expect("HMAC takes keys of any length")
+    }
+
     fn mark(&self, purpose: &str, unpredictable: &[u8]) -> [u8; 32 - UNPREDICTABLE] {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        let mut mac = self.hmac();
         mac.update(unpredictable);
         mac.update(purpose.as_bytes());
         let whole = mac.finalize().into_bytes();
@@ -100,6 +108,7 @@ impl Secret {
     /// # Panics
     /// Never: 32 bytes are within HKDF-SHA256's limit.
     #[must_use]
+    #[expect(clippy::expect_used, reason = "32 bytes are within HKDF-SHA256's limit, which is 255 times 32")]
     pub fn derive(&self, purpose: &str) -> Self {
         let mut bytes = [0; 32];
         Hkdf::<Sha256>::new(None, &*self.0)
@@ -109,23 +118,17 @@ impl Secret {
     }
 
     /// HMAC-SHA256 of bytes under this secret as base64url.
-    ///
-    /// # Panics
-    /// Never: HMAC takes keys of any length.
     #[must_use]
     pub fn mac(&self, bytes: &[u8]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        let mut mac = self.hmac();
         mac.update(bytes);
         URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
     }
 
     /// HMAC-SHA256 of several texts under this secret as base64url. Lengths are hashed too, so parts cannot shift.
-    ///
-    /// # Panics
-    /// Never: HMAC takes keys of any length.
     #[must_use]
     pub fn keyed_hash(&self, parts: &[&str]) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");
+        let mut mac = self.hmac();
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());

@@ -2,7 +2,7 @@
 //! tried until they arrive. Several replicas share the work: a note is held while a page of it is worked off, a delivery is
 //! taken for longer than one try may last. A client that does not answer holds up nobody but itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use serde_json::json;
@@ -192,7 +192,7 @@ async fn step(app: &App, note: &Note) -> Result<bool, store::Error> {
             logouts::went_through(tx, &note, now.after(NEXT_PASS)).await?;
             return Ok(false);
         };
-        let clients: HashSet<&str> = page.iter().map(|(_, client)| client.as_str()).collect();
+        let clients: BTreeSet<&str> = page.iter().map(|(_, client)| client.as_str()).collect();
         for client in clients {
             let listens = store::clients::by_id(tx, client).await?;
             if listens.is_some_and(|client| client.metadata.backchannel_logout_uri.is_some()) {

@@ -6,7 +6,7 @@ pub mod activity;
 pub mod logout;
 pub mod mail;
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -235,7 +235,7 @@ pub async fn note_unread_hop(app: &App) -> Result<(), store::Error> {
 /// Looks which issuers have reached the cap: no more of theirs is taken until the oldest are forgotten (G2).
 async fn count_single_use(app: &App) -> Result<(), store::Error> {
     let counts = store::single_use::counts(&mut app.db.read_much().await?).await?;
-    let full: HashSet<String> =
+    let full: BTreeSet<String> =
         counts.into_iter().filter(|(_, n)| *n >= SINGLE_USE_CAP).map(|(issuer, _)| issuer).collect();
     for issuer in &full {
         tracing::error!(issuer_id = %issuer, "an issuer sent {SINGLE_USE_CAP} assertions within a day: further ones are answered 503");

@@ -45,7 +45,8 @@ pub fn web(text: &str, loopback_http: bool) -> Result<Url, String> {
         "http" if loopback_http && is_loopback(&url) => {}
         _ => return Err(format!("holds {}, which is not an https address", shown(text))),
     }
-    let rest = text[url.scheme().len()..].strip_prefix("://").unwrap_or_default().to_ascii_lowercase();
+    let rest = text.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+    let rest = rest.unwrap_or_default().to_ascii_lowercase();
     let host = url.host_str().filter(|host| !host.is_empty() && rest.starts_with(host));
     host.ok_or_else(|| format!("holds {}, whose host is not written out plainly", shown(text)))?;
     Ok(url)

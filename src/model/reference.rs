@@ -16,7 +16,10 @@ pub fn read(text: &str) -> Option<String> {
             _ => return None,
         });
     }
-    (letters.len() == 8).then(|| format!("{}-{}", &letters[..4], &letters[4..]))
+    (letters.len() == 8).then(|| {
+        letters.insert(4, '-');
+        letters
+    })
 }
 
 /// What keyboards and word processors make of a hyphen.

@@ -15,6 +15,12 @@ pub fn one_value(text: &str) -> &str {
     if line.len() < text.len() { line.strip_suffix('\r').unwrap_or(line) } else { line }
 }
 
+/// The line that a byte of a text is on, counted from 1; beyond its end, the last.
+#[must_use]
+pub fn line_at(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
+}
+
 /// Checks a text of one line: 1 to `most` characters, no control characters, no white space at either end.
 ///
 /// # Errors
@@ -40,6 +46,13 @@ pub fn capitalized(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_counted_by_the_bytes_before_it() {
+        let text = "ä = 1\nö = 2\n";
+        let lines: Vec<usize> = [0, 1, 6, 7, 8, 100].into_iter().map(|byte| line_at(text, byte)).collect();
+        assert_eq!(lines, [1, 1, 1, 2, 2, 3]);
+    }
 
     #[test]
     fn only_the_mark_and_the_end_of_the_line_are_not_part_of_a_value() {

@@ -40,9 +40,6 @@ pub enum Made {
 }
 
 /// Creates it, under a key if there is one.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn create(act: &Act, creation: &Creation, keyed: Option<&Keyed>) -> Result<Made, Error> {
     let keyed = keyed.cloned();
     let made = in_act!(act, [creation, keyed], |tx| {

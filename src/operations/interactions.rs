@@ -31,9 +31,6 @@ pub fn handle_in(path: &str) -> Option<Secret> {
 }
 
 /// Remembers a request; its handle.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn begin(
     app: &App,
     client: &Client,
@@ -69,9 +66,6 @@ pub struct Waiting {
 }
 
 /// The request behind a handle, while it lives and its client is switched on.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn find(app: &App, handle: &Secret, now: Timestamp) -> Result<Option<Waiting>, store::Error> {
     let mut conn = app.db.read().await?;
     let Some(interaction) = store::interactions::find(&mut conn, &handle.digest(), now).await? else {
@@ -85,9 +79,6 @@ pub async fn find(app: &App, handle: &Secret, now: Timestamp) -> Result<Option<W
 }
 
 /// Binds a request to the browser that came with its handle, unless it belongs to another.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn bind(
     app: &App,
     interaction: &Interaction,
@@ -105,9 +96,6 @@ pub async fn bind(
 }
 
 /// Notes that a request was answered with a refusal, so that nobody is asked for it again.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn refused(
     app: &App,
     interaction: &Interaction,
@@ -122,9 +110,6 @@ pub async fn refused(
 
 /// A request that was begun for one person is not finished as another, whom a handoff brought into this browser meanwhile:
 /// it asks anew, as if that person had begun it (U3). Whoever types a password on the page that it waits at is there for it.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn keep_to_its_person(
     app: &App,
     interaction: &mut Interaction,

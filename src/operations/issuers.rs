@@ -193,9 +193,6 @@ pub fn draw(act: &Act, issuer: &str, draft: &Draft, enabled: bool) -> TrustedIss
 }
 
 /// Makes a trusted issuer; `false` when there is one of that name.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn create(act: &Act, issuer: &str, draft: &Draft) -> Result<bool, Error> {
     let drawn = draw(act, issuer, draft, true);
     let added = in_act!(act, [drawn], |tx| add(tx, &act, &drawn).await)?;
@@ -204,9 +201,6 @@ pub async fn create(act: &Act, issuer: &str, draft: &Draft) -> Result<bool, Erro
 }
 
 /// Adds a trusted issuer; `false` when there is one of that name.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn add(tx: &mut Tx, act: &Act, issuer: &TrustedIssuer) -> Result<bool, Error> {
     if !issuers::insert(tx, issuer, act.now).await? {
         return Ok(false);
@@ -217,9 +211,6 @@ pub async fn add(tx: &mut Tx, act: &Act, issuer: &TrustedIssuer) -> Result<bool,
 }
 
 /// Changes a trusted issuer.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set(act: &Act, issuer: &str, draft: &Draft) -> Result<Changed, Error> {
     let issuer = issuer.to_owned();
     let changed = in_act!(act, [issuer, draft], |tx| {
@@ -242,9 +233,6 @@ pub enum Edited {
 }
 
 /// Writes an operator's form over a trusted issuer, unless somebody else wrote since it was read.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let issuer = issuer.to_owned();
     let edited = in_act!(act, [issuer, draft], |tx| {
@@ -259,9 +247,6 @@ pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Resu
 }
 
 /// Changes a trusted issuer whose row is held; the keys whose values are new.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn change(
     tx: &mut Tx,
     act: &Act,
@@ -278,9 +263,6 @@ pub async fn change(
 }
 
 /// Switches a trusted issuer off, at once; its sessions live on unless they are ended too.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
     let switched = in_act!(act, [issuer], |tx| {
@@ -305,9 +287,6 @@ pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Swit
 }
 
 /// Switches a trusted issuer on again.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn enable(act: &Act, issuer: &str) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
     let switched = in_act!(act, [issuer], |tx| {
@@ -321,9 +300,6 @@ pub async fn enable(act: &Act, issuer: &str) -> Result<Switched, Error> {
 }
 
 /// Switches a trusted issuer whose row is held on or off; its sessions live on.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &TrustedIssuer, enabled: bool) -> Result<Switched, Error> {
     if !issuers::set_enabled(tx, &held.id, enabled).await? {
         return Ok(Switched::Already);
@@ -334,9 +310,6 @@ pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &TrustedIssuer, enable
 }
 
 /// Ends every session that came from an issuer.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn end_sessions(act: &Act, issuer: &str) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
     let ended = in_act!(act, [issuer], |tx| {
@@ -353,9 +326,6 @@ pub async fn end_sessions(act: &Act, issuer: &str) -> Result<Switched, Error> {
 }
 
 /// Removes every tie of an issuer; how many there were, `None` when there is no such issuer.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn untie_all(act: &Act, issuer: &str) -> Result<Option<u64>, Error> {
     let issuer = issuer.to_owned();
     in_act!(act, [issuer], |tx| {
@@ -389,9 +359,6 @@ pub fn check_sub(sub: &str) -> Result<(), String> {
 }
 
 /// Ties an issuer's `sub` to a user, or says what stands in the way.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn tie(
     tx: &mut Tx,
     act: &Act,

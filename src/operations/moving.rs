@@ -62,9 +62,6 @@ impl Move {
     }
 
     /// Opens the new database as the service will, and proves the record there.
-    ///
-    /// # Errors
-    /// When it cannot be opened or asked.
     pub async fn look(&self, told: &mut Told<'_>) -> anyhow::Result<Verified> {
         let app = App::open(self.target.clone(), Opening::Existing).await?;
         let bar = |done: i64, of: i64| {

@@ -119,9 +119,6 @@ pub fn draw(act: &Act, code: &ProviderCode, draft: &Draft, active: bool, unified
 }
 
 /// Makes an agency.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn create(act: &Act, code: &ProviderCode, draft: &Draft) -> Result<Created, Error> {
     let provider = draw(act, code, draft, true, UnifiedLogin::Off);
     in_act!(act, [provider], |tx| {
@@ -131,9 +128,6 @@ pub async fn create(act: &Act, code: &ProviderCode, draft: &Draft) -> Result<Cre
 }
 
 /// Adds an agency; `false` when its code is taken.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<bool, Error> {
     if !providers::insert(tx, provider, &provider.code.to_ascii_lowercase(), act.now).await? {
         return Ok(false);
@@ -150,9 +144,6 @@ pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<bool, Er
 }
 
 /// Changes a provider's data.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set(act: &Act, provider_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
@@ -164,9 +155,6 @@ pub async fn set(act: &Act, provider_id: &str, draft: &Draft) -> Result<Changed,
 }
 
 /// Changes the data of a provider whose row is held.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn change(tx: &mut Tx, act: &Act, mut provider: Provider, draft: &Draft) -> Result<Changed, Error> {
     let keys = draft.write_over(&mut provider);
     if provider.kind == ProviderKind::Operator && keys.contains(&"name") {
@@ -180,9 +168,6 @@ pub async fn change(tx: &mut Tx, act: &Act, mut provider: Provider, draft: &Draf
 }
 
 /// Activates or deactivates a provider. Deactivating ends every session of it.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set_active(act: &Act, provider_id: &str, active: bool) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
@@ -194,9 +179,6 @@ pub async fn set_active(act: &Act, provider_id: &str, active: bool) -> Result<Sw
 }
 
 /// Activates or deactivates a provider whose row is held.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn switch_active(tx: &mut Tx, act: &Act, provider: &Provider, active: bool) -> Result<Switched, Error> {
     if provider.kind == ProviderKind::Operator && !active {
         return Ok(Switched::OperatorRealm);
@@ -210,9 +192,6 @@ pub async fn switch_active(tx: &mut Tx, act: &Act, provider: &Provider, active: 
 }
 
 /// Switches a provider's Unified Login (U1).
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set_unified_login(act: &Act, provider_id: &str, state: UnifiedLogin) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
@@ -224,9 +203,6 @@ pub async fn set_unified_login(act: &Act, provider_id: &str, state: UnifiedLogin
 }
 
 /// Switches the Unified Login of a provider whose row is held.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn switch_unified_login(
     tx: &mut Tx,
     act: &Act,
@@ -245,9 +221,6 @@ pub async fn switch_unified_login(
 
 /// Takes a step on the way of the Unified Login of a provider whose row is held: the state, the note of the step and
 /// the record; `false` when it stood so already.
-///
-/// # Errors
-/// When it cannot be written.
 pub(super) async fn take_step(
     tx: &mut Tx,
     act: &Act,
@@ -282,9 +255,6 @@ pub enum Edited {
 }
 
 /// Writes an admin's form over a provider's data, unless somebody else wrote since it was read.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
@@ -299,9 +269,6 @@ pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) ->
 }
 
 /// Ends every session of a provider at once, whatever their number; half-done sign-ins and pending handoffs with them.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
@@ -314,9 +281,6 @@ pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Erro
 }
 
 /// Ends every session of a provider whose row is held, with all that came of them.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn end_sessions_of(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<(), Error> {
     providers::bump_epoch(tx, &provider.id).await?;
     let event = act.event_of(Kind::SessionEnded, provider).noting("every session of the provider");
@@ -325,9 +289,6 @@ pub async fn end_sessions_of(tx: &mut Tx, act: &Act, provider: &Provider) -> Res
 
 /// Takes the password lock off every user of a provider, as after somebody's attack on it; how many had one. An admin's
 /// locks stay. `None` when there is no such provider.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn unlock_all(act: &Act, provider_id: &str) -> Result<Option<u64>, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {

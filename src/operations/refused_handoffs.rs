@@ -23,9 +23,6 @@ pub fn note(app: &App, reason: &'static str, visitor: &Visitor) {
 }
 
 /// A connection to read the record with; for who looks for a reference number, what was noted is written down first.
-///
-/// # Errors
-/// When the database fails.
 pub async fn reader(app: &App, by_reference: bool) -> Result<Conn, Error> {
     if by_reference {
         write_down(app).await?;

@@ -68,9 +68,6 @@ impl Compared {
 }
 
 /// Compares those that run. A key that one of them does not know is another version's.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn compare(app: &App) -> Result<Compared, Error> {
     let alive = replicas::alive(&mut app.db.read().await?, app.clock.now()).await?;
     Ok(compared(&alive))

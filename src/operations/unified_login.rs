@@ -32,17 +32,11 @@ pub fn check_words(key: &'static str, words: &str) -> Result<Option<String>, Unf
 }
 
 /// A Provider Admin asks for Unified Login.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn request(act: &Act, provider_id: &str, words: Option<String>) -> Result<Taken, Error> {
     take(act, provider_id, Step::Requested, words, |provider| provider.unified_login == UnifiedLogin::Off).await
 }
 
 /// A Provider Admin takes the request back.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn withdraw(act: &Act, provider_id: &str) -> Result<Taken, Error> {
     take(act, provider_id, Step::Withdrawn, None, |provider| provider.unified_login == UnifiedLogin::Requested).await
 }
@@ -57,9 +51,6 @@ pub enum Decision {
 }
 
 /// A Therap Admin decides the request that was read: the one of this step, none when a seed asked.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn decide(
     act: &Act,
     provider_id: &str,
@@ -83,9 +74,6 @@ pub async fn decide(
 }
 
 /// A Therap Admin switches Unified Login off.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn switch_off(act: &Act, provider_id: &str, words: Option<String>) -> Result<Taken, Error> {
     take(act, provider_id, Step::SwitchedOff, words, |provider| provider.unified_login == UnifiedLogin::On).await
 }

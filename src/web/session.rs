@@ -153,7 +153,7 @@ pub(crate) fn form_page(path: &str) -> &str {
 
 /// The first segments of a path.
 fn segments(path: &str, count: usize) -> &str {
-    path.match_indices('/').nth(count).map_or(path, |(at, _)| &path[..at])
+    path.match_indices('/').nth(count).map_or(path, |(at, _)| path.split_at(at).0)
 }
 
 /// Two tabs signed in at once: this one asked with the secret that the other one just replaced. The browser has the

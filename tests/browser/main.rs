@@ -6,6 +6,11 @@
 #![cfg(test)]
 
 mod harness;
+#[path = "../harness/needs.rs"]
+mod needs;
+#[path = "../harness/process.rs"]
+#[expect(dead_code, reason = "tests/faults asks more of a process")]
+mod process;
 
 mod accounts;
 mod admin_tour;

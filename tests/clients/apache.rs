@@ -5,8 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::{eventually, program};
+use crate::harness::eventually;
 use crate::journey::{allow, assert_is_amina, assert_same_sign_in, shown, sign_in};
+use crate::needs::named;
 use crate::program::Program;
 use crate::service::SECRET;
 use crate::stage::{Place, Stage};
@@ -50,7 +51,7 @@ async fn a_logout_at_the_service_ends_the_session_in_apache() {
 
 /// The user has signed in to the private page; `None` when something is missing, which was then said.
 async fn signed_in() -> Option<(Program, Stage)> {
-    let program = program("CONNECT_IDP_TEST_APACHE")?;
+    let program = named("CONNECT_IDP_TEST_APACHE")?;
     let client = |origin: &str| {
         format!(
             "client_id = \"portal\"\nclient_secret = \"{SECRET}\"\nclient_name = \"Care Portal\"\n\

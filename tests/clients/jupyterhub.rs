@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::harness::eventually;
 use crate::harness::people::AMINA;
 use crate::journey::{allow, sign_in};
-use crate::program::free_port;
+use crate::ports::free_port;
 use crate::stage::{Stage, packages};
 
 const SIGN_IN: &str = "a.btn-jupyter[href*=oauth_login]";

@@ -9,11 +9,18 @@
 #![cfg(test)]
 
 #[path = "../browser/harness/mod.rs"]
-#[allow(dead_code, unused_imports, reason = "the journeys of tests/browser use more of it")]
+#[expect(dead_code, unused_imports, reason = "the journeys of tests/browser use more of it")]
 mod harness;
 
+#[path = "../harness/certificates.rs"]
 mod certificates;
 mod journey;
+#[path = "../harness/needs.rs"]
+mod needs;
+#[path = "../harness/ports.rs"]
+mod ports;
+#[path = "../harness/process.rs"]
+mod process;
 mod program;
 mod service;
 mod stage;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::harness::left_out;
 use crate::journey::through_an_app;
+use crate::needs::left_out;
 use crate::stage::Stage;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

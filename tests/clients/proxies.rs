@@ -19,8 +19,10 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::harness::people::AMINA;
-use crate::harness::{Browser, Kind, Options, program};
-use crate::program::{Program, free_port};
+use crate::harness::{Browser, Kind, Options};
+use crate::needs::named;
+use crate::ports::free_port;
+use crate::program::Program;
 use crate::service::{SECRET, Service};
 
 const SENDER: &str = "https://secure.example.net";
@@ -74,8 +76,8 @@ struct Front {
     service: Service,
 }
 
-async fn behind(name: &'static str, variable: &str, command: impl FnOnce(&Path, &Path) -> Command) {
-    let (Some(program), Some(chromium)) = (program(variable), Kind::Chromium.programs()) else { return };
+async fn behind(name: &str, variable: &str, command: impl FnOnce(&Path, &Path) -> Command) {
+    let (Some(program), Some(chromium)) = (named(variable), Kind::Chromium.programs()) else { return };
     let port = free_port();
     let sender = Jwk::generate_ec_key(EcCurve::P256).unwrap();
     let service = Service::behind(port, &seed(&sender)).await;

@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 use crate::certificates::Certificates;
 use crate::harness::people::AMINA;
-use crate::program::{Program, free_port};
+use crate::ports::free_port;
+use crate::program::Program;
 
 /// Everybody's and everything's, where a client has one.
 pub const SECRET: &str = "a-secret-of-the-tests-0123456789-abcdefghijk";

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::harness::{Browser, Kind, Options, program};
-use crate::program::{Program, free_port};
+use crate::harness::{Browser, Kind, Options};
+use crate::needs::named;
+use crate::ports::free_port;
+use crate::program::Program;
 use crate::service::{SECRET, Service};
 
 pub struct Stage {
@@ -40,7 +42,7 @@ impl Place {
 
 /// The folder with the clients' packages; without one they are left out.
 pub fn packages(client: &str) -> Option<PathBuf> {
-    Some(program("CONNECT_IDP_TEST_CLIENTS")?.join(client))
+    Some(named("CONNECT_IDP_TEST_CLIENTS")?.join(client))
 }
 
 impl Stage {
@@ -79,7 +81,7 @@ impl Stage {
     }
 
     /// Starts the client, which is told who it is, where, and whom to trust.
-    pub async fn run(&self, name: &'static str, command: Command) -> Program {
+    pub async fn run(&self, name: &str, command: Command) -> Program {
         Program::start(name, self.told(command), self.service.folder.path(), self.app.port).await
     }
 

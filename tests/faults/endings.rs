@@ -6,11 +6,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::house::{House, Service};
+use crate::redis_server::RedisServer;
 use crate::relying_parties::{App, client};
-use crate::servers::{Redis, folder, named};
 use crate::support::{CHEAP, Engine, PROVIDER, eventually};
 use crate::visitors::{NOT_VALID, SENDER, Visitors};
 
@@ -20,8 +19,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 struct Pair {
     house: House,
     services: [Service; 2],
-    redis: Redis,
-    _folder: TempDir,
+    redis: RedisServer,
 }
 
 /// Somebody signed in at the first replica, with an app's tokens.
@@ -34,15 +32,13 @@ struct Person {
 
 impl Pair {
     async fn start(engine: Engine) -> Option<Self> {
-        let program = named("CONNECT_IDP_TEST_REDIS_SERVER")?;
-        let folder = folder();
-        let redis = Redis::start(&program, folder.path()).await;
+        let redis = RedisServer::start()?;
         let house = House::new(engine, 8, CHEAP, "").await;
         house.apply(&client(""));
         let url = redis.url();
         let settings = [("CONNECT_IDP__REDIS__URL", url.as_str()), ("CONNECT_IDP__THROTTLE__ENABLED", "true")];
         let services = [house.serve_with(&settings).await, house.serve_too_with(&settings).await];
-        Some(Self { house, services, redis, _folder: folder })
+        Some(Self { house, services, redis })
     }
 
     fn here(&self) -> Visitors {
@@ -195,7 +191,7 @@ on_engines! { what_is_begun_here_is_finished_there: postgres }
 async fn what_is_begun_here_is_finished_there(engine: Engine) {
     let Some(mut pair) = Pair::start(engine).await else { return };
     pair.beginnings().await;
-    pair.redis.server.kill();
+    pair.redis.kill();
     pair.beginnings().await;
 }
 
@@ -203,6 +199,6 @@ on_engines! { what_is_ended_here_is_dead_there_within_a_second: postgres }
 async fn what_is_ended_here_is_dead_there_within_a_second(engine: Engine) {
     let Some(mut pair) = Pair::start(engine).await else { return };
     pair.endings().await;
-    pair.redis.server.kill();
+    pair.redis.kill();
     pair.endings().await;
 }

@@ -11,9 +11,12 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
+use crate::databases::run_on;
 use crate::house::House;
-use crate::servers::{Postgres, Server, command, folder, named};
-use crate::support::{CHEAP, Engine, eventually, free_port, sql_on};
+use crate::needs::named;
+use crate::ports::free_port;
+use crate::servers::{Postgres, Server, command, folder};
+use crate::support::{CHEAP, Engine, eventually};
 use crate::visitors::Visitors;
 
 /// How soon after the promotion people sign in again.
@@ -81,7 +84,7 @@ async fn a_standby_that_takes_over_is_found_and_nothing_acknowledged_is_lost() {
     let proxy = haproxy(&program, folder.path(), [first.server.port, second.server.port]).await;
     let cluster = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port);
     // It takes a server for good until it has asked, and goes round.
-    let writes = async |_| sql_on(&cluster, "CREATE TEMPORARY TABLE t (a int)".into()).await.is_ok();
+    let writes = async |_| run_on(&cluster, "CREATE TEMPORARY TABLE t (a int)".into()).await.is_ok();
     let all_write = async || join_all((0..8).map(writes)).await.into_iter().all(|writes| writes);
     eventually("HAProxy has found the one that writes", BACK, all_write).await;
 

@@ -1,17 +1,20 @@
 //! A house for the real binary: configuration, keys and database in a temporary folder; and the processes in it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use connect_idp::crypto::password::Cost;
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::support::{Engine, PROVIDER, bare, create_database, eventually, free_port, hash, sql_on, user};
+use crate::databases::Database;
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::support::{Engine, PROVIDER, bare, eventually, hash, user};
 use crate::visitors::{SENDER, Sender, Visitors};
 
 pub struct House {
@@ -22,6 +25,7 @@ pub struct House {
     pub program: PathBuf,
     port: u16,
     engine: Engine,
+    _postgres: Option<Database>,
 }
 
 impl House {
@@ -50,10 +54,12 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let issuer = format!("http://localhost:{port}");
-        let database = match &engine {
-            Engine::Sqlite => format!("sqlite://{}/connect.db", folder.path().display()),
-            Engine::Postgres(cluster) => create_database(cluster).await,
+        let postgres = match &engine {
+            Engine::Sqlite => None,
+            Engine::Postgres(cluster) => Some(Database::create(cluster).await),
         };
+        let file = || format!("sqlite://{}/connect.db", folder.path().display());
+        let database = postgres.as_ref().map_or_else(file, Database::url);
         let configuration = format!(
             "issuer = \"{issuer}\"\ndrain_seconds = 0\n[database]\nurl = \"{database}\"\n[keys]\ndir = \"{}/keys\"\n[throttle]\nenabled = false\n\
              [password]\nmemory_kib = {}\niterations = {}\nthreads = 2\n[log]\nlevel = \"warn\"\n{settings}",
@@ -64,7 +70,7 @@ impl House {
         fs::write(folder.path().join("connect.toml"), configuration).unwrap();
         let sender = Sender::new(&issuer);
         let program = env!("CARGO_BIN_EXE_connect-idp").into();
-        Self { folder, issuer, database, sender, program, port, engine }
+        Self { folder, issuer, database, sender, program, port, engine, _postgres: postgres }
     }
 
     /// Keys and schema, which SQLite's `serve` and `apply` make themselves.
@@ -162,16 +168,12 @@ impl House {
 
     fn spawn(&self, mut serve: Command, [port, internal]: [u16; 2], variables: &[(&str, &str)]) -> Service {
         let log = self.folder.path().join(format!("serve-{port}.log"));
-        let file = || File::options().create(true).append(true).open(&log).unwrap();
-        let child = serve
+        serve
             .env("CONNECT_IDP__LISTEN", format!("127.0.0.1:{port}"))
             .env("CONNECT_IDP__INTERNAL_LISTEN", format!("127.0.0.1:{internal}"))
-            .envs(variables.iter().copied())
-            .stdout(file())
-            .stderr(file())
-            .spawn()
-            .unwrap();
-        Service { child, log, address: format!("http://127.0.0.1:{port}"), issuer: self.issuer.clone(), internal }
+            .envs(variables.iter().copied());
+        let child = Process::start(serve, log);
+        Service { child, address: format!("http://127.0.0.1:{port}"), issuer: self.issuer.clone(), internal }
     }
 
     /// Changes the database by another way than the program's.
@@ -215,21 +217,6 @@ impl House {
     }
 }
 
-impl Drop for House {
-    fn drop(&mut self) {
-        if let Engine::Postgres(cluster) = self.engine.clone() {
-            let name = self.database.rsplit('/').next().unwrap_or_default();
-            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            // Best effort, on a thread that may block: the cluster goes after the tests.
-            let _ = std::thread::spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-                runtime.block_on(async { sql_on(&cluster, sql).await.ok() })
-            })
-            .join();
-        }
-    }
-}
-
 /// What these tests read of a record of User Activity.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Record {
@@ -240,13 +227,12 @@ pub struct Record {
     pub handoff_id: Option<String>,
 }
 
-/// A running service. Dropped, it is killed; when the test fails, it shows its log.
+/// A running service.
 pub struct Service {
     pub address: String,
     issuer: String,
     internal: u16,
-    child: Child,
-    log: PathBuf,
+    child: Process,
 }
 
 impl Service {
@@ -262,18 +248,17 @@ impl Service {
 
     /// `kill -9`.
     pub fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.kill();
     }
 
     pub fn terminate(&self) {
-        kill_process(self.pid(), Signal::TERM).unwrap();
+        self.child.send(Signal::TERM);
     }
 
     pub async fn ended(&mut self, within: Duration) -> ExitStatus {
         let mut status = None;
         eventually("the process ends", within, async || {
-            status = self.child.try_wait().unwrap();
+            status = self.child.ended();
             status.is_some()
         })
         .await;
@@ -281,22 +266,18 @@ impl Service {
     }
 
     pub fn runs(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+        self.child.ended().is_none()
     }
 
     /// No file of its may grow past so many bytes, as on a disk that is full; `None`: any may again.
     pub fn limit_files(&self, bytes: Option<u64>) {
         let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(self.pid()), Resource::Fsize, limit).unwrap();
+        prlimit(Some(self.child.pid()), Resource::Fsize, limit).unwrap();
     }
 
     /// What it wrote to its log.
     pub fn said(&self) -> String {
-        fs::read_to_string(&self.log).unwrap()
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
+        self.child.log()
     }
 
     /// How many files and sockets it has open.
@@ -309,17 +290,5 @@ impl Service {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':')).unwrap();
         line.trim().trim_end_matches("kB").trim().parse::<f64>().unwrap() / 1024.0
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- {} ---\n{}", self.log.display(), lines[lines.len().saturating_sub(60)..].join("\n"));
-        }
     }
 }

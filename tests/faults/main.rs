@@ -9,18 +9,29 @@
 mod support;
 
 mod canary;
-#[path = "../clients/certificates.rs"]
+#[path = "../harness/certificates.rs"]
 mod certificates;
 mod cut_off;
+#[path = "../harness/databases.rs"]
+mod databases;
 mod endings;
 mod fail_over;
 mod floods;
 mod house;
 mod killed;
+#[path = "../harness/needs.rs"]
+mod needs;
 mod overload;
 mod pooler;
+#[path = "../harness/ports.rs"]
+mod ports;
 mod previous;
+#[path = "../harness/process.rs"]
+mod process;
 mod proxy;
+#[path = "../harness/redis_server.rs"]
+#[expect(dead_code, reason = "tests/it asks more of a Redis")]
+mod redis_server;
 mod relying_parties;
 mod replicas;
 mod restore;

@@ -6,9 +6,11 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::house::{House, Service};
+use crate::needs::named;
+use crate::ports::free_port;
 use crate::relying_parties::{App, client};
-use crate::servers::{Server, command, folder, named};
-use crate::support::{CHEAP, Engine, PROVIDER, free_port};
+use crate::servers::{Server, command, folder};
+use crate::support::{CHEAP, Engine, PROVIDER};
 use crate::visitors::{INVALID, LOCKED};
 
 const USERS: usize = 24;

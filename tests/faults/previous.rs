@@ -10,8 +10,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::house::{House, Service};
+use crate::needs::named;
 use crate::rolling::{BOTH, DRAIN, haproxy};
-use crate::servers::{folder, named};
+use crate::servers::folder;
 use crate::site::check::check;
 use crate::site::crowd::Coming;
 use crate::site::dice::Dice;

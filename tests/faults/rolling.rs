@@ -10,8 +10,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::house::{House, Service};
-use crate::servers::{Server, command, folder, named};
-use crate::support::{CHEAP, Engine, PASSWORD, eventually, free_port};
+use crate::needs::named;
+use crate::ports::free_port;
+use crate::servers::{Server, command, folder};
+use crate::support::{CHEAP, Engine, PASSWORD, eventually};
 use crate::visitors::Visitors;
 
 /// How many people ask at a time, and how many requests there are at least.

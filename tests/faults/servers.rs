@@ -1,33 +1,24 @@
-//! Servers of others that a test starts for itself: PostgreSQL, Redis, HAProxy and PgBouncer, each in a folder and on a port of its
+//! Servers of others that a test starts for itself: PostgreSQL, HAProxy and PgBouncer, each in a folder and on a port of its
 //! own. None of them likes to be root.
 
-use std::fs::{self, File};
+use std::fs;
 use std::iter;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, geteuid, kill_process};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
 
-use crate::support::{eventually, free_port};
+use crate::ports::free_port;
+use crate::process::Process;
+use crate::support::eventually;
 
 /// Who these servers are where the test is root.
 const NOBODY: u32 = 65534;
-
-/// The program or folder that a variable names; without it, what needs it is left out.
-pub fn named(variable: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable).map(PathBuf::from);
-    let all = std::env::var_os("CONNECT_IDP_TEST_ALL").is_some();
-    assert!(path.is_some() || !all, "{variable} is not set");
-    if path.is_none() {
-        eprintln!("left out: {variable} is not set");
-    }
-    path
-}
 
 /// A folder that these servers come to.
 pub fn folder() -> TempDir {
@@ -55,41 +46,33 @@ fn done(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A running server. Dropped, it is killed; when the test fails, it shows its log.
+/// A running server.
 pub struct Server {
     pub port: u16,
-    child: Child,
-    log: PathBuf,
+    process: Process,
 }
 
 impl Server {
     /// Starts a program that will listen on a port.
-    pub async fn start(mut command: Command, folder: &Path, port: u16) -> Self {
-        let log = folder.join(format!("{port}.log"));
-        let file = File::create(&log).unwrap();
-        command.stdout(file.try_clone().unwrap()).stderr(file);
-        let server = Self { port, child: command.spawn().unwrap(), log };
-        let listens = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok();
-        eventually("the server listens", Duration::from_secs(20), listens).await;
-        server
+    pub async fn start(command: Command, folder: &Path, port: u16) -> Self {
+        let process = Process::start(command, folder.join(format!("{port}.log")));
+        Self { port, process: process.listening(port, Duration::from_secs(20)).await }
     }
 
     /// `kill -9`; what else it started ends with it.
     pub fn kill(&mut self) {
         let others = self.children();
-        // It may be gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.process.kill();
         // What was paused does not notice.
         for other in others {
             let _ = kill_process(other, Signal::CONT);
         }
     }
 
-    /// It ends by itself, as this signal asks for.
+    /// It ends as this signal asks for.
     pub async fn end(&mut self, signal: Signal) {
-        kill_process(self.pid(), signal).unwrap();
-        eventually("the server ends", Duration::from_secs(30), async || self.child.try_wait().unwrap().is_some()).await;
+        self.process.send(signal);
+        eventually("the server ends", Duration::from_secs(30), async || self.process.ended().is_some()).await;
     }
 
     /// Takes connections, and does nothing any more; nor does what it started.
@@ -103,14 +86,10 @@ impl Server {
 
     fn tell_all(&self, signal: Signal) {
         // It first: it starts nothing more meanwhile.
-        for process in iter::once(self.pid()).chain(self.children()) {
+        for process in iter::once(self.process.pid()).chain(self.children()) {
             // A child may have ended meanwhile.
             let _ = kill_process(process, signal);
         }
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap()
     }
 
     fn children(&self) -> Vec<Pid> {
@@ -121,7 +100,7 @@ impl Server {
             // After the name, which may hold anything: its state, its parent.
             stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse::<u32>().ok()
         };
-        let ours = processes.filter(|process| parent(process) == Some(self.child.id()));
+        let ours = processes.filter(|process| parent(process) == Some(self.process.id()));
         ours.filter_map(Pid::from_raw).collect()
     }
 }
@@ -129,11 +108,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
-        if std::thread::panicking() {
-            let log = fs::read_to_string(&self.log).unwrap_or_default();
-            let lines: Vec<&str> = log.lines().collect();
-            eprintln!("--- {} ---\n{}", self.log.display(), lines[lines.len().saturating_sub(40)..].join("\n"));
-        }
     }
 }
 
@@ -229,40 +203,5 @@ impl Postgres {
     pub async fn number(&self, sql: &str) -> i64 {
         let mut connection = PgConnection::connect(&self.url()).await.unwrap();
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut connection).await.unwrap()
-    }
-}
-
-/// A Redis of the test's own, which keeps nothing.
-pub struct Redis {
-    pub server: Server,
-    program: PathBuf,
-    folder: PathBuf,
-}
-
-impl Redis {
-    pub async fn start(program: &Path, folder: &Path) -> Self {
-        Self::run(program, folder, free_port()).await
-    }
-
-    async fn run(program: &Path, folder: &Path, port: u16) -> Self {
-        let mut redis = command(program, folder);
-        redis.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
-        let server = Server::start(redis, folder, port).await;
-        Self { server, program: program.to_owned(), folder: folder.to_owned() }
-    }
-
-    /// Starts again what has ended, or ends now.
-    pub async fn start_again(&mut self) {
-        self.server.kill();
-        *self = Self::run(&self.program, &self.folder, self.server.port).await;
-    }
-
-    pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.server.port)
-    }
-
-    /// A connection of somebody else.
-    pub fn outsider(&self) -> redis::Connection {
-        redis::Client::open(self.url()).unwrap().get_connection().unwrap()
     }
 }

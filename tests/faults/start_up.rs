@@ -6,9 +6,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::databases::run_on;
 use crate::house::House;
-use crate::servers::{Postgres, folder, named};
-use crate::support::{CHEAP, Engine, bare, eventually, free_port, hash, sql_on, user};
+use crate::needs::named;
+use crate::ports::free_port;
+use crate::servers::{Postgres, folder};
+use crate::support::{CHEAP, Engine, bare, eventually, hash, user};
 
 /// Longer than the patience with a database that does not answer.
 const REFUSED: Duration = Duration::from_secs(15);
@@ -149,7 +152,7 @@ async fn what_keeps_us_from_postgresql_is_named() {
         serve.env("CONNECT_IDP__DATABASE__URL", url(password));
         serve
     };
-    let reloaded = async || matches!(sql_on(&url("Wrong-Horse-9"), "SELECT 1".into()).await, Err(error) if error.to_string().contains("password"));
+    let reloaded = async || matches!(run_on(&url("Wrong-Horse-9"), "SELECT 1".into()).await, Err(error) if error.to_string().contains("password"));
     eventually("the rules are read", REFUSED, reloaded).await;
 
     assert_refused(&mut serve("Wrong-Horse-9"), &["the password of idp is wrong"]).await;

@@ -1,15 +1,15 @@
-//! What every fault test needs: the engines, patience with bounds, ports, databases, users.
+//! What every fault test needs: the engines, patience with bounds, users.
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use connect_idp::crypto::password::{Cost, HashPool, PoolLimits};
 use connect_idp::time::Random;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::time::{Instant, sleep};
 use zeroize::Zeroizing;
+
+use crate::databases;
 
 pub const PROVIDER: &str = "SUNRISE-IL";
 pub const PASSWORD: &str = "Correct-Horse-9";
@@ -47,13 +47,7 @@ impl Engine {
     }
 
     pub fn postgres() -> Option<Self> {
-        let address = std::env::var("CONNECT_IDP_TEST_POSTGRES").ok();
-        let all = std::env::var_os("CONNECT_IDP_TEST_ALL").is_some();
-        assert!(address.is_some() || !all, "CONNECT_IDP_TEST_POSTGRES must name a PostgreSQL");
-        if address.is_none() {
-            eprintln!("left out: CONNECT_IDP_TEST_POSTGRES names no PostgreSQL");
-        }
-        address.map(Self::Postgres)
+        databases::server().map(Self::Postgres)
     }
 }
 
@@ -63,18 +57,6 @@ pub async fn eventually(what: &str, within: Duration, mut asked: impl AsyncFnMut
     while !asked().await {
         assert!(Instant::now() < until, "not within {within:?}: {what}");
         sleep(Duration::from_millis(25)).await;
-    }
-}
-
-/// A port below those that outgoing connections take, so that it stays free between two starts.
-pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 9000).unwrap();
-    loop {
-        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 9000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
     }
 }
 
@@ -100,19 +82,4 @@ pub fn user(login_name: &str, hash: &str) -> String {
     format!(
         "[[user]]\nprovider = \"{PROVIDER}\"\nlogin_name = \"{login_name}\"\nname = \"A User\"\npassword_hash = '{hash}'\ntemporary = false\n"
     )
-}
-
-/// A new database in the cluster of this address; its own address.
-pub async fn create_database(cluster: &str) -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let name = format!("connect_idp_faults_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    sql_on(cluster, format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
-    sql_on(cluster, format!("CREATE DATABASE {name}")).await.unwrap();
-    format!("{}/{name}", cluster.rsplit_once('/').unwrap().0)
-}
-
-pub async fn sql_on(cluster: &str, sql: String) -> Result<(), sqlx::Error> {
-    let mut connection = PgConnection::connect(cluster).await?;
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
-    connection.close().await
 }

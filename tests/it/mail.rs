@@ -1,7 +1,7 @@
 //! Mail, against a real SMTP server: the link for a forgotten password (L6), and notices.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use openssl::x509::extension::{BasicConstraints, SubjectAlternativeName};
 use openssl::x509::{X509, X509NameBuilder};
 use serde_json::{Value, json};
 
-use crate::actors::{Answer, Engine, Idp, PASSWORD, User, left_out};
+use crate::actors::{Answer, Engine, Idp, PASSWORD, User, named};
 
 /// The mail server of tests/mail; it ends with the test.
 struct Server {
@@ -30,10 +30,7 @@ struct Server {
 impl Server {
     /// `None` where its Python packages are not: then the test is left out.
     fn start(more: &[&str]) -> Option<Self> {
-        let Some(tools) = std::env::var_os("CONNECT_IDP_TEST_MAIL").map(PathBuf::from) else {
-            left_out("a test with a mail server");
-            return None;
-        };
+        let tools = named("CONNECT_IDP_TEST_MAIL")?;
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(tools.join("venv/bin/python"))
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mail/server.py"))

@@ -7,6 +7,17 @@
 mod macros;
 
 mod actors;
+#[path = "../harness/databases.rs"]
+mod databases;
+#[path = "../harness/needs.rs"]
+mod needs;
+#[path = "../harness/ports.rs"]
+mod ports;
+#[path = "../harness/process.rs"]
+#[expect(dead_code, reason = "tests/faults asks more of a process")]
+mod process;
+#[path = "../harness/redis_server.rs"]
+mod redis_server;
 
 mod activity;
 mod activity_chain;

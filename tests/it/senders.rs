@@ -4,16 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::actors::{ISSUER, Idp, User, left_out, private_jwk};
-
-/// The folder with the senders and their packages; without one they are left out.
-fn folder() -> Option<PathBuf> {
-    let folder = std::env::var_os("CONNECT_IDP_TEST_SENDERS").map(PathBuf::from);
-    if folder.is_none() {
-        left_out("a sender's test");
-    }
-    folder
-}
+use crate::actors::{ISSUER, Idp, User, named, private_jwk};
 
 /// What a sender prints when it is asked to mint.
 fn minted(program: &PathBuf, script: &PathBuf, key: &PathBuf, idp: &Idp, user: &User, more: &[&str]) -> String {
@@ -34,7 +25,7 @@ fn minted(program: &PathBuf, script: &PathBuf, key: &PathBuf, idp: &Idp, user: &
 both_engines! {
     /// Every algorithm, from both languages, from the command line to the Dashboard or the target.
     async fn the_documented_senders_are_accepted(engine: Engine) {
-        let Some(folder) = folder() else { return };
+        let Some(folder) = named("CONNECT_IDP_TEST_SENDERS") else { return };
         let idp = Idp::start_live(engine, |_| {}).await;
         let amina = idp.user("amina").create().await;
         let senders = [

@@ -32,7 +32,7 @@ pub(super) fn openssl() -> Finding {
     let (version, ends) = tls::openssl();
     let now = Clock::System.now().rfc3339();
     match ends {
-        Some(day) if day <= &now[..day.len().min(now.len())] => Finding::note(
+        Some(day) if day <= now.as_str() => Finding::note(
             "OpenSSL",
             format!(
                 "{version}, whose support ended on {day}: bring this program up to date, a newer version has a newer one"

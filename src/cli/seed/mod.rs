@@ -23,6 +23,7 @@ use crate::model::client::draft::Draft as Metadata;
 use crate::model::client::rules::check_client_id;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
+use crate::model::text::line_at;
 use crate::operations::act::Unfit;
 use crate::operations::{clients, issuers, providers, users};
 use crate::time::Timestamp;
@@ -136,7 +137,7 @@ impl Seed {
     /// One sentence that names table, number and key.
     pub(super) fn parse(text: &str, config: &Config) -> anyhow::Result<Self> {
         let mut file: Table = text.parse().map_err(|error: toml::de::Error| {
-            let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+            let line = error.span().map_or(0, |span| line_at(text, span.start));
             anyhow::anyhow!("it is not TOML, line {line}: {}", error.message())
         })?;
         let prune = file.remove("prune").map(sections).transpose()?;

@@ -33,9 +33,6 @@ impl Reach {
     }
 
     /// A page of records older than `before`, newest first.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
     pub async fn page(
         &self,
         conn: &mut Conn,
@@ -79,9 +76,6 @@ impl Reach {
     }
 
     /// A page of records in the order of their places, after one of them (A5).
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn forward(&self, app: &App, wanted: &Wanted, after: i64, limit: i64) -> Result<Page, Error> {
         let filter = Filter {
             provider_id: self.provider_id().map(str::to_owned),
@@ -106,9 +100,6 @@ impl Reach {
     }
 
     /// The sign-ins of each of these days; those of days that are over are counted once.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
     pub async fn sign_ins(
         &self,
         app: &App,
@@ -139,9 +130,6 @@ impl Reach {
 }
 
 /// Counts the days of the operator's picture that are over: nobody shall wait for all of them after a start.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn count_ahead(app: &App) -> Result<(), Error> {
     let now = app.clock.now();
     let mut conn = app.db.read_much().await?;

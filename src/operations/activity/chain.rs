@@ -72,9 +72,6 @@ pub fn born(id: &str) -> Option<Timestamp> {
 }
 
 /// The last place that was removed by retention.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn pruned_to(conn: &mut Conn) -> Result<i64, Error> {
     Ok(chain::chain(conn).await?.pruned_seq)
 }
@@ -97,9 +94,6 @@ pub struct Page {
 }
 
 /// The records after a place that fit, so many at most: also those that were committed a moment ago.
-///
-/// # Errors
-/// When the database fails.
 pub async fn page(app: &App, filter: &Filter, after: i64, limit: i64) -> Result<Page, Error> {
     let mut conn = app.db.read_much().await?;
     let before = chain::chain(&mut conn).await?;

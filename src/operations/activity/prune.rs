@@ -33,9 +33,6 @@ pub enum Planned {
 }
 
 /// Finds what is older than a moment, and proves it under these terms; `told` hears how many records that are so far.
-///
-/// # Errors
-/// When the database fails.
 pub async fn plan(app: &App, before: Timestamp, terms: Terms, mut told: impl FnMut(i64)) -> Result<Planned, Error> {
     let chain = chain::chain(&mut app.db.read_much().await?).await?;
     let mut walk = Walk::begun(app, &chain, terms);

@@ -158,9 +158,6 @@ impl Terms {
 }
 
 /// Walks the whole chain; `told` hears how far it has come, and how far it has to go.
-///
-/// # Errors
-/// When the database fails.
 pub async fn verify(app: &App, terms: &Terms, mut told: impl FnMut(i64, i64)) -> Result<Verified, Error> {
     loop {
         let chain = chain::chain(&mut app.db.read_much().await?).await?;
@@ -342,18 +339,12 @@ fn fault(what: What, link: &Link) -> Fault {
 }
 
 /// How far the chain goes now, to be kept elsewhere.
-///
-/// # Errors
-/// When the database fails.
 pub async fn anchor(app: &App) -> Result<Anchor, Error> {
     let chain = chain::chain(&mut app.db.read_much().await?).await?;
     Ok(Anchor { seq: chain.seq, hash: chain.hash, time: app.clock.now().rfc3339() })
 }
 
 /// The end of the chain alone, so many seals of it, and where an anchor names one: quick, however long the record is.
-///
-/// # Errors
-/// When the database fails.
 pub async fn verify_end(app: &App, seals: i64, terms: Terms) -> Result<Verified, Error> {
     let mut conn = app.db.read_much().await?;
     let mut chain = chain::chain(&mut conn).await?;

@@ -142,9 +142,6 @@ fn pour(mut from: impl Read, mut into: impl Write, told: &mut dyn FnMut(u64)) ->
 }
 
 /// What the manifest says of a file.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn describe(name: String, from: impl Read, told: &mut dyn FnMut(u64)) -> io::Result<Part> {
     let (size, sha256) = pour(from, io::sink(), told)?;
     Ok(Part { name, size, sha256 })

@@ -45,9 +45,6 @@ pub fn in_header(headers: &HeaderMap) -> Presented {
 }
 
 /// The digest under which a token is remembered: of its bytes, or of a JWT's `jti` once its signature is ours.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn remembered_as(app: &App, token: &str, now: Timestamp) -> Result<Option<String>, store::Error> {
     if !token.contains('.') {
         return Ok(Secret::parse(token).map(|secret| secret.digest()));
@@ -68,9 +65,6 @@ pub async fn remembered_as(app: &App, token: &str, now: Timestamp) -> Result<Opt
 }
 
 /// The usable token, if it is one.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn find(app: &App, token: &str, now: Timestamp) -> Result<Option<AccessToken>, store::Error> {
     let Some(hash) = remembered_as(app, token, now).await? else {
         return Ok(None);
@@ -79,9 +73,6 @@ pub async fn find(app: &App, token: &str, now: Timestamp) -> Result<Option<Acces
 }
 
 /// The usable token, if it is one and meant for us: one for other resources alone opens nothing here (RFC 8707 §2).
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn find_for_us(app: &App, token: &str, now: Timestamp) -> Result<Option<AccessToken>, store::Error> {
     let is_ours = |found: &AccessToken| {
         found.audience.is_empty() || found.audience.split(' ').any(|one| one == app.config.issuer)

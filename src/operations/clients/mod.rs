@@ -97,18 +97,12 @@ pub fn draw(act: &Act, client_id: &str, metadata: Metadata, enabled: bool) -> Cl
 }
 
 /// Makes a client, with a secret if it is to have one; `false` when its `client_id` is taken.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn create(act: &Act, client: &Client, secret: Option<&str>) -> Result<bool, Error> {
     let hash = secret.map(|secret| hash_secret(&act.app, &client.client_id, secret));
     in_act!(act, [client, hash], |tx| add(tx, &act, &client, hash.as_deref()).await)
 }
 
 /// Adds a client and the hash of its secret; `false` when its `client_id` is taken.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn add(tx: &mut Tx, act: &Act, client: &Client, secret_hash: Option<&str>) -> Result<bool, Error> {
     if !clients::insert(tx, client).await? {
         return Ok(false);
@@ -121,9 +115,6 @@ pub async fn add(tx: &mut Tx, act: &Act, client: &Client, secret_hash: Option<&s
 }
 
 /// Changes a client's metadata.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
@@ -144,9 +135,6 @@ pub enum Edited {
 }
 
 /// Writes an operator's form over a client's metadata, unless somebody else wrote since it was read.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
@@ -161,9 +149,6 @@ pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> R
 /// Changes the metadata of a client whose row is held. Where the client needs a secret no longer, it has none any more.
 /// With its secret, or with a key that is not registered any more, the access tokens end that may have been bought by it
 /// (G36).
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn change(tx: &mut Tx, act: &Act, held: &Client, draft: &Draft) -> Result<Changed, Error> {
     let (metadata, keys) = match draft.change(&held.metadata, act.app.config.client_rules()) {
         Ok(changed) => changed,
@@ -193,9 +178,6 @@ pub fn newest(secrets: &[StoredSecret]) -> String {
 /// Gives a client a new secret; those before it go on working for `overlap` (at most [`LONGEST_OVERLAP`]), or until they
 /// would have ended anyway. Without an overlap, the access tokens bought with them end too (G36). On a page that was shown
 /// once, only in place of the [`newest`] that was `seen`.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn rotate_secret(
     act: &Act,
     client_id: &str,
@@ -219,9 +201,6 @@ pub async fn rotate_secret(
 }
 
 /// Gives a client whose row is held a new secret, as [`rotate_secret`] does.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn replace_secret(
     tx: &mut Tx,
     act: &Act,
@@ -247,9 +226,6 @@ pub async fn replace_secret(
 }
 
 /// Switches a client on or off. Off, everything that it was given is dead at once.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set_enabled(act: &Act, client_id: &str, enabled: bool) -> Result<Switched, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id], |tx| {
@@ -261,9 +237,6 @@ pub async fn set_enabled(act: &Act, client_id: &str, enabled: bool) -> Result<Sw
 }
 
 /// Switches a client whose row is held.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &Client, enabled: bool) -> Result<Switched, Error> {
     if !clients::set_enabled(tx, &held.id, enabled).await? {
         return Ok(Switched::Already);
@@ -286,9 +259,6 @@ pub enum Deleted {
 
 /// Removes a client and everything that is its: secrets, consents, codes, tokens; unless somebody else changed it since it
 /// was read in the edition `revision`, where one is given.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Deleted, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id], |tx| {

@@ -130,10 +130,10 @@ impl Header {
     /// Finds it, and gives the text from it on.
     fn find(text: &str, columns: Columns) -> Result<(Self, &str), String> {
         let (mut said, mut first, mut above) = (None, None, 0);
-        let mut begin = 0;
+        let mut left = text;
         for (number, line) in text.split_inclusive('\n').enumerate() {
-            let rest = &text[begin..];
-            begin += line.len();
+            let rest = left;
+            left = left.strip_prefix(line).unwrap_or_default();
             if number == 0 {
                 said = said_separator(line);
             }

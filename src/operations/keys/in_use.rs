@@ -92,18 +92,12 @@ pub async fn jwks(app: &App, now: Timestamp) -> Result<Arc<PublicSet>, Error> {
 }
 
 /// Whether a key of ours that is still published made a signature.
-///
-/// # Errors
-/// When the database fails.
 pub async fn verify_own(app: &App, jws: &Unverified<'_>, now: Timestamp) -> Result<bool, Error> {
     verify(app, jws, now, State::is_published).await
 }
 
 /// Whether a key of ours made a signature, also one that was retired by its age since: for hints, which may be old. One
 /// that somebody took back proves nothing.
-///
-/// # Errors
-/// When the database fails.
 pub async fn verify_hint(app: &App, jws: &Unverified<'_>, now: Timestamp) -> Result<bool, Error> {
     verify(app, jws, now, |_| true).await
 }
@@ -135,9 +129,6 @@ pub struct Listed {
 }
 
 /// Every key there ever was, by algorithm, oldest first.
-///
-/// # Errors
-/// When the database fails.
 pub async fn list(app: &App, now: Timestamp) -> Result<Vec<Listed>, store::Error> {
     let rows = keys::list(&mut app.db.read().await?).await?;
     let mut listed = Vec::with_capacity(rows.len());

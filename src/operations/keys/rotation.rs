@@ -129,9 +129,6 @@ impl Held {
 
 /// Makes an algorithm's first key, unless there is one, and says which keys there are. It signs at once: nobody keeps a
 /// set without it.
-///
-/// # Errors
-/// When it cannot be made or written.
 pub async fn make_first(app: &App, alg: Algorithm, now: Timestamp) -> Result<Arc<Snapshot>, Error> {
     let _one = app.signing_keys.making().lock().await;
     // Somebody may have made it while we waited.
@@ -153,9 +150,6 @@ pub async fn make_first(app: &App, alg: Algorithm, now: Timestamp) -> Result<Arc
 }
 
 /// Gives an algorithm a new key. One that is announced already is waited for, or signs at once.
-///
-/// # Errors
-/// When it cannot be made or written.
 pub async fn rotate(act: &Act, alg: Algorithm, when: When) -> Result<Rotated, Error> {
     let now = act.now;
     make_first(&act.app, alg, now).await?;
@@ -212,9 +206,6 @@ async fn rotate_held(
 
 /// Takes a key back at once, as when it was stolen: what it signed is worth nothing any more. Where it was to sign, now
 /// or later, another takes its place in the same transaction.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn retire(act: &Act, kid: &str) -> Result<Retired, Error> {
     let now = act.now;
     let rows = keys::list(&mut act.app.db.read().await?).await?;
@@ -274,9 +265,6 @@ async fn add_successor(tx: &mut Tx, held: &Held, new: &mut StoredKey, signs_from
 
 /// What runs by itself: makes what every set holds and what clients ask for, announces successors, forgets private
 /// halves that are of no more use. Safe on several replicas at once.
-///
-/// # Errors
-/// When the database fails.
 pub async fn look_after(app: &App, wanted: &[Algorithm], now: Timestamp) -> Result<(), Error> {
     for alg in wanted {
         make_first(app, *alg, now).await?;
@@ -298,9 +286,6 @@ pub async fn look_after(app: &App, wanted: &[Algorithm], now: Timestamp) -> Resu
 
 /// When the first of the keys that sign has done so for as long as it should; `None` where there is no key yet. A successor
 /// was announced before.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn first_expiry(app: &App, conn: &mut Conn, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let rows = keys::known_since(conn, now).await?;
     let newest = rows.chunk_by(|a, b| a.alg == b.alg).filter_map(<[StoredKey]>::last);

@@ -26,9 +26,6 @@ pub struct Link {
 
 /// Makes a link for a user; `None` when there is no such user here. A new user's is part of the creation and has no
 /// record of its own; `new` says so.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Result<Option<Link>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let until = act.now.after(LIFE);
@@ -48,9 +45,6 @@ pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Res
 }
 
 /// Makes a link for an account as it was read, as a part of a larger act.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn make_in(tx: &mut Tx, app: &App, account: &Account, until: Timestamp, mailed: bool) -> Result<Link, Error> {
     let secret = Secret::random(&app.random);
     let id = app.random.id(app.clock.now());
@@ -59,9 +53,6 @@ pub async fn make_in(tx: &mut Tx, app: &App, account: &Account, until: Timestamp
 }
 
 /// The user whose password a live link sets.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn find(app: &App, secret: &Secret, now: Timestamp) -> Result<Option<Account>, Error> {
     let mut conn = app.db.read().await?;
     match links::user_of(&mut conn, &secret.digest(), now).await? {

@@ -41,9 +41,6 @@ struct Asked {
 }
 
 /// Takes down that somebody asks for a link; `false` when too many wait already. One step, whoever asks.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn ask(app: &App, login_name: &str, provider_code: &str, now: Timestamp) -> Result<bool, Error> {
     let short = |text: &str| if text.len() <= LONGEST { text.to_owned() } else { String::new() };
     let asked = Asked { login_name: short(login_name), provider_code: short(provider_code) };
@@ -126,9 +123,6 @@ pub enum Notice {
 }
 
 /// Tells a user with a verified address of a new password, in the transaction that sets it. Nothing without `[mail]`.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn notify(tx: &mut Tx, app: &App, account: &Account, notice: Notice, now: Timestamp) -> Result<(), Error> {
     if app.mailer.is_none() {
         return Ok(());

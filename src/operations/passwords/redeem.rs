@@ -12,9 +12,6 @@ use crate::time::Timestamp;
 
 /// Sets the password by a link, which is used up by it: the user's own from now on. Every session ends, a password lock
 /// is lifted, an admin's stays. `false` when the link is no longer good; then nothing was written.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn redeem(
     app: &App,
     secret: &Secret,

@@ -25,9 +25,6 @@ pub struct LoggedOut {
 }
 
 /// The session that a logout in this browser ends, also where it is idle.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn held(app: &App, browser: &Browser, now: Timestamp) -> Result<Option<Session>, store::Error> {
     match &browser.session {
         Some(secret) => store::sessions::to_log_out(&mut app.db.read().await?, secret, now.before(RENEWAL), now).await,

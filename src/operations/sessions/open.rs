@@ -74,9 +74,6 @@ pub fn limits(app: &App, idle_minutes: Option<i64>, absolute_hours: Option<i64>)
 
 /// Opens the session and records it, in the caller's transaction. The browser's own session of the same user is renewed:
 /// a new row and secret under the same `sid`; another user's is ended.
-///
-/// # Errors
-/// When the database fails.
 pub async fn open_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Result<(), store::Error> {
     let id = opening.random.id(now);
     let renewed = settle_old_session(tx, opening, now).await?;
@@ -138,9 +135,6 @@ async fn settle_old_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> R
 }
 
 /// The session that a browser holds, also where it is idle: what apps were given under it lives on until it is ended.
-///
-/// # Errors
-/// When the database fails.
 pub async fn held(tx: &mut Tx, browser: &Browser, now: Timestamp) -> Result<Option<Session>, store::Error> {
     match &browser.session {
         Some(secret_hash) => store::sessions::standing(tx, secret_hash, now).await,
@@ -149,9 +143,6 @@ pub async fn held(tx: &mut Tx, browser: &Browser, now: Timestamp) -> Result<Opti
 }
 
 /// Ends another user's session in a browser that somebody else signs in with.
-///
-/// # Errors
-/// When the database fails.
 pub async fn replace(
     tx: &mut Tx,
     old: &Session,

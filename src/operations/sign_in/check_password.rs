@@ -329,9 +329,6 @@ pub enum Settled {
 impl Proven {
     /// Gives the strike back, clears the count, and looks once more whether the account is still the one that was
     /// judged (G9): in the transaction that opens what the password was for.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn settle(facts: &SettleFacts, tx: &mut Tx, now: Timestamp) -> Result<Settled, store::Error> {
         let account = &facts.account;
         if facts.rehashed.is_some() {
@@ -380,9 +377,6 @@ impl Proven {
     }
 
     /// Gives the strike back where nothing came of the right password.
-    ///
-    /// # Errors
-    /// When the database fails.
     pub async fn give_back(&self, app: &App) -> Result<(), store::Error> {
         give_back(app, &self.guessed, &self.slot).await
     }

@@ -53,9 +53,6 @@ impl SignIn {
 }
 
 /// Signs in, or says why not. The strike is settled and the record written before this returns, whoever still waits.
-///
-/// # Errors
-/// When the database fails.
 pub async fn sign_in(app: &App, attempt: Attempt, browser: Browser) -> Result<SignIn, store::Error> {
     let owned = app.clone();
     let task = log::spawn(async move { decide(&owned, attempt, browser).await });

@@ -106,9 +106,6 @@ impl Person {
 }
 
 /// The rows of a file with their fates as things stand; or, as a sentence, why it is no such file.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn plan(
     conn: &mut Conn,
     provider: &Provider,
@@ -272,9 +269,6 @@ pub fn new_user(act: &Act, person: &Person, hash: String) -> NewUser {
 }
 
 /// Makes the user of one row, with its tie, or nothing at all; what became of it.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn create(act: &Act, provider_id: &str, person: &Person, hash: String) -> Result<Option<Fate>, Error> {
     let user = new_user(act, person, hash);
     let (provider_id, person) = (provider_id.to_owned(), person.clone());

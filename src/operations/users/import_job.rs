@@ -349,9 +349,6 @@ const ALL_LOST: &str =
 const LOST: &str = "The key under which its result was sealed is gone. Reset the user's password.";
 
 /// An import without its rows, if this owner began it here and its time is not over.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn find(
     app: &App,
     owner: &Owner,
@@ -363,17 +360,11 @@ pub async fn find(
 }
 
 /// The imports that this owner began here and whose time is not over, the newest first.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn list(app: &App, owner: &Owner, provider_id: &str, now: Timestamp) -> Result<Vec<Import>, Error> {
     imports::list(&mut app.db.read_much().await?, &owner.0, provider_id, now).await
 }
 
 /// What an import came to, if this owner began it here and its time is not over.
-///
-/// # Errors
-/// When the database cannot be asked.
 pub async fn report(
     app: &App,
     owner: &Owner,

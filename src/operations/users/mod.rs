@@ -150,9 +150,6 @@ pub enum Created {
 }
 
 /// Makes a user whose password is hashed already.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn create(act: &Act, provider_id: &str, user: &NewUser) -> Result<Created, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, [provider_id, user], |tx| {
@@ -164,9 +161,6 @@ pub async fn create(act: &Act, provider_id: &str, user: &NewUser) -> Result<Crea
 }
 
 /// Adds a user.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider, user: &NewUser) -> Result<Created, Error> {
     if !user.user_type.belongs_in(provider.kind) {
         return Ok(Created::WrongType);
@@ -216,9 +210,6 @@ pub enum Changed {
 }
 
 /// Changes a user's data.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set(act: &Act, provider_id: &str, user_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, draft], |tx| {
@@ -230,9 +221,6 @@ pub async fn set(act: &Act, provider_id: &str, user_id: &str, draft: &Draft) -> 
 }
 
 /// Changes the data of a user whose row is held.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) -> Result<Changed, Error> {
     let realm = if user.user_type == UserType::TherapAdmin { ProviderKind::Operator } else { ProviderKind::Agency };
     if draft.user_type.is_some_and(|wanted| !wanted.belongs_in(realm)) {
@@ -276,9 +264,6 @@ pub enum Edited {
 }
 
 /// Changes a user's data, unless somebody else wrote since they were read in the edition `revision`.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn edit(act: &Act, provider_id: &str, user_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, draft], |tx| {
@@ -309,9 +294,6 @@ pub fn with_email(claims: Claims, email: &str) -> Result<Claims, Unfit> {
 }
 
 /// Puts an admin's lock on a user, which ends every session.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn lock(act: &Act, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let done = in_act!(act, [provider_id, user_id], |tx| {
@@ -362,9 +344,6 @@ pub enum Unlocked {
 }
 
 /// Takes locks off a user.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -> Result<Unlocked, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
@@ -386,9 +365,6 @@ pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -
 }
 
 /// Deactivates or reactivates a user. Deactivating ends every session.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: bool) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
@@ -400,9 +376,6 @@ pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: boo
 }
 
 /// Deactivates or reactivates a user whose row is held.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn switch_active(tx: &mut Tx, act: &Act, user: &Account, active: bool) -> Result<Switched, Error> {
     if !active && act.is_by(user) {
         return Ok(Switched::Own);
@@ -451,9 +424,6 @@ pub enum Reset {
 /// Gives a user a temporary password by its hash; on a page that was shown once, only in place of the password of that
 /// version. It lifts a password lock, never an admin's, and ends every session
 /// (L7, R4).
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn reset_password(
     act: &Act,
     provider_id: &str,
@@ -499,9 +469,6 @@ pub enum Untied {
 }
 
 /// Removes a user's tie to one issuer, or to all (U12).
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn untie(act: &Act, provider_id: &str, user_id: &str, issuer: Option<&str>) -> Result<Untied, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let issuer = issuer.map(str::to_owned);
@@ -528,9 +495,6 @@ pub async fn untie(act: &Act, provider_id: &str, user_id: &str, issuer: Option<&
 
 /// Ends every session of a user: the open ones by their rows, and whatever is on its way by the epoch. `None` when
 /// there is no such user here; otherwise how many were open.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn end_sessions(act: &Act, provider_id: &str, user_id: &str) -> Result<Option<u64>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
@@ -546,9 +510,6 @@ pub async fn end_sessions(act: &Act, provider_id: &str, user_id: &str) -> Result
 }
 
 /// Ends one session of a user.
-///
-/// # Errors
-/// When it cannot be written.
 pub async fn end_session(act: &Act, provider_id: &str, user_id: &str, session_id: &str) -> Result<Switched, Error> {
     let (provider_id, user_id, session_id) = (provider_id.to_owned(), user_id.to_owned(), session_id.to_owned());
     in_act!(act, [provider_id, user_id, session_id], |tx| {

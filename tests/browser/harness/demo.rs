@@ -2,19 +2,20 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
 use super::people::Person;
+use crate::process::Process;
 
 /// One running demo.
 pub struct Demo {
-    child: Child,
+    // Killed: it removes its own folder when asked to stop, and ours is removed in any case.
+    process: Process,
     place: Place,
     // Whatever is written goes here, and goes with it.
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 #[derive(Deserialize)]
@@ -43,15 +44,15 @@ impl Demo {
             .spawn()
             .unwrap();
         let out = child.stdout.take().unwrap();
+        let process = Process::of(child, folder.path().join("log"));
         let line = tokio::task::spawn_blocking(move || {
             let mut line = String::new();
             BufReader::new(out).read_line(&mut line).map(|_| line)
         });
         let line = tokio::time::timeout(super::PATIENCE * 2, line).await;
-        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-        let line = line.unwrap_or_else(|_| panic!("the demo does not start: {}", log())).unwrap().unwrap();
-        let place = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo ended: {line} {}", log()));
-        Self { child, place, folder }
+        let line = line.expect("the demo starts").unwrap().unwrap();
+        let place = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the demo ended: {line}"));
+        Self { process, place, _folder: folder }
     }
 
     /// Therap Connect.
@@ -76,7 +77,7 @@ impl Demo {
 
     /// The service's log so far.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        self.process.log()
     }
 
     /// An assertion for somebody, minted so many seconds from now.
@@ -125,20 +126,5 @@ impl Demo {
         let said = self.command(&[["user", "reset-password"].as_slice(), &who].concat());
         let row: serde_json::Value = serde_json::from_str(&said).unwrap();
         row["temporary_password"].as_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Demo {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let log = self.log();
-            let last = log.lines().rev().take(12).collect::<Vec<_>>();
-            eprintln!("the demo: ended: {:?}; its log, newest first:\n{}", self.child.try_wait(), last.join("\n"));
-        }
-        // It removes its own folder when asked to stop; ours is removed in any case.
-        if let Ok(id) = i32::try_from(self.child.id()) {
-            let _ = Pid::from_raw(id).map(|pid| kill_process(pid, Signal::KILL));
-        }
-        let _ = self.child.wait();
     }
 }

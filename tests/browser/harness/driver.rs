@@ -9,7 +9,7 @@ use serde_json::json;
 use thirtyfour::prelude::*;
 use thirtyfour::{Capabilities, LoggingPrefsLogLevel};
 
-use super::program;
+use crate::needs::named;
 
 /// Which browser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Kind {
             Self::Chromium => ("CONNECT_IDP_TEST_CHROMEDRIVER", "CONNECT_IDP_TEST_CHROMIUM"),
             Self::Firefox => ("CONNECT_IDP_TEST_GECKODRIVER", "CONNECT_IDP_TEST_FIREFOX"),
         };
-        Some(Programs { driver: program(driver)?, browser: program(browser)? })
+        Some(Programs { driver: named(driver)?, browser: named(browser)? })
     }
 }
 

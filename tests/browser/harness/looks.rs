@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 use thirtyfour::common::command::FormatRequestData;
 use thirtyfour::{RequestData, SessionId};
 
-use super::{Browser, Kind, program};
+use super::{Browser, Kind};
+use crate::needs::named;
 
 /// What the system is set to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ impl Browser {
             axe.run(document, { resultTypes: ['violations'] }).then(
                 (found) => done(found.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => n.html + ' ' + n.failureSummary).join('; ')}`)),
                 (error) => done([String(error)]));";
-        let script = std::fs::read_to_string(program("CONNECT_IDP_TEST_AXE")?).unwrap();
+        let script = std::fs::read_to_string(named("CONNECT_IDP_TEST_AXE")?).unwrap();
         if self.run("return typeof axe").await == "undefined" {
             self.run(&script).await;
         }

@@ -8,8 +8,6 @@ mod looks;
 pub mod people;
 mod tabs;
 
-use std::io::Write as _;
-use std::path::PathBuf;
 use std::time::Duration;
 
 pub use browser::Browser;
@@ -18,6 +16,8 @@ use detour::Detour;
 pub use detour::Files;
 pub use driver::{Kind, Options};
 pub use looks::Scheme;
+
+use crate::needs::named;
 
 /// How long anything may take to become true.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -48,7 +48,7 @@ impl Stage {
 
     /// With further arguments for the demo.
     pub async fn of(kind: Kind, demo: &[&str], options: Options) -> Option<Self> {
-        let (demo_program, driver) = (program("CONNECT_IDP_TEST_DEMO")?, kind.programs()?);
+        let (demo_program, driver) = (named("CONNECT_IDP_TEST_DEMO")?, kind.programs()?);
         let demo = Demo::start(&demo_program, demo).await;
         let browser = Browser::start(kind, &driver, options, demo.issuer()).await;
         Some(Self { browser, demo })
@@ -56,7 +56,7 @@ impl Stage {
 
     /// In Chromium, where script files of ours and of Therap Services are broken on their way.
     pub async fn with_broken(files: Files) -> Option<Self> {
-        let (demo_program, driver) = (program("CONNECT_IDP_TEST_DEMO")?, Kind::Chromium.programs()?);
+        let (demo_program, driver) = (named("CONNECT_IDP_TEST_DEMO")?, Kind::Chromium.programs()?);
         let demo = Demo::start(&demo_program, &[]).await;
         let detours = [Detour::before(demo.issuer(), files).await, Detour::before(&demo.therap(""), files).await];
         let options = Options { detours: [Some(detours[0].ports()), Some(detours[1].ports())], ..Options::default() };
@@ -70,26 +70,6 @@ impl Stage {
         let driver = kind.programs().unwrap();
         Browser::start(kind, &driver, Options::default(), self.demo.issuer()).await
     }
-}
-
-/// The file that a variable names; without it the test is left out.
-pub fn program(variable: &str) -> Option<PathBuf> {
-    let found = std::env::var_os(variable);
-    if found.is_none() {
-        left_out(&format!("a browser journey ({variable} is not set; tests/run sets everything)"));
-    }
-    Some(found?.into())
-}
-
-/// Says that something was left out, past the capture of `cargo test`; a failure where everything must run.
-pub fn left_out(what: &str) {
-    let line = format!("left out: {what}\n");
-    // A closed stderr leaves nobody to tell.
-    let _ = std::io::stderr().write_all(line.as_bytes());
-    assert!(
-        std::env::var("CONNECT_IDP_TEST_ALL").is_err(),
-        "left out, although CONNECT_IDP_TEST_ALL wants every test: {what}"
-    );
 }
 
 /// Tries until it succeeds; when patience ends, what the last try said, or that it never came back.

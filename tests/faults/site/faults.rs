@@ -110,9 +110,9 @@ impl Site {
             RedisKilled => self.kill_redis().await,
             RedisEmptied => self.empty_redis().await,
             RedisPaused => self.pause_redis().await,
-            RedisRestarted => self.stand.redis.start_again().await,
+            RedisRestarted => self.stand.redis.run(),
             RedisLies => self.let_redis_lie().await,
-            RedisGone => self.stand.redis.server.kill(),
+            RedisGone => self.stand.redis.kill(),
         }
         self.bear().await;
     }
@@ -200,9 +200,9 @@ impl Site {
     }
 
     async fn kill_redis(&mut self) {
-        self.stand.redis.server.kill();
+        self.stand.redis.kill();
         self.bear().await;
-        self.stand.redis.start_again().await;
+        self.stand.redis.run();
     }
 
     async fn empty_redis(&mut self) {
@@ -213,9 +213,9 @@ impl Site {
     }
 
     async fn pause_redis(&mut self) {
-        self.stand.redis.server.pause();
+        self.stand.redis.pause();
         sleep(self.lengths.pause).await;
-        self.stand.redis.server.resume();
+        self.stand.redis.resume();
     }
 
     /// Somebody writes into every key there is, all the time.

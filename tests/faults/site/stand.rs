@@ -9,12 +9,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tempfile::TempDir;
 
+use crate::databases::run_on;
 use crate::fail_over;
 use crate::house::{House, Service};
+use crate::needs::named;
+use crate::ports::free_port;
 use crate::proxy::Proxy;
+use crate::redis_server::RedisServer;
 use crate::relying_parties::client;
-use crate::servers::{Postgres, Redis, Server, command, folder, named};
-use crate::support::{CHEAP, Engine, eventually, free_port, hash, sql_on, user};
+use crate::servers::{Postgres, Server, command, folder};
+use crate::support::{CHEAP, Engine, eventually, hash, user};
 use crate::visitors::Visitors;
 
 pub const USERS: usize = 60;
@@ -46,16 +50,15 @@ pub async fn seed() -> String {
 pub struct Programs {
     postgres: PathBuf,
     haproxy: PathBuf,
-    redis: PathBuf,
     pub faketime: PathBuf,
 }
 
 impl Programs {
     pub fn find() -> Option<Self> {
+        named("CONNECT_IDP_TEST_REDIS_SERVER")?;
         Some(Self {
             postgres: named("CONNECT_IDP_TEST_POSTGRES_PROGRAMS")?,
             haproxy: named("CONNECT_IDP_TEST_HAPROXY")?,
-            redis: named("CONNECT_IDP_TEST_REDIS_SERVER")?,
             faketime: named("CONNECT_IDP_TEST_FAKETIME")?,
         })
     }
@@ -67,7 +70,7 @@ pub struct Stand {
     pub house: Arc<House>,
     /// The replicas' way to the database.
     pub way: Proxy,
-    pub redis: Redis,
+    pub redis: RedisServer,
     pub primary: Postgres,
     standby: Postgres,
     pub programs: Programs,
@@ -88,7 +91,7 @@ impl Stand {
         let database = fail_over::haproxy(&programs.haproxy, folder.path(), ports).await;
         let cluster = format!("postgres://postgres@127.0.0.1:{}/postgres", database.port);
         writes(&cluster).await;
-        let redis = Redis::start(&programs.redis, folder.path()).await;
+        let redis = RedisServer::start().unwrap();
 
         let house = House::new(Engine::Postgres(cluster), USERS, CHEAP, SETTINGS).await;
         house.apply(&seed().await);
@@ -158,12 +161,12 @@ impl Stand {
 
 /// It takes a server for good until it has asked, and goes round.
 async fn writes(cluster: &str) {
-    let writes = async |_| sql_on(cluster, "CREATE TEMPORARY TABLE t (a int)".into()).await.is_ok();
+    let writes = async |_| run_on(cluster, "CREATE TEMPORARY TABLE t (a int)".into()).await.is_ok();
     let all_write = async || join_all((0..8).map(writes)).await.into_iter().all(|writes| writes);
     eventually("HAProxy has found the one that writes", BACK, all_write).await;
 }
 
-fn settings_of(way: &Proxy, redis: &Redis) -> Vec<(&'static str, String)> {
+fn settings_of(way: &Proxy, redis: &RedisServer) -> Vec<(&'static str, String)> {
     vec![
         ("CONNECT_IDP__DATABASE__URL", way.url.clone()),
         ("CONNECT_IDP__REDIS__URL", redis.url()),

@@ -21,11 +21,12 @@ use connect_idp::store::activity::{Filter, Record};
 use connect_idp::store::users::NewUser;
 use connect_idp::time::{Clock, Random, Timestamp};
 use connect_idp::{router, store};
-use sqlx::{Connection as _, Executor as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use super::therap_services::public_jwks;
-use super::{Browser, Engine, ISSUER, TherapServices};
+use super::{Browser, Engine, ISSUER, TherapServices, postgres_server};
+use crate::databases::Database;
 
 /// When tests happen: 2027-01-15T08:00:00Z.
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -46,23 +47,7 @@ pub struct Idp {
 struct Home {
     dir: TempDir,
     url: String,
-    postgres: Option<(String, String)>,
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let Some((server, name)) = self.postgres.clone() else { return };
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let mut conn = PgConnection::connect(&server).await.unwrap();
-                let sql = sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
-                sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
-            });
-        });
-        // A database that stays is a nuisance, not a failure.
-        let _ = dropped.join();
-    }
+    _postgres: Option<Database>,
 }
 
 impl Home {
@@ -71,16 +56,11 @@ impl Home {
         match engine {
             Engine::Sqlite => {
                 let url = format!("sqlite://{}", dir.path().join("connect.db").display());
-                Self { dir, url, postgres: None }
+                Self { dir, url, _postgres: None }
             }
             Engine::Postgres => {
-                let server = super::postgres_server().unwrap();
-                let name = format!("idp_test_{}", Random::System.id(Clock::System.now()).replace('-', "_"));
-                let mut conn = PgConnection::connect(&server).await.unwrap();
-                conn.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
-                let mut url = url::Url::parse(&server).unwrap();
-                url.set_path(&name);
-                Self { dir, url: url.into(), postgres: Some((server, name)) }
+                let database = Database::create(&postgres_server().unwrap()).await;
+                Self { dir, url: database.url(), _postgres: Some(database) }
             }
         }
     }
@@ -88,21 +68,20 @@ impl Home {
 
 /// A database of PostgreSQL with nothing in it, which goes with the last clone.
 #[derive(Clone)]
-pub struct Empty(Arc<Home>);
+pub struct Empty(Arc<Database>);
 
 impl Empty {
     /// One on the tests' server, where there is one.
     pub async fn make() -> Option<Self> {
-        super::postgres_server()?;
-        Some(Self(Arc::new(Home::make(Engine::Postgres).await)))
+        Some(Self(Arc::new(Database::create(&postgres_server()?).await)))
     }
 
     pub fn url(&self) -> String {
-        self.0.url.clone()
+        self.0.url()
     }
 
     pub async fn outsider(&self) -> Outsider {
-        Outsider::Postgres(PgConnection::connect(&self.0.url).await.unwrap())
+        Outsider::Postgres(PgConnection::connect(&self.url()).await.unwrap())
     }
 }
 

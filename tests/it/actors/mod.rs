@@ -6,23 +6,23 @@ mod browser;
 mod idp;
 mod log;
 mod program;
-mod redis_server;
 mod relying_party;
 mod therap_services;
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 
+pub use crate::databases::server as postgres_server;
+pub use crate::needs::{left_out, named};
+pub use crate::redis_server::RedisServer;
 pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
 pub use browser::{Browser, From, encode};
 pub use idp::{Empty, Idp, Outsider, PASSWORD, User, line};
 pub use log::{keep_log, logged, request_lines};
 pub use program::{Program, Told};
-pub use redis_server::RedisServer;
 pub use relying_party::{Callback, RelyingParty, VERIFIER, bearer, claims};
 pub use therap_services::{ISSUER, TherapServices, private_jwk, public_jwks};
 
@@ -31,26 +31,6 @@ pub use therap_services::{ISSUER, TherapServices, private_jwk, public_jwks};
 pub enum Engine {
     Sqlite,
     Postgres,
-}
-
-/// The server that PostgreSQL's variants make their databases on; without one they are left out.
-pub fn postgres_server() -> Option<String> {
-    let server = std::env::var("CONNECT_IDP_TEST_POSTGRES").ok();
-    if server.is_none() {
-        left_out("a test on PostgreSQL");
-    }
-    server
-}
-
-/// Says that something was left out, past the capture of `cargo test`; a failure where everything must run.
-pub fn left_out(what: &str) {
-    let line = format!("left out: {what}\n");
-    // A closed stderr leaves nobody to tell.
-    let _ = std::io::stderr().write_all(line.as_bytes());
-    assert!(
-        std::env::var("CONNECT_IDP_TEST_ALL").is_err(),
-        "left out, although CONNECT_IDP_TEST_ALL wants every test: {what}"
-    );
 }
 
 /// Asks twenty times at once: everybody is answered, and nobody is told of a fault of ours.

@@ -1,15 +1,19 @@
 //! A Redis of the test's own, on a port and in a folder of its own.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::time::Instant;
+
+use crate::needs::named;
+use crate::ports::free_port;
+use crate::process::Process;
 
 /// The database that tests use: not the one that is used where nobody says.
 const DATABASE: u8 = 3;
@@ -21,7 +25,7 @@ pub struct RedisServer {
     folder: TempDir,
     options: Vec<String>,
     user: String,
-    child: Option<Child>,
+    process: Option<Process>,
 }
 
 impl RedisServer {
@@ -49,27 +53,20 @@ impl RedisServer {
 
     /// One that is not up yet.
     pub fn absent() -> Option<Self> {
-        let Some(program) = std::env::var_os("CONNECT_IDP_TEST_REDIS_SERVER") else {
-            super::left_out("a test with Redis (CONNECT_IDP_TEST_REDIS_SERVER is not set)");
-            return None;
-        };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let program = named("CONNECT_IDP_TEST_REDIS_SERVER")?;
         let folder = tempfile::tempdir().unwrap();
-        Some(Self { port, program: program.into(), folder, options: Vec::new(), user: String::new(), child: None })
+        Some(Self { port: free_port(), program, folder, options: Vec::new(), user: String::new(), process: None })
     }
 
     /// Starts it, or starts it again: empty.
     pub fn run(&mut self) {
-        let fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"];
-        let child = Command::new(&self.program)
-            .args(["--port", &self.port.to_string(), "--dir"])
-            .arg(self.folder.path())
-            .args(fixed)
-            .args(&self.options)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn();
-        self.child = Some(child.unwrap());
+        self.kill();
+        let mut redis = Command::new(&self.program);
+        redis.args(["--port", &self.port.to_string(), "--dir"]).arg(self.folder.path()).stdin(Stdio::null());
+        redis
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
+            .args(&self.options);
+        self.process = Some(Process::start(redis, self.folder.path().join("log")));
         let until = Instant::now() + Duration::from_secs(20);
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < until, "Redis does not listen");
@@ -83,25 +80,16 @@ impl RedisServer {
 
     /// `kill -9`.
     pub fn kill(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // It may be gone already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.as_ref().unwrap().id()).unwrap();
-        kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+        self.process = None;
     }
 
     /// It is there, and says nothing.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        self.process.as_ref().unwrap().send(Signal::STOP);
     }
 
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        self.process.as_ref().unwrap().send(Signal::CONT);
     }
 
     /// Somebody else's connection to the database that replicas use.
@@ -137,11 +125,5 @@ impl RedisServer {
             }
         });
         seen
-    }
-}
-
-impl Drop for RedisServer {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
