@@ -3,10 +3,8 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 
 use crate::app::App;
 use crate::config::Config;
@@ -21,13 +19,15 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
-const LIST: &str = "/operator/issuers";
+pub(super) const LIST: &str = "/operator/issuers";
 
 /// What stands in the fields.
 #[derive(Clone, Debug, Default)]
@@ -125,13 +125,6 @@ struct IssuerPage {
     /// What the set holds beside them, and why it is passed over.
     not_used: Vec<String>,
     ties: i64,
-    done: Option<&'static str>,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 async fn find(app: &App, id: &str) -> Result<TrustedIssuer, PageError> {
@@ -156,7 +149,6 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         ties,
         id: issuer.id,
         issuer: issuer.issuer,
-        done: None,
     })
 }
 
@@ -169,19 +161,10 @@ pub async fn get(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
-    page.done = match asked.done.as_deref() {
-        Some("created") => Some("Handoffs from this issuer are trusted now."),
-        Some("saved") => Some("The changes were saved."),
-        Some("same") => Some("Nothing was different, so nothing was saved."),
-        Some("disabled") => Some("The issuer is switched off. No handoff from it is accepted."),
-        Some("enabled") => Some("The issuer is switched on."),
-        Some("sessions") => Some("Every session that came from it was ended."),
-        Some("untied") => Some("Every tie was removed. The next handoffs tie anew."),
-        _ => None,
-    };
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -214,7 +197,9 @@ pub async fn post(
     page.ask_password = false;
     let answered = async {
         Ok(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
-            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+            Edited::Changed(Changed::Keys(keys)) => {
+                back(LIST, &id, if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved })
+            }
             Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
             Edited::Stale => {
                 page.revision = find(&app, &id).await?.revision;
@@ -239,7 +224,12 @@ pub async fn disable(
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     let end_sessions = fields.take("end_sessions") == "yes";
-    switched(LIST, &id, issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?, "disabled")
+    switched(
+        LIST,
+        &id,
+        issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?,
+        Notice::IssuerDisabled,
+    )
 }
 
 /// `POST /operator/issuers/{id}/enable`
@@ -248,7 +238,7 @@ pub async fn disable(
 /// When there is no such issuer, or the database fails.
 pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, "enabled")
+    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, Notice::IssuerEnabled)
 }
 
 /// `POST /operator/issuers/{id}/end-sessions`
@@ -262,7 +252,12 @@ pub async fn end_sessions(
     Id(id): Id,
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(LIST, &id, issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?, "sessions")
+    switched(
+        LIST,
+        &id,
+        issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?,
+        Notice::IssuerSessionsEnded,
+    )
 }
 
 /// `POST /operator/issuers/{id}/untie`: every tie.
@@ -272,7 +267,7 @@ pub async fn end_sessions(
 pub async fn untie(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     match issuers::untie_all(&proof.admin.act(&app, &arrival), &issuer).await? {
-        Some(_) => Ok(back(LIST, &id, "untied")),
+        Some(_) => Ok(back(LIST, &id, Notice::IssuerUntied)),
         None => Err(PageError::NotFound),
     }
 }

@@ -2,11 +2,12 @@
 
 use askama::Template;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
-use super::issuer::IssuerForm;
+use super::issuer::{IssuerForm, LIST};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
+use crate::console::answers::back;
 use crate::console::answers::form_again;
 use crate::console::reauth::again::{Again, Sender};
 use crate::model::issuer::TrustedIssuer;
@@ -17,6 +18,7 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 #[derive(Template)]
@@ -88,7 +90,7 @@ pub async fn create(
         if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
             let made = store::issuers::by_name(&mut app.db.read().await?, &page.issuer).await?;
             let id = made.map(|issuer| issuer.id).unwrap_or_default();
-            return Ok(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response());
+            return Ok(back(LIST, &id, Notice::IssuerCreated));
         }
         page.ask_password = false;
         page.faults.add("issuer", "This issuer is trusted already.");

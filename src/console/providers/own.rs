@@ -1,10 +1,8 @@
 //! `/admin/provider`: the provider's settings, and its way to Unified Login (U1).
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
@@ -16,10 +14,14 @@ use crate::operations::providers::{self, Edited};
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
+/// Where it stands.
+pub(in crate::console) const PATH: &str = "/admin/provider";
 /// How many steps of Unified Login are shown.
 const STEPS: i64 = 50;
 
@@ -36,32 +38,15 @@ pub(in crate::console) struct ProviderPage {
     unified_login: UnifiedLogin,
     pub(in crate::console) note: String,
     steps: Vec<StepView>,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 /// `GET /admin/provider`
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+pub async fn get(app: App, admin: ProviderAdmin, told: Told) -> Result<Response, PageError> {
     let mut page = page(&app, &admin).await?;
-    page.done = match asked.done.as_deref() {
-        Some("saved") => Some("The changes were saved."),
-        Some("same") => Some("Nothing was different, so nothing was saved."),
-        Some("requested") => Some("Unified Login was requested. Therap decides."),
-        Some("withdrawn") => Some("The request was withdrawn."),
-        _ => None,
-    };
-    if asked.done.as_deref() == Some("stale") {
-        page.refused = Some("The state of Unified Login changed meanwhile. This is how it stands now.");
-    }
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -79,8 +64,8 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
     let act = admin.act(&app, &arrival);
     match providers::edit(&act, admin.scope.provider_id(), revision, &draft).await? {
         Edited::Changed(Changed::Keys(keys)) => {
-            let done = if keys.is_empty() { "same" } else { "saved" };
-            Ok(Redirect::to(&format!("/admin/provider?done={done}")).into_response())
+            let done = if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved };
+            Ok(done.at(PATH))
         }
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
@@ -113,7 +98,5 @@ pub(in crate::console) async fn page(app: &App, admin: &ProviderAdmin) -> Result
         unified_login: provider.unified_login,
         note: String::new(),
         steps: steps.into_iter().map(|step| StepView::of(step, zone, true)).collect(),
-        done: None,
-        refused: None,
     })
 }

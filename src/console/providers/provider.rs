@@ -1,14 +1,13 @@
 //! `/operator/providers/{id}`: one agency: settings, state, Unified Login, its admins.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
+use crate::console::answers::back;
 use crate::console::unified_login::steps::StepView;
 use crate::console::users::temporary::NewPerson;
 use crate::model::provider::{ProviderKind, UnifiedLogin};
@@ -19,11 +18,15 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
+/// Where its page stands.
+pub(super) const LIST: &str = "/operator/providers";
 /// How many admins are shown.
 const ADMINS: i64 = 100;
 /// How many steps of Unified Login are shown.
@@ -48,8 +51,6 @@ pub(in crate::console) struct ProviderPage {
     admins: Vec<AdminView>,
     pub(in crate::console) new_admin: NewPerson,
     pub(in crate::console) ask_password: bool,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 struct AdminView {
@@ -79,12 +80,6 @@ impl AdminView {
     }
 }
 
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
-}
-
 /// `GET /operator/providers/{id}`
 ///
 /// # Errors
@@ -94,25 +89,10 @@ pub async fn get(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
-    page.done = match asked.done.as_deref() {
-        Some("created") => Some("The provider was created. It needs a Provider Admin of its own now."),
-        Some("saved") => Some("The changes were saved."),
-        Some("same") => Some("Nothing was different, so nothing was saved."),
-        Some("activated") => Some("The provider is active."),
-        Some("deactivated") => Some("The provider is inactive. Every session of it was ended."),
-        Some("sessions") => Some("Every session of the provider was ended."),
-        Some("unlocked") => Some("No user of the provider is password locked any more."),
-        Some("off") => Some("Unified Login was switched off."),
-        _ => None,
-    };
-    page.refused = match asked.done.as_deref() {
-        Some("stale") => Some("Unified Login was not on any more. Nothing was done."),
-        Some("reset-before") => Some("The password was changed meanwhile, so nothing was reset."),
-        _ => None,
-    };
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -135,8 +115,7 @@ pub async fn post(
     let revision = fields.take("revision").parse().unwrap_or(0);
     match providers::edit(&admin.act(&app, &arrival), &id, revision, &draft).await? {
         Edited::Changed(Changed::Keys(keys)) => {
-            let done = if keys.is_empty() { "same" } else { "saved" };
-            Ok(Redirect::to(&format!("/operator/providers/{id}?done={done}")).into_response())
+            Ok(back(LIST, &id, if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved }))
         }
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
@@ -181,7 +160,5 @@ pub(in crate::console) async fn page(
         admins: admins.into_iter().map(AdminView::of).collect(),
         new_admin: NewPerson::default(),
         ask_password: !admin.typed_lately(now),
-        done: None,
-        refused: None,
     })
 }

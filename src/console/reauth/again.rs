@@ -15,8 +15,9 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::session::browser;
-use crate::web::sign_in_words::{BUSY, LOCKED, SESSION_ENDED, too_often};
+use crate::web::sign_in_words::{BUSY, LOCKED, too_often};
 
 /// What is known of whoever sent a form.
 pub enum Again {
@@ -93,7 +94,7 @@ impl Sender<'_> {
             SignIn::MustUpdate(_) | SignIn::SignedOut => {
                 return Ok(Again::Over(Redirect::to("/login").into_response()));
             }
-            SignIn::SessionOver => return Ok(Again::Over(Redirect::to(SESSION_ENDED).into_response())),
+            SignIn::SessionOver => return Ok(Again::Over(Notice::ThreeWrongPasswords.at("/login"))),
             SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
             SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),
             SignIn::Busy => (StatusCode::SERVICE_UNAVAILABLE, BUSY),

@@ -1,7 +1,7 @@
 //! The Provider Admin's side of U1: asking for Unified Login, and taking the request back.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
@@ -10,15 +10,16 @@ use crate::operations::unified_login::{self, Taken, check_words};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Shape, respond};
 
-fn back(taken: Taken, done: &str) -> Result<Response, PageError> {
+fn back(taken: Taken, done: Notice) -> Result<Response, PageError> {
     let done = match taken {
         Taken::Yes => done,
-        Taken::Stale => "stale",
+        Taken::Stale => Notice::UnifiedLoginMovedOn,
         Taken::NotFound => return Err(PageError::NotFound),
     };
-    Ok(Redirect::to(&format!("/admin/provider?done={done}")).into_response())
+    Ok(done.at(own::PATH))
 }
 
 /// `POST /admin/provider/request`
@@ -35,7 +36,7 @@ pub async fn request(
     match check_words("note", &typed) {
         Ok(words) => {
             let act = admin.act(&app, &arrival);
-            back(unified_login::request(&act, admin.scope.provider_id(), words).await?, "requested")
+            back(unified_login::request(&act, admin.scope.provider_id(), words).await?, Notice::UnifiedLoginRequested)
         }
         Err(unfit) => {
             let mut page = own::page(&app, &admin).await?;
@@ -51,5 +52,8 @@ pub async fn request(
 /// # Errors
 /// When the database fails.
 pub async fn withdraw(app: App, arrival: Arrival, admin: ProviderAdmin) -> Result<Response, PageError> {
-    back(unified_login::withdraw(&admin.act(&app, &arrival), admin.scope.provider_id()).await?, "withdrawn")
+    back(
+        unified_login::withdraw(&admin.act(&app, &arrival), admin.scope.provider_id()).await?,
+        Notice::RequestWithdrawn,
+    )
 }

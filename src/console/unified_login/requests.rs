@@ -1,10 +1,8 @@
 //! `/operator/requests`: who waits for Unified Login, how long, and the decision (U1).
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::steps::{StepView, age};
 use crate::app::App;
@@ -15,8 +13,10 @@ use crate::store::unified_login::Waiting;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::ids::{Id, checked};
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// How many are shown: the rest follows when these are decided.
@@ -29,8 +29,6 @@ struct RequestsPage {
     waiting: Vec<WaitingView>,
     steps: Vec<StepView>,
     zone: String,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 struct WaitingView {
@@ -48,33 +46,13 @@ struct WaitingView {
     fault: Option<String>,
 }
 
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
-}
-
 /// `GET /operator/requests`
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Query(asked): Query<Asked>,
-) -> Result<Response, PageError> {
+pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin, told: Told) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin).await?;
-    page.done = match asked.done.as_deref() {
-        Some("approved") => Some("The request was approved: Unified Login is on."),
-        Some("declined") => Some("The request was declined."),
-        _ => None,
-    };
-    if asked.done.as_deref() == Some("stale") {
-        page.refused = Some(
-            "That request is no longer the one that you read: it was withdrawn, changed or decided. Nothing was done.",
-        );
-    }
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -90,8 +68,8 @@ pub async fn decide(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let (decision, done) = match fields.take("decision").as_str() {
-        "approve" => (Decision::Approve, "approved"),
-        "decline" => (Decision::Decline, "declined"),
+        "approve" => (Decision::Approve, Notice::RequestApproved),
+        "decline" => (Decision::Decline, Notice::RequestDeclined),
         _ => {
             store::providers::by_id(&mut app.db.read().await?, &id).await?.ok_or(PageError::NotFound)?;
             return Err(PageError::BadForm("It does not say what was decided."));
@@ -114,10 +92,10 @@ pub async fn decide(
     };
     let done = match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, words).await? {
         Taken::Yes => done,
-        Taken::Stale => "stale",
+        Taken::Stale => Notice::RequestMovedOn,
         Taken::NotFound => return Err(PageError::NotFound),
     };
-    Ok(Redirect::to(&format!("/operator/requests?done={done}")).into_response())
+    Ok(done.at("/operator/requests"))
 }
 
 async fn page(app: &App, arrival: &Arrival, admin: &TherapAdmin) -> Result<RequestsPage, PageError> {
@@ -131,8 +109,6 @@ async fn page(app: &App, arrival: &Arrival, admin: &TherapAdmin) -> Result<Reque
         waiting: waiting.into_iter().map(|row| view(row, zone, arrival.now)).collect(),
         steps: steps.into_iter().map(|step| StepView::of(step, zone, false)).collect(),
         zone: zone.clone(),
-        done: None,
-        refused: None,
     })
 }
 

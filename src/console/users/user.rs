@@ -1,14 +1,13 @@
 //! `/admin/users/{id}`: one user: data, locks, password, sessions, ties.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::view::{Access, parse_user_type, user_types};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
+use crate::console::answers::back;
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES};
 use crate::operations::users::{self, Changed, Draft, Edited};
@@ -16,11 +15,16 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::{Choice, Faults};
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session_list::{self, SessionView};
+
+/// Where its page stands.
+pub(super) const LIST: &str = "/admin/users";
 
 #[derive(Template)]
 #[template(path = "console/users/user.html")]
@@ -45,8 +49,6 @@ struct UserPage {
     sessions: Vec<SessionView>,
     ties: Vec<store::issuers::Tie>,
     zone: String,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 /// What is stored of the data that the form shows.
@@ -55,12 +57,6 @@ struct Stored {
     name: String,
     email: String,
     user_type: &'static str,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 /// `GET /admin/users/{id}`
@@ -72,32 +68,11 @@ pub async fn get(
     arrival: Arrival,
     admin: ProviderAdmin,
     Id(id): Id,
-    Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
-    match asked.done.as_deref() {
-        Some("self") => page.refused = Some("You cannot do this to your own account. Ask another Provider Admin."),
-        Some("reset-before") => {
-            page.refused = Some("The password was changed meanwhile, so nothing was reset. Reset it again if need be.");
-        }
-        done => page.done = done.and_then(message),
-    }
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
-}
-
-fn message(done: &str) -> Option<&'static str> {
-    Some(match done {
-        "saved" => "The changes were saved.",
-        "same" => "Nothing was different, so nothing was saved.",
-        "locked" => "The user is locked by an admin. Every session was ended.",
-        "unlocked" => "The lock is off.",
-        "deactivated" => "The user is deactivated. Every session was ended.",
-        "reactivated" => "The user is active again.",
-        "session" => "The session was ended.",
-        "sessions" => "Every session was ended.",
-        "untied" => "The account is untied. The next sign-in from Therap Services ties it anew.",
-        _ => return None,
-    })
 }
 
 /// `POST /admin/users/{id}`: the data.
@@ -135,8 +110,7 @@ pub async fn post(
     let act = admin.act(&app, &arrival);
     match users::edit(&act, admin.scope.provider_id(), &id, revision, &draft).await? {
         Edited::Changed(Changed::Keys(keys)) => {
-            let done = if keys.is_empty() { "same" } else { "saved" };
-            Ok(Redirect::to(&format!("/admin/users/{id}?done={done}")).into_response())
+            Ok(back(LIST, &id, if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved }))
         }
         Edited::Changed(Changed::NotFound | Changed::WrongType | Changed::Own) => Err(PageError::NotFound),
         Edited::Stale => {
@@ -182,8 +156,6 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
         sessions,
         ties,
         zone: zone.clone(),
-        done: None,
-        refused: None,
     })
 }
 

@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 
 pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
-pub use browser::{Browser, From, encode};
+pub use browser::{Browser, From, NOTICES, encode};
 pub use idp::{Empty, Idp, Outsider, PASSWORD, User, line};
 pub use log::{keep_log, logged, request_lines};
 pub use program::{Program, Told};
