@@ -13,8 +13,9 @@ use crate::console::reauth::again::{Again, Sender};
 use crate::console::users::temporary::{Desk, NewPerson};
 use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
+use crate::operations::act::Unfit;
 use crate::operations::providers;
-use crate::operations::unified_login::{self, Taken, check_words};
+use crate::operations::unified_login::{self, Taken};
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -96,16 +97,14 @@ pub async fn switch_off(
 ) -> Result<Response, PageError> {
     agency(&app, &id).await?;
     let typed = fields.take("note");
-    match check_words("note", &typed) {
-        Ok(words) => match unified_login::switch_off(&proof.admin.act(&app, &arrival), &id, words).await? {
-            Taken::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
-            Taken::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginWasOff)),
-            Taken::NotFound => Err(PageError::NotFound),
-        },
-        Err(unfit) => {
+    match unified_login::switch_off(&proof.admin.act(&app, &arrival), &id, &typed).await? {
+        Taken::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
+        Taken::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginWasOff)),
+        Taken::NotFound => Err(PageError::NotFound),
+        Taken::Unfit(unfit) => {
             let mut page = provider::page(&app, arrival.now, &proof.admin, &id).await?;
             page.note = typed;
-            page.faults.judge::<()>("The reason", Err(unfit));
+            page.faults.judge::<()>("The reason", Err(Unfit { key: "note", ..unfit }));
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }
     }

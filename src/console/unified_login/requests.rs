@@ -7,18 +7,21 @@ use axum::response::Response;
 use super::steps::{StepView, age};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::operations::unified_login::{self, Decision, Taken, check_words};
+use crate::operations::unified_login::{self, Decision, Taken};
 use crate::store;
 use crate::store::unified_login::Waiting;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
+use crate::web::form::sentence;
 use crate::web::ids::{Id, checked};
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
+/// Where it stands.
+const PATH: &str = "/operator/requests";
 /// How many are shown: the rest follows when these are decided.
 const MOST: i64 = 100;
 
@@ -76,26 +79,17 @@ pub async fn decide(
         }
     };
     let (typed, read) = (fields.take("reason"), checked(&fields.take("step")));
-    let words = match check_words("reason", &typed) {
-        Ok(None) if decision == Decision::Decline => Err("Please say why the request is declined.".to_owned()),
-        Ok(words) => Ok(words),
-        Err(unfit) => Err(format!("The reason {}.", unfit.why)),
-    };
-    let words = match words {
-        Ok(words) => words,
-        Err(fault) => {
+    match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, &typed).await? {
+        Taken::Yes => Ok(done.at(PATH)),
+        Taken::Stale => Ok(Notice::RequestMovedOn.at(PATH)),
+        Taken::NotFound => Err(PageError::NotFound),
+        Taken::Unfit(unfit) => {
             let mut page = page(&app, &arrival, &admin).await?;
             let row = page.waiting.iter_mut().find(|row| row.provider_id == id).ok_or(PageError::NotFound)?;
-            (row.reason, row.fault) = (typed, Some(fault));
-            return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+            (row.reason, row.fault) = (typed, Some(sentence("The reason", &unfit.why)));
+            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }
-    };
-    let done = match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, words).await? {
-        Taken::Yes => done,
-        Taken::Stale => Notice::RequestMovedOn,
-        Taken::NotFound => return Err(PageError::NotFound),
-    };
-    Ok(done.at("/operator/requests"))
+    }
 }
 
 async fn page(app: &App, arrival: &Arrival, admin: &TherapAdmin) -> Result<RequestsPage, PageError> {

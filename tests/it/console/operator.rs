@@ -80,7 +80,7 @@ both_engines! {
         let (_, mut root) = therap_admin(&idp, "root").await;
         let queue = root.get("/operator/requests").await;
         let told = decide(&mut root, &queue, "decline", "").await;
-        assert_eq!((told.status.as_u16(), told.message().as_deref()), (422, Some("Please say why the request is declined.")));
+        assert_eq!((told.status.as_u16(), told.message().as_deref()), (422, Some("The reason must say why the request is declined.")));
         let long = "x".repeat(501);
         let told = decide(&mut root, &queue, "decline", &long).await;
         assert_eq!((told.status.as_u16(), told.text("form.decide textarea")), (422, long));
