@@ -123,9 +123,7 @@ impl Desk<'_> {
     ) -> Result<Result<Response, Notice>, PageError> {
         let seen = fields.take("password_version").parse().unwrap_or(0);
         let password = users::generate_password(&self.app.random);
-        let hash = users::hash(self.app, &password).await;
-        let hash = hash.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
-        match users::reset_password(self.act, self.provider_id, &user.id, &hash, Some(seen)).await? {
+        match users::reset_password(self.act, self.provider_id, &user.id, &password, Some(seen)).await? {
             Reset::Yes { until, still_locked, .. } => {
                 let (name, login_name) = (&user.name, &user.login_name);
                 let whose = Whose { name, login_name, provider_code: self.provider_code, still_locked, back };
@@ -135,6 +133,7 @@ impl Desk<'_> {
             Reset::Before => Ok(Err(Notice::PasswordNotReset)),
             Reset::Own => Ok(Err(Notice::OwnAccount)),
             Reset::NotFound => Err(PageError::NotFound),
+            Reset::Busy => Err(PageError::Unavailable("no room to hash".into())),
         }
     }
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use connect_idp::cache::hash_door::Whose;
 use connect_idp::config::Config;
 use connect_idp::model::user::UserType;
+use connect_idp::web::notice::Notice;
 use futures_util::FutureExt;
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User};
@@ -370,6 +372,32 @@ both_engines! {
         }
         // Each is counted once, by the answer that left.
         assert_eq!(value(&idp, "connect_idp_busy_total").await, "2");
+    }
+
+    /// A reset that is refused anyway makes no hash, and waits for none (G31).
+    async fn a_reset_that_is_refused_makes_no_hash(engine: Engine) {
+        let narrow = |config: &mut Config| (config.password.threads, config.password.queue) = (1, 1);
+        let idp = Idp::start_with(engine, narrow).await;
+        let (paul, mut browser) = admin(&idp).await;
+        let (amina, other) = (idp.user("amina").create().await, idp.provider("OTHER", |_| {}).await);
+        let program = idp.client("hr", "users.write").await;
+        let slow = "$argon2id$v=19$m=65536,t=60,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+        let turn = idp.app.hashes.turn(Whose::Account("slow")).await;
+        let slow = || Box::pin(idp.app.hashes.verify(&turn, Zeroizing::new(PASSWORD.into()), Some(slow.into())));
+        let (mut first, mut second) = (slow(), slow());
+        assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
+
+        let version = async |user: &User| idp.account(user).await.password_version;
+        let (his, hers) = (version(&paul).await.to_string(), (version(&amina).await - 1).to_string());
+        let reset = async |browser: &mut Browser, user: &User, version: &str| {
+            browser.post(&format!("{}/reset-password", page_of(user)), &[("password_version", version)]).await
+        };
+        assert_eq!(reset(&mut browser, &paul, &his).await.notice(), Some(Notice::OwnAccount));
+        assert_eq!(reset(&mut browser, &amina, &hers).await.notice(), Some(Notice::PasswordNotReset));
+        let path = format!("/api/v1/providers/{}/users/{}/reset-password", other.code, amina.id);
+        assert_eq!(program.post(&path, &json!({})).await.status, 404, "nobody of that provider's");
+        let right = version(&amina).await.to_string();
+        assert_eq!(reset(&mut browser, &amina, &right).await.status, 503, "what is not refused needs a hash");
     }
 
     /// Nobody saws off the branch that one sits on: a provider cannot lose its admin to that admin.
