@@ -11,12 +11,13 @@ use super::form::{ClientForm, FieldView, Input};
 use super::secret;
 use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::form_again;
 use crate::console::answers::{back, switched};
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::edition::{Edition, saved};
+use crate::console::reauth::again::Sender;
 use crate::model::client::Client;
 use crate::model::client::rules::key_warnings;
-use crate::operations::clients::{self, Changed, Deleted, Edited, Rotated};
+use crate::operations::act::Edited;
+use crate::operations::clients::{self, Changed, Deleted, Rotated};
 use crate::store::clients::{Holdings, StoredSecret};
 use crate::store::{self, statistics};
 use crate::time::Timestamp;
@@ -48,10 +49,9 @@ const USUAL_OVERLAP: &str = "24";
 struct ClientPage {
     page: Page,
     faults: Faults,
-    stale: bool,
+    edition: Edition,
     client: Client,
     fields: Vec<FieldView>,
-    revision: i64,
     ask_password: bool,
     has_secret: bool,
     /// What its key set holds that is passed over.
@@ -90,9 +90,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
     Ok(ClientPage {
         page: Page::of(app, "Client", &admin.session),
         faults: Faults::default(),
-        stale: false,
+        edition: Edition::of("client", client.revision),
         fields: ClientForm::of(&client.metadata).fields(),
-        revision: client.revision,
         ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.has_secret(),
         keys_not_used: client.metadata.jwks.as_ref().map(key_warnings).unwrap_or_default(),
@@ -138,33 +137,28 @@ pub async fn post(
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     let form = ClientForm::typed(&mut fields);
     page.fields = form.fields();
-    let read = fields.take("revision").parse().unwrap_or(0);
+    let read = page.edition.typed(&mut fields);
     let rules = app.config.client_rules();
-    // What was read stays what was read: another admin's change in between is told once this is right.
-    page.revision = read;
     let Some(draft) = form.judge(Some(&page.client.metadata), rules, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     page.ask_password = false;
     let answered = async {
         Ok(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
-            Edited::Changed(Changed::Keys(keys)) => {
-                back(LIST, &id, if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved })
-            }
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, saved(&keys)),
             Edited::Changed(Changed::Unfit(unfit)) => {
                 page.faults.judge::<()>("The value", Err(unfit));
                 respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
             }
             Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
             Edited::Stale => {
-                page.revision = find(&app, &id).await?.revision;
-                page.stale = true;
+                let now = find(&app, &id).await?;
+                page.edition.is_overtaken(now.revision, ClientForm::of(&now.metadata).values(), &form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })

@@ -13,8 +13,7 @@ use super::secret;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
-use crate::console::answers::form_again;
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::reauth::again::Sender;
 use crate::model::client::rules::check_client_id;
 use crate::model::client::{Client, Metadata};
 use crate::operations::clients;
@@ -121,9 +120,8 @@ pub async fn create(
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     let act = admin.act(&app, &arrival);
     let secret = metadata.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));

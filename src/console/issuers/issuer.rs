@@ -9,12 +9,12 @@ use axum::response::{IntoResponse, Response};
 use crate::app::App;
 use crate::config::Config;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::form_again;
 use crate::console::answers::{back, switched};
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::edition::{Edition, Values, saved};
+use crate::console::reauth::again::Sender;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::Changed;
-use crate::operations::issuers::{self, Draft, Edited, check_issuer};
+use crate::operations::act::{Changed, Edited};
+use crate::operations::issuers::{self, Draft, check_issuer};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
@@ -63,6 +63,17 @@ impl IssuerForm {
             client_id: fields.take("client_id"),
             acr: fields.take("acr"),
         }
+    }
+
+    fn values(&self) -> Values {
+        vec![
+            ("Display name", self.display_name.clone()),
+            ("Origins", self.origins.clone()),
+            ("Address of its keys", self.jwks_uri.clone()),
+            ("Its keys", self.jwks.clone()),
+            ("Its own client", self.client_id.clone()),
+            ("acr values", self.acr.clone()),
+        ]
     }
 
     /// All of it as a draft, or what is wrong; a new issuer's name is judged too.
@@ -114,11 +125,10 @@ impl IssuerForm {
 struct IssuerPage {
     page: Page,
     faults: Faults,
-    stale: bool,
+    edition: Edition,
     id: String,
     issuer: String,
     form: IssuerForm,
-    revision: i64,
     ask_password: bool,
     enabled: bool,
     keys: Vec<(String, &'static str)>,
@@ -139,9 +149,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
     Ok(IssuerPage {
         page: Page::of(app, "Trusted issuer", &admin.session),
         faults: Faults::default(),
-        stale: false,
+        edition: Edition::of("issuer", issuer.revision),
         form: IssuerForm::of(&issuer),
-        revision: issuer.revision,
         ask_password: !admin.typed_lately(now),
         enabled: issuer.enabled,
         keys: keys.names(),
@@ -182,28 +191,23 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.form = IssuerForm::typed(&mut fields);
-    let read = fields.take("revision").parse().unwrap_or(0);
-    // What was read stays what was read: another admin's change in between is told once this is right.
-    page.revision = read;
+    let read = page.edition.typed(&mut fields);
     let Some(draft) = page.form.judge(None, &app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     page.ask_password = false;
     let answered = async {
         Ok(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
-            Edited::Changed(Changed::Keys(keys)) => {
-                back(LIST, &id, if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved })
-            }
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, saved(&keys)),
             Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
             Edited::Stale => {
-                page.revision = find(&app, &id).await?.revision;
-                page.stale = true;
+                let now = find(&app, &id).await?;
+                page.edition.is_overtaken(now.revision, IssuerForm::of(&now).values(), &page.form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })

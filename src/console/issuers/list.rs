@@ -8,8 +8,7 @@ use super::issuer::{IssuerForm, LIST};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
-use crate::console::answers::form_again;
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::reauth::again::Sender;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::issuers;
 use crate::store;
@@ -82,9 +81,8 @@ pub async fn create(
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     let answered = async {
         if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {

@@ -7,9 +7,8 @@ use axum::response::Response;
 use super::provider::{self, LIST};
 use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::form_again;
-use crate::console::answers::{back, switched};
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::answers::{back, form_again, switched};
+use crate::console::reauth::again::Sender;
 use crate::console::users::temporary::{Desk, NewPerson};
 use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
@@ -130,9 +129,8 @@ pub async fn new_admin(
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     page.ask_password = false;
     let act = &admin.act(&app, &arrival);

@@ -7,17 +7,17 @@ use axum::response::Response;
 use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
+use crate::console::edition::{Edition, saved};
 use crate::console::unified_login::steps::StepView;
 use crate::model::provider::UnifiedLogin;
-use crate::operations::act::Changed;
-use crate::operations::providers::{self, Edited};
+use crate::operations::act::{Changed, Edited};
+use crate::operations::providers;
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
-use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where it stands.
@@ -30,10 +30,9 @@ const STEPS: i64 = 50;
 pub(in crate::console) struct ProviderPage {
     page: Page,
     pub(in crate::console) faults: Faults,
-    stale: Option<ProviderForm>,
+    edition: Edition,
     code: String,
     form: ProviderForm,
-    revision: i64,
     limits: LimitHints,
     unified_login: UnifiedLogin,
     pub(in crate::console) note: String,
@@ -56,22 +55,18 @@ pub async fn get(app: App, admin: ProviderAdmin, told: Told) -> Result<Response,
 /// When the database fails.
 pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: Fields) -> Result<Response, PageError> {
     let mut page = page(&app, &admin).await?;
+    let read = page.edition.typed(&mut fields);
     page.form = ProviderForm::typed(&mut fields);
     let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    let revision = fields.take("revision").parse().unwrap_or(0);
     let act = admin.act(&app, &arrival);
-    match providers::edit(&act, admin.scope.provider_id(), revision, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => {
-            let done = if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved };
-            Ok(done.at(PATH))
-        }
+    match providers::edit(&act, admin.scope.provider_id(), read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => Ok(saved(&keys).at(PATH)),
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, &admin).await?;
-            page.revision = now.revision;
-            page.stale = Some(now.form);
+            page.edition.is_overtaken(now.edition.read, now.form.values(), &page.form.values());
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
@@ -90,10 +85,9 @@ pub(in crate::console) async fn page(app: &App, admin: &ProviderAdmin) -> Result
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
         faults: Faults::default(),
-        stale: None,
+        edition: Edition::of("provider", revision),
         code: provider.code.clone(),
         form: ProviderForm::of(&provider),
-        revision,
         limits: LimitHints::of(&app.config),
         unified_login: provider.unified_login,
         note: String::new(),

@@ -8,12 +8,13 @@ use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
+use crate::console::edition::{Edition, saved};
 use crate::console::unified_login::steps::StepView;
 use crate::console::users::temporary::NewPerson;
 use crate::model::provider::{ProviderKind, UnifiedLogin};
 use crate::model::user::{Account, STRIKES};
-use crate::operations::act::Changed;
-use crate::operations::providers::{self, Edited};
+use crate::operations::act::{Changed, Edited};
+use crate::operations::providers;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
@@ -22,7 +23,6 @@ use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
-use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
@@ -37,12 +37,11 @@ const STEPS: i64 = 50;
 pub(in crate::console) struct ProviderPage {
     page: Page,
     pub(in crate::console) faults: Faults,
-    stale: Option<ProviderForm>,
+    edition: Edition,
     id: String,
     pub(in crate::console) code: String,
     name: String,
     form: ProviderForm,
-    revision: i64,
     limits: LimitHints,
     active: bool,
     unified_login: UnifiedLogin,
@@ -108,20 +107,17 @@ pub async fn post(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
+    let read = page.edition.typed(&mut fields);
     page.form = ProviderForm::typed(&mut fields);
     let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    let revision = fields.take("revision").parse().unwrap_or(0);
-    match providers::edit(&admin.act(&app, &arrival), &id, revision, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => {
-            Ok(back(LIST, &id, if keys.is_empty() { Notice::NothingToSave } else { Notice::Saved }))
-        }
+    match providers::edit(&admin.act(&app, &arrival), &id, read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => Ok(back(LIST, &id, saved(&keys))),
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, arrival.now, &admin, &id).await?;
-            page.revision = now.revision;
-            page.stale = Some(now.form);
+            page.edition.is_overtaken(now.edition.read, now.form.values(), &page.form.values());
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
@@ -146,12 +142,11 @@ pub(in crate::console) async fn page(
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
         faults: Faults::default(),
-        stale: None,
+        edition: Edition::of("provider", revision),
         id: provider.id.clone(),
         code: provider.code.clone(),
         name: provider.name.clone(),
         form: ProviderForm::of(&provider),
-        revision,
         limits: LimitHints::of(&app.config),
         active: provider.active,
         unified_login: provider.unified_login,

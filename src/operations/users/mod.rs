@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::act::{Act, Switched, Unfit, in_act};
+use super::act::{Act, Edited, Switched, Unfit, in_act};
 use super::providers::replace;
 use crate::app::App;
 use crate::cache::hash_door::Whose;
@@ -266,20 +266,17 @@ pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) ->
     Ok(Changed::Keys(keys))
 }
 
-/// What became of an edit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edited {
-    /// As [`Changed`].
-    Changed(Changed),
-    /// Somebody else changed the data since they were read; nothing was written.
-    Stale,
-}
-
 /// Changes a user's data, unless somebody else wrote since they were read in the edition `revision`.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn edit(act: &Act, provider_id: &str, user_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+pub async fn edit(
+    act: &Act,
+    provider_id: &str,
+    user_id: &str,
+    revision: i64,
+    draft: &Draft,
+) -> Result<Edited<Changed>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, draft], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {

@@ -183,7 +183,7 @@ both_engines! {
         paul.submit(&ours, "#user-form", &[("name", "First")]).await.location();
         let told = second.submit(&theirs, "#user-form", &[("name", "Second"), ("email", "s@example.org")]).await;
         assert_eq!(told.status, 409);
-        assert!(told.text("#stale").contains("name “First”"));
+        assert!(told.text("#stale").contains("Name “First”"));
         assert_eq!(told.attribute("#name", "value").as_deref(), Some("Second"));
         assert_eq!(told.attribute("#email", "value").as_deref(), Some("s@example.org"));
         assert_eq!(idp.account(&amina).await.name, "First");
