@@ -31,7 +31,7 @@ impl Cookie {
             Self::PreAuth => format!("connect-update{port}"),
             Self::Handoff(id) => format!("handoff-{id}"),
             Self::Browser => format!("connect-browser{port}"),
-            Self::Notice(path) => format!("connect-notice{port}-{}", &digest(path)[..12]),
+            Self::Notice(path) => format!("connect-notice-{}{port}", &digest(path)[..12]),
         };
         if config.is_https() { format!("__Host-{name}") } else { name }
     }
