@@ -6,7 +6,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, InProvider, ReadActivity};
 use super::providers::AtProvider;
-use super::reading::{Asked, Page, Place, bad_cursor, cursor_id, one_more};
+use super::reading::{Asked, Page, Place, bad_cursor, cursor_id};
 use crate::app::App;
 use crate::model::activity::{Kind as EventKind, Outcome};
 use crate::model::reference;
@@ -219,9 +219,8 @@ async fn page(app: &App, reach: &Reach, asked: Judged) -> Result<Json<Page<View>
         Begin::After(place) => return forward(app, reach, &asked.wanted, place, asked.rows).await,
     };
     let mut conn = refused_handoffs::reader(app, asked.wanted.reference.is_some()).await?;
-    let mut found = reach.page(&mut conn, &asked.wanted, before.as_deref(), one_more(asked.rows)).await?;
-    let next = found.cut(asked.rows);
-    Ok(Json(Page { items: found.records.iter().map(View::of).collect(), next }))
+    let listed = reach.list(&mut conn, &asked.wanted, before.as_deref(), asked.rows).await?;
+    Ok(Json(Page { items: listed.records.iter().map(View::of).collect(), next: listed.next }))
 }
 
 async fn forward(

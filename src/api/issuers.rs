@@ -15,9 +15,9 @@ use super::providers::Count;
 use super::reading::{Body, Change, IssuerId, Page};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::{Changed, Switched};
+use crate::operations::act::{Changed, Edited, Switched};
 use crate::operations::idempotent_create::Creation;
-use crate::operations::issuers::{self, Draft, Edited};
+use crate::operations::issuers::{self, Draft};
 use crate::store;
 use crate::web::problem::{Details, Problem};
 

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::model::activity::actor_for_provider;
 use crate::model::provider::{Step, UnifiedLogin};
 use crate::model::unfit::Unfit;
-use crate::operations::unified_login::{self, Decision, Taken, check_words};
+use crate::operations::unified_login::{self, Decision, Taken};
 use crate::store;
 use crate::store::unified_login::{Stepped, Waiting};
 use crate::time::Timestamp;
@@ -72,6 +72,7 @@ async fn taken(app: &App, caller: &Caller, provider_id: &str, taken: Taken) -> R
             Err(moved_on("The state is no longer one that this step begins at. Read it again; nothing was done."))
         }
         Taken::NotFound => Err(Problem::not_found()),
+        Taken::Unfit(unfit) => Err(unfit.into()),
     }
 }
 
@@ -98,8 +99,8 @@ pub struct Asking {
     responses((status = 200, description = "It waits for a decision", body = View),
         (status = 409, description = "It is not off", body = Details, content_type = "application/problem+json")))]
 pub async fn request(app: App, program: InProvider<WriteProviders>, body: Body<Asking>) -> Result<Json<View>, Problem> {
-    let words = check_words("note", &body.read.note.unwrap_or_default())?;
-    let done = unified_login::request(&program.caller.act(&app), &program.provider.id, words).await?;
+    let note = body.read.note.unwrap_or_default();
+    let done = unified_login::request(&program.caller.act(&app), &program.provider.id, &note).await?;
     taken(&app, &program.caller, &program.provider.id, done).await
 }
 
@@ -133,15 +134,12 @@ async fn decide(
     body: Deciding,
     decision: Decision,
 ) -> Result<Json<View>, Problem> {
-    let words = check_words("reason", &body.reason.unwrap_or_default())?;
-    if words.is_none() && decision == Decision::Decline {
-        return Err(Unfit::new("reason", "must say why the request is declined").into());
-    }
     let read = match body.request {
         None => None,
         Some(text) => Some(checked(&text).ok_or_else(|| Unfit::new("request", "must be the id of a step"))?),
     };
-    let done = unified_login::decide(&caller.act(app), provider_id, read, decision, words).await?;
+    let reason = body.reason.unwrap_or_default();
+    let done = unified_login::decide(&caller.act(app), provider_id, read, decision, &reason).await?;
     taken(app, caller, provider_id, done).await
 }
 
@@ -190,8 +188,8 @@ pub async fn switch_off(
     program: OverProvider<WriteProviders>,
     body: Body<Reason>,
 ) -> Result<Json<View>, Problem> {
-    let words = check_words("reason", &body.read.reason.unwrap_or_default())?;
-    let done = unified_login::switch_off(&program.caller.act(&app), &program.provider.id, words).await?;
+    let reason = body.read.reason.unwrap_or_default();
+    let done = unified_login::switch_off(&program.caller.act(&app), &program.provider.id, &reason).await?;
     taken(&app, &program.caller, &program.provider.id, done).await
 }
 

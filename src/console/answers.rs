@@ -2,22 +2,23 @@
 
 use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use crate::operations::act::Switched;
 use crate::web::error::PageError;
+use crate::web::notice::Notice;
 use crate::web::page::{Shape, respond};
 
 /// Back to the page of one thing of a list, which says what was done.
-pub(super) fn back(list: &str, id: &str, done: &str) -> Response {
-    Redirect::to(&format!("{list}/{id}?done={done}")).into_response()
+pub(super) fn back(list: &str, id: &str, done: Notice) -> Response {
+    done.at(&format!("{list}/{id}"))
 }
 
 /// Back to the page of what was switched, whoever was first.
-pub(super) fn switched(list: &str, id: &str, switched: Switched, done: &str) -> Result<Response, PageError> {
+pub(super) fn switched(list: &str, id: &str, switched: Switched, done: Notice) -> Result<Response, PageError> {
     match switched {
         Switched::Done | Switched::Already => Ok(back(list, id, done)),
-        Switched::Own => Ok(back(list, id, "self")),
+        Switched::Own => Ok(back(list, id, Notice::OwnAccount)),
         Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(PageError::NotFound),
     }
 }

@@ -1,10 +1,8 @@
 //! `/operator/keys`: our signing keys: where in its life each is, a new one, and taking one back at once (G20).
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
@@ -15,7 +13,9 @@ use crate::operations::keys::rotation::{self, Retired, Rotated, When};
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// As many keys are shown of an algorithm, the newest first.
@@ -28,8 +28,6 @@ struct KeysPage {
     algorithms: Vec<AlgorithmView>,
     announce: String,
     zone: String,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 struct AlgorithmView {
@@ -46,12 +44,6 @@ struct KeyView {
     signs_from: String,
     verifies_until: Option<String>,
     retired_at: Option<String>,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 impl KeyView {
@@ -80,12 +72,7 @@ fn newest(keys: &[Listed], alg: &str) -> String {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Query(asked): Query<Asked>,
-) -> Result<Response, PageError> {
+pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin, told: Told) -> Result<Response, PageError> {
     let keys = in_use::list(&app, arrival.now).await?;
     let zone = admin.session.time_zone.clone();
     let view = |alg: Algorithm| AlgorithmView {
@@ -95,28 +82,16 @@ pub async fn get(
         keys: of_algorithm(&keys, alg.name()).rev().take(SHOWN).map(|listed| KeyView::of(listed, &zone)).collect(),
     };
     let template = KeysPage {
-        page: Page::of(&app, "Signing keys", &admin.session),
+        page: Page::of(&app, "Signing keys", &admin.session).saying(told),
         algorithms: Algorithm::ALL.into_iter().map(view).collect(),
         announce: span(app.config.keys.announce_minutes),
-        done: match asked.done.as_deref() {
-            Some("announced") => Some("A new key is published. It signs once everybody knows it."),
-            Some("at-once") => Some("The new key signs now."),
-            Some("retired") => Some("The key was taken back. What it signed is worth nothing any more."),
-            _ => None,
-        },
-        refused: match asked.done.as_deref() {
-            Some("already") => Some("A new key is published already, or was made meanwhile. Nothing was done."),
-            Some("too-many") => Some("So many keys are published that no more may be. Nothing was done."),
-            Some("retired-before") => Some("The key was taken back or ended already. Nothing was done."),
-            _ => None,
-        },
         zone,
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }
 
-fn back(done: &str) -> Response {
-    Redirect::to(&format!("/operator/keys?done={done}")).into_response()
+fn back(done: Notice) -> Response {
+    done.at("/operator/keys")
 }
 
 async fn rotate_by(
@@ -130,15 +105,15 @@ async fn rotate_by(
         return Err(PageError::BadForm("It does not say for which algorithm."));
     };
     if fields.take("newest") != newest(&in_use::list(&app, arrival.now).await?, alg.name()) {
-        return Ok(back("already"));
+        return Ok(back(Notice::KeyPublishedAlready));
     }
     Ok(match rotation::rotate(&admin.act(&app, &arrival), alg, when).await? {
         Rotated::Done { .. } => back(match when {
-            When::Announced => "announced",
-            When::AtOnce => "at-once",
+            When::Announced => Notice::KeyAnnounced,
+            When::AtOnce => Notice::KeySignsNow,
         }),
-        Rotated::Already { .. } => back("already"),
-        Rotated::TooMany => back("too-many"),
+        Rotated::Already { .. } => back(Notice::KeyPublishedAlready),
+        Rotated::TooMany => back(Notice::TooManyKeys),
     })
 }
 
@@ -174,8 +149,8 @@ pub async fn retire(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     match rotation::retire(&proof.admin.act(&app, &arrival), &fields.take("kid")).await? {
-        Retired::Done { .. } => Ok(back("retired")),
-        Retired::Already => Ok(back("retired-before")),
+        Retired::Done { .. } => Ok(back(Notice::KeyRetired)),
+        Retired::Already => Ok(back(Notice::KeyRetiredAlready)),
         Retired::NotFound => Err(PageError::NotFound),
     }
 }

@@ -6,6 +6,7 @@ pub mod admins;
 mod answers;
 pub mod clients;
 pub mod deliveries;
+mod edition;
 pub mod home;
 pub mod issuers;
 pub mod keys;

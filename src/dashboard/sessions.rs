@@ -1,10 +1,8 @@
 //! `GET /sessions`: where I am signed in and what I allowed to apps, and ending either.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{Redirect, Response};
-use serde::Deserialize;
+use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::app::App;
 use crate::model::activity::Kind;
@@ -18,11 +16,15 @@ use crate::store::consents::Given;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::ids::checked;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
 use crate::web::session_list::{self, SessionView};
+
+const PATH: &str = "/sessions";
 
 #[derive(Template)]
 #[template(path = "dashboard/sessions.html")]
@@ -31,7 +33,6 @@ struct SessionsPage {
     sessions: Vec<SessionView>,
     others: bool,
     zone: String,
-    done: Option<&'static str>,
     apps: Vec<AppView>,
 }
 
@@ -56,22 +57,11 @@ impl AppView {
     }
 }
 
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
-}
-
 /// `GET /sessions`
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(
-    app: App,
-    arrival: Arrival,
-    signed_in: SignedIn,
-    Query(asked): Query<Asked>,
-) -> Result<Response, PageError> {
+pub async fn get(app: App, arrival: Arrival, signed_in: SignedIn, told: Told) -> Result<Response, PageError> {
     let current = &signed_in.session;
     let mut conn = app.db.read_much().await?;
     let zone = &current.time_zone;
@@ -79,17 +69,10 @@ pub async fn get(
     let consents = store::consents::of_user(&mut conn, &current.user_id).await?;
     drop(conn);
     let template = SessionsPage {
-        page: Page::of(&app, "My sessions", current),
+        page: Page::of(&app, "My sessions", current).saying(told),
         others: sessions.iter().any(|session| !session.current),
         sessions,
         zone: zone.clone(),
-        done: match asked.done.as_deref() {
-            Some("ended") => Some("The session was ended."),
-            Some("others") => Some("All other sessions were ended."),
-            Some("withdrawn") => Some("The app’s access was withdrawn."),
-            Some("password") => Some("Your password was changed. Your other sessions were ended."),
-            _ => None,
-        },
         apps: consents.into_iter().map(|given| AppView::of(given, zone)).collect(),
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
@@ -99,11 +82,11 @@ pub async fn get(
 ///
 /// # Errors
 /// When the database fails.
-pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Redirect, PageError> {
+pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Response, PageError> {
     let (act, current) = (signed_in.act(&app, &arrival), signed_in.session);
     // What is no id is nobody's.
     let Some(wanted) = checked(&fields.take("session")) else {
-        return Ok(Redirect::to("/sessions"));
+        return Ok(Redirect::to(PATH).into_response());
     };
     in_act!(act, [current, wanted], |tx| {
         // Another's id is as good as none.
@@ -116,14 +99,14 @@ pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fi
         }
         Ok(())
     })?;
-    Ok(Redirect::to("/sessions?done=ended"))
+    Ok(Notice::SessionEnded.at(PATH))
 }
 
 /// `POST /sessions/end-others`: every session of mine but this one, one act and one record.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn end_others(app: App, arrival: Arrival, signed_in: SignedIn) -> Result<Redirect, PageError> {
+pub async fn end_others(app: App, arrival: Arrival, signed_in: SignedIn) -> Result<Response, PageError> {
     let (act, current) = (signed_in.act(&app, &arrival), signed_in.session);
     in_act!(act, [current], |tx| {
         let (user, keep) = (&current.user_id, &current.id);
@@ -133,7 +116,7 @@ pub async fn end_others(app: App, arrival: Arrival, signed_in: SignedIn) -> Resu
         }
         Ok(())
     })?;
-    Ok(Redirect::to("/sessions?done=others"))
+    Ok(Notice::OtherSessionsEnded.at(PATH))
 }
 
 /// `POST /sessions/withdraw`: what I allowed to one app. Its tokens end with it.
@@ -145,7 +128,7 @@ pub async fn withdraw(
     arrival: Arrival,
     signed_in: SignedIn,
     mut fields: Fields,
-) -> Result<Redirect, PageError> {
+) -> Result<Response, PageError> {
     let (act, session) = (signed_in.act(&app, &arrival), signed_in.session);
     let client = fields.take("client");
     in_act!(act, [session, client], |tx| {
@@ -159,5 +142,5 @@ pub async fn withdraw(
         }
         Ok(())
     })?;
-    Ok(Redirect::to("/sessions?done=withdrawn"))
+    Ok(Notice::AccessWithdrawn.at(PATH))
 }

@@ -12,16 +12,17 @@ use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::password_rules;
 use crate::model::session::{EndReason, Session};
 use crate::model::user::Account;
-use crate::operations::passwords::mail::{self, Notice};
+use crate::operations::passwords::mail;
 use crate::operations::sign_in::check_password::{Attempt, Checked, Proven, Settled, Typist, check_password};
 use crate::store::{self, in_transaction};
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
-use crate::web::sign_in_words::{LOCKED, SESSION_ENDED};
+use crate::web::sign_in_words::LOCKED;
 
 const PATH: &str = "/password/change";
 
@@ -61,11 +62,11 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
     }
     match change(&app, &session, &account, current, new, &arrival).await? {
         Changed::Done(secret) => {
-            let mut response = Redirect::to("/sessions?done=password").into_response();
+            let mut response = Notice::PasswordChanged.at("/sessions");
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
             Ok(response)
         }
-        Changed::SessionOver => Ok(Redirect::to(SESSION_ENDED).into_response()),
+        Changed::SessionOver => Ok(Notice::ThreeWrongPasswords.at("/login")),
         Changed::SignedOut => Ok(Redirect::to("/login").into_response()),
         Changed::WrongCurrent => {
             page.current_errors.push("The current password is not right.".into());
@@ -185,7 +186,7 @@ async fn write(
                     store::sessions::end_all_but(tx, &account.id, &session_id, EndReason::PasswordChanged, now).await?;
                     store::tokens::families::revoke_of_others(tx, &account.id, &sid, "password_changed", now).await?;
                     store::activity::record(tx, &event).await?;
-                    mail::notify(tx, &app, &account, Notice::Changed, now).await?;
+                    mail::notify(tx, &app, &account, mail::Notice::Changed, now).await?;
                     Written::Done
                 }
             })

@@ -4,14 +4,16 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::operations::passwords::mail;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::return_to::ReturnTo;
 use crate::web::sign_in_words::{BUSY, too_often};
@@ -23,8 +25,6 @@ struct ForgotPage {
     return_to: String,
     /// Mail is configured.
     by_mail: bool,
-    /// A link was asked for.
-    asked: bool,
     error: Option<String>,
     login_name: String,
     login_name_error: Option<&'static str>,
@@ -36,7 +36,6 @@ struct ForgotPage {
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
     return_to: Option<String>,
-    asked: Option<String>,
 }
 
 fn blank(app: &App, return_to: Option<&str>) -> ForgotPage {
@@ -45,7 +44,6 @@ fn blank(app: &App, return_to: Option<&str>) -> ForgotPage {
         page: Page::new(app, "Forgot Password?"),
         return_to: return_to.map(|path| path.to_string()).unwrap_or_default(),
         by_mail: app.mailer.is_some(),
-        asked: false,
         error: None,
         login_name: String::new(),
         login_name_error: None,
@@ -55,9 +53,9 @@ fn blank(app: &App, return_to: Option<&str>) -> ForgotPage {
 }
 
 /// `GET /forgot-password`
-pub async fn get(app: App, Query(asked): Query<Asked>) -> Response {
+pub async fn get(app: App, Query(asked): Query<Asked>, told: Told) -> Response {
     let mut page = blank(&app, asked.return_to.as_deref());
-    page.asked = page.by_mail && asked.asked.is_some();
+    page.page = page.page.saying(told);
     respond(StatusCode::OK, Shape::Entrance, &page)
 }
 
@@ -83,12 +81,12 @@ pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Resp
         page.error = Some(BUSY.into());
         return Ok(later(StatusCode::SERVICE_UNAVAILABLE, &page, 30));
     }
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("asked", "1");
+    let mut address = "/forgot-password".to_owned();
     if !page.return_to.is_empty() {
-        query.append_pair("return_to", &page.return_to);
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        address = format!("{address}?{}", query.append_pair("return_to", &page.return_to).finish());
     }
-    Ok(Redirect::to(&format!("/forgot-password?{}", query.finish())).into_response())
+    Ok(Notice::LinkRequested.at(&address))
 }
 
 fn later(status: StatusCode, page: &ForgotPage, seconds: u64) -> Response {

@@ -19,6 +19,7 @@ use crate::web::answered;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::layers::Arrival;
 use crate::web::page::{Extras, Page, Shape, respond, respond_padded};
 use crate::web::return_to::ReturnTo;
@@ -31,7 +32,6 @@ use crate::web::sign_in_words::{BUSY, INVALID, LOCKED, too_often};
 struct LoginPage {
     page: Page,
     error: Option<String>,
-    notice: Option<String>,
     login_name: String,
     login_name_error: Option<String>,
     password_error: Option<String>,
@@ -57,9 +57,6 @@ struct ClientView {
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
     return_to: Option<String>,
-    logged_out: Option<String>,
-    password_set: Option<String>,
-    session_ended: Option<String>,
 }
 
 /// `GET /login`: the page, or onwards for whoever is signed in already.
@@ -71,6 +68,7 @@ pub async fn get(
     arrival: Arrival,
     headers: HeaderMap,
     Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let browser = browser(&headers, &app);
     let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
@@ -97,15 +95,7 @@ pub async fn get(
         page.login_name = waiting.interaction.request.login_hint.clone().unwrap_or_default();
         page.client = Some(ClientView::of(&waiting, &handle));
     }
-    page.notice = match (asked.logged_out, asked.password_set, asked.session_ended) {
-        (Some(_), ..) => Some("You have logged out. Please close this tab."),
-        (None, Some(_), _) => Some("Your password is set. Please sign in with it."),
-        (None, None, Some(_)) => {
-            Some("You were signed out, because a wrong password was typed three times. Please sign in again.")
-        }
-        (None, None, None) => None,
-    }
-    .map(str::to_owned);
+    page.page = page.page.saying(told);
     Ok(page.with_logo(respond(StatusCode::OK, Shape::Entrance, &page)))
 }
 
@@ -163,7 +153,6 @@ fn blank(app: &App, return_to: Option<&ReturnTo>) -> LoginPage {
     LoginPage {
         page: Page::new(app, "Sign in"),
         error: None,
-        notice: None,
         login_name: String::new(),
         login_name_error: None,
         password_error: None,

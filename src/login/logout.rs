@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::operations::sessions::end::log_out;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::session::browser;
 use crate::web::signed_out::{self, End};
 
@@ -16,5 +17,6 @@ use crate::web::signed_out::{self, End};
 /// When the database fails: then the session lives, and the cookies stay.
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap) -> Result<Response, PageError> {
     let ended = log_out(&app, &browser(&headers, &app), None, &arrival.visitor, None, arrival.now).await?;
-    Ok(signed_out::page(&app, ended, End::Onwards("/login?logged_out=1".into())))
+    // Apps may be told on a page in between: the notice waits for the login page behind it.
+    Ok(Notice::LoggedOut.left_at("/login", signed_out::page(&app, ended, End::Onwards("/login".into()))))
 }

@@ -4,7 +4,7 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use super::update_password::{UpdatePage, busy, judge, throttled};
 use crate::app::App;
@@ -15,6 +15,7 @@ use crate::operations::passwords::{link, redeem};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// What a link is that is no longer good, for whatever reason.
@@ -89,5 +90,5 @@ pub async fn post(
         return Ok(busy(page));
     };
     let set = redeem::redeem(&app, &secret, &account, hash, &arrival.visitor, app.clock.now()).await?;
-    Ok(if set { Redirect::to("/login?password_set=1").into_response() } else { over(&app) })
+    Ok(if set { Notice::PasswordSet.at("/login") } else { over(&app) })
 }

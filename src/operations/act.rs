@@ -125,6 +125,15 @@ pub enum Switched {
     Own,
 }
 
+/// What became of an edit of data that were read in an edition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edited<C> {
+    /// They were still in that edition.
+    Changed(C),
+    /// Somebody else changed them since; nothing was written.
+    Stale,
+}
+
 /// What became of a change of data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {

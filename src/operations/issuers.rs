@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::act::{Act, Changed, Switched, Unfit, in_act};
+use super::act::{Act, Changed, Edited, Switched, Unfit, in_act};
 use super::providers::replace;
 use crate::config::Config;
 use crate::crypto::key_set::VerifyingKeys;
@@ -223,17 +223,8 @@ pub async fn set(act: &Act, issuer: &str, draft: &Draft) -> Result<Changed, Erro
     Ok(changed)
 }
 
-/// What became of an edit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edited {
-    /// As [`Changed`].
-    Changed(Changed),
-    /// Somebody else changed the issuer since it was read; nothing was written.
-    Stale,
-}
-
 /// Writes an operator's form over a trusted issuer, unless somebody else wrote since it was read.
-pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
     let issuer = issuer.to_owned();
     let edited = in_act!(act, [issuer, draft], |tx| {
         match issuers::hold(tx, &issuer).await? {

@@ -1,7 +1,7 @@
 //! What an operator does to a provider: each one transaction with exactly one record, and none when nothing changed.
 //! Functions that take a `Tx` are the same acts as parts of a larger one (`apply`).
 
-use super::act::{Act, Changed, Switched, Unfit, in_act};
+use super::act::{Act, Changed, Edited, Switched, Unfit, in_act};
 use crate::config::Config;
 use crate::model::activity::Kind;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, Step, UnifiedLogin};
@@ -245,17 +245,8 @@ pub(super) async fn take_step(
     Ok(true)
 }
 
-/// What became of an edit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edited {
-    /// As [`Changed`].
-    Changed(Changed),
-    /// Somebody else changed the data since they were read; nothing was written.
-    Stale,
-}
-
 /// Writes an admin's form over a provider's data, unless somebody else wrote since it was read.
-pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
         let Some(provider) = providers::hold(tx, &provider_id).await? else {

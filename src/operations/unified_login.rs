@@ -7,7 +7,7 @@ use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
 use crate::store::{Error, Tx, providers, unified_login};
 
 /// What became of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taken {
     /// It is taken, and recorded.
     Yes,
@@ -15,13 +15,15 @@ pub enum Taken {
     Stale,
     /// There is no such provider.
     NotFound,
+    /// What was written to it cannot stand, or is missing; nothing is recorded.
+    Unfit(Unfit),
 }
 
 /// Judges what somebody wrote to a step; empty is nothing.
 ///
 /// # Errors
 /// What it must be.
-pub fn check_words(key: &'static str, words: &str) -> Result<Option<String>, Unfit> {
+fn check_words(key: &'static str, words: &str) -> Result<Option<String>, Unfit> {
     let words = words.replace("\r\n", "\n");
     let words = words.trim();
     let good = words.chars().count() <= 500 && !words.chars().any(|c| c.is_control() && c != '\n');
@@ -31,14 +33,18 @@ pub fn check_words(key: &'static str, words: &str) -> Result<Option<String>, Unf
     Ok((!words.is_empty()).then(|| words.to_owned()))
 }
 
-/// A Provider Admin asks for Unified Login.
-pub async fn request(act: &Act, provider_id: &str, words: Option<String>) -> Result<Taken, Error> {
-    take(act, provider_id, Step::Requested, words, |provider| provider.unified_login == UnifiedLogin::Off).await
+/// A Provider Admin asks for Unified Login, perhaps with a note.
+pub async fn request(act: &Act, provider_id: &str, note: &str) -> Result<Taken, Error> {
+    take(act, provider_id, Step::Requested, check_words("note", note), |provider| {
+        provider.unified_login == UnifiedLogin::Off
+    })
+    .await
 }
 
 /// A Provider Admin takes the request back.
 pub async fn withdraw(act: &Act, provider_id: &str) -> Result<Taken, Error> {
-    take(act, provider_id, Step::Withdrawn, None, |provider| provider.unified_login == UnifiedLogin::Requested).await
+    take(act, provider_id, Step::Withdrawn, Ok(None), |provider| provider.unified_login == UnifiedLogin::Requested)
+        .await
 }
 
 /// A Therap Admin's answer to a request.
@@ -50,14 +56,21 @@ pub enum Decision {
     Decline,
 }
 
-/// A Therap Admin decides the request that was read: the one of this step, none when a seed asked.
+/// A Therap Admin decides the request that was read: the one of this step, none when a seed asked. Whoever declines says why.
 pub async fn decide(
     act: &Act,
     provider_id: &str,
     read: Option<String>,
     decision: Decision,
-    words: Option<String>,
+    reason: &str,
 ) -> Result<Taken, Error> {
+    let words = match check_words("reason", reason) {
+        Ok(None) if decision == Decision::Decline => {
+            return Ok(Taken::Unfit(Unfit::new("reason", "must say why the request is declined")));
+        }
+        Ok(words) => words,
+        Err(unfit) => return Ok(Taken::Unfit(unfit)),
+    };
     let provider_id = provider_id.to_owned();
     let step = if decision == Decision::Approve { Step::Approved } else { Step::Declined };
     in_act!(act, holding providers(provider_id), [provider_id, read, words], |tx| {
@@ -73,18 +86,25 @@ pub async fn decide(
     })
 }
 
-/// A Therap Admin switches Unified Login off.
-pub async fn switch_off(act: &Act, provider_id: &str, words: Option<String>) -> Result<Taken, Error> {
-    take(act, provider_id, Step::SwitchedOff, words, |provider| provider.unified_login == UnifiedLogin::On).await
+/// A Therap Admin switches Unified Login off, perhaps with a reason.
+pub async fn switch_off(act: &Act, provider_id: &str, reason: &str) -> Result<Taken, Error> {
+    take(act, provider_id, Step::SwitchedOff, check_words("reason", reason), |provider| {
+        provider.unified_login == UnifiedLogin::On
+    })
+    .await
 }
 
 async fn take(
     act: &Act,
     provider_id: &str,
     step: Step,
-    words: Option<String>,
+    words: Result<Option<String>, Unfit>,
     may: impl Fn(&Provider) -> bool + Copy + Send + Sync + 'static,
 ) -> Result<Taken, Error> {
+    let words = match words {
+        Ok(words) => words,
+        Err(unfit) => return Ok(Taken::Unfit(unfit)),
+    };
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {

@@ -3,7 +3,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 
 use crate::config::Config;
-use crate::crypto::secret::Secret;
+use crate::crypto::secret::{Secret, digest};
 use crate::model::header_text;
 
 /// Which cookie.
@@ -17,6 +17,8 @@ pub enum Cookie {
     Handoff(String),
     /// The browser itself: apps' requests that wait for a person are bound to it.
     Browser,
+    /// What the page of this path says once.
+    Notice(String),
 }
 
 impl Cookie {
@@ -29,6 +31,7 @@ impl Cookie {
             Self::PreAuth => format!("connect-update{port}"),
             Self::Handoff(id) => format!("handoff-{id}"),
             Self::Browser => format!("connect-browser{port}"),
+            Self::Notice(path) => format!("connect-notice-{}{port}", &digest(path)[..12]),
         };
         if config.is_https() { format!("__Host-{name}") } else { name }
     }
@@ -36,23 +39,46 @@ impl Cookie {
     /// The secret a request brings in this cookie; `None` for anything that we never set.
     #[must_use]
     pub fn read(&self, headers: &HeaderMap, config: &Config) -> Option<Secret> {
+        Secret::parse(self.read_text(headers, config)?)
+    }
+
+    /// What a request brings in this cookie.
+    #[must_use]
+    pub fn read_text<'a>(&self, headers: &'a HeaderMap, config: &Config) -> Option<&'a str> {
         let name = self.name(config);
         let mut pairs = header_text::items(headers, header::COOKIE, b';');
         let value = pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
-        Secret::parse(std::str::from_utf8(value).ok()?)
+        std::str::from_utf8(value).ok()
+    }
+
+    /// The secret that a browser holds in this cookie once it has an answer: a new one, none, or the one it held.
+    #[must_use]
+    pub fn after(&self, held: Option<Secret>, answer: &HeaderMap, config: &Config) -> Option<Secret> {
+        let begin = format!("{}=", self.name(config));
+        let set =
+            answer.get_all(header::SET_COOKIE).iter().filter_map(|text| header_text::ascii(text)?.strip_prefix(&begin));
+        set.last().map_or(held, |value| Secret::parse(value.split(';').next().unwrap_or_default()))
     }
 
     /// The header that sets it.
     #[must_use]
     pub fn set(&self, secret: &Secret, config: &Config) -> HeaderValue {
-        // A handoff's cookie lives as long as a repeat of its last step is answered.
+        self.set_text(&secret.reveal(), config)
+    }
+
+    /// The header that sets it to a text of our own making.
+    #[must_use]
+    pub fn set_text(&self, value: &str, config: &Config) -> HeaderValue {
         let life = match self {
+            // As long as a repeat of its last step is answered.
             Self::Handoff(_) => "; Max-Age=600",
             // Tabs that a restarted browser brings back find the one they were bound to.
             Self::Browser => "; Max-Age=31536000",
+            // The page follows at once, or after a page that tells other apps of a logout.
+            Self::Notice(_) => "; Max-Age=300",
             Self::Session | Self::PreAuth => "",
         };
-        self.header(&secret.reveal(), life, config)
+        self.header(value, life, config)
     }
 
     /// The header that clears it.

@@ -71,7 +71,8 @@ impl Faults {
 }
 
 /// A judgement as a sentence that a person reads beside the field.
-fn sentence(label: &str, why: &str) -> String {
+#[must_use]
+pub fn sentence(label: &str, why: &str) -> String {
     let whole =
         if why.starts_with("must ") || why.starts_with("is ") { format!("{label} {why}") } else { why.to_owned() };
     if whole.ends_with('.') { whole } else { format!("{whole}.") }

@@ -21,7 +21,7 @@ use super::oauth_error::OAuthError;
 use super::page::Shape;
 use super::problem::Problem;
 use super::shares::{Full, Limits, Shares, Use};
-use super::{csrf, error, headers, oauth_error, problem, unread};
+use super::{csrf, error, flash, headers, oauth_error, problem, unread};
 use crate::app::App;
 use crate::log;
 use crate::model::activity::Visitor;
@@ -88,6 +88,7 @@ pub fn around(routes: Router<App>, app: &App) -> Router<App> {
     let bounds = Bounds { bodies: Bodies::new(MAX_BODY, trusted), in_hand: Shares::new(limits, trusted) };
     routes
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(from_fn_with_state(app.clone(), flash::carry))
         .layer(from_fn_with_state(app.clone(), csrf::guard))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state((app.clone(), Arc::new(bounds)), outermost))

@@ -5,6 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 
 use super::assets;
+use super::flash::Told;
+use super::notice::Notice;
 pub use super::shape::{Extras, Shape};
 use crate::app::App;
 use crate::config::Site;
@@ -22,6 +24,8 @@ pub struct Page {
     pub therap_services_url: String,
     /// Who is signed in.
     pub who: Option<Who>,
+    /// What is said this once.
+    pub notice: Option<Notice>,
 }
 
 /// The person in the profile panel (L10).
@@ -54,7 +58,14 @@ impl Page {
             beta: app.config.site == Site::Beta,
             therap_services_url: app.config.therap_services_url.clone(),
             who: None,
+            notice: None,
         }
+    }
+
+    /// The same, which also says what was left for it to say.
+    #[must_use]
+    pub fn saying(self, told: Told) -> Self {
+        Self { notice: told.0, ..self }
     }
 
     /// A page for whoever is signed in.

@@ -6,8 +6,6 @@ pub const LOCKED: &str = "Your account has been locked. Please contact your agen
 pub const INVALID: &str = "Invalid Credentials";
 /// What overload reads.
 pub const BUSY: &str = "Therap Connect is busy right now. Please try again in a few seconds.";
-/// Where somebody lands whose session ended with the third wrong password (G35).
-pub const SESSION_ENDED: &str = "/login?session_ended=1";
 
 /// What somebody reads whose network tries too often.
 #[must_use]

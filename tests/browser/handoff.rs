@@ -51,7 +51,7 @@ async fn a_handoff_ends_on_the_target_that_it_names() {
     let Stage { browser, demo } = &stage;
     browser.log_in_to_therap(demo, &AMINA).await;
     for (target, landing) in
-        [("/sessions?done=ended", "/sessions?done=ended"), ("https://evil.example/", "/"), ("//evil.example", "/")]
+        [("/activity?before=none", "/activity?before=none"), ("https://evil.example/", "/"), ("//evil.example", "/")]
     {
         let assertion = demo.assertion_with(&AMINA, &[("target", target)]).await;
         browser.send(demo, &assertion).await;

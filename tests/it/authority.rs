@@ -10,6 +10,7 @@ use connect_idp::operations::act::{Act, Authority, Switched};
 use connect_idp::operations::{self, providers, users};
 use connect_idp::store::tokens::access::NewAccessToken;
 use connect_idp::store::{self, Error};
+use connect_idp::web::notice::Notice;
 use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -300,7 +301,7 @@ both_engines! {
             .await;
             let shown: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
             assert_eq!(shown.len(), 1);
-            assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.location().ends_with("reset-before")));
+            assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.notice() == Some(Notice::PasswordNotReset)));
             let password = shown[0].text("#temporary-password");
             assert!(idp.browser().log_in(whose, &password).await.location().starts_with("/password/update"));
         }

@@ -391,7 +391,7 @@ both_engines! {
         assert_eq!(answer.text("#new-password-errors"), "The new password must differ from the current one.");
         let mut copied = here.clone();
         let answer = here.submit(&page, "#update-form", &typed(PASSWORD, NEW)).await;
-        assert_eq!(answer.location(), "/sessions?done=password");
+        assert_eq!(here.told(answer).await, "Your password was changed. Your other sessions were ended.");
         here.assert_signed_in_as(&amina).await;
         // Every typed password renews the secret (U3).
         copied.assert_signed_out().await;
@@ -435,7 +435,7 @@ both_engines! {
             browser.post("/password/change", &typed).await.assert_page(422, "The current password is not right.");
         }
         let over = browser.post("/password/change", &typed).await;
-        assert_eq!(over.location(), "/login?session_ended=1");
+        assert_eq!(over.location(), "/login");
         let page = browser.follow(over).await;
         assert!(page.text("#login-notice").starts_with("You were signed out"), "{}", page.text("#login-notice"));
         browser.assert_signed_out().await;
@@ -484,7 +484,7 @@ both_engines! {
         }
         idp.browser().log_in(&amina, PASSWORD).await.assert_page(403, LOCKED);
         let right = [("current_password", PASSWORD), ("new_password", NEW), ("confirm_new_password", NEW)];
-        assert_eq!(browser.post("/password/change", &right).await.location(), "/sessions?done=password");
+        assert_eq!(browser.post("/password/change", &right).await.location(), "/sessions");
         browser.assert_signed_in_as(&amina).await;
         idp.browser().log_in(&amina, NEW).await.assert_page(403, LOCKED);
     }

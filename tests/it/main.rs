@@ -37,6 +37,7 @@ mod doctor;
 mod documents;
 mod explain;
 mod export;
+mod flash;
 mod floors;
 mod handoff;
 mod headers;

@@ -398,7 +398,7 @@ both_engines! {
                 let typed = [("current_password", PASSWORD), ("new_password", new), ("confirm_new_password", new)];
                 async move {
                     let answer = tab.post("/password/change", &typed).await;
-                    let is_taken = answer.status == 303 && answer.location() == "/sessions?done=password";
+                    let is_taken = answer.status == 303 && answer.location() == "/sessions";
                     is_taken.then_some((tab, new))
                 }
             }))

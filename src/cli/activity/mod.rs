@@ -11,14 +11,17 @@ use crate::app::App;
 use crate::model::activity::{Kind, Outcome};
 use crate::model::{reason, reference};
 use crate::operations::activity::browse::Reach;
-use crate::operations::activity::chain::{From, page, seal};
+use crate::operations::activity::chain::{From, seal};
 use crate::operations::activity::export::{Line, MEMBERS, PLACE};
 use crate::operations::csv::file;
 use crate::store::activity::chain::Placed;
-use crate::store::activity::{self, Filter, Record, Wanted};
+use crate::store::activity::{Record, Wanted, Whose};
+use crate::time::Timestamp;
 
 /// How many records are in memory at once.
 const PAGE: i64 = 1000;
+/// As many records of one reference number are explained.
+const EXPLAINED: usize = 1000;
 
 /// What can be done with the record.
 #[derive(Debug, Subcommand)]
@@ -99,24 +102,25 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    async fn filter(&self, app: &App) -> anyhow::Result<Filter> {
-        let mut zone = "UTC".to_owned();
-        let mut filter = Filter {
-            kind: self.kind.map(|kind| kind.to_string()),
-            outcome: self.outcome.map(|outcome| outcome.to_string()),
-            ..Filter::default()
-        };
+    async fn search(&self, app: &App) -> anyhow::Result<(Reach, Wanted)> {
+        let (mut provider_id, mut zone) = (None, "UTC".to_owned());
         if let Some(code) = &self.provider {
             let provider = find_provider(app, code).await?;
-            (filter.provider_id, zone) = (Some(provider.id), provider.time_zone);
+            (provider_id, zone) = (Some(provider.id), provider.time_zone);
         }
+        let moment = |text: &String| moment(text, &zone).map(Timestamp);
+        let mut wanted = Wanted {
+            kind: self.kind,
+            outcome: self.outcome,
+            since: self.since.as_ref().map(moment).transpose().context("--since")?,
+            until: self.until.as_ref().map(moment).transpose().context("--until")?,
+            ..Wanted::default()
+        };
         if let (Some(provider), Some(login_name)) = (&self.provider, &self.login_name) {
             let who = Who { provider: provider.clone(), login_name: login_name.clone() };
-            filter.user_id = Some(who.find(app).await?.id);
+            wanted.whose = Whose::User(who.find(app).await?.id);
         }
-        filter.since = self.since.as_deref().map(|text| moment(text, &zone)).transpose().context("--since")?;
-        filter.until = self.until.as_deref().map(|text| moment(text, &zone)).transpose().context("--until")?;
-        Ok(filter)
+        Ok((Reach::Operator(provider_id), wanted))
     }
 }
 
@@ -135,22 +139,22 @@ pub(super) fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
 pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     match verb {
         Verb::List { filters, reference: Some(reference), output, .. } => {
-            let filter = filters.filter(app).await?;
-            let wanted = Wanted { reference: Some(reference.clone()), ..Wanted::default() };
-            let reach = Reach::Operator(filter.provider_id);
-            let found = reach.page(&mut app.db.read_much().await?, &wanted, None, PAGE).await?;
-            if found.records.is_empty() {
+            let (reach, wanted) = filters.search(app).await?;
+            let wanted = Wanted { reference: Some(reference.clone()), ..wanted };
+            let records = reach.newest(&mut app.db.read_much().await?, &wanted, EXPLAINED).await?;
+            if records.is_empty() {
                 bail!("nothing has the reference number {reference}: look for it in the log of the service");
             }
-            console.rows(output.format, &found.records.iter().map(explained).collect::<Vec<_>>())?;
+            console.rows(output.format, &records.iter().map(explained).collect::<Vec<_>>())?;
         }
         Verb::List { filters, limit, output, .. } => {
-            let filter = filters.filter(app).await?;
-            let records = activity::page(&mut app.db.read_much().await?, &filter, None, i64::from(*limit)).await?;
+            let (reach, wanted) = filters.search(app).await?;
+            let records = reach.newest(&mut app.db.read_much().await?, &wanted, usize::from(*limit)).await?;
             console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())?;
         }
         Verb::Export { filters, after, format } => {
-            export(app, &filters.filter(app).await?, *after, *format, console).await?;
+            let (reach, wanted) = filters.search(app).await?;
+            export(app, &reach, &wanted, *after, *format, console).await?;
         }
         Verb::Verify(args) => return chain::verify(args, app, console).await,
         Verb::Anchor => chain::anchor(app, console).await?,
@@ -175,7 +179,8 @@ pub(super) async fn seal_all(app: &App, console: &mut Console) -> anyhow::Result
 
 async fn export(
     app: &App,
-    filter: &Filter,
+    reach: &Reach,
+    wanted: &Wanted,
     mut after: i64,
     format: FileFormat,
     console: &mut Console,
@@ -186,7 +191,7 @@ async fn export(
     }
     let mut count = 0;
     loop {
-        let page = page(app, filter, after, PAGE).await?;
+        let page = reach.forward(app, wanted, after, PAGE).await?;
         count += page.records.len();
         let lines = match format {
             FileFormat::Json => json_lines(&page.records)?,

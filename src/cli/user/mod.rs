@@ -311,8 +311,7 @@ async fn reset_password(
 ) -> anyhow::Result<()> {
     let user = who.find(app).await?;
     let password = temporary_password(app, from_stdin, console)?;
-    let hash = hash(app, &password).await?;
-    match users::reset_password(&act(app), &user.provider_id, &user.id, &hash, None).await? {
+    match users::reset_password(&act(app), &user.provider_id, &user.id, &password, None).await? {
         Reset::Yes { until, lifted, still_locked } => {
             let row = Row::default()
                 .with("provider_code", user.provider_code.as_str())
@@ -322,6 +321,7 @@ async fn reset_password(
             print_once(row, (!from_stdin).then_some(&password), until, output, console)
         }
         Reset::Before | Reset::NotFound | Reset::Own => bail!(gone(&user)),
+        Reset::Busy => bail!(BUSY),
     }
 }
 
@@ -343,10 +343,11 @@ fn temporary_password(app: &App, from_stdin: bool, console: &mut Console) -> any
     Ok(users::temporary_password(given.as_ref().map(|text| text.as_str()), &app.random)?)
 }
 
+/// What overload says.
+const BUSY: &str = "the machine is too busy to hash a password: try again";
+
 async fn hash(app: &App, password: &Zeroizing<String>) -> anyhow::Result<String> {
-    users::hash(app, password)
-        .await
-        .map_err(|_| anyhow::anyhow!("the machine is too busy to hash a password: try again"))
+    users::hash(app, password).await.map_err(|_| anyhow::anyhow!(BUSY))
 }
 
 /// Prints what was done, with a generated password this once.

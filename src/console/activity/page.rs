@@ -8,11 +8,11 @@ use super::chart::Chart;
 use super::records::{Asked, RecordView};
 use crate::app::App;
 use crate::model::session::Session;
-use crate::operations::activity::browse::{Reach, USUAL_DAYS};
+use crate::operations::activity::browse::{Listed, Reach, USUAL_DAYS};
 use crate::operations::activity::export::{Line, MEMBERS};
 use crate::operations::csv::file;
 use crate::operations::refused_handoffs;
-use crate::store::activity::{Found, Wanted};
+use crate::store::activity::Wanted;
 use crate::store::{self, Conn};
 use crate::time::{Timestamp, days};
 use crate::web::download;
@@ -91,17 +91,14 @@ pub async fn page(
     let mut conn = refused_handoffs::reader(app, by_reference).await?;
     let wanted = asked.wanted(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
     let before = checked(&asked.before);
-    let (mut found, mut chart) = (Found::default(), None);
+    let (mut listed, mut chart) = (Listed::default(), None);
     if faults.is_empty() {
-        // One more than is shown tells whether there is more.
-        let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-        found = place.reach.page(&mut conn, &wanted, before.as_deref(), limit).await?;
+        listed = place.reach.list(&mut conn, &wanted, before.as_deref(), ROWS).await?;
         if before.is_none() && !by_reference {
             chart = Some(place.chart(app, &mut conn, &wanted, arrival.now).await?);
         }
     }
     drop(conn);
-    let older = found.cut(ROWS);
     let view = if by_reference { RecordView::with_cure } else { RecordView::of };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let template = ActivityPage {
@@ -111,10 +108,10 @@ pub async fn page(
         outcomes: asked.outcomes(),
         login_types: asked.login_types(),
         chart,
-        older: older.map(|older| asked.address(place.path, Some(&older))),
-        stopped: found.stopped.map(|(_, at)| at.in_zone(&place.zone)),
+        older: listed.next.map(|older| asked.address(place.path, Some(&older))),
+        stopped: listed.stopped.map(|at| at.in_zone(&place.zone)),
         newest: before.is_some().then(|| asked.address(place.path, None)),
-        rows: found.records.into_iter().map(|record| view(record, &place.zone)).collect(),
+        rows: listed.records.into_iter().map(|record| view(record, &place.zone)).collect(),
         by_reference,
         export: asked.address(&format!("{}/export", place.path), None),
         place,

@@ -3,34 +3,35 @@
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::{IntoResponse, Response};
 use zeroize::Zeroizing;
 
 use super::form::{ClientForm, FieldView, Input};
 use super::secret;
 use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::form_again;
 use crate::console::answers::{back, switched};
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::edition::{Edition, saved};
+use crate::console::reauth::again::Sender;
 use crate::model::client::Client;
 use crate::model::client::rules::key_warnings;
-use crate::operations::clients::{self, Changed, Deleted, Edited, Rotated};
+use crate::operations::act::Edited;
+use crate::operations::clients::{self, Changed, Deleted, Rotated};
 use crate::store::clients::{Holdings, StoredSecret};
 use crate::store::{self, statistics};
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::{Choice, Faults, choices};
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
-const LIST: &str = "/operator/clients";
+pub(super) const LIST: &str = "/operator/clients";
 
 /// For how long the secrets before a new one may go on working.
 const OVERLAPS: [(&str, &str); 6] = [
@@ -48,10 +49,9 @@ const USUAL_OVERLAP: &str = "24";
 struct ClientPage {
     page: Page,
     faults: Faults,
-    stale: bool,
+    edition: Edition,
     client: Client,
     fields: Vec<FieldView>,
-    revision: i64,
     ask_password: bool,
     has_secret: bool,
     /// What its key set holds that is passed over.
@@ -63,19 +63,11 @@ struct ClientPage {
     failing: i64,
     given_up: i64,
     zone: String,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 struct SecretView {
     since: String,
     until: Option<String>,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 async fn find(app: &App, id: &str) -> Result<Client, PageError> {
@@ -98,9 +90,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
     Ok(ClientPage {
         page: Page::of(app, "Client", &admin.session),
         faults: Faults::default(),
-        stale: false,
+        edition: Edition::of("client", client.revision),
         fields: ClientForm::of(&client.metadata).fields(),
-        revision: client.revision,
         ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.has_secret(),
         keys_not_used: client.metadata.jwks.as_ref().map(key_warnings).unwrap_or_default(),
@@ -112,8 +103,6 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         given_up: failing.as_ref().map_or(0, |row| row.given_up),
         client,
         zone,
-        done: None,
-        refused: None,
     })
 }
 
@@ -126,23 +115,10 @@ pub async fn get(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
-    page.done = match asked.done.as_deref() {
-        Some("created") => Some("The client was created. It can sign people in now."),
-        Some("saved") => Some("The changes were saved."),
-        Some("same") => Some("Nothing was different, so nothing was saved."),
-        Some("disabled") => Some("The client is switched off. Everything that it was given is dead."),
-        Some("enabled") => Some("The client is switched on."),
-        _ => None,
-    };
-    page.refused = match asked.done.as_deref() {
-        Some("rotated-before") => Some("Somebody gave this client a new secret meanwhile. Nothing was done."),
-        Some("no-secret") => Some("This client proves who it is without a secret. Nothing was done."),
-        Some("changed-before") => Some("Somebody else changed this client meanwhile. Nothing was done."),
-        _ => None,
-    };
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -161,31 +137,28 @@ pub async fn post(
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     let form = ClientForm::typed(&mut fields);
     page.fields = form.fields();
-    let read = fields.take("revision").parse().unwrap_or(0);
+    let read = page.edition.typed(&mut fields);
     let rules = app.config.client_rules();
-    // What was read stays what was read: another admin's change in between is told once this is right.
-    page.revision = read;
     let Some(draft) = form.judge(Some(&page.client.metadata), rules, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     page.ask_password = false;
     let answered = async {
         Ok(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
-            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, saved(&keys)),
             Edited::Changed(Changed::Unfit(unfit)) => {
                 page.faults.judge::<()>("The value", Err(unfit));
                 respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
             }
             Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
             Edited::Stale => {
-                page.revision = find(&app, &id).await?.revision;
-                page.stale = true;
+                let now = find(&app, &id).await?;
+                page.edition.is_overtaken(now.revision, ClientForm::of(&now.metadata).values(), &form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })
@@ -219,8 +192,8 @@ pub async fn rotate_secret(
             let until = (before > 0).then(|| act.now.after(overlap));
             Ok(secret::show(&app, &proof.admin, "The client has a new secret", &client, secret, until))
         }
-        Rotated::Before => Ok(back(LIST, &id, "rotated-before")),
-        Rotated::NoSecret => Ok(back(LIST, &id, "no-secret")),
+        Rotated::Before => Ok(back(LIST, &id, Notice::SecretMovedOn)),
+        Rotated::NoSecret => Ok(back(LIST, &id, Notice::NoSecret)),
         Rotated::NotFound => Err(PageError::NotFound),
     }
 }
@@ -232,7 +205,7 @@ pub async fn rotate_secret(
 pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     let act = proof.admin.act(&app, &arrival);
-    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, false).await?, "disabled")
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, false).await?, Notice::ClientDisabled)
 }
 
 /// `POST /operator/clients/{id}/enable`
@@ -242,7 +215,7 @@ pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id):
 pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     let act = proof.admin.act(&app, &arrival);
-    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, true).await?, "enabled")
+    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, true).await?, Notice::ClientEnabled)
 }
 
 /// `POST /operator/clients/{id}/delete`: of the client as it was read.
@@ -258,11 +231,11 @@ pub async fn delete(
 ) -> Result<Response, PageError> {
     let client = find(&app, &id).await?;
     if fields.take("revision") != client.revision.to_string() {
-        return Ok(back(LIST, &id, "changed-before"));
+        return Ok(back(LIST, &id, Notice::ClientMovedOn));
     }
     match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id, Some(client.revision)).await? {
-        Deleted::Stale => Ok(back(LIST, &id, "changed-before")),
-        Deleted::Done => Ok(Redirect::to("/operator/clients?done=deleted").into_response()),
+        Deleted::Stale => Ok(back(LIST, &id, Notice::ClientMovedOn)),
+        Deleted::Done => Ok(Notice::ClientDeleted.at(LIST)),
         Deleted::NotFound => Err(PageError::NotFound),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
+use crate::console::edition::Values;
 use crate::model::client::Metadata;
 use crate::model::client::draft::Draft;
 use crate::model::client::rules::Rules;
@@ -191,6 +192,11 @@ impl ClientForm {
     /// The fields in their order.
     pub(super) fn fields(&self) -> Vec<FieldView> {
         MEMBERS.iter().map(|member| self.field(member)).collect()
+    }
+
+    /// What stands in the fields, by name.
+    pub(super) fn values(&self) -> Values {
+        MEMBERS.iter().map(|member| (name_of(member), self.value(member.key).to_owned())).collect()
     }
 
     fn value(&self, key: &str) -> &str {

@@ -3,16 +3,17 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::client::LIST;
 use super::form::{ClientForm, FieldView, Input};
 use super::secret;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::console::answers::form_again;
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::answers::back;
+use crate::console::reauth::again::Sender;
 use crate::model::client::rules::check_client_id;
 use crate::model::client::{Client, Metadata};
 use crate::operations::clients;
@@ -20,8 +21,10 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 const ROWS: usize = 50;
@@ -33,22 +36,20 @@ struct ClientsPage {
     rows: Vec<Client>,
     first: Option<&'static str>,
     next: Option<String>,
-    done: Option<&'static str>,
 }
 
-/// The query: where the page begins, and what was just done.
+/// The query: where the page begins.
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
     #[serde(default)]
     after: String,
-    done: Option<String>,
 }
 
 /// `GET /operator/clients`
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>, told: Told) -> Result<Response, PageError> {
     // A place is a client's id; anything else is none.
     let after = Some(asked.after).filter(|after| check_client_id(after).is_ok()).unwrap_or_default();
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
@@ -56,18 +57,14 @@ pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>) -> Re
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
     let template = ClientsPage {
-        page: Page::of(&app, "Clients", &admin.session),
-        first: (!after.is_empty()).then_some("/operator/clients"),
+        page: Page::of(&app, "Clients", &admin.session).saying(told),
+        first: (!after.is_empty()).then_some(LIST),
         next: rows.last().filter(|_| more).map(|last| {
             let query =
                 url::form_urlencoded::Serializer::new(String::new()).append_pair("after", &last.client_id).finish();
-            format!("/operator/clients?{query}")
+            format!("{LIST}?{query}")
         }),
         rows,
-        done: match asked.done.as_deref() {
-            Some("deleted") => Some("The client was deleted, with everything that was its."),
-            _ => None,
-        },
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }
@@ -123,9 +120,8 @@ pub async fn create(
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     let act = admin.act(&app, &arrival);
     let secret = metadata.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
@@ -134,7 +130,7 @@ pub async fn create(
         if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {
             return Ok(match secret {
                 Some(secret) => secret::show(&app, &admin, "The client was created", &client, secret, None),
-                None => Redirect::to(&format!("/operator/clients/{}?done=created", client.id)).into_response(),
+                None => back(LIST, &client.id, Notice::ClientCreated),
             });
         }
         page.ask_password = false;

@@ -3,31 +3,31 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
 
 use crate::app::App;
 use crate::config::Config;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::form_again;
 use crate::console::answers::{back, switched};
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::edition::{Edition, Values, saved};
+use crate::console::reauth::again::Sender;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::Changed;
-use crate::operations::issuers::{self, Draft, Edited, check_issuer};
+use crate::operations::act::{Changed, Edited};
+use crate::operations::issuers::{self, Draft, check_issuer};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
-const LIST: &str = "/operator/issuers";
+pub(super) const LIST: &str = "/operator/issuers";
 
 /// What stands in the fields.
 #[derive(Clone, Debug, Default)]
@@ -63,6 +63,17 @@ impl IssuerForm {
             client_id: fields.take("client_id"),
             acr: fields.take("acr"),
         }
+    }
+
+    fn values(&self) -> Values {
+        vec![
+            ("Display name", self.display_name.clone()),
+            ("Origins", self.origins.clone()),
+            ("Address of its keys", self.jwks_uri.clone()),
+            ("Its keys", self.jwks.clone()),
+            ("Its own client", self.client_id.clone()),
+            ("acr values", self.acr.clone()),
+        ]
     }
 
     /// All of it as a draft, or what is wrong; a new issuer's name is judged too.
@@ -114,24 +125,16 @@ impl IssuerForm {
 struct IssuerPage {
     page: Page,
     faults: Faults,
-    stale: bool,
+    edition: Edition,
     id: String,
     issuer: String,
     form: IssuerForm,
-    revision: i64,
     ask_password: bool,
     enabled: bool,
     keys: Vec<(String, &'static str)>,
     /// What the set holds beside them, and why it is passed over.
     not_used: Vec<String>,
     ties: i64,
-    done: Option<&'static str>,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 async fn find(app: &App, id: &str) -> Result<TrustedIssuer, PageError> {
@@ -146,9 +149,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
     Ok(IssuerPage {
         page: Page::of(app, "Trusted issuer", &admin.session),
         faults: Faults::default(),
-        stale: false,
+        edition: Edition::of("issuer", issuer.revision),
         form: IssuerForm::of(&issuer),
-        revision: issuer.revision,
         ask_password: !admin.typed_lately(now),
         enabled: issuer.enabled,
         keys: keys.names(),
@@ -156,7 +158,6 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         ties,
         id: issuer.id,
         issuer: issuer.issuer,
-        done: None,
     })
 }
 
@@ -169,19 +170,10 @@ pub async fn get(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
-    page.done = match asked.done.as_deref() {
-        Some("created") => Some("Handoffs from this issuer are trusted now."),
-        Some("saved") => Some("The changes were saved."),
-        Some("same") => Some("Nothing was different, so nothing was saved."),
-        Some("disabled") => Some("The issuer is switched off. No handoff from it is accepted."),
-        Some("enabled") => Some("The issuer is switched on."),
-        Some("sessions") => Some("Every session that came from it was ended."),
-        Some("untied") => Some("Every tie was removed. The next handoffs tie anew."),
-        _ => None,
-    };
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -199,26 +191,23 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.form = IssuerForm::typed(&mut fields);
-    let read = fields.take("revision").parse().unwrap_or(0);
-    // What was read stays what was read: another admin's change in between is told once this is right.
-    page.revision = read;
+    let read = page.edition.typed(&mut fields);
     let Some(draft) = page.form.judge(None, &app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     page.ask_password = false;
     let answered = async {
         Ok(match issuers::edit(&admin.act(&app, &arrival), &page.issuer, read, &draft).await? {
-            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, if keys.is_empty() { "same" } else { "saved" }),
+            Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, saved(&keys)),
             Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
             Edited::Stale => {
-                page.revision = find(&app, &id).await?.revision;
-                page.stale = true;
+                let now = find(&app, &id).await?;
+                page.edition.is_overtaken(now.revision, IssuerForm::of(&now).values(), &page.form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })
@@ -239,7 +228,12 @@ pub async fn disable(
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     let end_sessions = fields.take("end_sessions") == "yes";
-    switched(LIST, &id, issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?, "disabled")
+    switched(
+        LIST,
+        &id,
+        issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?,
+        Notice::IssuerDisabled,
+    )
 }
 
 /// `POST /operator/issuers/{id}/enable`
@@ -248,7 +242,7 @@ pub async fn disable(
 /// When there is no such issuer, or the database fails.
 pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, "enabled")
+    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, Notice::IssuerEnabled)
 }
 
 /// `POST /operator/issuers/{id}/end-sessions`
@@ -262,7 +256,12 @@ pub async fn end_sessions(
     Id(id): Id,
 ) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
-    switched(LIST, &id, issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?, "sessions")
+    switched(
+        LIST,
+        &id,
+        issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?,
+        Notice::IssuerSessionsEnded,
+    )
 }
 
 /// `POST /operator/issuers/{id}/untie`: every tie.
@@ -272,7 +271,7 @@ pub async fn end_sessions(
 pub async fn untie(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     let issuer = find(&app, &id).await?.issuer;
     match issuers::untie_all(&proof.admin.act(&app, &arrival), &issuer).await? {
-        Some(_) => Ok(back(LIST, &id, "untied")),
+        Some(_) => Ok(back(LIST, &id, Notice::IssuerUntied)),
         None => Err(PageError::NotFound),
     }
 }

@@ -2,13 +2,13 @@
 
 use askama::Template;
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
-use super::issuer::IssuerForm;
+use super::issuer::{IssuerForm, LIST};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::console::answers::form_again;
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::answers::back;
+use crate::console::reauth::again::Sender;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::issuers;
 use crate::store;
@@ -17,6 +17,7 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 #[derive(Template)]
@@ -80,15 +81,14 @@ pub async fn create(
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     let answered = async {
         if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {
             let made = store::issuers::by_name(&mut app.db.read_much().await?, &page.issuer).await?;
             let id = made.map(|issuer| issuer.id).unwrap_or_default();
-            return Ok(Redirect::to(&format!("/operator/issuers/{id}?done=created")).into_response());
+            return Ok(back(LIST, &id, Notice::IssuerCreated));
         }
         page.ask_password = false;
         page.faults.add("issuer", "This issuer is trusted already.");

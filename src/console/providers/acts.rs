@@ -4,26 +4,24 @@
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::provider;
+use super::provider::{self, LIST};
 use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::form_again;
-use crate::console::answers::{back, switched};
-use crate::console::reauth::again::{Again, Sender};
+use crate::console::answers::{back, form_again, switched};
+use crate::console::reauth::again::Sender;
 use crate::console::users::temporary::{Desk, NewPerson};
 use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
+use crate::operations::act::Unfit;
 use crate::operations::providers;
-use crate::operations::unified_login::{self, Taken, check_words};
+use crate::operations::unified_login::{self, Taken};
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::ids::{Id, checked};
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Shape, respond};
-
-/// Where its page stands.
-const LIST: &str = "/operator/providers";
 
 /// The agency; the operator realm is none.
 async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
@@ -37,7 +35,7 @@ async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
 /// When there is no such provider, or the database fails.
 pub async fn activate(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id) -> Result<Response, PageError> {
     agency(&app, &id).await?;
-    switched(LIST, &id, providers::set_active(&admin.act(&app, &arrival), &id, true).await?, "activated")
+    switched(LIST, &id, providers::set_active(&admin.act(&app, &arrival), &id, true).await?, Notice::ProviderActivated)
 }
 
 /// `POST /operator/providers/{id}/deactivate`
@@ -46,7 +44,12 @@ pub async fn activate(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id
 /// When there is no such provider, or the database fails.
 pub async fn deactivate(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
     agency(&app, &id).await?;
-    switched(LIST, &id, providers::set_active(&proof.admin.act(&app, &arrival), &id, false).await?, "deactivated")
+    switched(
+        LIST,
+        &id,
+        providers::set_active(&proof.admin.act(&app, &arrival), &id, false).await?,
+        Notice::ProviderDeactivated,
+    )
 }
 
 /// `POST /operator/providers/{id}/end-sessions`
@@ -60,7 +63,12 @@ pub async fn end_sessions(
     Id(id): Id,
 ) -> Result<Response, PageError> {
     agency(&app, &id).await?;
-    switched(LIST, &id, providers::end_sessions(&proof.admin.act(&app, &arrival), &id).await?, "sessions")
+    switched(
+        LIST,
+        &id,
+        providers::end_sessions(&proof.admin.act(&app, &arrival), &id).await?,
+        Notice::ProviderSessionsEnded,
+    )
 }
 
 /// `POST /operator/providers/{id}/unlock-all`: every password lock; an admin's locks stay.
@@ -70,7 +78,7 @@ pub async fn end_sessions(
 pub async fn unlock_all(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id) -> Result<Response, PageError> {
     agency(&app, &id).await?;
     match providers::unlock_all(&admin.act(&app, &arrival), &id).await? {
-        Some(_) => Ok(back(LIST, &id, "unlocked")),
+        Some(_) => Ok(back(LIST, &id, Notice::ProviderUnlocked)),
         None => Err(PageError::NotFound),
     }
 }
@@ -88,16 +96,14 @@ pub async fn switch_off(
 ) -> Result<Response, PageError> {
     agency(&app, &id).await?;
     let typed = fields.take("note");
-    match check_words("note", &typed) {
-        Ok(words) => match unified_login::switch_off(&proof.admin.act(&app, &arrival), &id, words).await? {
-            Taken::Yes => Ok(back(LIST, &id, "off")),
-            Taken::Stale => Ok(back(LIST, &id, "stale")),
-            Taken::NotFound => Err(PageError::NotFound),
-        },
-        Err(unfit) => {
+    match unified_login::switch_off(&proof.admin.act(&app, &arrival), &id, &typed).await? {
+        Taken::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
+        Taken::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginWasOff)),
+        Taken::NotFound => Err(PageError::NotFound),
+        Taken::Unfit(unfit) => {
             let mut page = provider::page(&app, arrival.now, &proof.admin, &id).await?;
             page.note = typed;
-            page.faults.judge::<()>("The reason", Err(unfit));
+            page.faults.judge::<()>("The reason", Err(Unfit { key: "note", ..unfit }));
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }
     }
@@ -123,9 +129,8 @@ pub async fn new_admin(
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, faults).await? {
-        Again::Proven(proof) => proof,
-        Again::Unproven(status) => return Ok(form_again(status, &page)),
-        Again::Over(response) => return Ok(response),
+        Ok(proof) => proof,
+        Err(unproven) => return Ok(unproven.answer(&page)),
     };
     page.ask_password = false;
     let act = &admin.act(&app, &arrival);
@@ -160,5 +165,5 @@ pub async fn reset_password(
     let (provider_id, provider_code) = (provider.id.as_str(), provider.code.as_str());
     let desk = Desk { app: &app, act, session: &admin.session, provider_id, provider_code };
     let reset = desk.reset(&user, &mut fields, &format!("{LIST}/{id}")).await?;
-    Ok(reset.unwrap_or_else(|word| back(LIST, &id, word)))
+    Ok(reset.unwrap_or_else(|why| back(LIST, &id, why)))
 }

@@ -1,6 +1,7 @@
 //! The form of a provider's data, as a Provider Admin and a Therap Admin fill it in.
 
 use crate::config::Config;
+use crate::console::edition::Values;
 use crate::model::provider::Provider;
 use crate::operations::act::Unfit;
 use crate::operations::providers::Draft;
@@ -71,6 +72,20 @@ impl ProviderForm {
             absolute_hours: fields.take("absolute_hours"),
             reset_by_mail: fields.take("reset_by_mail"),
         }
+    }
+
+    /// What stands in the fields, by name.
+    #[must_use]
+    pub(in crate::console) fn values(&self) -> Values {
+        let yes_or_no = if self.reset_by_mail == "no" { "No" } else { "Yes" };
+        vec![
+            ("Name", self.name.clone()),
+            ("Time zone", self.time_zone.clone()),
+            ("Contact", self.contact.clone()),
+            ("Minutes unused", self.idle_minutes.clone()),
+            ("Hours in any case", self.absolute_hours.clone()),
+            ("Reset by e-mailed link", yes_or_no.to_owned()),
+        ]
     }
 
     /// Whether users may set a forgotten password by a mailed link, to choose.

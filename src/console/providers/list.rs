@@ -3,12 +3,14 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde::Deserialize;
 
 use super::form::{LimitHints, ProviderForm};
+use super::provider::LIST;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
+use crate::console::answers::back;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::operations::act::Unfit;
 use crate::operations::providers::{self, Created};
@@ -18,6 +20,7 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::{Choice, Faults, choices};
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 const ROWS: usize = 50;
@@ -132,8 +135,7 @@ pub async fn create(app: App, arrival: Arrival, admin: TherapAdmin, mut fields: 
     if let (Some(code), Some(draft)) = (code, draft) {
         match providers::create(&admin.act(&app, &arrival), &code, &draft).await? {
             Created::Yes(provider) => {
-                let address = format!("/operator/providers/{}?done=created", provider.id);
-                return Ok(Redirect::to(&address).into_response());
+                return Ok(back(LIST, &provider.id, Notice::ProviderCreated));
             }
             Created::CodeTaken => {
                 page.faults.add("code", "Another provider has this code already, in this or another case.");

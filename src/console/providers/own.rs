@@ -1,25 +1,27 @@
 //! `/admin/provider`: the provider's settings, and its way to Unified Login (U1).
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
+use crate::console::edition::{Edition, saved};
 use crate::console::unified_login::steps::StepView;
 use crate::model::provider::UnifiedLogin;
-use crate::operations::act::Changed;
-use crate::operations::providers::{self, Edited};
+use crate::operations::act::{Changed, Edited};
+use crate::operations::providers;
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 
+/// Where it stands.
+pub(in crate::console) const PATH: &str = "/admin/provider";
 /// How many steps of Unified Login are shown.
 const STEPS: i64 = 50;
 
@@ -28,40 +30,22 @@ const STEPS: i64 = 50;
 pub(in crate::console) struct ProviderPage {
     page: Page,
     pub(in crate::console) faults: Faults,
-    stale: Option<ProviderForm>,
+    edition: Edition,
     code: String,
     form: ProviderForm,
-    revision: i64,
     limits: LimitHints,
     unified_login: UnifiedLogin,
     pub(in crate::console) note: String,
     steps: Vec<StepView>,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 /// `GET /admin/provider`
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+pub async fn get(app: App, admin: ProviderAdmin, told: Told) -> Result<Response, PageError> {
     let mut page = page(&app, &admin).await?;
-    page.done = match asked.done.as_deref() {
-        Some("saved") => Some("The changes were saved."),
-        Some("same") => Some("Nothing was different, so nothing was saved."),
-        Some("requested") => Some("Unified Login was requested. Therap decides."),
-        Some("withdrawn") => Some("The request was withdrawn."),
-        _ => None,
-    };
-    if asked.done.as_deref() == Some("stale") {
-        page.refused = Some("The state of Unified Login changed meanwhile. This is how it stands now.");
-    }
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -71,22 +55,18 @@ pub async fn get(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) -> 
 /// When the database fails.
 pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: Fields) -> Result<Response, PageError> {
     let mut page = page(&app, &admin).await?;
+    let read = page.edition.typed(&mut fields);
     page.form = ProviderForm::typed(&mut fields);
     let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    let revision = fields.take("revision").parse().unwrap_or(0);
     let act = admin.act(&app, &arrival);
-    match providers::edit(&act, admin.scope.provider_id(), revision, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => {
-            let done = if keys.is_empty() { "same" } else { "saved" };
-            Ok(Redirect::to(&format!("/admin/provider?done={done}")).into_response())
-        }
+    match providers::edit(&act, admin.scope.provider_id(), read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => Ok(saved(&keys).at(PATH)),
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, &admin).await?;
-            page.revision = now.revision;
-            page.stale = Some(now.form);
+            page.edition.is_overtaken(now.edition.read, now.form.values(), &page.form.values());
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
@@ -105,15 +85,12 @@ pub(in crate::console) async fn page(app: &App, admin: &ProviderAdmin) -> Result
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
         faults: Faults::default(),
-        stale: None,
+        edition: Edition::of("provider", revision),
         code: provider.code.clone(),
         form: ProviderForm::of(&provider),
-        revision,
         limits: LimitHints::of(&app.config),
         unified_login: provider.unified_login,
         note: String::new(),
         steps: steps.into_iter().map(|step| StepView::of(step, zone, true)).collect(),
-        done: None,
-        refused: None,
     })
 }

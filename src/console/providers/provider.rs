@@ -1,29 +1,32 @@
 //! `/operator/providers/{id}`: one agency: settings, state, Unified Login, its admins.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
+use crate::console::answers::back;
+use crate::console::edition::{Edition, saved};
 use crate::console::unified_login::steps::StepView;
 use crate::console::users::temporary::NewPerson;
 use crate::model::provider::{ProviderKind, UnifiedLogin};
 use crate::model::user::{Account, STRIKES};
-use crate::operations::act::Changed;
-use crate::operations::providers::{self, Edited};
+use crate::operations::act::{Changed, Edited};
+use crate::operations::providers;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::Faults;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 
+/// Where its page stands.
+pub(super) const LIST: &str = "/operator/providers";
 /// How many admins are shown.
 const ADMINS: i64 = 100;
 /// How many steps of Unified Login are shown.
@@ -34,12 +37,11 @@ const STEPS: i64 = 50;
 pub(in crate::console) struct ProviderPage {
     page: Page,
     pub(in crate::console) faults: Faults,
-    stale: Option<ProviderForm>,
+    edition: Edition,
     id: String,
     pub(in crate::console) code: String,
     name: String,
     form: ProviderForm,
-    revision: i64,
     limits: LimitHints,
     active: bool,
     unified_login: UnifiedLogin,
@@ -48,8 +50,6 @@ pub(in crate::console) struct ProviderPage {
     admins: Vec<AdminView>,
     pub(in crate::console) new_admin: NewPerson,
     pub(in crate::console) ask_password: bool,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 struct AdminView {
@@ -79,12 +79,6 @@ impl AdminView {
     }
 }
 
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
-}
-
 /// `GET /operator/providers/{id}`
 ///
 /// # Errors
@@ -94,25 +88,10 @@ pub async fn get(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
-    page.done = match asked.done.as_deref() {
-        Some("created") => Some("The provider was created. It needs a Provider Admin of its own now."),
-        Some("saved") => Some("The changes were saved."),
-        Some("same") => Some("Nothing was different, so nothing was saved."),
-        Some("activated") => Some("The provider is active."),
-        Some("deactivated") => Some("The provider is inactive. Every session of it was ended."),
-        Some("sessions") => Some("Every session of the provider was ended."),
-        Some("unlocked") => Some("No user of the provider is password locked any more."),
-        Some("off") => Some("Unified Login was switched off."),
-        _ => None,
-    };
-    page.refused = match asked.done.as_deref() {
-        Some("stale") => Some("Unified Login was not on any more. Nothing was done."),
-        Some("reset-before") => Some("The password was changed meanwhile, so nothing was reset."),
-        _ => None,
-    };
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -128,21 +107,17 @@ pub async fn post(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
+    let read = page.edition.typed(&mut fields);
     page.form = ProviderForm::typed(&mut fields);
     let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    let revision = fields.take("revision").parse().unwrap_or(0);
-    match providers::edit(&admin.act(&app, &arrival), &id, revision, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => {
-            let done = if keys.is_empty() { "same" } else { "saved" };
-            Ok(Redirect::to(&format!("/operator/providers/{id}?done={done}")).into_response())
-        }
+    match providers::edit(&admin.act(&app, &arrival), &id, read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => Ok(back(LIST, &id, saved(&keys))),
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, arrival.now, &admin, &id).await?;
-            page.revision = now.revision;
-            page.stale = Some(now.form);
+            page.edition.is_overtaken(now.edition.read, now.form.values(), &page.form.values());
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
@@ -167,12 +142,11 @@ pub(in crate::console) async fn page(
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
         faults: Faults::default(),
-        stale: None,
+        edition: Edition::of("provider", revision),
         id: provider.id.clone(),
         code: provider.code.clone(),
         name: provider.name.clone(),
         form: ProviderForm::of(&provider),
-        revision,
         limits: LimitHints::of(&app.config),
         active: provider.active,
         unified_login: provider.unified_login,
@@ -181,7 +155,5 @@ pub(in crate::console) async fn page(
         admins: admins.into_iter().map(AdminView::of).collect(),
         new_admin: NewPerson::default(),
         ask_password: !admin.typed_lately(now),
-        done: None,
-        refused: None,
     })
 }

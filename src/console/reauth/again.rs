@@ -1,12 +1,14 @@
 //! The password once more, on the form that it is for: what hands sign-ins to somebody else is saved by whoever proves
 //! to be there, and what was typed stays. The session is renewed (U3); a wrong password counts against it alone (G35).
 
+use askama::Template;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
+use crate::console::answers::form_again;
 use crate::model::activity::Kind;
 use crate::operations::sign_in::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
@@ -15,17 +17,26 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::session::browser;
-use crate::web::sign_in_words::{BUSY, LOCKED, SESSION_ENDED, too_often};
+use crate::web::sign_in_words::{BUSY, LOCKED, too_often};
 
-/// What is known of whoever sent a form.
-pub enum Again {
-    /// It is the admin.
-    Proven(Proof),
-    /// That is not known, and the form says why; it is shown again with this status.
-    Unproven(StatusCode),
+/// Whoever sent a form is not known to be the admin.
+pub enum Unproven {
+    /// The form says why; it is shown again with this status.
+    Again(StatusCode),
     /// The session is over.
     Over(Response),
+}
+
+impl Unproven {
+    /// The answer, by the form that was sent.
+    pub fn answer(self, form: &impl Template) -> Response {
+        match self {
+            Self::Again(status) => form_again(status, form),
+            Self::Over(response) => response,
+        }
+    }
 }
 
 /// The admin typed the password within the last minutes.
@@ -55,25 +66,29 @@ pub struct Sender<'a> {
 
 impl Sender<'_> {
     /// Judges the sender of a form that is right otherwise: by the time of the last password, or by one in the form.
-    pub async fn prove(&self, fields: &mut Fields, faults: &mut Faults) -> Result<Again, PageError> {
+    pub async fn prove(&self, fields: &mut Fields, faults: &mut Faults) -> Result<Result<Proof, Unproven>, PageError> {
         if self.admin.typed_lately(self.arrival.now) {
-            return Ok(Again::Proven(Proof { renewed: None }));
+            return Ok(Ok(Proof { renewed: None }));
         }
         let password = fields.take_secret("password");
         if password.is_empty() {
             faults
                 .add("password", "It is more than 5 minutes since you typed your password. Please type it once more.");
-            return Ok(Again::Unproven(StatusCode::UNPROCESSABLE_ENTITY));
+            return Ok(Err(Unproven::Again(StatusCode::UNPROCESSABLE_ENTITY)));
         }
         self.check(password, faults).await
     }
 
     /// Judges a password.
-    pub async fn check(&self, password: Zeroizing<String>, faults: &mut Faults) -> Result<Again, PageError> {
+    pub async fn check(
+        &self,
+        password: Zeroizing<String>,
+        faults: &mut Faults,
+    ) -> Result<Result<Proof, Unproven>, PageError> {
         let (app, session) = (self.app, &self.admin.session);
         if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now).await {
             faults.add("password", too_often(seconds));
-            return Ok(Again::Unproven(StatusCode::TOO_MANY_REQUESTS));
+            return Ok(Err(Unproven::Again(StatusCode::TOO_MANY_REQUESTS)));
         }
         let attempt = Attempt {
             provider_code: session.provider_code.clone(),
@@ -87,19 +102,19 @@ impl Sender<'_> {
         let (status, why) = match sign_in(app, attempt, browser(self.headers, app)).await? {
             SignIn::Welcome(secret) => {
                 let renewed = Some(Cookie::Session.set(&secret, &app.config));
-                return Ok(Again::Proven(Proof { renewed }));
+                return Ok(Ok(Proof { renewed }));
             }
             // Reset meanwhile: the session is over, and the login page knows the way.
             SignIn::MustUpdate(_) | SignIn::SignedOut => {
-                return Ok(Again::Over(Redirect::to("/login").into_response()));
+                return Ok(Err(Unproven::Over(Redirect::to("/login").into_response())));
             }
-            SignIn::SessionOver => return Ok(Again::Over(Redirect::to(SESSION_ENDED).into_response())),
+            SignIn::SessionOver => return Ok(Err(Unproven::Over(Notice::ThreeWrongPasswords.at("/login")))),
             SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
             SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),
             SignIn::Busy => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
         };
         faults.add("password", why);
-        Ok(Again::Unproven(status))
+        Ok(Err(Unproven::Again(status)))
     }
 }
 

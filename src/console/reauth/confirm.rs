@@ -7,10 +7,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
-use super::again::{Again, Sender};
+use super::again::Sender;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::console::answers::form_again;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
@@ -67,8 +66,7 @@ pub async fn post(
     }
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     match sender.check(password, &mut page.faults).await? {
-        Again::Proven(proof) => Ok(proof.on(Ok(Redirect::to(&page.return_to).into_response()))),
-        Again::Unproven(status) => Ok(form_again(status, &page)),
-        Again::Over(response) => Ok(response),
+        Ok(proof) => Ok(proof.on(Ok(Redirect::to(&page.return_to).into_response()))),
+        Err(unproven) => Ok(unproven.answer(&page)),
     }
 }

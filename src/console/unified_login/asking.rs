@@ -1,25 +1,17 @@
 //! The Provider Admin's side of U1: asking for Unified Login, and taking the request back.
 
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::console::providers::own;
-use crate::operations::unified_login::{self, Taken, check_words};
+use crate::operations::unified_login::{self, Taken};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Shape, respond};
-
-fn back(taken: Taken, done: &str) -> Result<Response, PageError> {
-    let done = match taken {
-        Taken::Yes => done,
-        Taken::Stale => "stale",
-        Taken::NotFound => return Err(PageError::NotFound),
-    };
-    Ok(Redirect::to(&format!("/admin/provider?done={done}")).into_response())
-}
 
 /// `POST /admin/provider/request`
 ///
@@ -31,19 +23,9 @@ pub async fn request(
     admin: ProviderAdmin,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    let typed = fields.take("note");
-    match check_words("note", &typed) {
-        Ok(words) => {
-            let act = admin.act(&app, &arrival);
-            back(unified_login::request(&act, admin.scope.provider_id(), words).await?, "requested")
-        }
-        Err(unfit) => {
-            let mut page = own::page(&app, &admin).await?;
-            page.note = typed;
-            page.faults.judge::<()>("The note", Err(unfit));
-            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
-        }
-    }
+    let note = fields.take("note");
+    let taken = unified_login::request(&admin.act(&app, &arrival), admin.scope.provider_id(), &note).await?;
+    answer(&app, &admin, taken, Notice::UnifiedLoginRequested, note).await
 }
 
 /// `POST /admin/provider/withdraw`
@@ -51,5 +33,26 @@ pub async fn request(
 /// # Errors
 /// When the database fails.
 pub async fn withdraw(app: App, arrival: Arrival, admin: ProviderAdmin) -> Result<Response, PageError> {
-    back(unified_login::withdraw(&admin.act(&app, &arrival), admin.scope.provider_id()).await?, "withdrawn")
+    let taken = unified_login::withdraw(&admin.act(&app, &arrival), admin.scope.provider_id()).await?;
+    answer(&app, &admin, taken, Notice::RequestWithdrawn, String::new()).await
+}
+
+async fn answer(
+    app: &App,
+    admin: &ProviderAdmin,
+    taken: Taken,
+    done: Notice,
+    note: String,
+) -> Result<Response, PageError> {
+    match taken {
+        Taken::Yes => Ok(done.at(own::PATH)),
+        Taken::Stale => Ok(Notice::UnifiedLoginMovedOn.at(own::PATH)),
+        Taken::NotFound => Err(PageError::NotFound),
+        Taken::Unfit(unfit) => {
+            let mut page = own::page(app, admin).await?;
+            page.note = note;
+            page.faults.judge::<()>("The note", Err(unfit));
+            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+        }
+    }
 }

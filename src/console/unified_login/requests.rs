@@ -1,24 +1,27 @@
 //! `/operator/requests`: who waits for Unified Login, how long, and the decision (U1).
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::steps::{StepView, age};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::operations::unified_login::{self, Decision, Taken, check_words};
+use crate::operations::unified_login::{self, Decision, Taken};
 use crate::store;
 use crate::store::unified_login::Waiting;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
+use crate::web::form::sentence;
 use crate::web::ids::{Id, checked};
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
+/// Where it stands.
+const PATH: &str = "/operator/requests";
 /// How many are shown: the rest follows when these are decided.
 const MOST: i64 = 100;
 
@@ -29,8 +32,6 @@ struct RequestsPage {
     waiting: Vec<WaitingView>,
     steps: Vec<StepView>,
     zone: String,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 struct WaitingView {
@@ -48,33 +49,13 @@ struct WaitingView {
     fault: Option<String>,
 }
 
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
-}
-
 /// `GET /operator/requests`
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Query(asked): Query<Asked>,
-) -> Result<Response, PageError> {
+pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin, told: Told) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin).await?;
-    page.done = match asked.done.as_deref() {
-        Some("approved") => Some("The request was approved: Unified Login is on."),
-        Some("declined") => Some("The request was declined."),
-        _ => None,
-    };
-    if asked.done.as_deref() == Some("stale") {
-        page.refused = Some(
-            "That request is no longer the one that you read: it was withdrawn, changed or decided. Nothing was done.",
-        );
-    }
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -90,34 +71,25 @@ pub async fn decide(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let (decision, done) = match fields.take("decision").as_str() {
-        "approve" => (Decision::Approve, "approved"),
-        "decline" => (Decision::Decline, "declined"),
+        "approve" => (Decision::Approve, Notice::RequestApproved),
+        "decline" => (Decision::Decline, Notice::RequestDeclined),
         _ => {
             store::providers::by_id(&mut app.db.read_much().await?, &id).await?.ok_or(PageError::NotFound)?;
             return Err(PageError::BadForm("It does not say what was decided."));
         }
     };
     let (typed, read) = (fields.take("reason"), checked(&fields.take("step")));
-    let words = match check_words("reason", &typed) {
-        Ok(None) if decision == Decision::Decline => Err("Please say why the request is declined.".to_owned()),
-        Ok(words) => Ok(words),
-        Err(unfit) => Err(format!("The reason {}.", unfit.why)),
-    };
-    let words = match words {
-        Ok(words) => words,
-        Err(fault) => {
+    match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, &typed).await? {
+        Taken::Yes => Ok(done.at(PATH)),
+        Taken::Stale => Ok(Notice::RequestMovedOn.at(PATH)),
+        Taken::NotFound => Err(PageError::NotFound),
+        Taken::Unfit(unfit) => {
             let mut page = page(&app, &arrival, &admin).await?;
             let row = page.waiting.iter_mut().find(|row| row.provider_id == id).ok_or(PageError::NotFound)?;
-            (row.reason, row.fault) = (typed, Some(fault));
-            return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
+            (row.reason, row.fault) = (typed, Some(sentence("The reason", &unfit.why)));
+            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }
-    };
-    let done = match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, words).await? {
-        Taken::Yes => done,
-        Taken::Stale => "stale",
-        Taken::NotFound => return Err(PageError::NotFound),
-    };
-    Ok(Redirect::to(&format!("/operator/requests?done={done}")).into_response())
+    }
 }
 
 async fn page(app: &App, arrival: &Arrival, admin: &TherapAdmin) -> Result<RequestsPage, PageError> {
@@ -131,8 +103,6 @@ async fn page(app: &App, arrival: &Arrival, admin: &TherapAdmin) -> Result<Reque
         waiting: waiting.into_iter().map(|row| view(row, zone, arrival.now)).collect(),
         steps: steps.into_iter().map(|step| StepView::of(step, zone, false)).collect(),
         zone: zone.clone(),
-        done: None,
-        refused: None,
     })
 }
 

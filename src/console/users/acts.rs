@@ -4,6 +4,7 @@
 use axum::response::Response;
 
 use super::temporary::Desk;
+use super::user::LIST;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::console::answers::{back, switched};
@@ -13,9 +14,7 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::ids::{Id, checked};
 use crate::web::layers::Arrival;
-
-/// Where its page stands.
-const LIST: &str = "/admin/users";
+use crate::web::notice::Notice;
 
 /// `POST /admin/users/{id}/lock`
 ///
@@ -23,7 +22,7 @@ const LIST: &str = "/admin/users";
 /// When there is no such user here, or the database fails.
 pub async fn lock(app: App, arrival: Arrival, admin: ProviderAdmin, Id(id): Id) -> Result<Response, PageError> {
     let done = users::lock(&admin.act(&app, &arrival), admin.scope.provider_id(), &id).await?;
-    switched(LIST, &id, done, "locked")
+    switched(LIST, &id, done, Notice::UserLocked)
 }
 
 /// `POST /admin/users/{id}/unlock`: the lock that the field `lock` names.
@@ -43,7 +42,7 @@ pub async fn unlock(
         _ => return Err(PageError::BadForm("It does not say which lock is to go.")),
     };
     match users::unlock(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, locks).await? {
-        Unlocked::Yes { .. } | Unlocked::WasNot => Ok(back(LIST, &id, "unlocked")),
+        Unlocked::Yes { .. } | Unlocked::WasNot => Ok(back(LIST, &id, Notice::UserUnlocked)),
         Unlocked::NotFound => Err(PageError::NotFound),
     }
 }
@@ -54,7 +53,7 @@ pub async fn unlock(
 /// When there is no such user here, or the database fails.
 pub async fn deactivate(app: App, arrival: Arrival, admin: ProviderAdmin, Id(id): Id) -> Result<Response, PageError> {
     let done = users::set_active(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, false).await?;
-    switched(LIST, &id, done, "deactivated")
+    switched(LIST, &id, done, Notice::UserDeactivated)
 }
 
 /// `POST /admin/users/{id}/reactivate`
@@ -63,7 +62,7 @@ pub async fn deactivate(app: App, arrival: Arrival, admin: ProviderAdmin, Id(id)
 /// When there is no such user here, or the database fails.
 pub async fn reactivate(app: App, arrival: Arrival, admin: ProviderAdmin, Id(id): Id) -> Result<Response, PageError> {
     let done = users::set_active(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, true).await?;
-    switched(LIST, &id, done, "reactivated")
+    switched(LIST, &id, done, Notice::UserReactivated)
 }
 
 /// `POST /admin/users/{id}/reset-password`: a temporary password, shown once.
@@ -83,7 +82,7 @@ pub async fn reset_password(
     let (provider_id, provider_code) = (admin.scope.provider_id(), admin.session.provider_code.as_str());
     let desk = Desk { app: &app, act, session: &admin.session, provider_id, provider_code };
     let reset = desk.reset(&user, &mut fields, &format!("{LIST}/{id}")).await?;
-    Ok(reset.unwrap_or_else(|word| back(LIST, &id, word)))
+    Ok(reset.unwrap_or_else(|why| back(LIST, &id, why)))
 }
 
 /// `POST /admin/users/{id}/end-sessions`: the one that the field `session` names, or all.
@@ -100,12 +99,12 @@ pub async fn end_sessions(
     let (act, provider_id) = (admin.act(&app, &arrival), admin.scope.provider_id());
     let Some(session) = fields.take_if_present("session") else {
         return match users::end_sessions(&act, provider_id, &id).await? {
-            Some(_) => Ok(back(LIST, &id, "sessions")),
+            Some(_) => Ok(back(LIST, &id, Notice::UserSessionsEnded)),
             None => Err(PageError::NotFound),
         };
     };
     let session = checked(&session).unwrap_or_default();
-    switched(LIST, &id, users::end_session(&act, provider_id, &id, &session).await?, "session")
+    switched(LIST, &id, users::end_session(&act, provider_id, &id, &session).await?, Notice::SessionEnded)
 }
 
 /// `POST /admin/users/{id}/untie`: from the issuer that the field names.
@@ -121,7 +120,7 @@ pub async fn untie(
 ) -> Result<Response, PageError> {
     let issuer: String = fields.take("issuer").chars().filter(|c| !c.is_control()).collect();
     match users::untie(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, Some(&issuer)).await? {
-        Untied::Yes(_) | Untied::WasNot | Untied::NoSuchIssuer => Ok(back(LIST, &id, "untied")),
+        Untied::Yes(_) | Untied::WasNot | Untied::NoSuchIssuer => Ok(back(LIST, &id, Notice::UserUntied)),
         Untied::NoSuchUser => Err(PageError::NotFound),
     }
 }

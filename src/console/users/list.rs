@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{Redirect, Response};
+use axum::response::Response;
 use serde::Deserialize;
 
 use super::view::{Access, parse_user_type};
@@ -18,9 +18,11 @@ use crate::time::Timestamp;
 use crate::web::download;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::{Choice, choices};
 use crate::web::ids::checked;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 const ROWS: usize = 25;
@@ -44,7 +46,6 @@ struct UsersPage {
     strangers: i64,
     zone: String,
     export: String,
-    done: Option<String>,
 }
 
 struct Row {
@@ -85,7 +86,6 @@ pub struct Asked {
     user_type: Option<String>,
     sort: Option<String>,
     after: Option<String>,
-    unlocked: Option<u16>,
 }
 
 impl Asked {
@@ -137,6 +137,7 @@ pub async fn get(
     arrival: Arrival,
     admin: ProviderAdmin,
     Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let (search, scope) = (asked.search(), &admin.scope);
     let mut conn = app.db.read_much().await?;
@@ -159,7 +160,7 @@ pub async fn get(
     let zone = &admin.session.time_zone;
     let rows: Vec<Row> = found.users.into_iter().map(|user| Row::of(user, zone)).collect();
     let template = UsersPage {
-        page: Page::of(&app, "Users", &admin.session),
+        page: Page::of(&app, "Users", &admin.session).saying(told),
         q: search.text,
         states: choices(&STATES, search.state.as_str()),
         user_types: choices(&USER_TYPES, search.user_type.map_or("", |user_type| user_type.as_str())),
@@ -173,11 +174,6 @@ pub async fn get(
         stopped: found.stopped.is_some(),
         strangers,
         zone: zone.clone(),
-        done: asked.unlocked.map(|count| match count {
-            0 => "None of them was locked any more.".to_owned(),
-            1 => "1 user was unlocked.".to_owned(),
-            count => format!("{count} users were unlocked."),
-        }),
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }
@@ -204,7 +200,7 @@ pub async fn unlock(
     arrival: Arrival,
     admin: ProviderAdmin,
     mut fields: Fields,
-) -> Result<Redirect, PageError> {
+) -> Result<Response, PageError> {
     let act = admin.act(&app, &arrival);
     let mut count = 0_u16;
     for id in fields.take_ticked("user.").iter().filter_map(|id| checked(id)) {
@@ -216,8 +212,7 @@ pub async fn unlock(
     }
     // The filter is read and written anew: nothing but a filter comes of it.
     let asked: Asked = read_query(&fields.take("query"));
-    let pairs: Vec<_> = query_of(&asked.search()).into_iter().chain([("unlocked", count.to_string())]).collect();
-    Ok(Redirect::to(&address(&encoded(&pairs))))
+    Ok(Notice::UsersUnlocked(count).at(&address(&encoded(&query_of(&asked.search())))))
 }
 
 fn read_query(query: &str) -> Asked {

@@ -14,6 +14,7 @@ use crate::operations::users::{self, Created, Reset};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::Faults;
+use crate::web::notice::Notice;
 use crate::web::sign_in_words::BUSY;
 
 /// What is typed of a new person.
@@ -109,8 +110,8 @@ impl Desk<'_> {
     }
 
     /// Resets a password and shows the temporary one. The form says which password it replaces, so that a page that is
-    /// loaded again does not replace the one that was just printed. Then, and of one's own account, it is refused with the word
-    /// that the user's page knows.
+    /// loaded again does not replace the one that was just printed. Then, and of one's own account, the user's page
+    /// says why nothing was done.
     ///
     /// # Errors
     /// When there is no such user, or the database fails.
@@ -119,21 +120,20 @@ impl Desk<'_> {
         user: &Account,
         fields: &mut Fields,
         back: &str,
-    ) -> Result<Result<Response, &'static str>, PageError> {
+    ) -> Result<Result<Response, Notice>, PageError> {
         let seen = fields.take("password_version").parse().unwrap_or(0);
         let password = users::generate_password(&self.app.random);
-        let hash = users::hash(self.app, &password).await;
-        let hash = hash.map_err(|_| PageError::Unavailable("no room to hash".into()))?;
-        match users::reset_password(self.act, self.provider_id, &user.id, &hash, Some(seen)).await? {
+        match users::reset_password(self.act, self.provider_id, &user.id, &password, Some(seen)).await? {
             Reset::Yes { until, still_locked, .. } => {
                 let (name, login_name) = (&user.name, &user.login_name);
                 let whose = Whose { name, login_name, provider_code: self.provider_code, still_locked, back };
                 let heading = "The password was reset";
                 Ok(Ok(password_slip::show(self.app, self.session, heading, whose, password, until)))
             }
-            Reset::Before => Ok(Err("reset-before")),
-            Reset::Own => Ok(Err("self")),
+            Reset::Before => Ok(Err(Notice::PasswordNotReset)),
+            Reset::Own => Ok(Err(Notice::OwnAccount)),
             Reset::NotFound => Err(PageError::NotFound),
+            Reset::Busy => Err(PageError::Unavailable("no room to hash".into())),
         }
     }
 }

@@ -1,40 +1,43 @@
 //! `/admin/users/{id}`: one user: data, locks, password, sessions, ties.
 
 use askama::Template;
-use axum::extract::Query;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
+use axum::response::Response;
 
 use super::view::{Access, parse_user_type, user_types};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
+use crate::console::answers::back;
+use crate::console::edition::{Edition, Values, saved};
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES};
-use crate::operations::users::{self, Changed, Draft, Edited};
+use crate::operations::act::Edited;
+use crate::operations::users::{self, Changed, Draft};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
+use crate::web::flash::Told;
 use crate::web::form::{Choice, Faults};
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session_list::{self, SessionView};
 
+/// Where its page stands.
+pub(super) const LIST: &str = "/admin/users";
+
 #[derive(Template)]
 #[template(path = "console/users/user.html")]
 struct UserPage {
     page: Page,
     faults: Faults,
-    /// Somebody else wrote since the form was filled: what stands there now, beside what was typed.
-    stale: Option<Stored>,
+    edition: Edition,
     id: String,
     login_name: String,
     name: String,
     email: String,
     user_types: Vec<Choice>,
-    revision: i64,
     stored: Stored,
     claims: Claims,
     own: bool,
@@ -45,22 +48,13 @@ struct UserPage {
     sessions: Vec<SessionView>,
     ties: Vec<store::issuers::Tie>,
     zone: String,
-    done: Option<&'static str>,
-    refused: Option<&'static str>,
 }
 
 /// What is stored of the data that the form shows.
-#[derive(Clone)]
 struct Stored {
     name: String,
     email: String,
     user_type: &'static str,
-}
-
-/// The query: what was just done.
-#[derive(Debug, Default, Deserialize)]
-pub struct Asked {
-    done: Option<String>,
 }
 
 /// `GET /admin/users/{id}`
@@ -72,32 +66,11 @@ pub async fn get(
     arrival: Arrival,
     admin: ProviderAdmin,
     Id(id): Id,
-    Query(asked): Query<Asked>,
+    told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
-    match asked.done.as_deref() {
-        Some("self") => page.refused = Some("You cannot do this to your own account. Ask another Provider Admin."),
-        Some("reset-before") => {
-            page.refused = Some("The password was changed meanwhile, so nothing was reset. Reset it again if need be.");
-        }
-        done => page.done = done.and_then(message),
-    }
+    page.page = page.page.saying(told);
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
-}
-
-fn message(done: &str) -> Option<&'static str> {
-    Some(match done {
-        "saved" => "The changes were saved.",
-        "same" => "Nothing was different, so nothing was saved.",
-        "locked" => "The user is locked by an admin. Every session was ended.",
-        "unlocked" => "The lock is off.",
-        "deactivated" => "The user is deactivated. Every session was ended.",
-        "reactivated" => "The user is active again.",
-        "session" => "The session was ended.",
-        "sessions" => "Every session was ended.",
-        "untied" => "The account is untied. The next sign-in from Therap Services ties it anew.",
-        _ => return None,
-    })
 }
 
 /// `POST /admin/users/{id}`: the data.
@@ -112,6 +85,7 @@ pub async fn post(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
+    let read = page.edition.typed(&mut fields);
     (page.name, page.email) = (fields.take("name"), fields.take("email"));
     let typed = fields.take("user_type");
     // On one's own page there is nothing to choose.
@@ -130,22 +104,25 @@ pub async fn post(
         }
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    let revision = fields.take("revision").parse().unwrap_or(0);
     let draft = Draft { name: Some(page.name.clone()), user_type: Some(user_type), claims };
     let act = admin.act(&app, &arrival);
-    match users::edit(&act, admin.scope.provider_id(), &id, revision, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => {
-            let done = if keys.is_empty() { "same" } else { "saved" };
-            Ok(Redirect::to(&format!("/admin/users/{id}?done={done}")).into_response())
-        }
+    match users::edit(&act, admin.scope.provider_id(), &id, read, &draft).await? {
+        Edited::Changed(Changed::Keys(keys)) => Ok(back(LIST, &id, saved(&keys))),
         Edited::Changed(Changed::NotFound | Changed::WrongType | Changed::Own) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, &arrival, &admin, &id).await?;
-            page.revision = now.revision;
-            page.stale = Some(now.stored);
+            let typed = values(&page.name, &page.email, user_type.as_str());
+            let stored = values(&now.stored.name, &now.stored.email, now.stored.user_type);
+            page.edition.is_overtaken(now.edition.read, stored, &typed);
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
+}
+
+fn values(name: &str, email: &str, user_type: &str) -> Values {
+    [("Name", name), ("E-mail address", email), ("User Type", user_type)]
+        .map(|(label, value)| (label, value.to_owned()))
+        .into()
 }
 
 /// The page of a user as it stands.
@@ -165,13 +142,12 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
     Ok(UserPage {
         page: Page::of(app, "User", &admin.session),
         faults: Faults::default(),
-        stale: None,
+        edition: Edition::of("user", revision),
         id: user.id.clone(),
         login_name: user.login_name.clone(),
         name: stored.name.clone(),
         email: stored.email.clone(),
         user_types: user_types(stored.user_type),
-        revision,
         stored,
         claims,
         own: user.id == admin.session.user_id,
@@ -182,8 +158,6 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
         sessions,
         ties,
         zone: zone.clone(),
-        done: None,
-        refused: None,
     })
 }
 

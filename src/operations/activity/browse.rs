@@ -13,6 +13,17 @@ use crate::time::{Day, Timestamp, days};
 /// As many days are in the picture where a filter does not say from when.
 pub const USUAL_DAYS: usize = 30;
 
+/// A page of the record.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// Newest first.
+    pub records: Vec<Record>,
+    /// What the next page is older than, if there may be more.
+    pub next: Option<String>,
+    /// The search went as far back as one may, and stopped at this moment before its end.
+    pub stopped: Option<Timestamp>,
+}
+
 /// How far an admin's look into the record goes.
 #[derive(Clone, Debug)]
 pub enum Reach {
@@ -32,7 +43,36 @@ impl Reach {
         }
     }
 
-    /// A page of records older than `before`, newest first.
+    /// A page of at most so many records older than `before`, newest first, and where the next one begins.
+    pub async fn list(
+        &self,
+        conn: &mut Conn,
+        wanted: &Wanted,
+        before: Option<&str>,
+        rows: usize,
+    ) -> Result<Listed, Error> {
+        // One more than is shown tells whether there is more.
+        let limit = i64::try_from(rows.saturating_add(1)).unwrap_or(i64::MAX);
+        let mut found = self.page(conn, wanted, before, limit).await?;
+        let next = found.cut(rows);
+        Ok(Listed { next, stopped: found.stopped.map(|(_, at)| at), records: found.records })
+    }
+
+    /// The newest records, however far the search has to go for them.
+    pub async fn newest(&self, conn: &mut Conn, wanted: &Wanted, rows: usize) -> Result<Vec<Record>, Error> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut before = None;
+        loop {
+            let listed = self.list(conn, wanted, before.as_deref(), rows - records.len()).await?;
+            records.extend(listed.records);
+            before = listed.next;
+            if before.is_none() || records.len() >= rows {
+                return Ok(records);
+            }
+        }
+    }
+
+    /// Records older than `before`, newest first, as far as one search goes.
     pub async fn page(
         &self,
         conn: &mut Conn,

@@ -7,7 +7,7 @@ pub mod keys;
 
 use std::time::Duration;
 
-use super::act::{Act, Switched, Unfit, in_act};
+use super::act::{Act, Edited, Switched, Unfit, in_act};
 use crate::app::App;
 use crate::config::Config;
 use crate::crypto::secret::Secret;
@@ -125,17 +125,8 @@ pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, E
     })
 }
 
-/// What became of an edit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edited {
-    /// As [`Changed`].
-    Changed(Changed),
-    /// Somebody else changed the client since it was read; nothing was written.
-    Stale,
-}
-
 /// Writes an operator's form over a client's metadata, unless somebody else wrote since it was read.
-pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
         match clients::hold(tx, &client_id).await? {

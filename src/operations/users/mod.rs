@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::act::{Act, Switched, Unfit, in_act};
+use super::act::{Act, Edited, Switched, Unfit, in_act};
 use super::providers::replace;
 use crate::app::App;
 use crate::cache::hash_door::Whose;
@@ -254,17 +254,14 @@ pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) ->
     Ok(Changed::Keys(keys))
 }
 
-/// What became of an edit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Edited {
-    /// As [`Changed`].
-    Changed(Changed),
-    /// Somebody else changed the data since they were read; nothing was written.
-    Stale,
-}
-
 /// Changes a user's data, unless somebody else wrote since they were read in the edition `revision`.
-pub async fn edit(act: &Act, provider_id: &str, user_id: &str, revision: i64, draft: &Draft) -> Result<Edited, Error> {
+pub async fn edit(
+    act: &Act,
+    provider_id: &str,
+    user_id: &str,
+    revision: i64,
+    draft: &Draft,
+) -> Result<Edited<Changed>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, draft], |tx| {
         let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
@@ -419,29 +416,33 @@ pub enum Reset {
     NotFound,
     /// It is the admin's own account.
     Own,
+    /// There is no room to hash.
+    Busy,
 }
 
-/// Gives a user a temporary password by its hash; on a page that was shown once, only in place of the password of that
-/// version. It lifts a password lock, never an admin's, and ends every session
-/// (L7, R4).
+/// Gives a user a temporary password; on a page that was shown once, only in place of the password of that version. It lifts
+/// a password lock, never an admin's, and ends every session (L7, R4).
 pub async fn reset_password(
     act: &Act,
     provider_id: &str,
     user_id: &str,
-    hash: &str,
+    password: &Zeroizing<String>,
     seen: Option<i64>,
 ) -> Result<Reset, Error> {
-    let (provider_id, user_id, hash) = (provider_id.to_owned(), user_id.to_owned(), hash.to_owned());
+    // What needs no hash is judged before there is one (G31); the transaction judges it again.
+    let found = users::by_id(&mut act.app.db.read().await?, user_id).await?;
+    if let Err(refused) = may_reset(act, found.filter(|user| user.provider_id == provider_id), seen) {
+        return Ok(refused);
+    }
+    let Ok(hash) = hash(&act.app, password).await else {
+        return Ok(Reset::Busy);
+    };
+    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, hash], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
-            return Ok(Reset::NotFound);
+        let user = match may_reset(&act, users::hold(tx, &provider_id, &user_id).await?, seen) {
+            Ok(user) => user,
+            Err(refused) => return Ok(refused),
         };
-        if act.is_by(&user) {
-            return Ok(Reset::Own);
-        }
-        if seen.is_some_and(|version| version != user.password_version) {
-            return Ok(Reset::Before);
-        }
         let until = temporary_until(&act.app, act.now);
         users::reset_password(tx, &user.id, &hash, until).await?;
         let lifted = strikes::clear(tx, &user.id).await? >= STRIKES;
@@ -453,6 +454,16 @@ pub async fn reset_password(
         mail::notify(tx, &act.app, &user, Notice::Reset, act.now).await?;
         Ok(Reset::Yes { until, lifted, still_locked: user.admin_locked })
     })
+}
+
+/// The user whose password this act may reset, or why it may not.
+fn may_reset(act: &Act, found: Option<Account>, seen: Option<i64>) -> Result<Account, Reset> {
+    match found {
+        None => Err(Reset::NotFound),
+        Some(user) if act.is_by(&user) => Err(Reset::Own),
+        Some(user) if seen.is_some_and(|version| version != user.password_version) => Err(Reset::Before),
+        Some(user) => Ok(user),
+    }
 }
 
 /// What became of untying.

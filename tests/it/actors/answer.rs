@@ -3,7 +3,10 @@
 use std::collections::HashMap;
 
 use axum::http::{HeaderMap, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connect_idp::model::header_text::ascii;
+use connect_idp::web::notice::Notice;
 use scraper::{ElementRef, Html, Selector};
 
 /// What came back.
@@ -90,6 +93,13 @@ impl Answer {
         assert_eq!(self.text("#handoff-error"), message);
         assert_eq!(self.text("#reference").len(), 9);
         assert!(self.has("main a[href='https://secure.therapservices.net/']"), "the way back to Therap Services");
+    }
+
+    /// What the next page is to say once.
+    pub fn notice(&self) -> Option<Notice> {
+        let cookies = self.cookies();
+        let (_, value) = cookies.iter().find(|(name, value)| name.contains("connect-notice") && !value.is_empty())?;
+        Some(serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value.split_once('.')?.0).unwrap()).unwrap())
     }
 
     /// The form that fits.

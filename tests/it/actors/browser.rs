@@ -83,6 +83,14 @@ impl Browser {
         self.post(&form.action, &fields).await
     }
 
+    /// What the page that follows says of it, this once.
+    pub async fn told(&mut self, answer: Answer) -> String {
+        let path = answer.location().to_owned();
+        let said = self.follow(answer).await.text(NOTICES);
+        assert!(!self.get(&path).await.has(NOTICES), "twice at {path}");
+        said
+    }
+
     /// Follows redirects to their end.
     pub async fn follow(&mut self, answer: Answer) -> Answer {
         self.follow_from(answer, &From::Ours).await
@@ -108,7 +116,10 @@ impl Browser {
             }
             let next = answer.location().to_owned();
             assert!(next.starts_with('/') && !next.starts_with("//"), "away from this site: {next}");
+            let leaves_notice = answer.notice().is_some();
             answer = self.go(Method::GET, &next, from, None).await;
+            let is_silent = answer.status == 200 && !answer.has(NOTICES);
+            assert!(!leaves_notice || !is_silent, "{next} does not say what was left for it");
         }
         panic!("a redirect without end at {}", answer.path);
     }
@@ -252,6 +263,9 @@ impl Browser {
         }
     }
 }
+
+/// Where pages say what was just done.
+pub const NOTICES: &str = "#notice, #login-notice, #forgot-notice";
 
 /// What holds after every request, whatever it was (docs/rules.md, *After every request*, 1 and 6).
 fn check_every_answer(answer: &Answer, issuer: &str) {

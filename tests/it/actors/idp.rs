@@ -275,8 +275,8 @@ impl Idp {
     }
 
     pub async fn reset_password(&self, user: &User, password: &str) {
-        let hash = operations::users::hash(&self.app, &password_rules::check(password).unwrap()).await.unwrap();
-        operations::users::reset_password(&self.act(), &user.provider_id, &user.id, &hash, None).await.unwrap();
+        let password = password_rules::check(password).unwrap();
+        operations::users::reset_password(&self.act(), &user.provider_id, &user.id, &password, None).await.unwrap();
     }
 
     /// Every record, in the order of their commits.

@@ -19,7 +19,7 @@ pub use crate::needs::{left_out, named};
 pub use crate::redis_server::RedisServer;
 pub use answer::Answer;
 pub use back_channel::{BackChannel, on_loopback};
-pub use browser::{Browser, From, encode};
+pub use browser::{Browser, From, NOTICES, encode};
 pub use idp::{Empty, Idp, Outsider, PASSWORD, User, line};
 pub use log::{keep_log, logged, request_lines};
 pub use program::{Program, Told};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use connect_idp::model::client::{AuthMethod, GrantType, Metadata};
 use connect_idp::model::user::UserType;
+use connect_idp::web::notice::Notice;
 
 use crate::actors::{Browser, Idp, PASSWORD};
 
@@ -72,12 +73,12 @@ both_engines! {
         let path = format!("/operator/clients/{}", portal.client.id);
         let page = one.get(&path).await;
         let same = one.submit(&page, "#client-form", &[]).await;
-        assert!(same.location().ends_with("done=same"), "{}", same.location());
+        assert_eq!(one.told(same).await, "Nothing was different, so nothing was saved.");
         assert_eq!(stored(&idp, "portal").await.unwrap(), before);
         let saved = one.submit(&page, "#client-form", &[
             ("client_name", ""), ("default_max_age", ""), ("backchannel_logout_uri", "https://portal.example/logout"), ("contacts", "a@example.org\nb@example.org"),
         ]).await;
-        assert!(saved.location().ends_with("done=saved"));
+        assert_eq!(one.told(saved).await, "The changes were saved.");
         let stale = two.submit(&page, "#client-form", &[("client_name", "Theirs")]).await;
         assert_eq!((stale.status.as_u16(), stale.has("#stale")), (409, true));
         assert_eq!(stale.attribute("#client-name", "value").as_deref(), Some("Theirs"));
@@ -88,14 +89,14 @@ both_engines! {
         };
         assert_eq!(after, wanted);
         let over = two.submit(&stale, "#client-form", &[]).await;
-        assert!(over.location().ends_with("done=saved"));
+        assert_eq!(two.told(over).await, "The changes were saved.");
         assert_eq!(stored(&idp, "portal").await.unwrap(), Metadata { client_name: Some("Theirs".into()), ..before });
         let page = one.get(&path).await;
         let bad = one.submit(&page, "#client-form", &[("redirect_uris", ""), ("client_name", "Kept")]).await;
         assert_eq!((bad.status.as_u16(), bad.has("#redirect-uris-error")), (422, true));
         assert_eq!(bad.attribute("#client-name", "value").as_deref(), Some("Kept"));
         let public = one.submit(&page, "#client-form", &[("token_endpoint_auth_method", "none")]).await;
-        assert!(public.location().ends_with("done=saved"));
+        assert_eq!(one.told(public).await, "The changes were saved.");
         assert_eq!(stored(&idp, "portal").await.unwrap().token_endpoint_auth_method, Some(AuthMethod::None));
         let page = one.get(&path).await;
         assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
@@ -112,10 +113,11 @@ both_engines! {
         let client_path = made.attribute("#go-on", "href").unwrap();
         let page = root.get("/operator/issuers/new").await;
         let made = root.submit(&page, "#new-issuer-form", &issuer("https://new.example")).await;
-        let issuer_path = made.location().split('?').next().unwrap().to_owned();
+        let issuer_path = made.location().to_owned();
         for (path, form, field) in [(&client_path, "#client-form", "client_name"), (&issuer_path, "#issuer-form", "display_name")] {
             let page = root.get(path).await;
-            assert!(root.submit(&page, form, &[(field, "Two")]).await.location().ends_with("done=saved"));
+            let saved = root.submit(&page, form, &[(field, "Two")]).await;
+            assert_eq!(root.told(saved).await, "The changes were saved.");
         }
         // From now on a second record of these kinds cannot be written.
         let fault = "CREATE UNIQUE INDEX fault ON activity (kind) WHERE kind IN \
@@ -137,7 +139,7 @@ both_engines! {
             assert!(!root.get(path).await.has("#password"), "{path}: still signed in, and lately");
             idp.outsider().await.run("DROP INDEX fault").await;
             let again = root.submit(&page, form, &fields).await;
-            assert!(again.has("#client-secret") || again.location().contains("done="), "{path} {}", again.status);
+            assert!(again.has("#client-secret") || root.follow(again).await.has("#notice"), "{path}");
             // The next round begins with one record of each kind.
             idp.outsider().await.run("DELETE FROM activity WHERE id NOT IN (SELECT MIN(id) FROM activity GROUP BY kind)").await;
         }
@@ -171,7 +173,7 @@ both_engines! {
             assert!(!wrong.body.contains("Wrong-Horse-9"));
             assert_eq!(idp.activity().await.pop().unwrap().reason.as_deref(), Some("wrong_password"));
             let made = root.submit(&wrong, form, &[("password", PASSWORD)]).await;
-            assert!(made.has("#client-secret") || made.location().ends_with("done=created"), "{new} {}", made.status);
+            assert!(made.has("#client-secret") || root.told(made).await == "Handoffs from this issuer are trusted now.", "{new}");
             let fresh = root.get(new).await;
             assert_eq!((fresh.status.as_u16(), fresh.has("#password")), (200, false), "the session was renewed");
             idp.advance(Duration::from_mins(5));
@@ -188,8 +190,8 @@ both_engines! {
             assert_eq!((asked.status.as_u16(), asked.attribute(id, "value").as_deref()), (422, Some("Other")));
             assert_eq!(root.get(path).await.attribute(id, "value").as_deref(), Some("Kept"));
             let saved = root.submit(&asked, form, &[("password", PASSWORD)]).await;
-            assert!(saved.location().ends_with("done=saved"), "{path}");
-            assert_eq!(root.follow(saved).await.attribute(id, "value").as_deref(), Some("Other"));
+            let saved = root.follow(saved).await;
+            assert_eq!((saved.text("#notice").as_str(), saved.attribute(id, "value").as_deref()), ("The changes were saved.", Some("Other")));
         }
         idp.advance(Duration::from_mins(5));
         let page = root.get(&client).await;
@@ -197,7 +199,7 @@ both_engines! {
         for _ in 0..2 {
             assert_eq!(root.submit(&page, "#client-form", &wrong).await.text("#password-error"), "The password is not right.");
         }
-        assert_eq!(root.submit(&page, "#client-form", &wrong).await.location(), "/login?session_ended=1");
+        assert_eq!(root.submit(&page, "#client-form", &wrong).await.location(), "/login");
         root.assert_signed_out().await;
         assert_eq!(stored(&idp, "portal").await.unwrap().client_name.as_deref(), Some("Other"));
         idp.assert_invariants().await;
@@ -218,7 +220,7 @@ both_engines! {
         let slip = root.submit(&page, "#rotate-form", &[("keep_old", "1")]).await;
         assert_eq!(slip.text("#old-until"), "The secrets before it work until Jan 15, 2027, 4:00:00 AM EST.");
         let again = root.submit(&page, "#rotate-form", &[]).await;
-        assert!(again.location().ends_with("rotated-before"));
+        assert_eq!(again.notice(), Some(Notice::SecretMovedOn));
         assert_eq!(root.get(&path).await.texts("#secrets-list li").len(), 2);
         let old = portal.clone();
         portal.secret = slip.text("#client-secret");
@@ -259,7 +261,7 @@ both_engines! {
         root.submit(&page, "form[action$=enable]", &[]).await.location();
         assert!(!portal.is_active(&token).await);
         let older = root.submit(&read, "form[action$=delete]", &[]).await;
-        assert!(older.location().ends_with("changed-before"));
+        assert_eq!(older.notice(), Some(Notice::ClientMovedOn));
         let page = root.follow(older).await;
         let gone = root.submit(&page, "form[action$=delete]", &[]).await;
         let list = root.follow(gone).await;

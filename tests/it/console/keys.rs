@@ -28,9 +28,12 @@ both_engines! {
         let page = one.get("/operator/keys").await;
         assert_eq!((states(&page), page.text("#alg-ES256 code")), (vec!["signing".to_owned()], first.clone()));
         // Announced; of two admins one does it.
-        assert!(one.submit(&page, ROTATE, &[]).await.location().ends_with("done=announced"));
-        assert!(two.submit(&page, ROTATE, &[]).await.location().ends_with("done=already"));
-        assert!(two.submit(&page, AT_ONCE, &[]).await.location().ends_with("done=already"));
+        let sent = one.submit(&page, ROTATE, &[]).await;
+        assert_eq!(one.told(sent).await, "A new key is published. It signs once everybody knows it.");
+        let sent = two.submit(&page, ROTATE, &[]).await;
+        assert_eq!(two.told(sent).await, "A new key is published already, or was made meanwhile. Nothing was done.");
+        let sent = two.submit(&page, AT_ONCE, &[]).await;
+        assert_eq!(two.told(sent).await, "A new key is published already, or was made meanwhile. Nothing was done.");
         let page = one.get("/operator/keys").await;
         assert_eq!(states(&page), ["announced", "signing"]);
         assert!(!page.has(ROTATE));
@@ -42,12 +45,15 @@ both_engines! {
         }
         let confirm = one.get("/operator/confirm?return_to=/operator/keys").await;
         assert_eq!(one.submit(&confirm, "#confirm-form", &[("password", PASSWORD)]).await.location(), "/operator/keys");
-        assert!(one.submit(&page, AT_ONCE, &[]).await.location().ends_with("done=at-once"));
+        let sent = one.submit(&page, AT_ONCE, &[]).await;
+        assert_eq!(one.told(sent).await, "The new key signs now.");
         let page = one.get("/operator/keys").await;
         assert_eq!(states(&page), ["signing", "verifying"]);
         // The one that signs is taken back: another takes its place.
-        assert!(one.submit(&page, "#alg-ES256 form[action$=retire]", &[]).await.location().ends_with("done=retired"));
-        assert!(one.submit(&page, "#alg-ES256 form[action$=retire]", &[]).await.location().ends_with("done=retired-before"));
+        let sent = one.submit(&page, "#alg-ES256 form[action$=retire]", &[]).await;
+        assert_eq!(one.told(sent).await, "The key was taken back. What it signed is worth nothing any more.");
+        let sent = one.submit(&page, "#alg-ES256 form[action$=retire]", &[]).await;
+        assert_eq!(one.told(sent).await, "The key was taken back or ended already. Nothing was done.");
         let page = one.get("/operator/keys").await;
         let found = states(&page);
         assert_eq!((found[0].as_str(), found[2].as_str()), ("signing", "verifying"));

@@ -2,6 +2,7 @@
 
 mod activity;
 mod clients;
+mod editions;
 pub mod import;
 mod import_job;
 mod keys;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
+use connect_idp::web::notice::Notice;
 
 use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User, public_jwks};
 
@@ -59,7 +60,7 @@ both_engines! {
         assert_eq!(page.texts("#steps-table td[data-label=By]"), ["Therap", "paul"]);
         let page = root.get(&format!("/operator/providers/{}", cedar.id)).await;
         let done = root.submit(&page, "#unified-login form", &[("note", "As agreed.")]).await;
-        assert!(done.location().ends_with("done=off"));
+        assert_eq!(root.told(done).await, "Unified Login was switched off.");
         let page = paul.get("/admin/provider").await;
         assert_eq!(page.texts("#steps-table td[data-label=Note]")[0], "As agreed.");
         let notes: Vec<_> = idp.activity().await.into_iter().filter(|r| r.kind.as_str() == "unified_login_changed").map(|r| (r.actor, r.note.unwrap())).collect();
@@ -79,12 +80,12 @@ both_engines! {
         let (_, mut root) = therap_admin(&idp, "root").await;
         let queue = root.get("/operator/requests").await;
         let told = decide(&mut root, &queue, "decline", "").await;
-        assert_eq!((told.status.as_u16(), told.message().as_deref()), (422, Some("Please say why the request is declined.")));
+        assert_eq!((told.status.as_u16(), told.message().as_deref()), (422, Some("The reason must say why the request is declined.")));
         let long = "x".repeat(501);
         let told = decide(&mut root, &queue, "decline", &long).await;
         assert_eq!((told.status.as_u16(), told.text("form.decide textarea")), (422, long));
         assert_eq!(decide(&mut root, &queue, "perhaps", "").await.status, 400);
-        assert!(decide(&mut root, &queue, "decline", "Not yet.").await.location().ends_with("declined"));
+        assert_eq!(decide(&mut root, &queue, "decline", "Not yet.").await.notice(), Some(Notice::RequestDeclined));
         assert_eq!(state(&idp, &cedar.id).await, UnifiedLogin::Off);
         let mut paul = provider_admin(&idp, "CEDAR-OR").await;
         let page = paul.get("/admin/provider").await;
@@ -103,7 +104,7 @@ both_engines! {
         let read = one.get("/operator/requests").await;
         paul.post("/admin/provider/withdraw", &[]).await.location();
         paul.post("/admin/provider/request", &[("note", "second")]).await.location();
-        assert!(decide(&mut one, &read, "approve", "").await.location().ends_with("stale"));
+        assert_eq!(decide(&mut one, &read, "approve", "").await.notice(), Some(Notice::RequestMovedOn));
         assert_eq!(state(&idp, &cedar.id).await, UnifiedLogin::Requested);
         let read = two.get("/operator/requests").await;
         let answers = {
@@ -116,7 +117,7 @@ both_engines! {
             );
             [all.0, all.1, all.2, all.3]
         };
-        let stale = answers.iter().filter(|answer| answer.location().ends_with("stale")).count();
+        let stale = answers.iter().filter(|answer| answer.notice() == Some(Notice::RequestMovedOn)).count();
         assert_eq!(stale, 3);
         let steps = idp.number("SELECT COUNT(*) FROM unified_login_steps").await;
         assert_eq!(steps, 4);
@@ -144,7 +145,7 @@ both_engines! {
         let slip = root.submit(&page, "#admins-table form", &[]).await;
         assert_ne!(slip.text("#temporary-password"), password);
         let stale = root.submit(&page, "#admins-table form", &[]).await;
-        assert!(stale.location().ends_with("reset-before"));
+        assert_eq!(root.told(stale).await, "The password was changed meanwhile, so nothing was reset. Reset it again if need be.");
         let mut nora = idp.browser();
         let answer = nora.try_login("nora", &slip.text("#temporary-password"), "NEW-TX").await;
         let update = nora.follow(answer).await;
@@ -203,7 +204,7 @@ both_engines! {
         assert_ne!(root.session(), before, "the session is renewed (U3)");
         assert_eq!(idp.account(&me).await.failures, 3, "only another admin unlocks");
         let done = root.submit(&page, "form[action$=deactivate]", &[]).await;
-        assert!(done.location().ends_with("done=deactivated"));
+        assert_eq!(root.told(done).await, "The provider is inactive. Every session of it was ended.");
         hers.assert_signed_out().await;
         let page = root.get(&path).await;
         root.submit(&page, "form[action$='/activate']", &[]).await.location();
@@ -269,7 +270,7 @@ both_engines! {
         let page = root.follow(made).await;
         assert_eq!(page.text("h1"), "https://new.example.net", "{:?}", page.texts("#form-errors"));
         let saved = root.submit(&page, "#issuer-form", &[("display_name", "Newer")]).await;
-        assert!(saved.location().ends_with("saved"));
+        assert_eq!(saved.notice(), Some(Notice::Saved));
         let stale = root.submit(&page, "#issuer-form", &[("display_name", "Newest")]).await;
         assert_eq!((stale.status.as_u16(), stale.has("#stale")), (409, true));
         assert_eq!(stale.attribute("#display-name", "value").as_deref(), Some("Newest"));

@@ -2,6 +2,7 @@
 
 use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
+use connect_idp::web::notice::Notice;
 
 use crate::actors::{Browser, Idp};
 
@@ -34,7 +35,7 @@ both_engines! {
         assert_eq!(told.texts("#form-errors li").len(), 5);
         assert_eq!(told.attribute("#time-zone", "value").as_deref(), Some("Mars"));
         assert!(told.text("#idle-minutes-error").contains("operator's limit, 30"));
-        assert!(browser.submit(&page, "#provider-form", &[]).await.location().ends_with("same"));
+        assert!(browser.submit(&page, "#provider-form", &[]).await.notice() == Some(Notice::NothingToSave));
     }
 
     /// Two admins at the settings: the second is told.
@@ -85,7 +86,8 @@ both_engines! {
         assert!(page.text("#unified-state").starts_with("On."));
         assert!(!page.has("#request-form") && !page.has("#withdraw-form"));
         for path in ["/admin/provider/request", "/admin/provider/withdraw"] {
-            assert!(browser.post(path, &[]).await.location().ends_with("done=stale"));
+            let sent = browser.post(path, &[]).await;
+            assert!(browser.told(sent).await.starts_with("The state of Unified Login changed meanwhile."), "{path}");
         }
         assert!(browser.get("/admin/provider").await.text("#unified-state").starts_with("On."));
     }

@@ -1,0 +1,95 @@
+//! The way of a [`Notice`] from the answer to a form to the page that follows, which says it once. It travels in a cookie
+//! of that page's own, sealed to the session: no address can make a page say what was not done, no other page or tab
+//! takes it, any replica reads it, and nothing is written for it.
+
+use std::convert::Infallible;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::cookies::Cookie;
+use super::notice::Notice;
+use crate::app::App;
+use crate::crypto::secret::Secret;
+
+impl Notice {
+    /// On to a page of ours, which says it.
+    #[must_use]
+    pub fn at(self, address: &str) -> Response {
+        self.left_at(address, Redirect::to(address).into_response())
+    }
+
+    /// An answer after which a page of ours says it.
+    #[must_use]
+    pub fn left_at(self, address: &str, mut response: Response) -> Response {
+        let path = address.split_once('?').map_or(address, |(path, _)| path);
+        response.extensions_mut().insert(Left { notice: self, path: path.to_owned() });
+        response
+    }
+}
+
+/// On an answer: what a page will say.
+#[derive(Clone, Debug)]
+struct Left {
+    notice: Notice,
+    path: String,
+}
+
+/// What the page that is asked for has to say; a page that takes this shows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Told(pub Option<Notice>);
+
+impl FromRequestParts<App> for Told {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(read(app, &parts.headers, parts.uri.path())))
+    }
+}
+
+fn read(app: &App, headers: &HeaderMap, path: &str) -> Option<Notice> {
+    let held = cookie_of(path).read_text(headers, &app.config)?;
+    let (word, mac) = held.split_once('.')?;
+    let session = Cookie::Session.read(headers, &app.config);
+    if mac != seal(app, session.as_ref(), path, word) {
+        return None;
+    }
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(word).ok()?).ok()
+}
+
+/// Sets the cookie of what was left for a page, and clears it when the page was shown.
+pub async fn carry(State(app): State<App>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let session = Cookie::Session.read(request.headers(), &app.config);
+    let is_told =
+        request.method() == Method::GET && cookie_of(&path).read_text(request.headers(), &app.config).is_some();
+    let mut response = next.run(request).await;
+    let cookie = if let Some(Left { notice, path }) = response.extensions_mut().remove() {
+        // The answer may renew the session or end it.
+        let session = Cookie::Session.after(session, response.headers(), &app.config);
+        let word = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&notice).unwrap_or_default());
+        let sealed = format!("{word}.{}", seal(&app, session.as_ref(), &path, &word));
+        cookie_of(&path).set_text(&sealed, &app.config)
+    } else if is_told && response.status().is_success() {
+        cookie_of(&path).clear(&app.config)
+    } else {
+        return response;
+    };
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    response
+}
+
+fn cookie_of(path: &str) -> Cookie {
+    Cookie::Notice(path.to_owned())
+}
+
+/// Good for this page and this session alone; before a sign-in there is none.
+fn seal(app: &App, session: Option<&Secret>, path: &str, word: &str) -> String {
+    let session = session.map(Secret::digest).unwrap_or_default();
+    app.name_key.derive("what a page says once").keyed_hash(&[&session, path, word])
+}
