@@ -86,6 +86,10 @@ impl Server {
         }
     }
 
+    pub fn runs(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
     /// It ends by itself, as this signal asks for.
     pub async fn end(&mut self, signal: Signal) {
         kill_process(self.pid(), signal).unwrap();
