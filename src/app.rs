@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts as RequestParts;
+use futures_util::future::LocalBoxFuture;
 
 use self::background::Background;
 use self::presence::Presence;
@@ -42,6 +43,8 @@ use crate::time::{Clock, Deadline, Random, Timestamp};
 /// How often one sign-in of an app may be refreshed a minute, with as many in reserve: tabs that wake up together do so at
 /// once, and nobody needs more.
 const REFRESHES_PER_MINUTE: u32 = 60;
+/// Names the key that records are proven by.
+pub const RECORD_KEY: &str = "User Activity";
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -148,7 +151,17 @@ impl App {
     ///
     /// # Errors
     /// As [`App::open`].
-    pub async fn open_with(config: Config, opening: Opening, clock: Clock, random: Random) -> anyhow::Result<Self> {
+    pub fn open_with(
+        config: Config,
+        opening: Opening,
+        clock: Clock,
+        random: Random,
+    ) -> LocalBoxFuture<'static, anyhow::Result<Self>> {
+        // Boxed, so that it is compiled here and not once more in each program that calls it.
+        Box::pin(Self::open_as(config, opening, clock, random))
+    }
+
+    async fn open_as(config: Config, opening: Opening, clock: Clock, random: Random) -> anyhow::Result<Self> {
         let sqlite = config.on_sqlite();
         if sqlite && Place::of(&config)?.finish()? {
             tracing::warn!("a restore that was cut off is finished");
@@ -207,7 +220,7 @@ impl App {
         keys: KeyRing,
     ) -> anyhow::Result<Self> {
         check_keys_belong(&db, &keys, clock.now()).await?;
-        let record_key = keys.oldest().derive("User Activity");
+        let record_key = keys.oldest().derive(RECORD_KEY);
         let db = db.with_record_key(record_key.clone());
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
         let hashes = HashDoor::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);

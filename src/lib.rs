@@ -65,6 +65,9 @@
 
 // A panic is no answer: what cannot happen says why at the place (`expect`), and a text is cut where a character begins.
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::string_slice))]
+// A request's future holds that of its handler, which holds that of a statement, and so on down to the database's driver:
+// optimised, they are laid out in one go.
+#![recursion_limit = "256"]
 
 pub mod time;
 

@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Version, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use hyper::Request;
 use hyper::body::{Body as _, Incoming};
@@ -85,7 +86,20 @@ pub async fn run(app: App, handed: Handed) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// When the certificate is not usable.
-pub async fn run_on(app: App, listeners: Listeners, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub fn run_on<'a>(
+    app: App,
+    listeners: Listeners,
+    stop: impl Future<Output = ()> + Send + 'a,
+) -> BoxFuture<'a, anyhow::Result<()>> {
+    boxed(app, listeners, Box::pin(stop))
+}
+
+/// Nothing here depends on who calls: else the compiler would make the whole service once more for each of them.
+fn boxed<'a>(app: App, listeners: Listeners, stop: BoxFuture<'a, ()>) -> BoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(serve_until(app, listeners, stop))
+}
+
+async fn serve_until(app: App, listeners: Listeners, stop: BoxFuture<'_, ()>) -> anyhow::Result<()> {
     let (stopping, stopped) = watch::channel(false);
     let acceptor = match &app.config.tls {
         Some(files) => {

@@ -146,6 +146,12 @@ impl Cli {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        Self::run_all(&args, console)
+    }
+
+    /// Nothing here depends on who calls: else the compiler would make the whole program once more for each of them.
+    fn run_all(args: &[OsString], console: &mut Console) -> u8 {
         let cli = match Self::try_parse_from(args) {
             Ok(cli) => cli,
             Err(usage) => return explain_usage(&usage, console),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::{Console, Ended, read_file};
+use super::{Console, Ended, operator, read_file};
 use crate::config::{Config, has_password};
 use crate::model::text;
 use crate::operations::moving::Move;
@@ -48,7 +48,7 @@ pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> a
     }
     let file = Database::sqlite_file(&config.database.url).unwrap_or_default();
     let begun = Move::begin(config, url).await?;
-    let moved = begun.carry_out(&mut |what, done, of| show(console, what, done, of)).await?;
+    let moved = begun.carry_out(&operator(), &mut |what, done, of| show(console, what, done, of)).await?;
     console.progress_done();
     console.say(format_args!(
         "{} rows of {} tables are in the new database, each the same as here.",

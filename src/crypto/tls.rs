@@ -155,7 +155,7 @@ fn is_for(leaf: &X509, host: &str) -> bool {
 }
 
 /// Until when OpenSSL's project mends a line of its releases.
-const SUPPORT: [(&str, &str); 8] = [
+const SUPPORT: [(&str, &str); 9] = [
     ("1.1.1", "2023-09-11"),
     ("3.0", "2026-09-07"),
     ("3.1", "2025-03-14"),
@@ -164,6 +164,7 @@ const SUPPORT: [(&str, &str); 8] = [
     ("3.4", "2026-10-22"),
     ("3.5", "2030-04-08"),
     ("3.6", "2026-11-01"),
+    ("4.0", "2027-05-14"),
 ];
 
 /// The OpenSSL in this program, such as `OpenSSL 3.5.4 30 Sep 2025`, and the day on which its support ends, where it is known.

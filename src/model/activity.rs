@@ -93,6 +93,8 @@ pub enum Kind {
     ActivityPruned,
     /// The database came back from a backup, and everything older than that was ended.
     Restored,
+    /// All rows came here from another database.
+    Moved,
 }
 words!(Kind {
     SignIn = "sign_in",
@@ -132,6 +134,7 @@ words!(Kind {
     ClientDeleted = "client_deleted",
     ActivityPruned = "activity_pruned",
     Restored = "restored",
+    Moved = "moved",
 });
 words_in_json!(Kind as "ActivityKind");
 
@@ -177,6 +180,7 @@ impl Kind {
             Self::ClientDeleted => "Client deleted",
             Self::ActivityPruned => "Old records removed",
             Self::Restored => "Restored from a backup",
+            Self::Moved => "Moved to this database",
         }
     }
 }

@@ -2,14 +2,17 @@
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::app::{App, Opening};
+use crate::app::{App, Opening, RECORD_KEY};
 use crate::config::Config;
 use crate::crypto::key_ring::KeyRing;
+use crate::crypto::secret::Secret;
+use crate::model::activity::{Event, Kind, Outcome};
+use crate::operations::Actor;
 use crate::operations::activity::verify::{Terms, Verified, verify};
 use crate::store::moving::{Moved, NobodyKnows, Told, move_all};
 use crate::store::sqlite_files::Place;
 use crate::store::{Database, settings};
-use crate::time::Clock;
+use crate::time::{Clock, Random};
 
 /// An installation that one has alone, and where it goes.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct Move {
     place: Place,
     source: Database,
     target: Config,
+    /// Which its records are proven by.
+    record_key: Secret,
 }
 
 impl Move {
@@ -40,18 +45,23 @@ impl Move {
             format!("{file} is in use: stop the service and every command that works on it, then try again")
         })?;
         let source = Database::open_alone(alone)?;
-        check_keys(&source, &target).await?;
-        Ok(Self { place, source, target })
+        let ring = find_keys(&source, &target).await?;
+        let record_key = ring.oldest().derive(RECORD_KEY);
+        Ok(Self { place, source, target, record_key })
     }
 
-    /// Moves. Until this returns what was moved, the new database is as it was; the old one stays as it is.
+    /// Moves, and records there who did it. Until this returns what was moved, the new database is as it was; the old one
+    /// stays as it is.
     ///
     /// # Errors
     /// When something cannot be read or written, or the new database is not empty.
-    pub async fn carry_out(&self, told: &mut Told<'_>) -> anyhow::Result<Moved> {
+    pub async fn carry_out(&self, actor: &Actor, told: &mut Told<'_>) -> anyhow::Result<Moved> {
+        let now = Clock::System.now();
+        let event = Event::new(Kind::Moved, Outcome::Success, &actor.name, &actor.visitor, now, &Random::System)
+            .noting("from SQLite to PostgreSQL, with every row");
         let settings = crate::config::Database { connections: 1, ..self.target.database.clone() };
         let target = Database::open(&settings, Clock::System).await?;
-        let moved = move_all(&self.source, &target, told).await;
+        let moved = move_all(&self.source, &target, (&event, &self.record_key), told).await;
         target.close().await;
         let moved = moved
             .map_err(|error| if error.is::<NobodyKnows>() { error } else { error.context("nothing was moved") })?;
@@ -75,7 +85,7 @@ impl Move {
 }
 
 /// What was sealed under a key that is not there would be lost on the other side as it is here: better found out before.
-async fn check_keys(source: &Database, config: &Config) -> anyhow::Result<()> {
+async fn find_keys(source: &Database, config: &Config) -> anyhow::Result<KeyRing> {
     let shown = config.keys.dir.display();
     let ring = KeyRing::load(&config.keys.dir)?;
     let ring = ring.with_context(|| format!("there is no key-encryption key in {shown}: restore that folder first"))?;
@@ -84,5 +94,5 @@ async fn check_keys(source: &Database, config: &Config) -> anyhow::Result<()> {
     if known.is_some() && known != has {
         bail!("the keys folder {shown} does not belong to this database: restore the folder that it was made with");
     }
-    Ok(())
+    Ok(ring)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::app::App;
 use crate::store::replicas::{self, Replica};
 use crate::store::{Error, in_transaction};
+use crate::time::Timestamp;
 
 /// So long a sign of life counts; it is given each minute.
 const COUNTS: Duration = Duration::from_mins(3);
@@ -49,11 +50,22 @@ fn host() -> String {
     name.chars().take(100).collect()
 }
 
+/// A replica that runs, or died within the last three minutes without a word.
+#[derive(Clone, Debug)]
+pub struct Running {
+    /// Its machine's name, and where that has several, when it started.
+    pub name: String,
+    /// Of the program.
+    pub version: String,
+    /// How long ago it gave its last sign of life, in seconds.
+    pub seen_ago: i64,
+}
+
 /// The replicas that run, and a key for each of whose values they are not of one mind, with who has which.
 #[derive(Clone, Debug, Default)]
 pub struct Compared {
-    /// Each with its name and its version.
-    pub replicas: Vec<(String, String)>,
+    /// Each one, the oldest first.
+    pub replicas: Vec<Running>,
     /// A key of the configuration, and those that have the same value of it together.
     pub differing: Vec<(String, Vec<Vec<String>>)>,
 }
@@ -62,18 +74,19 @@ impl Compared {
     /// The versions that run, each once.
     #[must_use]
     pub fn versions(&self) -> Vec<&str> {
-        let versions: BTreeSet<&str> = self.replicas.iter().map(|(_, version)| version.as_str()).collect();
+        let versions: BTreeSet<&str> = self.replicas.iter().map(|one| one.version.as_str()).collect();
         versions.into_iter().collect()
     }
 }
 
 /// Compares those that run. A key that one of them does not know is another version's.
 pub async fn compare(app: &App) -> Result<Compared, Error> {
-    let alive = replicas::alive(&mut app.db.read().await?, app.clock.now()).await?;
-    Ok(compared(&alive))
+    let now = app.clock.now();
+    let alive = replicas::alive(&mut app.db.read().await?, now).await?;
+    Ok(compared(&alive, now))
 }
 
-fn compared(alive: &[Replica]) -> Compared {
+fn compared(alive: &[Replica], now: Timestamp) -> Compared {
     let settings: Vec<BTreeMap<String, String>> =
         alive.iter().map(|replica| serde_json::from_str(&replica.settings).unwrap_or_default()).collect();
     // Several of one machine are told apart by when they started.
@@ -81,7 +94,7 @@ fn compared(alive: &[Replica]) -> Compared {
         .iter()
         .map(|one| {
             let alone = alive.iter().filter(|other| other.host == one.host).count() == 1;
-            let started = crate::time::Timestamp(one.started_at).rfc3339();
+            let started = Timestamp(one.started_at).rfc3339();
             if alone { one.host.clone() } else { format!("{} (started {started})", one.host) }
         })
         .collect();
@@ -100,7 +113,13 @@ fn compared(alive: &[Replica]) -> Compared {
             differing.push((key.clone(), groups));
         }
     }
-    Compared { replicas: names.into_iter().zip(alive.iter().map(|one| one.version.clone())).collect(), differing }
+    let running = |(one, name): (&Replica, String)| Running {
+        name,
+        version: one.version.clone(),
+        // Its clock may be ahead of ours.
+        seen_ago: (now.0 - one.seen_at).max(0) / 1000,
+    };
+    Compared { replicas: alive.iter().zip(names).map(running).collect(), differing }
 }
 
 #[cfg(test)]
@@ -118,16 +137,21 @@ mod tests {
             expires_at: 2,
             settings: settings.into(),
         };
-        let found = compared(&[
-            replica("web-1", "1", r#"{"issuer":"a","session.idle_minutes":"30","tokens.old":"x"}"#),
-            replica("web-2", "1", r#"{"issuer":"a","session.idle_minutes":"31","tokens.old":"y"}"#),
-            replica("web-3", "2", r#"{"issuer":"a","session.idle_minutes":"30","tokens.new":"z"}"#),
-        ]);
+        let found = compared(
+            &[
+                replica("web-1", "1", r#"{"issuer":"a","session.idle_minutes":"30","tokens.old":"x"}"#),
+                replica("web-2", "1", r#"{"issuer":"a","session.idle_minutes":"31","tokens.old":"y"}"#),
+                replica("web-3", "2", r#"{"issuer":"a","session.idle_minutes":"30","tokens.new":"z"}"#),
+            ],
+            Timestamp(9_001),
+        );
         let groups = vec![vec!["web-1".to_owned(), "web-3".into()], vec!["web-2".into()]];
         assert_eq!(found.differing, [("session.idle_minutes".to_owned(), groups)]);
         assert_eq!(found.versions(), ["1", "2"]);
-        assert!(compared(&[]).differing.is_empty());
-        let twins = compared(&[replica("web", "1", r#"{"a":"1"}"#), replica("web", "1", r#"{"a":"2"}"#)]);
+        assert!(found.replicas.iter().all(|one| one.seen_ago == 9), "{found:?}");
+        assert!(compared(&[], Timestamp(1)).differing.is_empty());
+        let twins = compared(&[replica("web", "1", r#"{"a":"1"}"#), replica("web", "1", r#"{"a":"2"}"#)], Timestamp(0));
+        assert_eq!(twins.replicas[0].seen_ago, 0, "its clock is ahead of ours");
         assert!(twins.differing[0].1[0][0].starts_with("web (started 1970"), "{twins:?}");
     }
 }

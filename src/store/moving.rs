@@ -13,11 +13,13 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 
+use super::activity::proof::Written;
 use super::database::{Database, Engine};
 use super::migrations::{self, Schema};
 use super::postgres::{is_kept_waiting, is_no_such_table};
 use super::statement::can_be_stored;
-use crate::crypto::secret::Tally;
+use crate::crypto::secret::{Secret, Tally};
+use crate::model::activity::Event;
 
 /// Every table that is moved, after those that its rows point at.
 const MOVED: &[&str] = &[
@@ -118,11 +120,17 @@ impl Table {
     }
 }
 
-/// Moves all rows. Nobody else may have the source open; nothing is written to it.
+/// Moves all rows, and writes there that this was done; `key` proves it. Nobody else may have the source open; nothing is
+/// written to it.
 ///
 /// # Errors
 /// When the target is not an empty PostgreSQL, or something cannot be read, converted or written: then it is as it was.
-pub async fn move_all(source: &Database, target: &Database, told: &mut Told<'_>) -> anyhow::Result<Moved> {
+pub async fn move_all(
+    source: &Database,
+    target: &Database,
+    (event, key): (&Event, &Secret),
+    told: &mut Told<'_>,
+) -> anyhow::Result<Moved> {
     let Engine::Sqlite(sqlite) = &source.engine else { bail!("only a SQLite database is moved") };
     let Engine::Postgres(server) = &target.engine else { bail!("a database is moved to PostgreSQL alone") };
     refuse_another(&source.schema().await?).context("the SQLite database")?;
@@ -160,8 +168,29 @@ pub async fn move_all(source: &Database, target: &Database, told: &mut Told<'_>)
     for (name, _) in &moved.0 {
         execute(&mut to, &format!("ANALYZE {name}")).await?;
     }
+    record(&mut to, event, key).await.context("the record of the move")?;
     to.commit().await.context(NobodyKnows)?;
     Ok(moved)
+}
+
+/// The first record of the new database. It is of nobody and of no provider.
+async fn record(to: &mut PgConnection, event: &Event, key: &Secret) -> anyhow::Result<()> {
+    const SQL: &str = "INSERT INTO activity (id, at, actor, kind, note, outcome, address, browser, reference, proof) \
+                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    sqlx::query(SQL)
+        .bind(&event.id)
+        .bind(event.at.0)
+        .bind(&event.actor)
+        .bind(event.kind.as_str())
+        .bind(&event.note)
+        .bind(event.outcome.as_str())
+        .bind(&event.visitor.address)
+        .bind(&event.visitor.browser)
+        .bind(&event.visitor.reference)
+        .bind(Written::of(event).proof_by(key))
+        .execute(to)
+        .await?;
+    Ok(())
 }
 
 fn refuse_another(schema: &Schema) -> anyhow::Result<()> {

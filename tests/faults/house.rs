@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus, Output};
 use std::time::Duration;
 
 use connect_idp::crypto::password::Cost;
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -16,6 +17,11 @@ use crate::ports::free_port;
 use crate::process::Process;
 use crate::support::{Engine, PROVIDER, bare, eventually, hash, user};
 use crate::visitors::{SENDER, Sender, Visitors};
+
+/// The program of a release build, where a variable names one to be tested instead of this build's.
+pub fn optimised() -> Option<PathBuf> {
+    std::env::var_os("CONNECT_IDP_TEST_PROGRAM").map(|program| fs::canonicalize(program).unwrap())
+}
 
 pub struct House {
     pub folder: TempDir,
@@ -69,7 +75,7 @@ impl House {
         );
         fs::write(folder.path().join("connect.toml"), configuration).unwrap();
         let sender = Sender::new(&issuer);
-        let program = env!("CARGO_BIN_EXE_connect-idp").into();
+        let program = optimised().unwrap_or_else(|| env!("CARGO_BIN_EXE_connect-idp").into());
         Self { folder, issuer, database, sender, program, port, engine, _postgres: postgres }
     }
 
@@ -217,6 +223,15 @@ impl House {
     }
 }
 
+/// What a process, or `self`, took of the processors so far, in seconds of one.
+pub fn processor_seconds(process: &str) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // After the name, which may hold anything, the 12th and the 13th: ticks for itself, and in the kernel for it.
+    let fields = stat.rsplit_once(')').unwrap().1.split_whitespace();
+    let ticks: u32 = fields.skip(11).take(2).map(|ticks| ticks.parse::<u32>().unwrap()).sum();
+    f64::from(ticks) / f64::from(u32::try_from(clock_ticks_per_second()).unwrap())
+}
+
 /// What these tests read of a record of User Activity.
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Record {
@@ -283,6 +298,11 @@ impl Service {
     /// How many files and sockets it has open.
     pub fn descriptors(&self) -> usize {
         fs::read_dir(format!("/proc/{}/fd", self.child.id())).unwrap().count()
+    }
+
+    /// What it took of the processors so far, in seconds of one.
+    pub fn processor_seconds(&self) -> f64 {
+        processor_seconds(&self.child.id().to_string())
     }
 
     /// A line of `/proc/PID/status`, in MiB: `VmRSS`, or `VmHWM` for the most there ever was.

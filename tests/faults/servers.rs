@@ -69,7 +69,11 @@ impl Server {
         }
     }
 
-    /// It ends as this signal asks for.
+    pub fn runs(&mut self) -> bool {
+        self.process.ended().is_none()
+    }
+
+    /// It ends by itself, as this signal asks for.
     pub async fn end(&mut self, signal: Signal) {
         self.process.send(signal);
         eventually("the server ends", Duration::from_secs(30), async || self.process.ended().is_some()).await;

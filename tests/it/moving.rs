@@ -2,7 +2,8 @@
 
 use connect_idp::cli::{Cli, Console};
 use connect_idp::config::Config;
-use connect_idp::model::activity::Kind;
+use connect_idp::model::activity::{Kind, Visitor};
+use connect_idp::operations::Actor;
 use connect_idp::operations::moving::Move;
 use connect_idp::operations::passwords::link;
 use connect_idp::store::moving::Moved;
@@ -22,7 +23,8 @@ async fn stopped(idp: &Idp) -> Config {
 }
 
 async fn try_move(config: &Config, url: &str) -> anyhow::Result<Moved> {
-    Move::begin(config.clone(), url.to_owned()).await?.carry_out(&mut |_, _, _| {}).await
+    let actor = Actor { name: "operator jo".into(), visitor: Visitor::default() };
+    Move::begin(config.clone(), url.to_owned()).await?.carry_out(&actor, &mut |_, _, _| {}).await
 }
 
 /// What stopped it, with all that led there.
@@ -122,7 +124,14 @@ async fn everything_is_there_after_a_move_and_lives_on() {
     assert!(said.contains("each the same as here") && said.contains("as they were written"), "{said}");
     assert_eq!(before, std::fs::read(file_of(&config)).unwrap(), "the source is untouched");
     let count = async |sql: &str| empty.outsider().await.number(sql).await;
-    assert_eq!(count("SELECT COUNT(*) FROM activity").await, idp.number("SELECT COUNT(*) FROM activity").await);
+    let records = "SELECT COUNT(*) FROM activity WHERE kind <> 'moved'";
+    assert_eq!(count(records).await, idp.number(records).await);
+    let by_whom = "SELECT kind || ' by ' || actor || ' ' || note FROM activity WHERE kind = 'moved'";
+    let told = empty.outsider().await.text(by_whom).await;
+    assert!(
+        told.starts_with("moved by operator ") && told.ends_with(" from SQLite to PostgreSQL, with every row"),
+        "{told}"
+    );
     for table in ["codes", "families", "interactions", "logout_notes", "mails", "password_links", "single_use"] {
         assert!(count(&format!("SELECT COUNT(*) FROM {table}")).await > 0, "{table}");
     }
@@ -139,6 +148,7 @@ async fn everything_is_there_after_a_move_and_lives_on() {
     assert_eq!(code_of_doctor, 0, "{said}");
     let moved = idp.replica(|own| own.database.url = empty.url()).await;
     moved.assert_invariants().await;
+    assert!(moved.verified().await.fault.is_none(), "the record of the move is proven as all others are");
     session.at(&moved).assert_signed_in_as(&amina).await;
     other.at(&moved).assert_signed_in_as(&zoe).await;
     left.at(&moved).assert_signed_out().await;

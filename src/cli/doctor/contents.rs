@@ -6,7 +6,7 @@ use super::Finding;
 use crate::app::App;
 use crate::cache::proxies::{NOTE_COUNTS, Unread};
 use crate::operations::activity::verify::{Terms, verify_end};
-use crate::operations::replicas;
+use crate::operations::replicas::{self, Running};
 use crate::store;
 use crate::store::invariants::{self, Invariant};
 use crate::time::Timestamp;
@@ -51,16 +51,17 @@ async fn side_by_side(app: &App) -> Finding {
         );
     }
     let versions = found.versions().join(" and ");
+    let seen = |one: &Running| format!("{} (seen {} s ago)", one.name, one.seen_ago);
+    let names = found.replicas.iter().map(seen).take(10).collect::<Vec<_>>().join(", ");
     match found.replicas.len() {
         0 => Finding::of(CHECK, Ok("none runs".into())),
         count if found.versions().len() == 1 => {
-            let names: Vec<&str> = found.replicas.iter().map(|(name, _)| name.as_str()).take(10).collect();
-            Finding::of(CHECK, Ok(format!("{count} of version {versions}, of one mind: {}", names.join(", "))))
+            Finding::of(CHECK, Ok(format!("{count} of version {versions}, of one mind: {names}")))
         }
         count => Finding::note(
             CHECK,
             format!(
-                "{count} run, of the versions {versions} side by side: bring them all to the newer one when all is well"
+                "{count} run, of the versions {versions} side by side: bring them all to the newer one when all is well: {names}"
             ),
         ),
     }

@@ -4,7 +4,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::crowd::{Crowd, Harm};
 use super::dice::Dice;
-use crate::support::PASSWORD;
+use crate::support::{PASSWORD, PROVIDER};
 use crate::visitors::LOCKED;
 
 const AT_ONCE: usize = 8;
@@ -15,6 +15,7 @@ pub async fn check(crowd: &Crowd, dice: &mut Dice) {
     let _rest = crowd.rest().await;
     crowd.expect(Harm::None);
     nothing_is_lost(crowd, dice).await;
+    unlock(crowd).await;
     everything_is_recorded(crowd).await;
     crowd.house.cli(&["doctor"]);
     crowd.house.cli(&["activity", "verify"]);
@@ -37,7 +38,7 @@ async fn nothing_is_lost(crowd: &Crowd, dice: &mut Dice) {
     stream::iter(ended).for_each_concurrent(AT_ONCE, is_dead).await;
     let locked: Vec<String> = {
         let ledger = crowd.ledger();
-        let all: Vec<_> = ledger.locked.iter().collect();
+        let all = &ledger.locked;
         (0..5.min(all.len())).map(|_| all[dice.below(all.len())].clone()).collect()
     };
     for user in locked {
@@ -47,6 +48,18 @@ async fn nothing_is_lost(crowd: &Crowd, dice: &mut Dice) {
     let families = crowd.ledger().families();
     for _ in 0..families {
         crowd.refresh_one().await;
+    }
+}
+
+/// Lets those in again who have been locked the longest: somebody guesses at them later.
+async fn unlock(crowd: &Crowd) {
+    let locked = crowd.ledger().long_locked();
+    for user in locked {
+        crowd.house.cli(&["user", "unlock", "--provider", PROVIDER, "--login-name", &user]);
+        let answer = crowd.front.try_log_in(&user, PASSWORD, None).await.unwrap();
+        let session = answer.session().unwrap_or_else(|| panic!("{user} is not unlocked: {answer:?}"));
+        crowd.ledger().signed_in(session);
+        crowd.ledger().unguessed.push_back(user);
     }
 }
 

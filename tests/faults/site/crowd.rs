@@ -1,6 +1,6 @@
 //! People and apps who come all the time, and note what they were told.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::time::sleep;
 use super::dice::Dice;
 use super::figures::Count;
 use super::ledger::Ledger;
+use super::stand::guessed;
 use crate::house::{House, Service};
 use crate::visitors::{Answer, TIMED_OUT, Visitors};
 
@@ -42,7 +43,6 @@ pub struct Crowd {
     /// Held by each visit; whoever has it alone finds everybody at rest.
     gate: RwLock<()>,
     stop: AtomicBool,
-    next: AtomicUsize,
 }
 
 /// See the head of this file. Dropped, nobody comes any more.
@@ -58,12 +58,11 @@ impl Coming {
             house: Arc::clone(house),
             front,
             each: replicas.iter().map(Service::visitors).collect(),
-            ledger: Mutex::default(),
+            ledger: Mutex::new(Ledger::of(guessed())),
             count: Mutex::default(),
             harm: Mutex::new(Harm::None),
             gate: RwLock::default(),
             stop: AtomicBool::new(false),
-            next: AtomicUsize::new(0),
         });
         let come = |mut dice: Dice| {
             let crowd = Arc::clone(&crowd);
@@ -102,10 +101,6 @@ impl Crowd {
 
     pub fn count(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap()
-    }
-
-    pub fn next(&self) -> usize {
-        self.next.fetch_add(1, Ordering::Relaxed)
     }
 
     /// What a request may come to from now on.

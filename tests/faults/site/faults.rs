@@ -1,4 +1,5 @@
-//! What is done to the stand, one function each. Whatever a fault took away is there again when its function returns.
+//! What is done to the stand, one function each. Whatever a fault took away is there again when its function returns; a Redis that
+//! is gone for good, when the next fault begins.
 
 use std::time::Duration;
 
@@ -96,6 +97,10 @@ impl Fault {
 impl Site {
     /// One fault from beginning to end.
     pub async fn bring_about(&mut self, fault: Fault) {
+        // Once it was gone for good; what is done to it next needs it.
+        if !self.stand.redis.server.runs() {
+            self.stand.redis.start_again().await;
+        }
         match fault {
             ReplicaKilled => self.kill_replica().await,
             RollingRestart => self.restart_each_replica().await,

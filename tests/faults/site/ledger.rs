@@ -1,6 +1,6 @@
 //! What clients were told, and so must stay true whatever fails after it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,14 +33,20 @@ pub struct Ledger {
     /// Handoffs whose first and second step were acknowledged since the last check.
     pub begun: BTreeSet<String>,
     pub completed: BTreeSet<String>,
-    /// Who was told that the account is locked.
-    pub locked: BTreeSet<String>,
+    /// Whose password nobody guesses at, and who was told that the account is locked: the first come first.
+    pub unguessed: VecDeque<String>,
+    pub locked: VecDeque<String>,
     /// All sign-ins and all guesses that were acknowledged, ever.
     pub sign_ins: usize,
     pub guesses: usize,
 }
 
 impl Ledger {
+    /// Nothing yet, and whose passwords will be guessed at.
+    pub fn of(unguessed: impl Iterator<Item = String>) -> Self {
+        Self { unguessed: unguessed.collect(), ..Self::default() }
+    }
+
     pub fn signed_in(&mut self, session: String) {
         self.sign_ins += 1;
         self.new_sessions.push(session);
@@ -79,6 +85,14 @@ impl Ledger {
             self.kept_sessions.swap_remove(dice.below(self.kept_sessions.len()));
         }
         all
+    }
+
+    /// Those who have been locked the longest, where there are many: for a check, which unlocks them.
+    pub fn long_locked(&mut self) -> Vec<String> {
+        let many = self.locked.len().saturating_sub(KEPT);
+        // What locked them was a guess.
+        self.guesses += many;
+        self.locked.drain(..many).collect()
     }
 
     /// Some of those that are dead; the others are forgotten.

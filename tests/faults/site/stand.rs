@@ -22,8 +22,8 @@ use crate::support::{CHEAP, Engine, eventually, hash, user};
 use crate::visitors::Visitors;
 
 pub const USERS: usize = 60;
-/// Those who are guessed at, three times each.
-pub const GUESSED: usize = 300;
+/// So many are guessed at, three times each; a check unlocks those who have been locked the longest.
+const GUESSED: usize = 300;
 const REPLICAS: usize = 3;
 /// Where HAProxy says whether it sends requests to all replicas.
 const ALL: &str = "/all";
@@ -39,10 +39,15 @@ const PHONE: &str = "[[client]]\nclient_id = \"phone\"\nredirect_uris = [\"http:
 pub const SETTINGS: &str = "[handoff]\ntimeout_seconds = 5\n[tokens]\naccess_minutes = 1\nid_token_minutes = 1\n\
                             [session]\nabsolute_hours = 168\n";
 
+/// The login names of those who are guessed at.
+pub fn guessed() -> impl Iterator<Item = String> {
+    (0..GUESSED).map(|number| format!("guessed{number}"))
+}
+
 /// Whom the crowd needs, beside a house's users.
 pub async fn seed() -> String {
     let hash = hash(CHEAP).await;
-    let guessed = (0..GUESSED).map(|number| user(&format!("guessed{number}"), &hash));
+    let guessed = guessed().map(|name| user(&name, &hash));
     guessed.collect::<String>() + PHONE + &client("")
 }
 
