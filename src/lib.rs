@@ -63,6 +63,10 @@
 //! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::activity`] then gives it its place
 //! in the chain ([`operations::activity::chain`]), by which programs read on and [`operations::activity::verify`] proves it.
 
+// A request's future holds that of its handler, which holds that of a statement, and so on down to the database's driver:
+// optimised, they are laid out in one go.
+#![recursion_limit = "256"]
+
 pub mod time;
 
 pub mod measure;
