@@ -16,6 +16,9 @@ struct Line {
     points: Vec<(f64, f64)>,
 }
 
+/// Its name, how to read it, how wide its line is.
+type Figure = (&'static str, fn(&Open) -> f64, u32);
+
 /// Draws what was measured at more than one rate; how many pictures.
 pub fn draw(report: &Report, folder: &Path) -> usize {
     let mut names: Vec<&str> = Vec::new();
@@ -41,8 +44,7 @@ fn lines(report: &Report, name: &str) -> Vec<Line> {
         if shares.len() < 2 {
             continue;
         }
-        let figures: [(&str, fn(&Open) -> f64, u32); 2] =
-            [("p50", |open| open.p50_us, 1), ("p99", |open| open.p99_us, 3)];
+        let figures: [Figure; 2] = [("p50", |open| open.p50_us, 1), ("p99", |open| open.p99_us, 3)];
         for (label, figure, width) in figures {
             let median =
                 |share, figure: fn(&Open) -> f64| journey.of_open(share, figure).map(|Spread { median, .. }| median);

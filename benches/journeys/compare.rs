@@ -1,6 +1,8 @@
 //! Two reports beside each other. A figure is better or worse when its runs and the earlier ones do not overlap and their
 //! medians are more than 3 % apart; everything else is noise. A count is when it moved by half of one.
 
+use std::fmt::Write as _;
+
 use crate::report::{JourneyReport, NAMED_SHARE, Report, Spread};
 
 /// Medians that are closer than this are noise, however close the runs are to each other.
@@ -75,7 +77,7 @@ pub fn markdown(before: &Report, after: &Report) -> String {
             if verdict == Verdict::Noise {
                 noise += 1;
             } else {
-                rows += &format!("| {site} | {} | {figure} | {words} | {} |\n", journey.name, verdict.word());
+                let _ = writeln!(rows, "| {site} | {} | {figure} | {words} | {} |", journey.name, verdict.word());
             }
         }
     }
@@ -83,7 +85,7 @@ pub fn markdown(before: &Report, after: &Report) -> String {
         text += "| on | journey | figure | before → after (least … most) | verdict |\n|---|---|---|---|---|\n";
         text += &rows;
     }
-    text += &format!("\n{noise} further figures differ by noise or not at all.\n");
+    let _ = write!(text, "\n{noise} further figures differ by noise or not at all.\n");
     text
 }
 
@@ -91,7 +93,7 @@ fn warnings(before: &Report, after: &Report) -> String {
     let mut text = String::new();
     let apart = before.raw_us.iter().filter_map(|(name, cost)| Some((name, after.raw_us.get(name)? / cost)));
     for (name, ratio) in apart.filter(|(_, ratio)| (ratio - 1.0).abs() > MACHINES_APART) {
-        text += &format!("- {name} takes {ratio:.2} of what it took then: not the same machine, or not as idle.\n");
+        let _ = writeln!(text, "- {name} takes {ratio:.2} of what it took then: not the same machine, or not as idle.");
     }
     if before.settings.seconds.total_cmp(&after.settings.seconds).is_ne()
         || before.settings.filled != after.settings.filled

@@ -1,5 +1,11 @@
 //! What is measured: each journey takes fresh material, sends its requests and looks at what is answered.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "all of them are rows of one table: each takes its material, and may fail"
+)]
+
 use std::collections::BTreeMap;
 
 use connect_idp::crypto::jws::Algorithm;

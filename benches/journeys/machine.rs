@@ -26,7 +26,9 @@ impl Cores {
         let mut list: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|core| all.is_set(*core)).collect();
         let set = |cores: &[usize]| {
             let mut set = CpuSet::new();
-            cores.iter().for_each(|core| set.set(*core));
+            for core in cores {
+                set.set(*core);
+            }
             set
         };
         let (server, apart) = (list[list.len() - 1], list.len() > 1);

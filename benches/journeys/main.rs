@@ -40,6 +40,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use clap::Parser as _;
 use connect_idp::crypto::jws::Algorithm;
@@ -150,7 +152,7 @@ fn engines(options: &Options) -> Vec<Engine> {
         match std::env::var("CONNECT_IDP_TEST_POSTGRES") {
             Ok(server) => engines.push(Engine::Postgres(server)),
             Err(_) => {
-                eprintln!("PostgreSQL is left out: set CONNECT_IDP_TEST_POSTGRES to a superuser's address of one")
+                eprintln!("PostgreSQL is left out: set CONNECT_IDP_TEST_POSTGRES to a superuser's address of one");
             }
         }
     }
@@ -207,6 +209,8 @@ impl Bench {
         let _process = service.serve(&self.cores, relay.as_ref().map_or(&service.database, |relay| &relay.url));
         let site = Site::discover(service.port, Some(Arc::clone(sender)));
         self.progress.begin("what each journey asks of the database");
+        // What the service does after a start is no journey's.
+        thread::sleep(Duration::from_secs(2));
         self.options.journeys().iter().map(|journey| count(&site, journey, database, relay.as_ref())).collect()
     }
 

@@ -182,5 +182,5 @@ fn percent(value: Option<f64>) -> String {
 
 /// Names of the journeys, a line each.
 pub fn list() -> String {
-    JOURNEYS.iter().map(|journey| format!("{}\n", journey.name)).collect()
+    JOURNEYS.map(|journey| journey.name).join("\n") + "\n"
 }

@@ -162,7 +162,7 @@ impl Subject<'_> {
             }
             let (cpu, own) = (self.process.cpu(), own_cpu());
             let outcome = load::closed(self.site, journey, stock, span);
-            let (cpu, own) = (self.process.cpu() - cpu, own_cpu() - own);
+            let (cpu, own) = (self.process.cpu().saturating_sub(cpu), own_cpu().saturating_sub(own));
             let after = self.database.map(Database::read);
             written = self.written().zip(written).map(|(after, before)| after - before);
             let requests = outcome.times.len() + outcome.failures;
@@ -230,7 +230,7 @@ impl Subject<'_> {
         load::closed(&site, journey, &stock, span / 4);
         let before = process.cpu();
         let outcome = load::closed(&site, journey, &stock, span);
-        Ok(micros(process.cpu() - before) / outcome.times.len().max(1) as f64)
+        Ok(micros(process.cpu().saturating_sub(before)) / outcome.times.len().max(1) as f64)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::report::NAMED_SHARE;
 
 /// Measures whole journeys on the real program: what each costs, how many a core bears, how long they take under load.
 #[derive(Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(name = "journeys", disable_version_flag = true)]
 pub struct Options {
     /// A look of about a minute for each site: short runs, latency at 70 % of the best rate alone.

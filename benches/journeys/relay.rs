@@ -105,7 +105,7 @@ fn note(seen: &Seen, kind: u8, body: &[u8]) {
 }
 
 fn copy(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8])) {
-    let mut part = [0; 64 * 1024];
+    let mut part = [0; 16 * 1024];
     while let Ok(read @ 1..) = from.read(&mut part) {
         look(&part[..read]);
         if to.write_all(&part[..read]).is_err() {

@@ -76,7 +76,7 @@ impl Service {
 /// Waits until an address answers 200.
 pub fn wait_for(port: u16, path: &str) {
     let started = Instant::now();
-    while started.elapsed() < Duration::from_secs(60) {
+    while started.elapsed() < Duration::from_mins(1) {
         if Http::new(port).send(&Request::get(path)).is_ok_and(|answer| answer.status == 200) {
             return;
         }

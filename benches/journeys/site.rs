@@ -1,5 +1,6 @@
 //! An OpenID Provider that journeys are measured on, as its apps and users see it: this one, or another beside it.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -34,6 +35,9 @@ const HANDS: usize = 8;
 /// Sessions are made again after this long.
 const SESSIONS_LAST: Duration = Duration::from_mins(5);
 
+/// Cookies, and since when they are there.
+type Sessions = (Instant, Vec<String>);
+
 /// What may be unlike from one provider to another.
 #[derive(Clone, Default, Deserialize)]
 pub struct Site {
@@ -52,7 +56,7 @@ pub struct Site {
     #[serde(skip)]
     pub sender: Option<Arc<Sender>>,
     #[serde(skip)]
-    sessions: Arc<Mutex<Option<(Instant, Vec<String>)>>>,
+    sessions: Arc<Mutex<Option<Sessions>>>,
 }
 
 /// The members of answers that say whether they are right.
@@ -114,11 +118,11 @@ impl Site {
         };
         thread::scope(|scope| {
             let hands: Vec<_> = (0..HANDS).map(|first| scope.spawn(move || hand(first))).collect();
-            let mut made = Vec::with_capacity(count);
+            let mut all = Vec::with_capacity(count);
             for hand in hands {
-                made.extend(hand.join().unwrap()?);
+                all.extend(hand.join().unwrap()?);
             }
-            Ok(made)
+            Ok(all)
         })
     }
 
@@ -234,7 +238,8 @@ pub fn seed(sender: &Sender) -> String {
     text.extend((0..OTHERS).map(|n| user(PROVIDER, format!("gone{n}"), false)));
     text.extend((0..OTHERS).map(|n| user("CLOSED", Site::user(n), true)));
     text.push_str(&apps());
-    text += &format!(
+    let _ = write!(
+        text,
         "[[trusted_issuer]]\nissuer = \"{SENDER}\"\ndisplay_name = \"Bench sender\"\norigins = [\"{SENDER}\"]\njwks = '{}'\n",
         sender.jwks()
     );
