@@ -1,6 +1,8 @@
 //! The database that is measured, beside the service: made, asked and removed.
 
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::filling::run;
 
 /// A database on a server.
 pub struct Base {
@@ -51,9 +53,4 @@ impl Base {
     async fn on_server(&self, sql: &str) {
         run(&mut PgConnection::connect(&self.server).await.unwrap(), sql).await;
     }
-}
-
-/// Runs statements whose answer says nothing.
-pub async fn run(connection: &mut PgConnection, sql: &str) {
-    connection.execute(AssertSqlSafe(sql.to_owned())).await.unwrap();
 }

@@ -12,7 +12,8 @@
 )]
 
 mod database;
-mod fill;
+#[path = "../filling/mod.rs"]
+mod filling;
 mod lists;
 mod record;
 mod visitor;
@@ -24,24 +25,19 @@ use clap::Parser;
 use connect_idp::app::{App, Opening};
 use connect_idp::config::Config;
 use connect_idp::crypto::key_ring::KeyRing;
+use connect_idp::model::password_rules;
 use connect_idp::operations::activity::browse;
 use connect_idp::time::{Clock, Random, Timestamp};
 
 use database::Base;
-use visitor::Visitor;
+use filling::{Size, fill};
+use visitor::{PASSWORD, Visitor};
 
 /// What is filled in, and what becomes of it.
 #[derive(Parser)]
 struct Options {
-    /// Agencies; at least 20.
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(i64).range(20..))]
-    providers: i64,
-    /// Users of all of them; at least 20 for each, and a twentieth of them in one.
-    #[arg(long, default_value_t = 1_000_000)]
-    users: i64,
-    /// Activity records of one year.
-    #[arg(long, default_value_t = 10_000_000)]
-    records: i64,
+    #[command(flatten)]
+    size: Size,
     /// How often each page is asked for.
     #[arg(long, default_value_t = 30)]
     runs: usize,
@@ -77,7 +73,9 @@ async fn main() {
     KeyRing::load_or_create(&config.keys.dir, &Random::System).unwrap();
     if options.reuse.is_none() {
         let app = App::open(config.clone(), Opening::Migrate).await.unwrap();
-        fill::fill(&app, &base, &options).await;
+        let password = password_rules::prepare(PASSWORD).unwrap();
+        let hash = connect_idp::operations::users::hash(&app, &password).await.unwrap();
+        fill(&mut base.connect().await, &options.size, 0, &hash, app.clock.now()).await;
     }
     base.forget_sealed().await;
     // The present of the data, however old they are.

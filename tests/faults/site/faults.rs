@@ -98,8 +98,8 @@ impl Site {
     /// One fault from beginning to end.
     pub async fn bring_about(&mut self, fault: Fault) {
         // Once it was gone for good; what is done to it next needs it.
-        if !self.stand.redis.server.runs() {
-            self.stand.redis.start_again().await;
+        if !self.stand.redis.runs() {
+            self.stand.redis.run();
         }
         match fault {
             ReplicaKilled => self.kill_replica().await,

@@ -1,4 +1,4 @@
--- What fills a database for the bench of scale, in sets: rows such as the product writes, computed from their number, so
+-- What fills a database for a bench, in sets: rows such as the product writes, computed from their number, so
 -- that two fillings of one size are alike but for their dates. For PostgreSQL alone.
 CREATE SCHEMA bench;
 
@@ -170,4 +170,30 @@ CREATE FUNCTION bench.fill_operators(first BIGINT, last BIGINT) RETURNS VOID LAN
     FROM generate_series(first, last) o, bench.size, providers p WHERE p.kind = 'operator';
     INSERT INTO strikes (account, user_id, provider_id, failures)
     SELECT u.id, u.id, u.provider_id, 0 FROM users u WHERE u.user_type = 'Therap Admin';
+$$;
+
+-- Live sessions, each with a family of refresh tokens of one of the apps and an access token.
+CREATE FUNCTION bench.hash(n BIGINT, what TEXT) RETURNS TEXT LANGUAGE SQL IMMUTABLE AS
+$$ SELECT translate(encode(sha256((what || n)::BYTEA), 'base64'), '+/=', '-_') $$;
+
+CREATE FUNCTION bench.fill_sessions(first BIGINT, last BIGINT) RETURNS VOID LANGUAGE SQL AS $$
+    INSERT INTO sessions (id, sid, secret_hash, provider_id, user_id, user_epoch, provider_epoch, method, acr, amr, auth_time,
+        created_at, used_at, idle_until, expires_at, address, browser)
+    SELECT bench.id(ends_at - s, s, 70), bench.id(ends_at - s, s, 71), bench.hash(s, 'session '),
+        bench.provider_id(bench.provider_of(u, providers, users), ends_at), bench.user_id(u, ends_at), 1, 1, 'password',
+        'urn:therap-connect:acr:password', '["pwd"]', ends_at - s, ends_at - s, ends_at - s, ends_at + 86400000, ends_at + 86400000,
+        '203.0.' || s % 113 || '.' || s % 251, 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+    FROM (SELECT s, 1 + s % users AS u, providers, users, ends_at FROM generate_series(first, last) s, bench.size OFFSET 0) x;
+    INSERT INTO families (id, client, client_epoch, provider_id, user_id, user_epoch, provider_epoch, sid, offline, scope, resources,
+        acr, amr, auth_time, generation, refresh_hash, created_at, expires_at)
+    SELECT bench.id(ends_at - s, s, 72), bench.id(ends_at - c, c, 40), 1,
+        bench.provider_id(bench.provider_of(u, providers, users), ends_at), bench.user_id(u, ends_at), 1, 1,
+        bench.id(ends_at - s, s, 71), FALSE, 'openid profile email', '', 'urn:therap-connect:acr:password', '["pwd"]', ends_at - s, 1,
+        bench.hash(s, 'refresh '), ends_at - s, ends_at + 86400000
+    FROM (SELECT s, 1 + s % 100 AS c, 1 + s % users AS u, providers, users, ends_at
+        FROM generate_series(first, last) s, bench.size OFFSET 0) x;
+    INSERT INTO access_tokens (hash, family_id, client, client_epoch, scope, audience, created_at, expires_at)
+    SELECT bench.hash(s, 'access '), bench.id(ends_at - s, s, 72), bench.id(ends_at - 1 - s % 100, 1 + s % 100, 40), 1,
+        'openid profile email', '', ends_at - s, ends_at + 86400000
+    FROM generate_series(first, last) s, bench.size;
 $$;
