@@ -1,0 +1,83 @@
+//! Every route, with its methods and whom it answers: what `routes.txt` beside this file says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response, header};
+use connect_idp::config::{Config, Mail, MailTls};
+use serde_json::Value;
+use tower::ServiceExt as _;
+
+use crate::actors::{Engine, Idp};
+
+/// The sources in which routes stand, each as `.route("PATH", …)`.
+const SOURCES: [&str; 3] = [
+    include_str!("../../src/router.rs"),
+    include_str!("../../src/api/mod.rs"),
+    include_str!("../../src/oidc/published.rs"),
+];
+const LIST: &str = include_str!("routes.txt");
+
+/// Asks by a method that no route has, so that a route says which it has.
+async fn ask(router: &Router, path: &str) -> Response<Body> {
+    let request = Request::builder().method("BREW").uri(path).body(Body::empty()).unwrap();
+    router.clone().oneshot(request).await.unwrap()
+}
+
+/// Whom an answer is for, by its type.
+fn audience(answer: &Response<Body>) -> &'static str {
+    match answer.headers()[header::CONTENT_TYPE].to_str().unwrap() {
+        "text/html; charset=utf-8" => "person",
+        "application/json" => "back-channel",
+        "application/problem+json" => "program",
+        other => panic!("{other}"),
+    }
+}
+
+/// With a mail server, people may ask for a link.
+fn with_mail(config: &mut Config) {
+    config.mail = Some(Mail {
+        host: "localhost".into(),
+        port: Some(1),
+        tls: MailTls::None,
+        username: None,
+        password: None,
+        from: "Therap Connect <no-reply@example.org>".into(),
+    });
+}
+
+/// Each path of the sources and of the API's document.
+async fn paths(idp: &Idp) -> BTreeSet<String> {
+    let in_sources = SOURCES.iter().flat_map(|source| source.split(".route(").skip(1));
+    let in_sources = in_sources.map(|call| call.split('"').nth(1).unwrap().to_owned());
+    let document: Value = serde_json::from_str(&idp.browser().get("/api/v1/openapi.json").await.body).unwrap();
+    in_sources.chain(document["paths"].as_object().unwrap().keys().cloned()).collect()
+}
+
+/// A path of this pattern.
+fn example(pattern: &str) -> String {
+    pattern.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+/// The methods that a route answers, and whom: `GET,HEAD person`. One that takes every method says `any`.
+async fn told(router: &Router, path: &str) -> String {
+    let answer = ask(router, &example(path)).await;
+    let methods = answer.headers().get(header::ALLOW).map_or("any", |value| value.to_str().unwrap());
+    let methods: BTreeSet<_> = methods.split(',').map(str::trim).collect();
+    format!("{} {}", methods.into_iter().collect::<Vec<_>>().join(","), audience(&answer))
+}
+
+both_engines! {
+    /// A route that comes, goes, takes another method or answers somebody else changes the list.
+    async fn the_list_of_routes_is_as_it_is_written(engine: Engine) {
+        let idp = Idp::start_with(engine, with_mail).await;
+        let mut found = BTreeMap::new();
+        for path in paths(&idp).await {
+            let told = told(&idp.router, &path).await;
+            found.insert(path, told);
+        }
+        let found: String = found.iter().map(|(path, told)| format!("{path} {told}\n")).collect();
+        assert!(found == LIST, "tests/it/routes.txt is out of date; it should read:\n{found}");
+    }
+}
