@@ -81,7 +81,7 @@ const UNKNOWN: Unknown = Unknown {
     below: &[
         ("/api/", API),
         ("/unified-login/providers/", BUTTON),
-        ("/unified-login", HANDOFF),
+        ("/unified-login", Group { forms: Forms::Ours, ..HANDOFF }),
         ("/.well-known/openid-configuration", DISCOVERY),
         ("/.well-known/oauth-authorization-server", DISCOVERY),
     ],

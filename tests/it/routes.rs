@@ -81,4 +81,27 @@ both_engines! {
         let found = found.iter().fold(String::new(), |list, (path, told)| list + path + " " + told + "\n");
         assert!(found == LIST, "tests/it/routes.txt is out of date; it should read:\n{found}");
     }
+
+    /// Where no route is, whoever answers at the addresses that begin alike says so, and takes no more than they do (G27).
+    async fn an_address_that_is_nobodys_answers_like_its_neighbours(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        for (path, from_elsewhere, whom) in [
+            ("/nothing", 403, "person"),
+            ("/login/x", 403, "person"),
+            ("/oauth2/token/x", 403, "person"),
+            ("/unified-login/x", 403, "person"),
+            ("/unified-login/providers/x/y", 404, "back-channel"),
+            ("/.well-known/openid-configuration/x", 404, "back-channel"),
+            ("/.well-known/oauth-authorization-server/x", 404, "back-channel"),
+            ("/api/v1/x", 404, "program"),
+            ("/api/x", 404, "program"),
+            ("/api", 403, "person"),
+        ] {
+            let answer = ask(&idp.router, path).await;
+            assert_eq!((answer.status().as_u16(), audience(&answer)), (404, whom), "{path}");
+            let request = Request::post(path).header("sec-fetch-site", "cross-site").body(Body::empty()).unwrap();
+            let answer = idp.router.clone().oneshot(request).await.unwrap();
+            assert_eq!((answer.status().as_u16(), audience(&answer)), (from_elsewhere, whom), "{path}");
+        }
+    }
 }
