@@ -1,30 +1,123 @@
-//! Every route on one screen.
+//! Every route on one screen, in groups that say whom they answer and how much body and time a request may take.
 
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Method, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::http::{HeaderName, Method, header};
+use axum::response::IntoResponse as _;
 use axum::routing::{any, get, post};
 use tower_http::cors::{self, CorsLayer};
 
+use crate::api::problem::{self, Problem};
 use crate::app::App;
-use crate::web::{assets, layers, measured, request_line};
+use crate::metrics::labels::Route;
+use crate::web::assets;
+use crate::web::error::{self, PageError};
+use crate::web::group::{Audience, Forms, Group, Logged, Time};
+use crate::web::layers::MAX_BODY;
+use crate::web::oauth_error::{self, OAuthError};
+use crate::web::shares::Use;
+use crate::web::site::{Routes, Site, Unknown};
 use crate::{api, console, dashboard, handoff, login, oidc};
 
+/// People: a page says what is wrong.
+const PERSON: Audience =
+    Audience { render: error::render, too_often: |seconds| PageError::TooOften(seconds).into_response() };
+/// An app's back channel: an error as RFC 6749 has it.
+const BACK_CHANNEL: Audience =
+    Audience { render: oauth_error::render, too_often: |seconds| OAuthError::too_often(seconds).into_response() };
+/// Programs that use the API: a problem as RFC 9457 has it.
+const PROGRAM: Audience =
+    Audience { render: problem::render, too_often: |seconds| Problem::throttled(seconds).into_response() };
+
+/// How long any request may take, and its body before that.
+const TIME: Time = Time::Each(Duration::from_secs(15));
+/// A file of users is hashed one by one.
+const TIME_OF_A_FILE: Time = Time::Each(Duration::from_mins(1));
+/// The form with a file of users.
+const MAX_FILE: usize = 512 * 1024;
+/// A trusted issuer's form holds its keys.
+const MAX_ISSUER_FORM: usize = 256 * 1024;
+/// A client's form holds its keys and up to a hundred addresses of 2 KiB, each byte percent-encoded at worst.
+const MAX_CLIENT_FORM: usize = 512 * 1024;
+
+/// Pages.
+const fn pages(counted: Route) -> Group {
+    let (audience, forms, places, logged) = (PERSON, Forms::Ours, Use::Ordinary, Logged::Always);
+    Group { audience, forms, body: MAX_BODY, time: TIME, places, counted, logged }
+}
+
+/// What apps' servers ask.
+const fn back_channel(counted: Route) -> Group {
+    Group { audience: BACK_CHANNEL, forms: Forms::Anybodys, ..pages(counted) }
+}
+
+const LOGIN: Group = pages(Route::Login);
+const DASHBOARD: Group = pages(Route::Dashboard);
+const AUTHORIZE: Group = pages(Route::Authorize);
+/// Where apps send people with their requests.
+const FROM_APPS: Group = Group { forms: Forms::Anybodys, ..AUTHORIZE };
+const HANDOFF: Group = Group {
+    forms: Forms::Anybodys,
+    time: Time::Handoff(Duration::from_secs(35)),
+    places: Use::Urgent,
+    ..pages(Route::Handoff)
+};
+const ASSETS: Group = Group { logged: Logged::AsAssets, ..pages(Route::Assets) };
+const PROVIDER_ADMIN: Group = pages(Route::Admin);
+const FILE_OF_USERS: Group = Group { body: MAX_FILE, time: TIME_OF_A_FILE, ..PROVIDER_ADMIN };
+const THERAP_ADMIN: Group = pages(Route::Operator);
+const ISSUERS: Group = Group { body: MAX_ISSUER_FORM, ..THERAP_ADMIN };
+const CLIENTS: Group = Group { body: MAX_CLIENT_FORM, ..THERAP_ADMIN };
+const BUTTON: Group = back_channel(Route::Handoff);
+const TOKEN: Group = Group { places: Use::Urgent, ..back_channel(Route::Token) };
+const OAUTH: Group = back_channel(Route::Oauth);
+const DISCOVERY: Group = back_channel(Route::Discovery);
+const API: Group = Group { audience: PROGRAM, ..back_channel(Route::Api) };
+const API_WITH_KEYS: Group = Group { body: MAX_CLIENT_FORM, ..API };
+const API_OF_FILES: Group = Group { body: MAX_FILE, time: TIME_OF_A_FILE, ..API };
+
+/// Who answers at an address that no route has: whoever answers at those that begin alike.
+const UNKNOWN: Unknown = Unknown {
+    below: &[
+        ("/api/", API),
+        ("/unified-login/providers/", BUTTON),
+        ("/unified-login", Group { forms: Forms::Ours, ..HANDOFF }),
+        ("/.well-known/openid-configuration", DISCOVERY),
+        ("/.well-known/oauth-authorization-server", DISCOVERY),
+    ],
+    otherwise: pages(Route::Other),
+};
+
 /// The public site.
-pub fn router(app: &App) -> Router {
+pub fn router(app: &App) -> Site {
+    let api::Endpoints { small, with_keys, of_files } = api::Endpoints::of(app);
+    Site::new(app, UNKNOWN)
+        .with(for_everybody(app))
+        .with(for_people_signed_in())
+        .with(for_handoffs())
+        .with(Routes::of(BUTTON).route("/unified-login/providers/{provider_code}", get(handoff::button::get)))
+        .with(for_people_from_apps())
+        .with(for_people_on_their_way_to_apps())
+        .with(Routes::of(TOKEN).route("/oauth2/token", post(oidc::token::post).layer(from_any_page())))
+        .with(for_apps())
+        .with_unguarded(Routes::of(DISCOVERY).merge(oidc::published::routes(app)))
+        .with(for_provider_admins())
+        .with(for_files_of_users())
+        .with(for_therap_admins())
+        .with(for_issuers())
+        .with(for_clients())
+        .with(Routes::of(API).merge(small))
+        .with(Routes::of(API_WITH_KEYS).merge(with_keys))
+        .with(Routes::of(API_OF_FILES).merge(of_files))
+        .with(Routes::of(ASSETS).route("/assets/{file}", get(assets::get)))
+}
+
+/// The way in and out by password.
+fn for_everybody(app: &App) -> Routes {
     let forgot_password = get(login::forgot_password::get);
     let forgot_password =
         if app.mailer.is_some() { forgot_password.post(login::forgot_password::post) } else { forgot_password };
-    let routes = Router::new()
-        .route("/", get(dashboard::home::get))
-        .route("/activity", get(dashboard::activity::get))
-        .route("/sessions", get(dashboard::sessions::get))
-        .route("/sessions/end", post(dashboard::sessions::end))
-        .route("/sessions/end-others", post(dashboard::sessions::end_others))
-        .route("/sessions/withdraw", post(dashboard::sessions::withdraw))
+    Routes::of(LOGIN)
         .route("/login", get(login::form::get).post(login::form::post))
         .route("/logout", post(login::logout::post))
         .route("/forgot-password", forgot_password)
@@ -32,39 +125,67 @@ pub fn router(app: &App) -> Router {
         .route("/password/reset/{token}", get(login::reset::get).post(login::reset::post))
         .route("/password/change", get(login::change_password::get).post(login::change_password::post))
         .route("/.well-known/change-password", get(login::change_password::well_known))
+}
+
+/// The Dashboard, and what is everybody's own.
+fn for_people_signed_in() -> Routes {
+    Routes::of(DASHBOARD)
+        .route("/", get(dashboard::home::get))
+        .route("/activity", get(dashboard::activity::get))
+        .route("/sessions", get(dashboard::sessions::get))
+        .route("/sessions/end", post(dashboard::sessions::end))
+        .route("/sessions/end-others", post(dashboard::sessions::end_others))
+        .route("/sessions/withdraw", post(dashboard::sessions::withdraw))
+}
+
+/// The way in from Therap Services.
+fn for_handoffs() -> Routes {
+    Routes::of(HANDOFF)
         .route("/unified-login", any(handoff::receive::any))
         .route("/unified-login/complete", get(handoff::complete::get))
-        .route("/unified-login/providers/{provider_code}", get(handoff::button::get))
+}
+
+/// What apps send people to.
+fn for_people_from_apps() -> Routes {
+    Routes::of(FROM_APPS)
         .route("/oauth2/authorize", get(oidc::authorize::get).post(oidc::authorize::post))
+        .route("/oauth2/end_session", get(oidc::end_session::get).post(oidc::end_session::post))
+}
+
+/// What those people then do here.
+fn for_people_on_their_way_to_apps() -> Routes {
+    Routes::of(AUTHORIZE)
         .route("/oauth2/authorize/resume", get(oidc::authorize::resume))
         .route("/oauth2/authorize/cancel", post(oidc::authorize::cancel))
         .route("/consent", get(oidc::consent::get).post(oidc::consent::post))
-        .route("/oauth2/end_session", get(oidc::end_session::get).post(oidc::end_session::post))
         .route("/oauth2/end_session/confirm", post(oidc::end_session::confirm))
+}
+
+/// What apps ask by an access token, or about one.
+fn for_apps() -> Routes {
+    Routes::of(OAUTH)
+        .route("/oauth2/userinfo", get(oidc::userinfo::any).post(oidc::userinfo::any).layer(from_any_page()))
+        .route("/oauth2/revoke", post(oidc::revoke::post).layer(from_any_page()))
         .route("/oauth2/introspect", post(oidc::introspect::post))
-        .route("/assets/{file}", get(assets::get))
-        .merge(for_provider_admins())
-        .merge(for_therap_admins())
-        .merge(for_apps_in_browsers())
-        .merge(api::routes(app))
-        .fallback(async || StatusCode::NOT_FOUND);
-    let routes = layers::around(routes, app).merge(oidc::published::routes(app));
-    let routes = routes.layer(from_fn_with_state(app.clone(), measured::measure));
-    request_line::around(routes, app).with_state(app.clone())
+}
+
+/// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing there acts on a cookie.
+fn from_any_page() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(cors::Any)
+        .allow_methods([Method::GET, Method::POST])
+        // Libraries that trace requests add headers of their own; the asterisk does not stand for Authorization.
+        .allow_headers([HeaderName::from_static("*"), header::AUTHORIZATION])
+        .expose_headers([header::WWW_AUTHENTICATE])
+        .max_age(Duration::from_hours(1))
 }
 
 /// The Provider Admin's pages.
-fn for_provider_admins() -> Router<App> {
-    Router::new()
+fn for_provider_admins() -> Routes {
+    Routes::of(PROVIDER_ADMIN)
         .route("/admin/users", get(console::users::list::get))
         .route("/admin/users/unlock", post(console::users::list::unlock))
         .route("/admin/users/new", get(console::users::new::get).post(console::users::new::post))
-        .route(
-            "/admin/users/import",
-            get(console::users::import::get)
-                .post(console::users::import::post)
-                .layer(DefaultBodyLimit::max(layers::MAX_IMPORT)),
-        )
         .route("/admin/users/import/template", get(console::users::import::template))
         .route("/admin/users/import/{id}", get(console::users::import_job::get))
         .route("/admin/users/import/{id}/report", get(console::users::import_job::file))
@@ -84,27 +205,15 @@ fn for_provider_admins() -> Router<App> {
         .route("/admin/provider/withdraw", post(console::unified_login::asking::withdraw))
 }
 
+/// The page that takes a file of users.
+fn for_files_of_users() -> Routes {
+    Routes::of(FILE_OF_USERS)
+        .route("/admin/users/import", get(console::users::import::get).post(console::users::import::post))
+}
+
 /// The Therap Admin's pages.
-fn for_therap_admins() -> Router<App> {
-    let issuers = Router::new()
-        .route("/operator/issuers", get(console::issuers::list::get))
-        .route("/operator/issuers/new", get(console::issuers::list::blank_form).post(console::issuers::list::create))
-        .route("/operator/issuers/{id}", get(console::issuers::issuer::get).post(console::issuers::issuer::post))
-        .route("/operator/issuers/{id}/disable", post(console::issuers::issuer::disable))
-        .route("/operator/issuers/{id}/enable", post(console::issuers::issuer::enable))
-        .route("/operator/issuers/{id}/end-sessions", post(console::issuers::issuer::end_sessions))
-        .route("/operator/issuers/{id}/untie", post(console::issuers::issuer::untie))
-        .layer(DefaultBodyLimit::max(layers::MAX_ISSUER_FORM));
-    let clients = Router::new()
-        .route("/operator/clients", get(console::clients::list::get))
-        .route("/operator/clients/new", get(console::clients::list::blank_form).post(console::clients::list::create))
-        .route("/operator/clients/{id}", get(console::clients::client::get).post(console::clients::client::post))
-        .route("/operator/clients/{id}/rotate-secret", post(console::clients::client::rotate_secret))
-        .route("/operator/clients/{id}/disable", post(console::clients::client::disable))
-        .route("/operator/clients/{id}/enable", post(console::clients::client::enable))
-        .route("/operator/clients/{id}/delete", post(console::clients::client::delete))
-        .layer(DefaultBodyLimit::max(layers::MAX_CLIENT_FORM));
-    Router::new()
+fn for_therap_admins() -> Routes {
+    Routes::of(THERAP_ADMIN)
         .route("/operator", get(console::home::get))
         .route("/operator/export", get(console::home::export))
         .route("/operator/confirm", get(console::reauth::confirm::get).post(console::reauth::confirm::post))
@@ -133,22 +242,28 @@ fn for_therap_admins() -> Router<App> {
         .route("/operator/keys/rotate", post(console::keys::rotate))
         .route("/operator/keys/rotate-at-once", post(console::keys::rotate_at_once))
         .route("/operator/keys/retire", post(console::keys::retire))
-        .merge(clients)
-        .merge(issuers)
 }
 
-/// What apps in browsers may ask from their own pages (the Fetch standard's CORS): nothing here acts on a cookie.
-fn for_apps_in_browsers() -> Router<App> {
-    let cors = CorsLayer::new()
-        .allow_origin(cors::Any)
-        .allow_methods([Method::GET, Method::POST])
-        // Libraries that trace requests add headers of their own; the asterisk does not stand for Authorization.
-        .allow_headers([HeaderName::from_static("*"), header::AUTHORIZATION])
-        .expose_headers([header::WWW_AUTHENTICATE])
-        .max_age(Duration::from_hours(1));
-    Router::new()
-        .route("/oauth2/token", post(oidc::token::post))
-        .route("/oauth2/userinfo", get(oidc::userinfo::any).post(oidc::userinfo::any))
-        .route("/oauth2/revoke", post(oidc::revoke::post))
-        .layer(cors)
+/// Trusted issuers of handoffs, with their keys.
+fn for_issuers() -> Routes {
+    Routes::of(ISSUERS)
+        .route("/operator/issuers", get(console::issuers::list::get))
+        .route("/operator/issuers/new", get(console::issuers::list::blank_form).post(console::issuers::list::create))
+        .route("/operator/issuers/{id}", get(console::issuers::issuer::get).post(console::issuers::issuer::post))
+        .route("/operator/issuers/{id}/disable", post(console::issuers::issuer::disable))
+        .route("/operator/issuers/{id}/enable", post(console::issuers::issuer::enable))
+        .route("/operator/issuers/{id}/end-sessions", post(console::issuers::issuer::end_sessions))
+        .route("/operator/issuers/{id}/untie", post(console::issuers::issuer::untie))
+}
+
+/// Clients, with their keys.
+fn for_clients() -> Routes {
+    Routes::of(CLIENTS)
+        .route("/operator/clients", get(console::clients::list::get))
+        .route("/operator/clients/new", get(console::clients::list::blank_form).post(console::clients::list::create))
+        .route("/operator/clients/{id}", get(console::clients::client::get).post(console::clients::client::post))
+        .route("/operator/clients/{id}/rotate-secret", post(console::clients::client::rotate_secret))
+        .route("/operator/clients/{id}/disable", post(console::clients::client::disable))
+        .route("/operator/clients/{id}/enable", post(console::clients::client::enable))
+        .route("/operator/clients/{id}/delete", post(console::clients::client::delete))
 }

@@ -1,6 +1,7 @@
 //! Listens, answers, drains and stops. Every connection has its limits (G22): headers, their time, their number.
 
 mod activation;
+mod drain_body;
 mod listeners;
 mod refusals;
 mod supervisor;
@@ -31,22 +32,23 @@ use tokio::time::Instant;
 use tower::ServiceExt as _;
 
 pub use self::activation::Handed;
+use self::drain_body::drain_body;
 use self::listeners::Stream;
 pub use self::listeners::{Activation, Listener, Listeners, SocketFile};
+pub use self::refusals::MAX_HEADER_BYTES;
 use crate::app::App;
 use crate::cache::proxies::Proxies;
 use crate::config;
 use crate::crypto::tls::{Pair, Ssl, SslAcceptor, SslStream};
 use crate::outbound::otlp;
 use crate::web::client_ip::Peer;
+use crate::web::group::Logged;
 use crate::web::shares::{Limits, Shares, Use};
-use crate::web::{health, request_line, unread};
+use crate::web::{health, request_line};
 use crate::{jobs, router};
 
 /// Open connections at most; further ones wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 4096;
-/// All headers of a request together.
-pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// As much of them is read, so that most who send more hear why they are refused; whoever sends more than that is told by
 /// the bare status.
 const READ_BYTES: usize = 64 * 1024;
@@ -117,13 +119,13 @@ async fn serve_until(app: App, listeners: Listeners, stop: BoxFuture<'_, ()>) ->
     let headers = Arc::new(refusals::headers(&app.config));
     let place = listeners.public.place();
     let public = Service {
-        routes: draining(router::router(&app)),
+        routes: draining(router::router(&app).into_router()),
         shares: shares(),
         proxies: app.proxies.clone(),
         headers: Arc::clone(&headers),
     };
     let internal = Service {
-        routes: draining(request_line::around(health::routes(), &app).with_state(app.clone())),
+        routes: draining(request_line::around(health::routes(), &app, Logged::AsHealth).with_state(app.clone())),
         shares: shares(),
         // They ask in the same way whether this replica is ready.
         proxies: app.proxies.clone(),
@@ -401,7 +403,7 @@ where
         request.extensions_mut().insert(peer);
         let (Service { routes, headers, .. }, request) = (service.clone(), request.map(Body::new));
         let running = seen.run();
-        let answered = unread::taken_in(request, async move |request| match refusals::of(&request, &headers) {
+        let answered = drain_body(request, async move |request| match refusals::of(&request, &headers) {
             Some(refusal) => Ok(refusal),
             None => routes.oneshot(request).await,
         });

@@ -8,7 +8,7 @@ use connect_idp::config::Config;
 use connect_idp::operations::activity::chain::{From, seal};
 use connect_idp::time::Clock;
 use futures_util::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::{Database, Engine, psql};
 use crate::filling::{Size, fill};
@@ -73,8 +73,8 @@ impl Filled {
 
     async fn to_sqlite(&self, url: &str) {
         let mut from = PgConnection::connect(&self.source.url()).await.unwrap();
-        let mut to = SqliteConnection::connect(url).await.unwrap();
-        to.execute("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000;").await.unwrap();
+        let to = rusqlite::Connection::open(connect_idp::store::Database::sqlite_file(url).unwrap()).unwrap();
+        to.execute_batch("PRAGMA foreign_keys = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -500000;").unwrap();
         let tables = format!(
             "SELECT table_name::TEXT, string_agg('\"' || column_name || '\"', ', ' ORDER BY ordinal_position), COUNT(*) \
              FROM information_schema.columns WHERE table_schema = 'public' AND table_name NOT IN ({ITS_OWN}) GROUP BY table_name"
@@ -82,27 +82,26 @@ impl Filled {
         let tables: Vec<(String, String, i64)> =
             sqlx::query_as(AssertSqlSafe(tables)).fetch_all(&mut from).await.unwrap();
         for (table, columns, count) in tables {
-            copy_table(&mut from, &mut to, &table, &columns, count).await;
+            copy_table(&mut from, &to, &table, &columns, count).await;
         }
-        to.execute("ANALYZE; PRAGMA wal_checkpoint(TRUNCATE);").await.unwrap();
-        to.close().await.unwrap();
+        to.execute_batch("ANALYZE; PRAGMA wal_checkpoint(TRUNCATE);").unwrap();
     }
 }
 
 /// As JSON arrays, which both engines know.
-async fn copy_table(from: &mut PgConnection, to: &mut SqliteConnection, table: &str, columns: &str, count: i64) {
+async fn copy_table(from: &mut PgConnection, to: &rusqlite::Connection, table: &str, columns: &str, count: i64) {
     let values = (0..count).map(|at| format!("value ->> {at}")).collect::<Vec<_>>().join(", ");
     let insert = format!("INSERT INTO {table} ({columns}) SELECT {values} FROM json_each($1)");
     let select = format!("SELECT json_build_array({columns})::TEXT FROM {table}");
-    to.execute(AssertSqlSafe(format!("BEGIN; DELETE FROM {table};"))).await.unwrap();
+    to.execute_batch(&format!("BEGIN; DELETE FROM {table};")).unwrap();
     let (mut rows, mut done) =
         (sqlx::query_scalar::<_, String>(AssertSqlSafe(select)).fetch(from).try_chunks(BATCH), 0);
     while let Some(batch) = rows.try_next().await.unwrap() {
         done += batch.len();
         let batch = format!("[{}]", batch.join(","));
-        sqlx::query(AssertSqlSafe(insert.clone())).bind(batch).execute(&mut *to).await.unwrap();
+        to.execute(&insert, [batch]).unwrap();
     }
-    to.execute("COMMIT").await.unwrap();
+    to.execute_batch("COMMIT").unwrap();
     if done > 0 {
         eprintln!("SQLite: {done} rows of {table}");
     }

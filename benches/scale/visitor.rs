@@ -21,7 +21,7 @@ pub struct Visitor {
 
 impl Visitor {
     pub async fn sign_in(app: &App, login_name: &str, provider_code: &str) -> Self {
-        let mut visitor = Self { router: router::router(app).with_state(()), cookie: String::new() };
+        let mut visitor = Self { router: router::router(app).into_router(), cookie: String::new() };
         let fields = [("login_name", login_name), ("password", PASSWORD), ("provider_code", provider_code)];
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         for _ in 0..SESSIONS {

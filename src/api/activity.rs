@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, InProvider, ReadActivity};
+use super::problem::Problem;
 use super::providers::AtProvider;
 use super::reading::{Asked, Page, Place, bad_cursor, cursor_id};
 use crate::app::App;
@@ -20,7 +21,6 @@ use crate::store;
 use crate::store::activity::{Record, Wanted, Whose};
 use crate::time::Timestamp;
 use crate::web::ids::checked;
-use crate::web::problem::Problem;
 
 /// A record of User Activity.
 #[derive(Debug, Serialize, ToSchema)]

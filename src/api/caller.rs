@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 
+use super::problem::Problem;
 use crate::app::App;
 use crate::model::client::{GrantType, Metadata};
 use crate::model::provider::{Provider, ProviderCode, ProviderKind};
@@ -22,7 +23,6 @@ use crate::store;
 use crate::store::tokens::access::AccessToken;
 use crate::time::Timestamp;
 use crate::web::layers::Arrival;
-use crate::web::problem::Problem;
 
 /// A program with a usable token of its own.
 #[derive(Debug)]

@@ -12,10 +12,10 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema as _, ToSchema as _};
 
+use super::problem::{Details, FieldError, Kind};
 use crate::app::App;
 use crate::model::scope::CLIENT_SCOPES;
 use crate::web::oauth_error::data;
-use crate::web::problem::{Details, FieldError, Kind};
 use crate::web::unchanging::Unchanging;
 
 /// What is true of the whole, in paragraphs.

@@ -8,9 +8,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::model::header_text;
-use crate::web::problem::{Kind, Problem};
 
 /// A thing and its edition, as an answer.
 #[derive(Debug)]

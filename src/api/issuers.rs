@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::{Everywhere, ReadIssuers, WriteIssuers};
 use super::editions::{Edition, IfMatch, stale};
 use super::once::{IdempotencyKey, New};
+use super::problem::{Details, Problem};
 use super::providers::Count;
 use super::reading::{Body, Change, IssuerId, Page};
 use crate::app::App;
@@ -19,7 +20,6 @@ use crate::operations::act::{Changed, Edited, Switched};
 use crate::operations::idempotent_create::Creation;
 use crate::operations::issuers::{self, Draft};
 use crate::store;
-use crate::web::problem::{Details, Problem};
 
 /// A trusted issuer.
 #[derive(Debug, Serialize, ToSchema)]

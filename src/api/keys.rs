@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, ReadKeys, WriteKeys};
+use super::problem::{Details, Problem};
 use super::providers::moved_on;
 use super::reading::{Body, Kid, Page};
 use crate::app::App;
@@ -13,7 +14,6 @@ use crate::model::signing_key::State;
 use crate::operations::keys::in_use::{self, Listed};
 use crate::operations::keys::rotation::{self, Retired, Rotated, When};
 use crate::time::Timestamp;
-use crate::web::problem::{Details, Problem};
 
 /// A signing key, without its private half.
 #[derive(Debug, Serialize, ToSchema)]

@@ -12,6 +12,7 @@ mod editions;
 mod issuers;
 mod keys;
 mod once;
+pub mod problem;
 mod providers;
 mod reading;
 mod reference;
@@ -23,36 +24,59 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderMap;
 use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::web::layers;
 use crate::web::unchanging::Unchanging;
 
-/// Everything below `/api/v1`, with the document that describes it.
-pub fn routes(app: &App) -> Router<App> {
-    let (routes, described) = described().split_for_parts();
-    let document = document::complete(described, app);
-    let json = Arc::new(Unchanging::new(document.to_string()));
-    let reference = Arc::new(reference::Reference::of(&document));
-    routes
-        .route("/api/v1", get(async move |app: App, asked: HeaderMap| reference::page(&app, &reference, &asked).await))
-        .route("/api/v1/openapi.json", get(async move |asked: HeaderMap| document::answer(&json, &asked).await))
+/// Everything below `/api/v1`, by what is sent there.
+#[derive(Debug)]
+pub struct Endpoints {
+    /// What reads little, or nothing at all; the document that describes everything among it.
+    pub small: Router<App>,
+    /// What takes clients and trusted issuers, with their keys.
+    pub with_keys: Router<App>,
+    /// What takes files of users.
+    pub of_files: Router<App>,
 }
 
-/// Every endpoint.
-fn described() -> OpenApiRouter<App> {
-    let large = OpenApiRouter::new()
+impl Endpoints {
+    /// All of them.
+    pub fn of(app: &App) -> Self {
+        let (small, mut described) = small().split_for_parts();
+        let (with_keys, more) = with_keys().split_for_parts();
+        described.merge(more);
+        let (of_files, more) = of_files().split_for_parts();
+        described.merge(more);
+        let document = document::complete(described, app);
+        let json = Arc::new(Unchanging::new(document.to_string()));
+        let reference = Arc::new(reference::Reference::of(&document));
+        let small = small
+            .route(
+                "/api/v1",
+                get(async move |app: App, asked: HeaderMap| reference::page(&app, &reference, &asked).await),
+            )
+            .route("/api/v1/openapi.json", get(async move |asked: HeaderMap| document::answer(&json, &asked).await));
+        Self { small, with_keys, of_files }
+    }
+}
+
+fn with_keys() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
         .routes(routes!(clients::list, clients::create))
         .routes(routes!(clients::show, clients::edit, clients::acts::delete))
         .routes(routes!(issuers::list, issuers::create))
         .routes(routes!(issuers::show, issuers::edit))
-        .routes(routes!(users::import::list, users::import::import))
-        .layer(DefaultBodyLimit::max(layers::MAX_CLIENT_FORM));
+}
+
+fn of_files() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(users::import::list, users::import::import))
+}
+
+fn small() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(providers::list, providers::create))
         .routes(routes!(providers::show, providers::edit))
@@ -91,5 +115,4 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(keys::retire))
         .routes(routes!(service::statistics))
         .routes(routes!(service::deliveries))
-        .merge(large)
 }

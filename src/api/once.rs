@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::caller::Caller;
 use super::editions::etag;
+use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::crypto::seal;
 use crate::crypto::secret::digest;
@@ -18,7 +19,6 @@ use crate::model::header_text;
 use crate::model::unfit::Unfit;
 use crate::operations::idempotent_create::{Creation, Made, create};
 use crate::store::idempotency::Keyed;
-use crate::web::problem::{Kind, Problem};
 
 /// The key of a request, if it has one.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::{Everywhere, InProvider, OverProvider, ReadProviders, WriteProviders};
 use super::editions::{Edition, FIRST, IfMatch, stale};
 use super::once::{IdempotencyKey, New};
+use super::problem::{Kind, Problem};
 use super::reading::{Asked, Body, Change, Page, Place, one_more, storable};
 use crate::app::App;
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
@@ -17,7 +18,6 @@ use crate::operations::providers::{self, Draft};
 use crate::store;
 use crate::store::providers::list as provider_list;
 use crate::store::providers::list::{ListedProvider, ProviderState};
-use crate::web::problem::{Kind, Problem};
 
 /// An agency.
 #[derive(Debug, Serialize, ToSchema)]
@@ -143,7 +143,7 @@ pub struct ToCreate {
     security(("oauth2" = ["providers.write"])),
     responses((status = 201, description = "It is there, active, with Unified Login off", body = View,
         headers(("Location", description = "Where it is"), ("ETag", description = "Its edition"))),
-        (status = 409, description = "There is one of this code", body = crate::web::problem::Details, content_type = "application/problem+json")))]
+        (status = 409, description = "There is one of this code", body = super::problem::Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
     program: Everywhere<WriteProviders>,

@@ -10,13 +10,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::caller::param;
+use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::crypto::strict_json;
 use crate::model::client::rules::check_client_id;
 use crate::model::header_text;
 use crate::model::unfit::Unfit;
 use crate::web::ids::checked;
-use crate::web::problem::{Kind, Problem};
 
 /// Makes an extractor for a part of the path that must pass a test; what does not is as unknown as what is nobody's.
 macro_rules! path_parts {

@@ -9,10 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use super::document::ABOUT;
+use super::problem::Kind;
 use crate::app::App;
 use crate::model::scope::{CLIENT_SCOPES, PROVIDER_SCOPES};
 use crate::web::page::{Page, Shape, with_shape};
-use crate::web::problem::Kind;
 use crate::web::unchanging::Unchanging;
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];

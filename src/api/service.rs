@@ -7,12 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::{Everywhere, ReadActivity, ReadClients};
+use super::problem::Problem;
 use super::reading::Page;
 use crate::app::App;
 use crate::store::statistics::{self, Failing, Hour, Refused};
 use crate::store::unified_login;
 use crate::time::Timestamp;
-use crate::web::problem::Problem;
 
 /// How far back the numbers go.
 const SPAN: Duration = Duration::from_hours(24);

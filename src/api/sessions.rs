@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{InProvider, ReadUsers, WriteUsers};
+use super::problem::Problem;
 use super::reading::{SessionId, UserId};
 use super::users::AtUser;
 use crate::app::App;
@@ -15,7 +16,6 @@ use crate::operations::users;
 use crate::store;
 use crate::store::issuers::Tie;
 use crate::time::Timestamp;
-use crate::web::problem::Problem;
 
 /// One browser signed in.
 #[derive(Debug, Serialize, ToSchema)]

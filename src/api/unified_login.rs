@@ -4,6 +4,7 @@ use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::problem::{Details, Problem};
 use crate::api::caller::{Caller, Everywhere, InProvider, OverProvider, ReadProviders, WriteProviders};
 use crate::api::providers::{AtProvider, moved_on};
 use crate::api::reading::{Body, Page};
@@ -16,7 +17,6 @@ use crate::store;
 use crate::store::unified_login::{Stepped, Waiting};
 use crate::time::Timestamp;
 use crate::web::ids::checked;
-use crate::web::problem::{Details, Problem};
 
 /// As many steps are shown.
 const STEPS: i64 = 100;

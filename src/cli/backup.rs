@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::{Console, act, open, operator};
+use super::command::{act, open, operator};
+use super::console::Console;
 use crate::app::App;
 use crate::config::Config;
 use crate::operations::backup;

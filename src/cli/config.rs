@@ -3,8 +3,8 @@
 use anyhow::ensure;
 use clap::Subcommand;
 
-use super::console::{Output, Row};
-use super::{Console, Ended};
+use super::command::Ended;
+use super::console::{Console, Output, Row};
 use crate::config::{Config, Loaded, NOT_WHOLE, Otlp, Site, is_whole};
 use crate::crypto::tls;
 use crate::store::Database;

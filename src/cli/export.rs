@@ -1,6 +1,7 @@
 //! `export`: what was set, as a seed file for `apply`.
 
-use super::{Console, find_provider};
+use super::command::find_provider;
+use super::console::Console;
 use crate::app::App;
 use crate::operations::seed_file::{self, Place, Users};
 

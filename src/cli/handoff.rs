@@ -5,8 +5,8 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::console::{Format, Output, Row, harmless};
-use super::{Console, Ended};
+use super::command::Ended;
+use super::console::{Console, Format, Output, Row, harmless};
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::signing;

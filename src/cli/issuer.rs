@@ -7,8 +7,8 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::console::{Output, Row};
-use super::{Console, act, read_file, say_switched, warn_of_keys};
+use super::command::{act, read_file, say_switched, warn_of_keys};
+use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::act::Changed;

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
 
-use super::console::{Output, Row};
-use super::{Console, act, open};
+use super::command::{act, open};
+use super::console::{Console, Output, Row};
 use crate::app::{App, has_its_key};
 use crate::config::Config;
 use crate::crypto::jws::Algorithm;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 
-use super::{Console, Ended, operator, read_file};
+use super::command::{Ended, operator, read_file};
+use super::console::Console;
 use crate::config::{Config, has_password};
 use crate::model::text;
 use crate::operations::moving::Move;

@@ -3,8 +3,8 @@
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 
-use super::console::{Output, Row};
-use super::{Console, act, find_provider, say_switched};
+use super::command::{act, find_provider, say_switched};
+use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
 use crate::operations::act::{Changed, Switched};

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use super::read_config;
+use super::command::read_config;
 use crate::app::{App, Opening};
 use crate::config::{self, Config, Log, LogFormat};
 use crate::log::format;

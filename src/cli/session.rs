@@ -2,8 +2,8 @@
 
 use clap::Subcommand;
 
-use super::console::{Output, Row};
-use super::{Console, Who, act, find_provider, say_switched};
+use super::command::{Who, act, find_provider, say_switched};
+use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::operations::act::Switched;
 use crate::operations::sessions::end;

@@ -4,6 +4,7 @@
 mod handoff;
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use clap::CommandFactory as _;
@@ -11,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
+use crate::config::{Config, Loaded};
 use crate::model::password_rules;
 
 /// An installation in a temporary folder.

@@ -21,10 +21,10 @@ use crate::model::session::Method as Door;
 use crate::operations::refused_handoffs;
 use crate::store::{self, in_transaction};
 use crate::time::{Deadline, Timestamp};
+use crate::web::body::given_up;
 use crate::web::cookies::Cookie;
 use crate::web::fields::{Fields, NotAForm};
 use crate::web::layers::{Arrival, BodyIsLate, MAX_BODY};
-use crate::web::unread;
 
 /// How an arrival ends.
 enum Received {
@@ -40,7 +40,7 @@ pub async fn any(app: App, arrival: Arrival, request: Request) -> Response {
     // Before the assertion can be read, the 30 seconds run from the arrival.
     let deadline = Deadline::after(timeout(&app), arrival.now);
     if request.extensions().get::<BodyIsLate>().is_some() {
-        return unread::given_up(refuse(&app, Refusal::TimedOut, &arrival.visitor));
+        return given_up(refuse(&app, Refusal::TimedOut, &arrival.visitor));
     }
     if app.clock_is_wrong() {
         return unavailable(&app, CLOCK_IS_WRONG.into());

@@ -162,30 +162,6 @@ labels! {
     }
 }
 
-impl Route {
-    /// The group of a path.
-    #[must_use]
-    pub fn of(path: &str) -> Self {
-        let mut parts = path.split('/').skip(1);
-        match (parts.next().unwrap_or(""), parts.next().unwrap_or("")) {
-            ("login" | "logout" | "forgot-password" | "password", _) | (".well-known", "change-password") => {
-                Self::Login
-            }
-            ("unified-login", _) => Self::Handoff,
-            ("" | "activity" | "sessions", _) => Self::Dashboard,
-            ("consent", _) | ("oauth2", "authorize" | "end_session") => Self::Authorize,
-            ("oauth2", "token") => Self::Token,
-            ("oauth2", "jwks") | (".well-known", _) => Self::Discovery,
-            ("oauth2", _) => Self::Oauth,
-            ("admin", _) => Self::Admin,
-            ("operator", _) => Self::Operator,
-            ("api", _) => Self::Api,
-            ("assets", _) => Self::Assets,
-            _ => Self::Other,
-        }
-    }
-}
-
 labels! {
     /// How a request was answered.
     pub enum Status as "status" {
@@ -238,17 +214,5 @@ mod tests {
     fn each_label_has_a_place_of_its_own() {
         assert!(is_in_order::<Refusal>() && is_in_order::<GrantType>() && is_in_order::<AccessTokenFormat>());
         assert!(is_in_order::<SignedIn>() && is_in_order::<(Route, Status)>() && is_in_order::<Job>());
-    }
-
-    #[test]
-    fn a_path_that_a_stranger_made_up_is_of_no_group() {
-        for path in ["", "/", "//", "/sessions/end"] {
-            assert_eq!(Route::of(path), Route::Dashboard, "{path}");
-        }
-        for path in ["/wp-login.php", "/loginx", "/oauth", "*"] {
-            assert!(matches!(Route::of(path), Route::Other | Route::Dashboard), "{path}");
-        }
-        assert_eq!(Route::of("/api/v1/users"), Route::Api);
-        assert_eq!(Route::of("/oauth2/token"), Route::Token);
     }
 }

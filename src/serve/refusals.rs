@@ -4,10 +4,12 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::MAX_HEADER_BYTES;
 use crate::config::Config;
 use crate::web::headers::secure;
-use crate::web::oauth_error::data;
+use crate::web::shape::data;
+
+/// All headers of a request together.
+pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 
 const NO_HOST: &str = "The request has to name one host, in one Host header (RFC 9112, section 3.2).\n";
 const LONG: &str = "The headers of the request are larger than 32 KiB. In a browser: delete the cookies of this site, and try \

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
+use axum::response::Response;
 use futures_util::StreamExt as _;
 use futures_util::stream::{iter, once};
 use http_body_util::BodyExt as _;
@@ -34,6 +35,21 @@ pub enum Missing {
     Late,
     /// Too many others are on their way.
     NoRoom(Full),
+}
+
+/// Of an answer: its sender did not send on, so nothing more is waited for.
+#[derive(Clone, Copy)]
+struct GivenUp;
+
+/// Marks an answer to somebody who stopped sending: the connection ends with it (RFC 9110 §15.5.9).
+pub fn given_up(mut response: Response) -> Response {
+    response.extensions_mut().insert(GivenUp);
+    response
+}
+
+/// Whether an answer is so marked.
+pub fn is_given_up(response: &Response) -> bool {
+    response.extensions().get::<GivenUp>().is_some()
 }
 
 /// How many bodies are on their way.

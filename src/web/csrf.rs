@@ -7,19 +7,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::error::PageError;
-use super::oauth_error::is_for_programs;
+use super::group::Forms;
 use crate::app::App;
 
-/// The paths that other sites send forms to by design: a handoff, an app's requests. None of them acts on a cookie.
-const FROM_ELSEWHERE: [&str; 4] =
-    ["/unified-login", "/unified-login/complete", "/oauth2/authorize", "/oauth2/end_session"];
-
-/// Refuses forms that another site sent.
-pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Refuses forms that another site sent, where the routes take our own alone.
+pub async fn guard(State((app, forms)): State<(App, Forms)>, request: Request, next: Next) -> Response {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let path = request.uri().path();
-    if safe || FROM_ELSEWHERE.contains(&path) || is_for_programs(path) || is_ours(request.headers(), &app.config.issuer)
-    {
+    if safe || forms == Forms::Anybodys || is_ours(request.headers(), &app.config.issuer) {
         next.run(request).await
     } else {
         PageError::ForeignForm.into_response()

@@ -75,6 +75,11 @@ impl IntoResponse for PageError {
     }
 }
 
+/// What the log says of a bare error answer that is a fault of ours.
+pub fn cause_of(bare: &Response) -> Option<&str> {
+    bare.extensions().get::<PageError>().and_then(PageError::cause)
+}
+
 #[derive(Template)]
 #[template(path = "web/error.html")]
 struct ErrorPage {

@@ -1,5 +1,5 @@
 //! What is around every page and every call: its body before all else, a limit on how many are in hand, a time
-//! limit, the error page, the security headers.
+//! limit, the error page, the security headers. How much, and for whom, the group of the route says.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -14,21 +14,20 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::body::{Bodies, Missing};
+use super::body::{Bodies, Missing, given_up, is_given_up};
 use super::client_ip::client_ip;
 use super::error::PageError;
-use super::oauth_error::OAuthError;
+use super::group::{Group, Time};
 use super::page::Shape;
-use super::problem::Problem;
-use super::shares::{Full, Limits, Shares, Use};
-use super::{csrf, error, flash, headers, oauth_error, problem, unread};
+use super::shares::{Full, Limits, Shares};
+use super::{csrf, flash, headers};
 use crate::app::App;
 use crate::log;
 use crate::model::activity::Visitor;
 use crate::model::header_text;
 use crate::time::Timestamp;
 
-/// A form is never larger.
+/// A form is never larger, unless its group says so.
 pub const MAX_BODY: usize = 16 * 1024;
 /// How many requests may be in hand at once; one more is answered 503. A body counts when it is there.
 pub const MAX_IN_HAND: usize = 2048;
@@ -36,21 +35,8 @@ pub const MAX_IN_HAND: usize = 2048;
 pub const RESERVED_IN_HAND: usize = 256;
 /// Of one network at most, unless it is a trusted proxy's or our own.
 pub const MAX_IN_HAND_OF_ONE: usize = 512;
-/// How long any request may take, and its body before that. A handoff has its own, shorter one (U7).
-const TIME_LIMIT: Duration = Duration::from_secs(15);
-const HANDOFF_TIME_LIMIT: Duration = Duration::from_secs(35);
-/// A file of users is hashed one by one.
-const IMPORT_TIME_LIMIT: Duration = Duration::from_mins(1);
 /// Whose network has its share asks again after so long.
 const RETRY_SECONDS: u64 = 5;
-/// Where a file of users is sent, and how large the form with it may be.
-pub const IMPORT_PATH: &str = "/admin/users/import";
-/// See [`IMPORT_PATH`].
-pub const MAX_IMPORT: usize = 512 * 1024;
-/// A trusted issuer's form holds its keys.
-pub const MAX_ISSUER_FORM: usize = 256 * 1024;
-/// A client's form holds its keys and up to a hundred addresses of 2 KiB, each byte percent-encoded at worst.
-pub const MAX_CLIENT_FORM: usize = 512 * 1024;
 
 /// What is known of a request before any handler runs.
 #[derive(Clone, Debug)]
@@ -75,23 +61,40 @@ impl<S: Send + Sync> FromRequestParts<S> for Arrival {
 #[derive(Clone, Copy, Debug)]
 pub struct BodyIsLate;
 
-/// How much may be on its way and in hand.
-struct Bounds {
+/// How much may be on its way and in hand, of all groups together.
+#[derive(Debug)]
+pub struct Bounds {
     bodies: Bodies,
     in_hand: Arc<Shares>,
 }
 
-/// Puts the layers around the routes.
-pub fn around(routes: Router<App>, app: &App) -> Router<App> {
-    let limits = Limits { whole: MAX_IN_HAND, reserve: RESERVED_IN_HAND, each: MAX_IN_HAND_OF_ONE };
-    let trusted = &app.proxies;
-    let bounds = Bounds { bodies: Bodies::new(MAX_BODY, trusted), in_hand: Shares::new(limits, trusted) };
+impl Bounds {
+    /// Nothing is in hand yet.
+    #[must_use]
+    pub fn new(app: &App) -> Self {
+        let limits = Limits { whole: MAX_IN_HAND, reserve: RESERVED_IN_HAND, each: MAX_IN_HAND_OF_ONE };
+        let trusted = &app.proxies;
+        Self { bodies: Bodies::new(MAX_BODY, trusted), in_hand: Shares::new(limits, trusted) }
+    }
+}
+
+/// What the outermost layer of a group knows.
+#[derive(Clone)]
+struct Around {
+    app: App,
+    bounds: Arc<Bounds>,
+    group: Group,
+}
+
+/// Puts the layers around the routes of a group.
+pub fn around(routes: Router<App>, app: &App, bounds: &Arc<Bounds>, group: Group) -> Router<App> {
+    let around = Around { app: app.clone(), bounds: Arc::clone(bounds), group };
     routes
-        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(DefaultBodyLimit::max(group.body))
         .layer(from_fn_with_state(app.clone(), flash::carry))
-        .layer(from_fn_with_state(app.clone(), csrf::guard))
+        .layer(from_fn_with_state((app.clone(), group.forms), csrf::guard))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state((app.clone(), Arc::new(bounds)), outermost))
+        .layer(from_fn_with_state(around, outermost))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
@@ -101,80 +104,60 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
     PageError::Unavailable("a handler panicked".into()).into_response()
 }
 
-async fn outermost(State((app, bounds)): State<(App, Arc<Bounds>)>, request: Request, next: Next) -> Response {
-    let mut arrival = arrival(&app, &request);
+async fn outermost(State(around): State<Around>, request: Request, next: Next) -> Response {
+    let Around { app, group, .. } = &around;
+    let arrival = arrival(app, &request);
     let visitor = arrival.visitor.clone();
-    let path = request.uri().path().to_owned();
-    let for_programs = oauth_error::is_for_programs(request.uri().path());
-    let on_handoff = request.uri().path().starts_with("/unified-login") && !for_programs;
-    let (patience, limit) = match request.uri().path() {
-        _ if on_handoff => (Duration::from_secs(app.config.handoff.timeout_seconds.into()), HANDOFF_TIME_LIMIT),
-        IMPORT_PATH => (IMPORT_TIME_LIMIT, IMPORT_TIME_LIMIT),
-        path if problem::is_of_api(path) && path.ends_with("/users/import") => (IMPORT_TIME_LIMIT, IMPORT_TIME_LIMIT),
-        _ => (TIME_LIMIT, TIME_LIMIT),
-    };
-    let purpose = if on_handoff || path == "/oauth2/token" { Use::Urgent } else { Use::Ordinary };
-    let unavailable = |why: &str| {
-        let error = if on_handoff { PageError::HandoffUnavailable } else { PageError::Unavailable };
-        error(why.to_owned()).into_response()
-    };
-    // Who fills a share alone is told so; no fault of ours is logged.
-    let no_room = |full, why: &str| match full {
-        Full::Theirs if problem::is_of_api(&path) => Problem::throttled(RETRY_SECONDS).into_response(),
-        Full::Theirs if for_programs => OAuthError::too_often(RETRY_SECONDS).into_response(),
-        Full::Theirs => PageError::TooOften(RETRY_SECONDS).into_response(),
-        Full::Whole => unavailable(why),
-    };
-    let answered = async {
-        let (mut head, body) = request.into_parts();
-        let body =
-            match bounds.bodies.arrive(&head.headers, body, (arrival.ip, purpose), largest(&path), patience).await {
-                Ok(body) => body,
-                Err(Missing::NoRoom(full)) => return no_room(full, "too many bodies are on their way"),
-                Err(Missing::Late) if on_handoff => {
-                    head.extensions.insert(BodyIsLate);
-                    Body::empty()
-                }
-                Err(Missing::Late) => return unread::given_up(StatusCode::REQUEST_TIMEOUT.into_response()),
-            };
-        let _place = match bounds.in_hand.take(arrival.ip, purpose) {
-            Ok(place) => place,
-            Err(full) => return no_room(full, "too many requests are in hand"),
-        };
-        if !on_handoff {
-            arrival.now = app.clock.now();
-        }
-        head.extensions.insert(arrival);
-        let answer = tokio::time::timeout(limit, next.run(Request::from_parts(head, body))).await;
-        answer.unwrap_or_else(|_| unavailable("the request took too long"))
-    };
-    let mut response = answered.await;
-    let (status, is_given_up) = (response.status(), unread::is_given_up(&response));
+    let mut response = answer(&around, arrival, request, next).await;
+    let (status, was_given_up) = (response.status(), is_given_up(&response));
     let has_page = response.extensions().get::<Shape>().is_some();
     if (status.is_client_error() || status.is_server_error()) && !has_page {
-        let cause = response.extensions().get::<PageError>().and_then(PageError::cause);
-        response = if problem::is_of_api(&path) {
-            problem::render(&app, &response, cause, &visitor)
-        } else if for_programs {
-            oauth_error::render(&response, cause)
-        } else {
-            error::render(&app, &response, &visitor)
-        };
+        response = (group.audience.render)(app, &response, &visitor);
     }
-    if is_given_up {
-        response = unread::given_up(response);
+    if was_given_up {
+        response = given_up(response);
     }
     headers::secure(&mut response, &app.config);
     response
 }
 
-/// How large a body at a path may be at most; the routes have the exact limits.
-fn largest(path: &str) -> usize {
-    let is_large = path == IMPORT_PATH
-        || path.starts_with("/operator/issuers")
-        || path.starts_with("/operator/clients")
-        || problem::is_of_api(path);
-    if is_large { MAX_CLIENT_FORM.max(MAX_IMPORT) } else { MAX_BODY }
+/// The answer of the routes, or a bare one in its place.
+async fn answer(around: &Around, mut arrival: Arrival, request: Request, next: Next) -> Response {
+    let Around { app, bounds, group } = around;
+    let (patience, limit, is_handoff) = match group.time {
+        Time::Each(span) => (span, span, false),
+        Time::Handoff(limit) => (Duration::from_secs(app.config.handoff.timeout_seconds.into()), limit, true),
+    };
+    let unavailable = |why: &str| {
+        let error = if is_handoff { PageError::HandoffUnavailable } else { PageError::Unavailable };
+        error(why.to_owned()).into_response()
+    };
+    // Who fills a share alone is told so; no fault of ours is logged.
+    let no_room = |full, why: &str| match full {
+        Full::Theirs => (group.audience.too_often)(RETRY_SECONDS),
+        Full::Whole => unavailable(why),
+    };
+    let (mut head, body) = request.into_parts();
+    let from = (arrival.ip, group.places);
+    let body = match bounds.bodies.arrive(&head.headers, body, from, group.body, patience).await {
+        Ok(body) => body,
+        Err(Missing::NoRoom(full)) => return no_room(full, "too many bodies are on their way"),
+        Err(Missing::Late) if is_handoff => {
+            head.extensions.insert(BodyIsLate);
+            Body::empty()
+        }
+        Err(Missing::Late) => return given_up(StatusCode::REQUEST_TIMEOUT.into_response()),
+    };
+    let _place = match bounds.in_hand.take(arrival.ip, group.places) {
+        Ok(place) => place,
+        Err(full) => return no_room(full, "too many requests are in hand"),
+    };
+    if !is_handoff {
+        arrival.now = app.clock.now();
+    }
+    head.extensions.insert(arrival);
+    let answer = tokio::time::timeout(limit, next.run(Request::from_parts(head, body))).await;
+    answer.unwrap_or_else(|_| unavailable("the request took too long"))
 }
 
 fn arrival(app: &App, request: &Request) -> Arrival {

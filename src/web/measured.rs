@@ -9,8 +9,8 @@ use crate::app::App;
 use crate::metrics::labels::Route;
 
 /// Counts one request when it is answered, or when nobody waits for the answer any more.
-pub async fn measure(State(app): State<App>, request: Request, next: Next) -> Response {
-    let measured = app.metrics.request(Route::of(request.uri().path()));
+pub async fn measure(State((app, route)): State<(App, Route)>, request: Request, next: Next) -> Response {
+    let measured = app.metrics.request(route);
     let response = next.run(request).await;
     match response.status() {
         StatusCode::SERVICE_UNAVAILABLE => app.metrics.busy(),

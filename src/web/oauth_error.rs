@@ -8,7 +8,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
+use super::error::cause_of;
 pub use super::shape::data;
+use crate::app::App;
+use crate::model::activity::Visitor;
 use crate::store;
 
 /// Something that a client did wrong, or that failed under it.
@@ -148,22 +151,8 @@ pub fn plain(text: &str) -> String {
     text.chars().map(|c| if matches!(c, ' '..='~') && !matches!(c, '"' | '\\') { c } else { '\'' }).collect()
 }
 
-/// Whether programs ask at a path: they are answered in JSON, whatever happens.
-#[must_use]
-pub fn is_for_programs(path: &str) -> bool {
-    const PATHS: [&str; 5] =
-        ["/oauth2/token", "/oauth2/userinfo", "/oauth2/introspect", "/oauth2/revoke", "/oauth2/jwks"];
-    const BELOW: [&str; 4] = [
-        "/.well-known/openid-configuration",
-        "/.well-known/oauth-authorization-server",
-        "/unified-login/providers/",
-        "/api/",
-    ];
-    PATHS.contains(&path) || BELOW.iter().any(|prefix| path.starts_with(prefix))
-}
-
 /// A bare error answer of a body parser, a method filter or a panic, as JSON.
-pub fn render(bare: &Response, cause: Option<&str>) -> Response {
+pub fn render(_: &App, bare: &Response, _: &Visitor) -> Response {
     let status = bare.status();
     let error = match status {
         StatusCode::NOT_FOUND => OAuthError::invalid_request("there is nothing at this address"),
@@ -172,7 +161,7 @@ pub fn render(bare: &Response, cause: Option<&str>) -> Response {
         StatusCode::PAYLOAD_TOO_LARGE => OAuthError::invalid_request("the body is too large"),
         status if status.is_client_error() => OAuthError::invalid_request("the request could not be read"),
         _ => OAuthError::temporarily_unavailable("the service cannot answer right now; try again")
-            .because(cause.unwrap_or("no cause was given")),
+            .because(cause_of(bare).unwrap_or("no cause was given")),
     };
     let mut response = error.into_response();
     if status.is_client_error() {

@@ -10,6 +10,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 
 use super::client_ip::Peer;
+use super::group::Logged;
 use crate::app::App;
 use crate::log::{self, Ids, Line};
 use crate::model::trace_context::TraceContext;
@@ -29,18 +30,18 @@ const CLIENT_GONE: u16 = 499;
 const FAULT: u16 = 500;
 
 /// Puts the layer around routes.
-pub fn around(routes: Router<App>, app: &App) -> Router<App> {
-    routes.layer(from_fn_with_state(app.clone(), answer))
+pub fn around(routes: Router<App>, app: &App, logged: Logged) -> Router<App> {
+    routes.layer(from_fn_with_state((app.clone(), logged), answer))
 }
 
-async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn answer(State((app, logged)): State<(App, Logged)>, request: Request, next: Next) -> Response {
     let at_hand = at_hand(&app, &request);
-    let has_line = match at_hand.route.as_str() {
-        "/metrics" => app.config.log.health,
-        route if route.starts_with("/health/") => app.config.log.health,
-        route if route.starts_with("/assets/") => app.config.log.assets,
-        _ => true,
-    };
+    let has_line = at_hand.route == NO_ROUTE
+        || match logged {
+            Logged::Always => true,
+            Logged::AsAssets => app.config.log.assets,
+            Logged::AsHealth => app.config.log.health,
+        };
     let collector = app.collector.clone().filter(|_| has_line);
     let at_hand = Arc::new(at_hand.traced(collector.is_some()));
     let unanswered = Unanswered { request: Arc::clone(&at_hand), has_line, collector, is_answered: false };

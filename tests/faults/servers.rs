@@ -69,10 +69,6 @@ impl Server {
         }
     }
 
-    pub fn runs(&mut self) -> bool {
-        self.process.ended().is_none()
-    }
-
     /// It ends by itself, as this signal asks for.
     pub async fn end(&mut self, signal: Signal) {
         self.process.send(signal);

@@ -83,10 +83,6 @@ impl RedisServer {
         self.process = None;
     }
 
-    pub fn runs(&mut self) -> bool {
-        self.process.as_mut().is_some_and(|process| process.ended().is_none())
-    }
-
     /// It is there, and says nothing.
     pub fn pause(&self) {
         self.process.as_ref().unwrap().send(Signal::STOP);

@@ -106,3 +106,50 @@ fn every_write_asks_for_a_transaction() {
     assert!(count > 80, "only {count} writes were found");
     assert!(wrong.is_empty(), "outside of a transaction: {wrong:#?}");
 }
+
+/// Whether a source asks a request for its path, or for the route that it has.
+fn asks_for_a_path(text: &str) -> bool {
+    [".uri().path", ".uri.path", "MatchedPath", "OriginalUri", "NestedPath"].into_iter().any(|way| text.contains(way))
+}
+
+/// The literals of a source that look like a path of ours.
+fn paths_named(text: &str) -> Vec<&str> {
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split('"').skip(1).step_by(2)).filter(|literal| literal.starts_with('/')).collect()
+}
+
+/// What is around every request reads what the group of its route says (G15, G22, G27): a route that is added or moved
+/// takes its limits and its audience along, because no layer knows a path.
+#[test]
+fn no_layer_knows_a_path() {
+    let (mut layers, mut wrong, mut ask) = (0, Vec::new(), Vec::new());
+    for (path, text) in sources(&src()) {
+        let file = path.strip_prefix(src()).unwrap().to_str().unwrap().to_owned();
+        if asks_for_a_path(&text) {
+            ask.push(file.clone());
+        }
+        if text.contains("next.run(") {
+            layers += 1;
+            wrong.extend(paths_named(&text).into_iter().map(|literal| format!("{file}: {literal}")));
+        }
+    }
+    assert!(layers >= 5, "only {layers} files with layers were found");
+    assert!(wrong.is_empty(), "named by a layer: {wrong:#?}");
+    // The page to come back to; the length alone; the log; and which group answers where no route does.
+    ask.sort();
+    assert_eq!(ask, ["console/admins.rs", "serve/refusals.rs", "web/request_line.rs", "web/session.rs", "web/site.rs"]);
+    assert!(
+        asks_for_a_path("request.uri().path()") && asks_for_a_path("parts.uri.path()") && !asks_for_a_path("x.path()")
+    );
+    assert_eq!(paths_named("// \"/a\"\nx == \"/b\" || y.starts_with(\"/c/\") || \"d/\""), ["/b", "/c/"]);
+}
+
+/// A route is added to a group of `web::site`. What brings routes of its own to a group is the API, which describes them
+/// too, and what is published; health and metrics have a listener of their own.
+#[test]
+fn routes_are_made_in_few_places() {
+    let made = sources(&src()).into_iter().filter(|(_, text)| text.contains("Router::new()"));
+    let mut made: Vec<_> = made.map(|(path, _)| path.strip_prefix(src()).unwrap().to_owned()).collect();
+    made.sort();
+    assert_eq!(made, ["api/mod.rs", "oidc/published.rs", "web/health.rs", "web/site.rs"].map(PathBuf::from));
+}

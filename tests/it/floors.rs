@@ -192,8 +192,7 @@ fn spell(text: &str, above: &[String], found: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The modules that a module names by a whole path: `crate::`, `super::`, `self::`. A folder's own file that calls a child by
-/// its bare name is not seen: there the folder is the unit.
+/// The modules that a module names: by a whole path (`crate::`, `super::`, `self::`), or a child by its bare name.
 fn aims(module: &str, code: &str, modules: &BTreeMap<String, PathBuf>) -> BTreeSet<String> {
     let own: Vec<String> = module.split("::").map(str::to_owned).collect();
     let mut found = Vec::new();
@@ -213,6 +212,9 @@ fn aims(module: &str, code: &str, modules: &BTreeMap<String, PathBuf>) -> BTreeS
                 "crate" => rest.collect::<Vec<_>>(),
                 "super" => own[..own.len().saturating_sub(climbs)].iter().cloned().chain(rest).collect(),
                 "self" => own.iter().cloned().chain(rest).collect(),
+                child if modules.contains_key(&format!("{module}::{child}")) => {
+                    own.iter().chain(&path).cloned().collect()
+                }
                 _ => continue,
             });
         }
@@ -243,13 +245,21 @@ fn circles(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, B
     }
 }
 
+/// What opens a database and the files of each engine need each other still: `store/mod.rs` holds both what they are made of
+/// and what is made of them.
+const OF_THE_STORE: [&str; 4] = ["store", "store::held", "store::postgres", "store::sqlite_files"];
+
 #[test]
 fn no_two_files_need_each_other() {
     let modules = modules();
     let arrows: BTreeMap<_, _> =
         modules.iter().map(|(module, file)| (module.clone(), aims(module, told(&code(file)), &modules))).collect();
     assert!(arrows.values().map(BTreeSet::len).sum::<usize>() > 1000, "hardly an arrow was found");
-    let circles = circles(arrows);
+    let mut circles = circles(arrows);
+    circles.retain(|module, aims| {
+        let is_known = |name: &str| OF_THE_STORE.contains(&name);
+        !is_known(module) || !aims.iter().all(|aim| is_known(aim))
+    });
     assert!(circles.is_empty(), "{circles:#?}");
 }
 
@@ -271,8 +281,12 @@ fn a_circle_is_found() {
     );
     assert!(circles(sound.clone().into()).is_empty());
     let bent = BTreeMap::from([of("a::b", "pub(in crate::d) fn f() {\n    crate::{a::c, d::X}\n}")]);
-    let circle = circles(sound.into_iter().chain(bent).collect());
+    let circle = circles(sound.clone().into_iter().chain(bent).collect());
     assert_eq!(circle.into_keys().collect::<Vec<_>>(), ["a::b", "a::c"]);
+    // A folder's own file that calls a child by its bare name needs it as well.
+    let bent = BTreeMap::from([of("a", "b::f(x::c::g());"), of("a::b", "use super::X;")]);
+    let circle = circles(sound.into_iter().chain(bent).collect());
+    assert_eq!(circle.into_keys().collect::<Vec<_>>(), ["a", "a::b"]);
 }
 
 #[test]

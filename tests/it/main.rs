@@ -55,6 +55,7 @@ mod redis;
 mod reload;
 mod relying_party;
 mod request_line;
+mod routes;
 mod scale;
 mod seams;
 mod senders;

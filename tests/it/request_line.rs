@@ -13,6 +13,7 @@ use connect_idp::model::header_text::ascii;
 use connect_idp::model::trace_context::hex;
 use connect_idp::time::Random;
 use connect_idp::web::client_ip::Peer;
+use connect_idp::web::group::Logged;
 use connect_idp::web::{health, request_line};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
@@ -114,7 +115,7 @@ both_engines! {
         let asset = connect_idp::web::assets::url("app.css");
         for is_logged in [false, true] {
             let idp = Idp::start_live(engine, |config| (config.log.assets, config.log.health) = (is_logged, is_logged)).await;
-            let internal = request_line::around(health::routes(), &idp.app).with_state(idp.app.clone());
+            let internal = request_line::around(health::routes(), &idp.app, Logged::AsHealth).with_state(idp.app.clone());
             for path in ["/health/live", "/health/ready", "/metrics"] {
                 assert_eq!(trace.send(&internal, "GET", path, None).await.status, 200);
             }
@@ -210,7 +211,7 @@ both_engines! {
         let routes = Router::new()
             .route("/panics", get(async || -> &'static str { panic!("on purpose") }))
             .route("/waits", get(async || std::future::pending::<&'static str>().await));
-        let layered = request_line::around(routes, &idp.app).with_state(idp.app.clone());
+        let layered = request_line::around(routes, &idp.app, Logged::Always).with_state(idp.app.clone());
         let ask = |path: &str| {
             let mut request = Request::builder().uri(path).body(Body::empty()).unwrap();
             request.headers_mut().extend(trace.headers());

@@ -10,13 +10,13 @@ use utoipa::ToSchema;
 use crate::api::caller::{Everywhere, WriteClients};
 use crate::api::clients::{AtClient, View, find, read};
 use crate::api::editions::{Edition, IfMatch, stale};
+use crate::api::problem::{Details, Problem};
 use crate::api::providers::moved_on;
 use crate::api::reading::{Body, ClientId};
 use crate::app::App;
 use crate::model::unfit::Unfit;
 use crate::operations::act::Switched;
 use crate::operations::clients::{self, Deleted, LONGEST_OVERLAP, Rotated};
-use crate::web::problem::{Details, Problem};
 
 /// How to replace a secret.
 #[derive(Debug, Default, Deserialize, ToSchema)]

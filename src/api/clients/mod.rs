@@ -12,6 +12,7 @@ use super::caller::{Everywhere, ReadClients, WriteClients};
 use super::editions::{Edition, IfMatch, stale};
 use super::once::{IdempotencyKey, New};
 use super::reading::{Asked, Body, ClientId, Page, Place, one_more};
+use crate::api::problem::{Details, Kind, Problem};
 use crate::app::App;
 use crate::model::client::draft::Draft;
 use crate::model::client::rules::{check_client_id, key_warnings};
@@ -22,7 +23,6 @@ use crate::operations::clients::{self, Changed};
 use crate::operations::idempotent_create::Creation;
 use crate::store;
 use crate::time::Timestamp;
-use crate::web::problem::{Details, Kind, Problem};
 
 /// As many clients are on a page, whatever `limit` says.
 const MOST_CLIENTS: usize = 50;

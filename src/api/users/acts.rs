@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 use crate::api::caller::{InProvider, WriteUsers};
 use crate::api::editions::Edition;
+use crate::api::problem::Problem;
 use crate::api::reading::{Body, UserId};
 use crate::api::users::{AtUser, View, read, temporary_password};
 use crate::app::App;
@@ -13,7 +14,6 @@ use crate::model::unfit::Unfit;
 use crate::model::{words, words_in_json};
 use crate::operations::act::Switched;
 use crate::operations::users::{self, Locks, Reset, Unlocked, Untied};
-use crate::web::problem::Problem;
 
 type Answer = Result<Edition<View>, Problem>;
 

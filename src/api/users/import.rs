@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::caller::{InProvider, WriteUsers};
+use crate::api::problem::{Kind, Problem};
 use crate::api::providers::AtProvider;
 use crate::api::reading::{Asked, of_type};
 use crate::app::App;
@@ -16,7 +17,6 @@ use crate::operations::act::Act;
 use crate::operations::csv::text;
 use crate::operations::users::import::{self, Fate, People, Row};
 use crate::operations::users::import_job::{self, Owner, Report, ReportedRow, RowResult, Started};
-use crate::web::problem::{Kind, Problem};
 
 /// Each row is hashed before the answer.
 const MOST_ROWS: usize = 200;

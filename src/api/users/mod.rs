@@ -15,6 +15,7 @@ use super::editions::{Edition, FIRST, IfMatch, stale};
 use super::once::{IdempotencyKey, New};
 use super::providers::AtProvider;
 use super::reading::{Asked, Body, Faults, Page, Place, UserId, bad_cursor, cursor_id, one_more, storable};
+use crate::api::problem::{Details, Problem};
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::tenant::ProviderScope;
@@ -26,7 +27,6 @@ use crate::operations::users::{self, Changed, Draft};
 use crate::store;
 use crate::store::users::directory::{self, Listed, Sort, State};
 use crate::time::Timestamp;
-use crate::web::problem::{Details, Problem};
 
 /// A person's account in a provider.
 #[derive(Clone, Debug, Serialize, ToSchema)]

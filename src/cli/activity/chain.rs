@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 
+use super::moment::moment;
 use crate::app::App;
-use crate::cli::activity::{moment, seal_all};
-use crate::cli::console::{Format, Output, Row, harmless};
-use crate::cli::{Console, Ended, act, read_file};
+use crate::cli::command::{Ended, act, read_file};
+use crate::cli::console::{Console, Format, Output, Row, harmless};
 use crate::model::text::capitalized;
+use crate::operations::activity::chain::{From, seal};
 use crate::operations::activity::prune::{self, Planned};
 use crate::operations::activity::verify::{self, Anchor, Fault, Terms, Verified};
 use crate::time::Timestamp;
@@ -144,6 +145,20 @@ fn row(verified: &Verified, anchors: usize) -> Row {
         .with("time", of(|fault| fault.at.map(Timestamp::rfc3339)))
         .with("reference", of(|fault| fault.reference.clone()))
         .with("detail", of(|fault| Some(fault.words())))
+}
+
+/// Seals all that was committed, however much that is.
+pub(super) async fn seal_all(app: &App, console: &mut Console) -> anyhow::Result<()> {
+    let mut count = 0;
+    loop {
+        let sealed = seal(app, From::LastTime, 1).await?;
+        count += sealed.count;
+        if sealed.all {
+            console.progress_done();
+            return Ok(());
+        }
+        console.progress(format_args!("{count} records sealed"));
+    }
 }
 
 pub(in crate::cli) async fn anchor(app: &App, console: &mut Console) -> anyhow::Result<()> {

@@ -1,17 +1,18 @@
 //! `activity`: the lasting record, for reading and for files (A1, A2, A5).
 
 pub(in crate::cli) mod chain;
+mod moment;
 
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 
-use super::console::{Output, Row};
-use super::{Console, Ended, Who, find_provider};
+use self::moment::moment;
+use super::command::{Ended, Who, find_provider};
+use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::activity::{Kind, Outcome};
 use crate::model::{reason, reference};
 use crate::operations::activity::browse::Reach;
-use crate::operations::activity::chain::{From, seal};
 use crate::operations::activity::export::{Line, MEMBERS, PLACE};
 use crate::operations::csv::file;
 use crate::store::activity::chain::Placed;
@@ -124,18 +125,6 @@ impl Filters {
     }
 }
 
-/// RFC 3339, or the beginning of a day in a time zone, in Unix milliseconds.
-pub(super) fn moment(text: &str, zone: &str) -> anyhow::Result<i64> {
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Ok(instant.as_millisecond());
-    }
-    let day: Option<jiff::civil::Date> = if text.len() == 10 { text.parse().ok() } else { None };
-    match day.and_then(|day| day.in_tz(zone).ok()) {
-        Some(midnight) => Ok(midnight.timestamp().as_millisecond()),
-        None => bail!("{text:?} is neither a date such as 2026-01-31 nor a moment such as 2026-01-31T08:15:00Z"),
-    }
-}
-
 pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     match verb {
         Verb::List { filters, reference: Some(reference), output, .. } => {
@@ -163,20 +152,6 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
     Ok(Ended::Done)
 }
 
-/// Seals all that was committed, however much that is.
-pub(super) async fn seal_all(app: &App, console: &mut Console) -> anyhow::Result<()> {
-    let mut count = 0;
-    loop {
-        let sealed = seal(app, From::LastTime, 1).await?;
-        count += sealed.count;
-        if sealed.all {
-            console.progress_done();
-            return Ok(());
-        }
-        console.progress(format_args!("{count} records sealed"));
-    }
-}
-
 async fn export(
     app: &App,
     reach: &Reach,
@@ -185,7 +160,7 @@ async fn export(
     format: FileFormat,
     console: &mut Console,
 ) -> anyhow::Result<()> {
-    seal_all(app, console).await?;
+    chain::seal_all(app, console).await?;
     if format == FileFormat::Csv {
         console.write(&file::Head::of(MEMBERS.into_iter().chain([PLACE])).into_bytes())?;
     }
@@ -249,18 +224,6 @@ fn reference_number(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_date_begins_in_the_providers_zone() {
-        assert_eq!(moment("2026-01-31T08:15:00.250Z", "UTC").unwrap(), 1_769_847_300_250);
-        assert_eq!(moment("2026-01-31T02:15:00.250-06:00", "UTC").unwrap(), 1_769_847_300_250);
-        let day = 86_400_000;
-        assert_eq!(moment("2026-01-31", "UTC").unwrap() % day, 0);
-        assert_eq!(moment("2026-01-31", "America/Chicago").unwrap() % day, day / 4);
-        for text in ["yesterday", "2026-02-30", "2026-01", ""] {
-            assert!(moment(text, "UTC").is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn the_members_of_both_formats_are_the_same() {

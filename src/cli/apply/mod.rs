@@ -13,8 +13,9 @@ use anyhow::{Context as _, bail, ensure};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 
+use super::command::{act, read_file, warn_of_keys};
+use super::console::Console;
 use super::seed::{Password, Seed, SeedIssuer, SeedProvider};
-use super::{Console, act, read_file, warn_of_keys};
 use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::crypto::secret::Secret;

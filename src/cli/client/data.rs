@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use crate::cli::read_file;
+use crate::cli::command::read_file;
 use crate::model::client::draft::Draft;
 
 /// What can be set on a client. A list replaces the one before; "" takes a value away.

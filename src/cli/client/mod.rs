@@ -10,8 +10,8 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use self::data::Data;
-use super::console::{Output, Row};
-use super::{Console, act, say_switched, warn_of_keys};
+use super::command::{act, say_switched, warn_of_keys};
+use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::client::draft::keys;
 use crate::model::client::rules::check_client_id;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::app::App;
 use crate::cache::proxies::{NOTE_COUNTS, Unread};
 use crate::operations::activity::verify::{Terms, verify_end};

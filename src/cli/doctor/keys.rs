@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::model::issuer::TrustedIssuer;

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use url::Url;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::cache::shared::{PATIENCE, Redis};
 use crate::cli::config::warnings;
 use crate::config::{self, Config};

@@ -1,12 +1,14 @@
 //! `doctor`: what is wrong and how to mend it, one line a check. This file asks and prints; [`machine`] is what can be
-//! looked at without the database's contents, [`contents`] what is in it, [`keys`] ours and other people's.
+//! looked at without the database's contents, [`contents`] what is in it, [`keys`] ours and other people's; [`finding`] is what a check says.
 
 mod contents;
+mod finding;
 mod keys;
 mod machine;
 
-use super::console::{Format, Output, Row, harmless};
-use super::{Console, Ended};
+use self::finding::{Finding, Level};
+use super::command::Ended;
+use super::console::{Console, Format, Output, Row, harmless};
 use crate::app::{App, Opening};
 use crate::cli::activity::chain::{Anchors, OlderVersion};
 use crate::config::Config;
@@ -26,48 +28,6 @@ pub(super) struct Args {
     older_version: OlderVersion,
     #[command(flatten)]
     output: Output,
-}
-
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Level {
-    Ok,
-    /// Nothing is wrong yet, or it is not ours to mend.
-    Note,
-    Wrong,
-}
-
-impl Level {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Note => "note",
-            Self::Wrong => "wrong",
-        }
-    }
-}
-
-/// What one check found: beyond `Ok`, `detail` says what is the matter and what to do next.
-#[derive(Clone, Debug)]
-struct Finding {
-    check: String,
-    level: Level,
-    detail: String,
-}
-
-impl Finding {
-    /// `Err` says what is wrong and how to mend it.
-    fn of(check: impl Into<String>, found: Result<String, String>) -> Self {
-        let (level, detail) = match found {
-            Ok(detail) => (Level::Ok, detail),
-            Err(cure) => (Level::Wrong, cure),
-        };
-        Self { check: check.into(), level, detail }
-    }
-
-    fn note(check: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { check: check.into(), level: Level::Note, detail: detail.into() }
-    }
 }
 
 pub(super) async fn run(args: &Args, config: Config, console: &mut Console) -> anyhow::Result<Ended> {

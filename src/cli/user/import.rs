@@ -7,8 +7,8 @@ use futures_util::{StreamExt as _, stream};
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::cli::console::{Listing, Output, Row};
-use crate::cli::{Console, act, find_provider};
+use crate::cli::command::{act, find_provider};
+use crate::cli::console::{Console, Listing, Output, Row};
 use crate::crypto::password::Busy;
 use crate::model::provider::Provider;
 use crate::operations::csv::text;

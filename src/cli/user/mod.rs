@@ -7,8 +7,8 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::console::{Output, Row};
-use super::{Console, Who, act, find_provider, say_switched};
+use super::command::{Who, act, find_provider, say_switched};
+use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::claims::Claims;

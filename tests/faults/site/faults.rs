@@ -1,6 +1,7 @@
 //! What is done to the stand, one function each. Whatever a fault took away is there again when its function returns; a Redis that
 //! is gone for good, when the next fault begins.
 
+use std::net::TcpStream;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -98,7 +99,7 @@ impl Site {
     /// One fault from beginning to end.
     pub async fn bring_about(&mut self, fault: Fault) {
         // Once it was gone for good; what is done to it next needs it.
-        if !self.stand.redis.runs() {
+        if TcpStream::connect(("127.0.0.1", self.stand.redis.port)).is_err() {
             self.stand.redis.run();
         }
         match fault {

@@ -146,7 +146,7 @@ impl Idp {
         tweak(&mut config);
         KeyRing::load_or_create(&config.keys.dir, &Random::System).unwrap();
         let app = App::open_with(config, Opening::Migrate, clock, Random::System).await.unwrap();
-        let idp = Self { router: router::router(&app).with_state(()), app, engine, home: Arc::new(home) };
+        let idp = Self { router: router::router(&app).into_router(), app, engine, home: Arc::new(home) };
         idp.provider(AGENCY, |_| {}).await;
         idp.trust(ISSUER, |_| {}).await;
         idp
@@ -157,7 +157,7 @@ impl Idp {
         let mut config = self.app.config.clone();
         tweak(&mut config);
         let app = App::open_with(config, Opening::Run, self.app.clock.clone(), Random::System).await.unwrap();
-        Self { router: router::router(&app).with_state(()), app, engine: self.engine, home: Arc::clone(&self.home) }
+        Self { router: router::router(&app).into_router(), app, engine: self.engine, home: Arc::clone(&self.home) }
     }
 
     pub fn browser(&self) -> Browser {

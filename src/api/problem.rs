@@ -1,18 +1,19 @@
 //! What a program is told when the API refuses or fails: `application/problem+json` (RFC 9457), with a reference number
 //! that is in the log. A handler returns a [`Problem`]; the outermost layer turns it, and every other bare error answer
-//! below `/api/`, into the body.
+//! of the API, into the body.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::oauth_error::{data, plain};
 use crate::app::App;
 use crate::model::activity::Visitor;
 use crate::model::unfit::Unfit;
 use crate::model::words;
 use crate::store;
+use crate::web::error::cause_of;
+use crate::web::oauth_error::{data, plain};
 
 /// What went wrong; the last part of `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,19 +230,13 @@ pub struct FieldError {
     detail: String,
 }
 
-/// Whether a path is one of the API's.
-#[must_use]
-pub fn is_of_api(path: &str) -> bool {
-    path.starts_with("/api/")
-}
-
 /// The body for an error answer that has none yet; logged here, once.
-pub fn render(app: &App, bare: &Response, cause: Option<&str>, visitor: &Visitor) -> Response {
+pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
     let known = bare.extensions().get::<Problem>().cloned();
     let problem = known.unwrap_or_else(|| {
         let kind = Kind::of(bare.status());
         if kind == Kind::Unavailable {
-            Problem::unavailable(cause.unwrap_or("no cause was given"))
+            Problem::unavailable(cause_of(bare).unwrap_or("no cause was given"))
         } else {
             Problem::new(kind, kind.title())
         }

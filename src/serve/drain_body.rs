@@ -16,25 +16,12 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
+use crate::web::body::is_given_up;
+
 /// As much is taken in; whoever sends more may see the connection break.
 const MOST: u64 = 2 * 1024 * 1024;
 /// For so long; who sends nothing more is answered then.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Of an answer: its sender did not send on, so nothing more is waited for.
-#[derive(Clone, Copy)]
-struct GivenUp;
-
-/// Marks an answer to somebody who stopped sending: the connection ends with it (RFC 9110 §15.5.9).
-pub fn given_up(mut response: Response) -> Response {
-    response.extensions_mut().insert(GivenUp);
-    response
-}
-
-/// Whether an answer is so marked.
-pub fn is_given_up(response: &Response) -> bool {
-    response.extensions().get::<GivenUp>().is_some()
-}
 
 /// A body that can be read on after its reader has dropped it.
 #[derive(Clone)]
@@ -67,7 +54,7 @@ impl HttpBody for Shared {
 ///
 /// # Errors
 /// As `answer` fails.
-pub async fn taken_in<F, E>(request: Request, answer: impl FnOnce(Request) -> F) -> Result<Response, E>
+pub(super) async fn drain_body<F, E>(request: Request, answer: impl FnOnce(Request) -> F) -> Result<Response, E>
 where
     F: Future<Output = Result<Response, E>>,
 {
