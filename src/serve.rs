@@ -97,7 +97,7 @@ pub fn run_on<'a>(
 }
 
 /// Nothing here depends on who calls: else the compiler would make the whole service once more for each of them.
-fn boxed<'a>(app: App, listeners: Listeners, stop: BoxFuture<'a, ()>) -> BoxFuture<'a, anyhow::Result<()>> {
+fn boxed(app: App, listeners: Listeners, stop: BoxFuture<'_, ()>) -> BoxFuture<'_, anyhow::Result<()>> {
     Box::pin(serve_until(app, listeners, stop))
 }
 

@@ -3,13 +3,14 @@
 //! The server is a process of its own on a core of its own; load comes from this process, on the others. [`site`] and
 //! [`journeys`] are what is asked, [`load`] is how, [`measure`] puts them together; [`report`] is what comes of it.
 
-#![allow(
+#![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
-    missing_docs
+    missing_docs,
+    reason = "a benchmark is a program that prints, and stops at what it cannot do"
 )]
 
 mod bare;

@@ -38,7 +38,7 @@ impl Edition {
         self.read = revision;
         let differs = |value: &(&'static str, String)| !typed.contains(value);
         let short = |(label, value): (&'static str, String)| match value.char_indices().nth(SAID) {
-            Some((end, _)) => (label, format!("{}…", &value[..end])),
+            Some((end, _)) => (label, format!("{}…", value.get(..end).unwrap_or_default())),
             None => (label, value),
         };
         self.stale = Some(stored.into_iter().filter(differs).map(short).collect());

@@ -24,6 +24,7 @@ pub mod measures;
 mod migrations;
 pub mod moving;
 pub mod passwords;
+mod patience;
 mod postgres;
 pub mod providers;
 pub mod replicas;
@@ -40,8 +41,6 @@ mod transaction;
 pub mod unified_login;
 pub mod users;
 
-use std::time::Duration;
-
 pub use connection::{Conn, Query, Tx, query};
 pub use database::Database;
 pub use error::Error;
@@ -50,11 +49,3 @@ pub use statement::{Column, FromRow, Row, Sql, Value};
 use statement::{can_be_stored, parsed};
 pub(crate) use statement::{from_row, locking};
 pub(crate) use transaction::in_transaction;
-
-/// No statement runs longer than this on PostgreSQL, and no transaction waits longer for another process that writes to
-/// SQLite's file. Just under a handoff's 30 seconds, so that an ordinary handoff needs no time-out of its own.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(28);
-/// How long past its deadline a transaction may go without an answer before nobody waits for it any longer.
-const SILENCE: Duration = Duration::from_secs(10);
-/// How long one try for a connection lasts before we look whether the database is there at all.
-const ACQUIRE_TRY: Duration = Duration::from_secs(3);

@@ -10,7 +10,8 @@ use super::connection::{Conn, Link, Tx};
 use super::database::{Database, Engine};
 use super::error::Error;
 use super::measures::{Fault, Purpose};
-use super::{SILENCE, held, postgres};
+use super::patience::SILENCE;
+use super::{held, postgres};
 use crate::log;
 use crate::time::{Deadline, Random};
 

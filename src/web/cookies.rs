@@ -31,7 +31,7 @@ impl Cookie {
             Self::PreAuth => format!("connect-update{port}"),
             Self::Handoff(id) => format!("handoff-{id}"),
             Self::Browser => format!("connect-browser{port}"),
-            Self::Notice(path) => format!("connect-notice-{}{port}", &digest(path)[..12]),
+            Self::Notice(path) => format!("connect-notice-{}{port}", digest(path).get(..12).unwrap_or_default()),
         };
         if config.is_https() { format!("__Host-{name}") } else { name }
     }
@@ -55,9 +55,9 @@ impl Cookie {
     #[must_use]
     pub fn after(&self, held: Option<Secret>, answer: &HeaderMap, config: &Config) -> Option<Secret> {
         let begin = format!("{}=", self.name(config));
-        let set =
+        let mut set =
             answer.get_all(header::SET_COOKIE).iter().filter_map(|text| header_text::ascii(text)?.strip_prefix(&begin));
-        set.last().map_or(held, |value| Secret::parse(value.split(';').next().unwrap_or_default()))
+        set.next_back().map_or(held, |value| Secret::parse(value.split(';').next().unwrap_or_default()))
     }
 
     /// The header that sets it.

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use crate::config::{NOT_WHOLE, Pooling, is_whole};
 use crate::store::error::Error;
 use crate::store::measures::Connections;
-use crate::store::{ACQUIRE_TRY, STATEMENT_TIMEOUT};
+use crate::store::patience::{ACQUIRE_TRY, STATEMENT_TIMEOUT};
 
 /// A connection idle for longer is asked whether it still stands before it is used, and has so long to answer.
 const TRUST_IDLE: Duration = Duration::from_secs(2);

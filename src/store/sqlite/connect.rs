@@ -10,8 +10,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::crypto::key_ring::give_to_owner_of_folder;
-use crate::store::STATEMENT_TIMEOUT;
 use crate::store::error::Error;
+use crate::store::patience::STATEMENT_TIMEOUT;
 
 /// So many statements stay compiled on each connection: there are fewer.
 const STATEMENTS: usize = 512;

@@ -75,6 +75,7 @@ impl Lent {
         self.is_slow = true;
     }
 
+    #[expect(clippy::expect_used, reason = "it is taken out when this is dropped, and never before")]
     pub(super) fn connection(&self) -> &Connection {
         self.connection.as_ref().expect("a connection is there until it is dropped")
     }

@@ -13,9 +13,9 @@ use tokio::time::timeout;
 use super::desk::{Desk, Order, Queue};
 use super::lent::{Home, Lent};
 use super::work::Task;
-use crate::store::SILENCE;
 use crate::store::error::Error;
 use crate::store::measures::Measures;
+use crate::store::patience::SILENCE;
 use crate::store::sqlite_files::InUse;
 use crate::time::{Clock, Deadline};
 
