@@ -9,7 +9,6 @@
     clippy::unwrap_used,
     clippy::cast_precision_loss,
     clippy::disallowed_methods,
-    missing_docs,
     reason = "a benchmark is a program that prints, and stops at what it cannot do"
 )]
 
