@@ -10,9 +10,7 @@ RUN apt-get update && apt-get install --yes --no-install-recommends libssl-dev p
 # OpenSSL comes from the distribution, which mends it, and not from the crate `openssl-src`: OPENSSL_NO_VENDOR wins over the
 # feature `vendored` in Cargo.toml. The toolchain is the image's own, whatever rust-toolchain.toml says.
 ENV OPENSSL_NO_VENDOR=1 \
-    RUSTUP_TOOLCHAIN=${RUST} \
-    CARGO_PROFILE_RELEASE_DEBUG=0 \
-    CARGO_PROFILE_RELEASE_STRIP=symbols
+    RUSTUP_TOOLCHAIN=${RUST}
 WORKDIR /src
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 COPY . .

@@ -4,7 +4,7 @@
 use crate::web::fields::Fields;
 use crate::web::notice::Notice;
 
-/// As many signs of a stored value are said: a key set has thousands.
+/// How many characters of a stored value are shown: a key set has thousands.
 const SAID: usize = 200;
 
 /// What stands in the fields of a form, by the names that people read, in order.
@@ -34,15 +34,35 @@ impl Edition {
     }
 
     /// Somebody else wrote meanwhile: sent again, the form writes over what `stored` says.
-    pub(super) fn is_overtaken(&mut self, revision: i64, stored: Values, typed: &Values) {
+    pub(super) fn mark_stale(&mut self, revision: i64, stored: Values, typed: &Values) {
         self.read = revision;
-        let differs = |value: &(&'static str, String)| !typed.contains(value);
-        let short = |(label, value): (&'static str, String)| match value.char_indices().nth(SAID) {
-            Some((end, _)) => (label, format!("{}…", value.get(..end).unwrap_or_default())),
-            None => (label, value),
-        };
-        self.stale = Some(stored.into_iter().filter(differs).map(short).collect());
+        let mut differing = Vec::new();
+        for (label, value) in stored {
+            let typed = typed.iter().find(|(name, _)| *name == label).map_or("", |(_, typed)| typed.as_str());
+            if !lines(&value).eq(lines(typed)) {
+                differing.push((label, shown(&value, typed)));
+            }
+        }
+        self.stale = Some(differing);
     }
+}
+
+/// A browser sends other ends of lines than are stored, and a list may end with an empty one.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// A stored value; of a long one the part where it begins to differ from what was typed.
+fn shown(value: &str, typed: &str) -> String {
+    if value.chars().count() <= SAID {
+        return value.to_owned();
+    }
+    let same = value.chars().zip(typed.replace("\r\n", "\n").chars()).take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(SAID / 4);
+    let mut rest = value.chars().skip(from);
+    let part: String = rest.by_ref().take(SAID).collect();
+    let mark = |is_cut: bool| if is_cut { "…" } else { "" };
+    format!("{}{part}{}", mark(from > 0), mark(rest.next().is_some()))
 }
 
 /// What an edit says that went through; `keys` have new values.
@@ -57,10 +77,12 @@ mod tests {
     #[test]
     fn what_differs_from_what_was_typed_is_said() {
         let mut edition = Edition::of("user", 1);
-        let typed = vec![("Name", "Mine".to_owned()), ("Keys", String::new()), ("Zone", "UTC".to_owned())];
-        let stored = vec![("Name", "Theirs".to_owned()), ("Keys", "é".repeat(201)), ("Zone", "UTC".to_owned())];
-        edition.is_overtaken(7, stored, &typed);
-        let said = vec![("Name", "Theirs".to_owned()), ("Keys", format!("{}…", "é".repeat(200)))];
+        let list = "a\nb";
+        let typed = vec![("Name", "Mine".to_owned()), ("Keys", "é".repeat(300)), ("Lines", "a\r\nb\r\n".to_owned())];
+        let keys = format!("{}z", "é".repeat(299));
+        let stored = vec![("Name", "Theirs".to_owned()), ("Keys", keys), ("Lines", list.to_owned())];
+        edition.mark_stale(7, stored, &typed);
+        let said = vec![("Name", "Theirs".to_owned()), ("Keys", format!("…{}z", "é".repeat(50)))];
         assert_eq!((edition.read, edition.stale), (7, Some(said)));
     }
 }

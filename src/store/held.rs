@@ -64,7 +64,8 @@ mod watched {
 
 pub use watched::{Held, assert_none};
 
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use super::*;
 

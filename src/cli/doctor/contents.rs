@@ -36,6 +36,7 @@ async fn side_by_side(app: &App) -> Finding {
         Ok(found) => found,
         Err(error) => return Finding::of(CHECK, Err(error.to_string())),
     };
+    let seen = |one: &Running| format!("{} (seen {} s ago)", one.name, one.seen_ago);
     if !found.differing.is_empty() {
         let group = |names: &Vec<String>| names.join(", ");
         let differing = found.differing.iter();
@@ -51,7 +52,6 @@ async fn side_by_side(app: &App) -> Finding {
         );
     }
     let versions = found.versions().join(" and ");
-    let seen = |one: &Running| format!("{} (seen {} s ago)", one.name, one.seen_ago);
     let names = found.replicas.iter().map(seen).take(10).collect::<Vec<_>>().join(", ");
     match found.replicas.len() {
         0 => Finding::of(CHECK, Ok("none runs".into())),

@@ -158,7 +158,7 @@ pub async fn post(
             Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
             Edited::Stale => {
                 let now = find(&app, &id).await?;
-                page.edition.is_overtaken(now.revision, ClientForm::of(&now.metadata).values(), &form.values());
+                page.edition.mark_stale(now.revision, ClientForm::of(&now.metadata).values(), &form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })

@@ -170,7 +170,12 @@ impl ClientForm {
         let typed = |member: &Member| match (member.kind, stored.get(member.key)) {
             (_, None) | (Kind::Tick, Some(Value::Bool(false))) => String::new(),
             (Kind::Tick, Some(_)) => "yes".to_owned(),
-            (Kind::Any(_), Some(list)) => words(list).join(" "),
+            (Kind::Any(_), Some(list)) => {
+                // In the order in which ticks are read.
+                let mut words = words(list);
+                words.sort_unstable();
+                words.join(" ")
+            }
             (_, Some(list @ Value::Array(_))) => words(list).join("\n"),
             (_, Some(Value::String(text))) => text.clone(),
             (_, Some(other)) => other.to_string(),

@@ -207,7 +207,7 @@ pub async fn post(
             Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
             Edited::Stale => {
                 let now = find(&app, &id).await?;
-                page.edition.is_overtaken(now.revision, IssuerForm::of(&now).values(), &page.form.values());
+                page.edition.mark_stale(now.revision, IssuerForm::of(&now).values(), &page.form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })

@@ -66,7 +66,7 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, &admin).await?;
-            page.edition.is_overtaken(now.edition.read, now.form.values(), &page.form.values());
+            page.edition.mark_stale(now.edition.read, now.form.values(), &page.form.values());
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }

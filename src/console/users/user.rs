@@ -113,7 +113,7 @@ pub async fn post(
             let now = self::page(&app, &arrival, &admin, &id).await?;
             let typed = values(&page.name, &page.email, user_type.as_str());
             let stored = values(&now.stored.name, &now.stored.email, now.stored.user_type);
-            page.edition.is_overtaken(now.edition.read, stored, &typed);
+            page.edition.mark_stale(now.edition.read, stored, &typed);
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
