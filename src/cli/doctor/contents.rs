@@ -37,6 +37,7 @@ async fn side_by_side(app: &App) -> Finding {
         Err(error) => return Finding::of(CHECK, Err(error.to_string())),
     };
     let seen = |one: &Running| format!("{} (seen {} s ago)", one.name, one.seen_ago);
+    let names = found.replicas.iter().map(seen).take(10).collect::<Vec<_>>().join(", ");
     if !found.differing.is_empty() {
         let group = |names: &Vec<String>| names.join(", ");
         let differing = found.differing.iter();
@@ -46,13 +47,12 @@ async fn side_by_side(app: &App) -> Finding {
         return Finding::of(
             CHECK,
             Err(format!(
-                "they have not the same value of {}: give them the same configuration, and start them again",
+                "they have not the same value of {}: give them the same configuration, and start them again: {names}",
                 said.join("; ")
             )),
         );
     }
     let versions = found.versions().join(" and ");
-    let names = found.replicas.iter().map(seen).take(10).collect::<Vec<_>>().join(", ");
     match found.replicas.len() {
         0 => Finding::of(CHECK, Ok("none runs".into())),
         count if found.versions().len() == 1 => {
