@@ -165,3 +165,13 @@ fn routes_are_made_in_few_places() {
     made.sort();
     assert_eq!(made, ["api/mod.rs", "oidc/published.rs", "web/health.rs", "web/site.rs"].map(PathBuf::from));
 }
+
+/// What has no guard has no form and no session either: the documents that anybody may read (G15).
+#[test]
+fn published_documents_alone_are_unguarded() {
+    let router = std::fs::read_to_string(src().join("router.rs")).unwrap();
+    let unguarded: Vec<_> = router.lines().filter(|line| line.contains("with_unguarded(")).map(str::trim).collect();
+    assert_eq!(unguarded, [".with_unguarded(Routes::of(DISCOVERY).merge(oidc::published::routes(app)))"]);
+    let published = std::fs::read_to_string(src().join("oidc/published.rs")).unwrap();
+    assert!(published.contains("get(") && !published.contains("post("), "more than documents");
+}

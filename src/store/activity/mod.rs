@@ -424,8 +424,9 @@ async fn search(
     before: Option<&str>,
     limit: i64,
 ) -> Result<Found, Error> {
-    /// An id is made a little after the moment that the record names.
-    const SLACK: Duration = Duration::from_mins(1);
+    /// An id is made a little after the moment that the record names; after a clock that ran ahead was put right, ids run
+    /// ahead for as long.
+    const SLACK: Duration = Duration::from_mins(15);
     let end = wanted.until.map_or_else(|| AFTER_ALL.to_owned(), |until| until.after(SLACK).first_id());
     let before = before.map_or_else(|| end.clone(), |before| end.clone().min(before.to_owned()));
     let since = wanted.since.map(Timestamp::first_id).unwrap_or_default();
