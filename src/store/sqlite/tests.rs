@@ -1,10 +1,12 @@
 //! What sharing a commit must not change.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use crate::config;
@@ -41,7 +43,7 @@ async fn write(db: &Database, word: &'static str) -> Result<(), Error> {
     })
 }
 
-/// Keeps the writer at work until the barrier opens, so that what comes meanwhile waits together.
+/// Keeps the writer at work, which has begun, until the barrier opens: what is asked meanwhile waits together.
 fn keep_busy(db: &Database) -> (Arc<Barrier>, tokio::task::JoinHandle<Result<(), Error>>) {
     let barrier = Arc::new(Barrier::new(2));
     let (db, held, has_waited) = (db.clone(), Arc::clone(&barrier), Arc::new(AtomicBool::new(false)));
@@ -50,11 +52,20 @@ fn keep_busy(db: &Database) -> (Arc<Barrier>, tokio::task::JoinHandle<Result<(),
             // It may be done once more.
             if !has_waited.swap(true, Ordering::SeqCst) {
                 held.wait();
+                held.wait();
             }
             Ok(())
         })
     });
+    barrier.wait();
     (barrier, busy)
+}
+
+/// Work that waits for its turn by now.
+fn queued<'a, T>(work: impl Future<Output = T> + Send + 'a) -> Pin<Box<dyn Future<Output = T> + Send + 'a>> {
+    let mut work: Pin<Box<dyn Future<Output = T> + Send + 'a>> = Box::pin(work);
+    assert!(work.as_mut().now_or_never().is_none(), "the writer is not kept busy");
+    work
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,10 +74,9 @@ async fn in_a_shared_commit_whatever_fails_takes_nothing_else_with_it() {
     write(&db, "taken").await.unwrap();
     let (barrier, busy) = keep_busy(&db);
     let runs = Arc::new(AtomicU32::new(0));
-    let mut tasks = Vec::new();
-    for word in ["first", "withdrawn", "dies", "taken", "late", "last"] {
+    let words_in_turn = ["first", "withdrawn", "dies", "taken", "late", "last"].map(|word| {
         let (db, clock, runs) = (db.clone(), clock.clone(), Arc::clone(&runs));
-        tasks.push(tokio::spawn(async move {
+        queued(async move {
             let patience = Duration::from_secs(if word == "late" { 1 } else { 60 });
             in_transaction!(db, Deadline::after(patience, NOW), [clock, runs], |tx| {
                 runs.fetch_add(1, Ordering::SeqCst);
@@ -82,15 +92,13 @@ async fn in_a_shared_commit_whatever_fails_takes_nothing_else_with_it() {
                     _ => Ok(()),
                 }
             })
-        }));
-        // One after the other, as the order matters.
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        })
+    });
     barrier.wait();
     busy.await.unwrap().unwrap();
     let mut said = Vec::new();
-    for task in tasks {
-        said.push(task.await.unwrap());
+    for word in words_in_turn {
+        said.push(word.await);
     }
     assert!(matches!(
         said.as_slice(),
@@ -120,8 +128,7 @@ async fn work_not_begun_by_its_deadline_never_is() {
 async fn a_caller_that_goes_away_cancels_nothing() {
     let (_dir, db, _clock) = with_table().await;
     let (barrier, busy) = keep_busy(&db);
-    let patience = Duration::from_millis(50);
-    assert!(tokio::time::timeout(patience, write(&db, "left")).await.is_err());
+    drop(queued(write(&db, "left")));
     barrier.wait();
     busy.await.unwrap().unwrap();
     write(&db, "stayed").await.unwrap();
@@ -132,20 +139,12 @@ async fn a_caller_that_goes_away_cancels_nothing() {
 async fn what_was_asked_before_the_end_is_done_and_what_comes_after_it_is_refused() {
     let (dir, db, _clock) = with_table().await;
     let (barrier, busy) = keep_busy(&db);
-    let waiting = tokio::spawn({
-        let db = db.clone();
-        async move { write(&db, "in time").await }
-    });
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let closing = tokio::spawn({
-        let db = db.clone();
-        async move { db.close().await }
-    });
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let waiting = queued(write(&db, "in time"));
+    let closing = queued(db.close());
     barrier.wait();
     busy.await.unwrap().unwrap();
-    waiting.await.unwrap().unwrap();
-    closing.await.unwrap();
+    waiting.await.unwrap();
+    closing.await;
     assert!(matches!(write(&db, "too late").await, Err(Error::Unavailable(_))));
     assert!(matches!(db.read().await, Err(Error::Unavailable(_))));
     assert!(!dir.path().join("t.db-wal").exists(), "the log is not folded into the file");
@@ -156,15 +155,14 @@ async fn what_was_asked_before_the_end_is_done_and_what_comes_after_it_is_refuse
 async fn who_is_the_last_to_have_it_leaves_the_file_to_others() {
     let (dir, db, _clock) = with_table().await;
     let (barrier, busy) = keep_busy(&db);
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    // Nobody waits for this one.
+    busy.abort();
     std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(100));
         barrier.wait();
     });
-    // Nobody waits for this one.
-    busy.abort();
-    drop(db);
     let _ = busy.await;
+    drop(db);
     assert!(InUse::alone(&dir.path().join("t.db")).unwrap().is_some(), "the file is in use");
 }
 
@@ -174,25 +172,18 @@ async fn nothing_is_kept_after_a_statement_that_failed() {
     let (_dir, db, _clock) = with_table().await;
     write(&db, "taken").await.unwrap();
     let (barrier, busy) = keep_busy(&db);
-    let light = tokio::spawn({
-        let db = db.clone();
-        async move {
-            in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [], |tx| {
-                query("INSERT INTO words VALUES ('light')").execute(tx).await?;
-                let _ = query("INSERT INTO words VALUES ('taken')").execute(tx).await;
-                Ok(())
-            })
-        }
+    let light = queued(async {
+        in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [], |tx| {
+            query("INSERT INTO words VALUES ('light')").execute(tx).await?;
+            let _ = query("INSERT INTO words VALUES ('taken')").execute(tx).await;
+            Ok(())
+        })
     });
-    let other = tokio::spawn({
-        let db = db.clone();
-        async move { write(&db, "other").await }
-    });
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let other = queued(write(&db, "other"));
     barrier.wait();
     busy.await.unwrap().unwrap();
-    assert!(matches!(light.await.unwrap(), Err(Error::Unexpected(_))));
-    other.await.unwrap().unwrap();
+    assert!(matches!(light.await, Err(Error::Unexpected(_))));
+    other.await.unwrap();
     assert_eq!(words(&db).await, ["other", "taken"]);
 }
 
@@ -203,30 +194,18 @@ async fn a_full_disk_is_only_for_whom_it_is_full() {
     db.meddle("CREATE TABLE large (bytes BLOB)").await;
     db.meddle("PRAGMA max_page_count = 60").await;
     let (barrier, busy) = keep_busy(&db);
-    let small = tokio::spawn({
-        let db = db.clone();
-        async move { write(&db, "small").await }
+    let small = queued(write(&db, "small"));
+    let large = queued(async {
+        in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [], |tx| {
+            query("INSERT INTO large VALUES (zeroblob(1000000))").execute(tx).await?;
+            Ok(())
+        })
     });
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let large = tokio::spawn({
-        let db = db.clone();
-        async move {
-            in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [], |tx| {
-                query("INSERT INTO large VALUES (zeroblob(1000000))").execute(tx).await?;
-                Ok(())
-            })
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    let last = tokio::spawn({
-        let db = db.clone();
-        async move { write(&db, "last").await }
-    });
-    tokio::time::sleep(Duration::from_millis(20)).await;
+    let last = queued(write(&db, "last"));
     barrier.wait();
     busy.await.unwrap().unwrap();
-    small.await.unwrap().unwrap();
-    assert!(matches!(large.await.unwrap(), Err(Error::Unavailable(_))));
-    last.await.unwrap().unwrap();
+    small.await.unwrap();
+    assert!(matches!(large.await, Err(Error::Unavailable(_))));
+    last.await.unwrap();
     assert_eq!(words(&db).await, ["last", "small"]);
 }
