@@ -57,6 +57,11 @@ pub(super) fn connect(file: &Path, to: Use) -> Result<Connection, Error> {
     Ok(connection)
 }
 
+/// What is said to whoever comes after the end.
+pub(super) fn closed() -> Error {
+    Error::Unavailable("the database was closed".into())
+}
+
 /// The file of a `sqlite:` URL.
 pub(in crate::store) fn file_of(url: &str) -> anyhow::Result<PathBuf> {
     let rest = url.strip_prefix("sqlite:").context("database.url is not a SQLite address")?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::connect::{Use, connect};
+use super::connect::{Use, closed, connect};
 use super::lent::{Home, Lent};
 use super::work::Work;
 use crate::store::error::Error;
@@ -99,7 +99,7 @@ impl Queue {
         while let Ok(order) = self.orders.try_recv() {
             self.take(order);
         }
-        answer_all(self.waiting, &Err(Error::Unavailable("the database was closed".into())));
+        answer_all(self.waiting, &Err(closed()));
         if let Some(stopped) = self.stopped {
             let _ = stopped.send(());
         }

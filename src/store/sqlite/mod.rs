@@ -16,7 +16,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::sync::Semaphore;
 
-use self::connect::{Use, connect};
+use self::connect::{Use, closed, connect};
 pub(super) use self::connect::{file_of, url_of};
 use self::lent::Home;
 pub(super) use self::lent::Lent;
@@ -79,8 +79,7 @@ impl Sqlite {
 
     /// A connection for reading.
     pub(super) async fn read(&self) -> Result<Lent, Error> {
-        let closed = |_| Error::Unavailable("the database was closed".into());
-        let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(closed)?;
+        let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| closed())?;
         let connection = match self.0.readers.take() {
             Some(connection) => connection,
             None => connect(&self.0.file, Use::Read)?,

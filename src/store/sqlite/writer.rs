@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::connect::closed;
 use super::desk::{Desk, Order, Queue};
 use super::lent::{Home, Lent};
 use super::work::Task;
@@ -59,7 +60,6 @@ impl Writer {
     }
 
     fn order(&self, order: Order) -> Result<(), Error> {
-        let closed = || Error::Unavailable("the database was closed".into());
         self.orders.as_ref().ok_or_else(closed)?.send(order).map_err(|_| closed())
     }
 
@@ -81,7 +81,8 @@ impl Writer {
             Err(_) if state.give_up() => return Err(Error::Late),
             Err(_) => timeout(SILENCE, answered).await.map_err(|_| Error::Silent)?,
         };
-        answer.unwrap_or(Err(Error::TaskDied))
+        // What was ordered while the thread came to its end is dropped unanswered, and nothing of it was begun.
+        answer.unwrap_or_else(|_| Err(closed()))
     }
 
     /// Ends the thread once what was handed to it is done.
