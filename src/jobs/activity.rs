@@ -69,7 +69,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
 }
 
 async fn tell(app: &App, told: &mut i64) -> Result<(), store::Error> {
-    let chain = store::activity::chain::chain(&mut app.db.read_much().await?).await?;
+    let chain = store::activity::chain::chain(&mut app.db.read().await?).await?;
     if chain.seq > *told {
         *told = chain.seq;
         tracing::info!(

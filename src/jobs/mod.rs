@@ -136,7 +136,7 @@ pub async fn sweep(app: &App) -> Result<(), store::Error> {
 /// When the database fails; the next sweep tries again.
 pub async fn forget_answers(app: &App) -> Result<(), store::Error> {
     let (db, before) = (&app.db, app.clock.now().before(GRACE));
-    if store::tokens::families::has_old_answers(&mut db.read_much().await?, before).await? {
+    if store::tokens::families::has_old_answers(&mut db.read().await?, before).await? {
         in_transaction!(db, app.patient_deadline(), [], |tx| store::tokens::families::forget_answers(tx, before)
             .await)?;
     }
@@ -150,7 +150,7 @@ pub async fn forget_answers(app: &App) -> Result<(), store::Error> {
 pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
     let now = app.clock.now();
     let mut wanted = in_use::ALWAYS.to_vec();
-    if store::clients::wants_signed_with(&mut app.db.read_much().await?, Algorithm::EdDsa.name()).await? {
+    if store::clients::wants_signed_with(&mut app.db.read().await?, Algorithm::EdDsa.name()).await? {
         wanted.push(Algorithm::EdDsa);
     }
     rotation::look_after(app, &wanted, now).await
@@ -234,7 +234,7 @@ pub async fn note_unread_hop(app: &App) -> Result<(), store::Error> {
 
 /// Looks which issuers have reached the cap: no more of theirs is taken until the oldest are forgotten (G2).
 async fn count_single_use(app: &App) -> Result<(), store::Error> {
-    let counts = store::single_use::counts(&mut app.db.read_much().await?).await?;
+    let counts = store::single_use::counts(&mut app.db.read().await?).await?;
     let full: BTreeSet<String> =
         counts.into_iter().filter(|(_, n)| *n >= SINGLE_USE_CAP).map(|(issuer, _)| issuer).collect();
     for issuer in &full {

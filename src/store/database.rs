@@ -203,8 +203,8 @@ impl Database {
         Ok(Conn::new(link, Arc::clone(&self.measures)))
     }
 
-    /// The same for what may read much: lists, exports, statistics. On SQLite its rows are read on this thread, which others
-    /// wait for otherwise.
+    /// The same for what may read much: lists, exports, statistics. On SQLite others do not wait for this thread meanwhile,
+    /// but go on at another one. Each such thread keeps memory of its own: what is done all the time takes [`Self::read`].
     ///
     /// # Errors
     /// When none can be had.

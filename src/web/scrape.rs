@@ -56,7 +56,7 @@ async fn gather(app: &App) {
 
 async fn ask(app: &App, now: Timestamp) -> Result<Found, store::Error> {
     let schema = app.db.schema_steps().await?.last().copied().unwrap_or(0);
-    let mut conn = app.db.read_much().await?;
+    let mut conn = app.db.read().await?;
     let logouts = statistics::logouts_waiting(&mut conn, now).await?;
     let mails = statistics::mails_waiting(&mut conn).await?;
     let keys_expire = rotation::first_expiry(app, &mut conn, now).await?;

@@ -55,7 +55,7 @@ async fn a_thousand_logins_at_once_are_all_answered(engine: Engine) {
 }
 
 /// What the allocator may keep after storms, in a program that is not optimised; and how much more after the last than
-/// after the second, by which each thread and each connection has come to what it keeps.
+/// after the second, by which each reader is there and has its statements.
 const LEFT_MIB: f64 = 70.0;
 const MORE_MIB: f64 = 8.0;
 

@@ -45,7 +45,7 @@ pub async fn seal(app: &App, from: From, most: usize) -> Result<Sealed, Error> {
     };
     let (mut count, mut transactions) = (0, 0);
     loop {
-        let window = chain::look(&mut app.db.read_much().await?, &after).await?;
+        let window = chain::look(&mut app.db.read().await?, &after).await?;
         let mut unsealed = window.unsealed;
         while unsealed {
             if transactions == most {
@@ -95,7 +95,7 @@ pub struct Page {
 
 /// The records after a place that fit, so many at most: also those that were committed a moment ago.
 pub async fn page(app: &App, filter: &Filter, after: i64, limit: i64) -> Result<Page, Error> {
-    let mut conn = app.db.read_much().await?;
+    let mut conn = app.db.read().await?;
     let before = chain::chain(&mut conn).await?;
     drop(conn);
     if after >= before.seq.saturating_sub(LOOKED_AT) {
@@ -105,7 +105,7 @@ pub async fn page(app: &App, filter: &Filter, after: i64, limit: i64) -> Result<
             Err(error) => return Err(error),
         }
     }
-    let mut conn = app.db.read_much().await?;
+    let mut conn = app.db.read().await?;
     let chain = chain::chain(&mut conn).await?;
     let after = after.max(chain.pruned_seq);
     // What was sealed since has its turn on the next page.

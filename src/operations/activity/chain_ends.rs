@@ -12,7 +12,7 @@ use crate::store::{Conn, Error};
 /// # Errors
 /// [`Error::Damaged`] when it does not: what happened, and what to do.
 pub(in crate::operations) async fn goes_on(app: &App) -> Result<Chain, Error> {
-    let mut conn = app.db.read_much().await?;
+    let mut conn = app.db.read().await?;
     let mut chain = chain::chain(&mut conn).await?;
     let Some(seen) = app.chain_seen.last() else {
         app.chain_seen.note(chain.seq, &chain.hash);
@@ -54,7 +54,7 @@ async fn holds(conn: &mut Conn, chain: &Chain, seen: &Seen) -> Result<bool, Erro
 
 /// Whether the record of an act of this program names where the chain begins now.
 pub(in crate::operations) async fn was_pruned_by_us(app: &App, chain: &Chain) -> Result<bool, Error> {
-    let acts = chain::written_of(&mut app.db.read_much().await?, "activity_pruned").await?;
+    let acts = chain::written_of(&mut app.db.read().await?, "activity_pruned").await?;
     Ok(acts.iter().any(|act| act.proof(&app.record_key) == Proof::Good && names(act, chain)))
 }
 

@@ -34,14 +34,14 @@ pub enum Planned {
 
 /// Finds what is older than a moment, and proves it under these terms; `told` hears how many records that are so far.
 pub async fn plan(app: &App, before: Timestamp, terms: Terms, mut told: impl FnMut(i64)) -> Result<Planned, Error> {
-    let chain = chain::chain(&mut app.db.read_much().await?).await?;
+    let chain = chain::chain(&mut app.db.read().await?).await?;
     let mut walk = Walk::begun(app, &chain, terms);
     if let Some(fault) = walk.pruned(app, &chain).await? {
         return Ok(Planned::Wrong(fault));
     }
     let mut newest = None;
     'older: loop {
-        let links = chain::links(&mut app.db.read_much().await?, walk.seq).await?;
+        let links = chain::links(&mut app.db.read().await?, walk.seq).await?;
         if links.is_empty() {
             break;
         }
@@ -84,7 +84,7 @@ pub async fn begin(act: &Act, plan: &Plan) -> Result<bool, Error> {
 /// # Errors
 /// When the database fails; what is left goes the next time.
 pub async fn remove_some(app: &App) -> Result<u64, Error> {
-    let mut conn = app.db.read_much().await?;
+    let mut conn = app.db.read().await?;
     let chain = chain::chain(&mut conn).await?;
     // Usually there is nothing, and then nothing is written.
     let some = chain::has_to_remove(&mut conn, chain.pruned_seq).await?;

@@ -13,8 +13,8 @@ use crate::crypto::key_ring::give_to_owner_of_folder;
 use crate::store::error::Error;
 use crate::store::patience::STATEMENT_TIMEOUT;
 
-/// So many statements stay compiled on each connection: there are fewer.
-const STATEMENTS: usize = 512;
+/// At most this number of statements stays compiled on each connection.
+const STATEMENTS: usize = 128;
 
 /// A reader waits for a lock only while another process mends the file after a crash.
 const READER_WAITS: Duration = Duration::from_secs(2);
@@ -38,7 +38,8 @@ pub(super) fn connect(file: &Path, to: Use) -> Result<Connection, Error> {
     connection.busy_timeout(if to == Use::Read { READER_WAITS } else { STATEMENT_TIMEOUT })?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")?;
     if to == Use::Read {
-        connection.execute_batch("PRAGMA query_only = ON")?;
+        // The system keeps the file's pages in memory as well: each of the readers need not.
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -500")?;
     } else {
         let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
         if mode != "wal" {
