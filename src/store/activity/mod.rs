@@ -163,16 +163,6 @@ macro_rules! filtered {
 }
 pub(super) use filtered;
 
-/// A page of records older than the record `before`, newest first.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn page(conn: &mut Conn, filter: &Filter, before: Option<&str>, limit: i64) -> Result<Vec<Record>, Error> {
-    const SQL: &str =
-        concat!("SELECT ", columns!(), " FROM activity WHERE ", fits!(), " AND id < $9 ORDER BY id DESC LIMIT $10");
-    filtered!(SQL, filter).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(conn).await
-}
-
 /// A page of one user's records older than `before`, newest first: the page a user sees, on its index.
 ///
 /// # Errors
