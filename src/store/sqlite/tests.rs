@@ -166,6 +166,22 @@ async fn who_is_the_last_to_have_it_leaves_the_file_to_others() {
     assert!(InUse::alone(&dir.path().join("t.db")).unwrap().is_some(), "the file is in use");
 }
 
+/// A body may have the database as well, as those of most operations have.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_an_answer_is_the_last_to_have_it() {
+    for _ in 0..200 {
+        let (dir, db, _clock) = with_table().await;
+        let kept = db.clone();
+        let done = in_transaction!(db, Deadline::after(Duration::from_mins(1), NOW), [kept], |tx| {
+            query("INSERT INTO words VALUES ($1)").bind(kept.engine_name()).execute(tx).await?;
+            Ok(())
+        });
+        done.unwrap();
+        drop((db, kept));
+        assert!(InUse::alone(&dir.path().join("t.db")).unwrap().is_some(), "the file is in use");
+    }
+}
+
 /// A body that makes light of a statement's failure is not believed, and takes nobody with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_kept_after_a_statement_that_failed() {

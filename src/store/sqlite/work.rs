@@ -136,8 +136,12 @@ where
         if fate.as_ref().is_err_and(|error| !matches!(error, Error::Late)) {
             self.measures.fault(Fault::Statement);
         }
+        let Self { work, done, answer, .. } = *self;
+        // Who has the answer may be the last to have the database, and leaves the file to others: nothing of this piece of
+        // work keeps it any longer.
+        drop(work);
         // Nobody may wait for it any longer.
-        let _ = self.answer.send(fate.and(self.done));
+        let _ = answer.send(fate.and(done));
     }
 }
 
