@@ -17,7 +17,7 @@ use crate::web::layers::MAX_BODY;
 use crate::web::oauth_error::{self, OAuthError};
 use crate::web::shares::Use;
 use crate::web::site::{Routes, Site, Unknown};
-use crate::{api, console, dashboard, handoff, login, oidc};
+use crate::{api, console, dashboard, handoff, help, login, oidc};
 
 /// People: a page says what is wrong.
 const PERSON: Audience =
@@ -63,6 +63,8 @@ const HANDOFF: Group = Group {
     ..pages(Route::Handoff)
 };
 const ASSETS: Group = Group { logged: Logged::AsAssets, ..pages(Route::Assets) };
+/// The handbooks, which are nobody's own.
+const HELP: Group = pages(Route::Other);
 const PROVIDER_ADMIN: Group = pages(Route::Admin);
 const FILE_OF_USERS: Group = Group { body: MAX_FILE, time: TIME_OF_A_FILE, ..PROVIDER_ADMIN };
 const THERAP_ADMIN: Group = pages(Route::Operator);
@@ -109,6 +111,7 @@ pub fn router(app: &App) -> Site {
         .with(Routes::of(API).merge(small))
         .with(Routes::of(API_WITH_KEYS).merge(with_keys))
         .with(Routes::of(API_OF_FILES).merge(of_files))
+        .with(Routes::of(HELP).route("/help", get(help::index)).route("/help/{page}", get(help::page)))
         .with(Routes::of(ASSETS).route("/assets/{file}", get(assets::get)))
 }
 

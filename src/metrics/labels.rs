@@ -157,7 +157,7 @@ labels! {
         Api = "api",
         /// Style sheets, scripts, icons.
         Assets = "assets",
-        /// What is none of these: mostly nothing at all.
+        /// What is none of these: the handbooks, and mostly nothing at all.
         Other = "other",
     }
 }

@@ -49,6 +49,18 @@ pub struct Who {
     pub therap_admin: bool,
 }
 
+impl Who {
+    /// Where the handbook for this person is.
+    #[must_use]
+    pub const fn handbook(&self) -> &'static str {
+        match (self.therap_admin, self.provider_admin) {
+            (true, _) => "/help/therap-admins",
+            (false, true) => "/help/provider-admins",
+            (false, false) => "/help/signing-in",
+        }
+    }
+}
+
 impl Page {
     /// A page for nobody in particular.
     #[must_use]

@@ -42,6 +42,7 @@ mod floors;
 mod handoff;
 mod headers;
 mod health;
+mod help;
 mod key_sets;
 mod keys;
 mod login;
