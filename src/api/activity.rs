@@ -87,7 +87,7 @@ impl View {
     }
 }
 
-/// By which door, as the record calls it (U4).
+/// By which sign-in method, as the record calls it (U4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoginType {
     /// By password.
@@ -132,7 +132,7 @@ pub struct Search {
     /// With this outcome.
     #[param(inline)]
     outcome: Option<Outcome>,
-    /// By this door.
+    /// By this sign-in method.
     #[param(inline)]
     login_type: Option<LoginType>,
     /// With this reference number, as it was on a page; small letters, spaces and a missing hyphen are forgiven. For an

@@ -22,8 +22,8 @@ use crate::web::unchanging::Unchanging;
 pub const ABOUT: &str = "What the administrators' pages do, as JSON.\n\n\
     A program is a client with the grant `client_credentials` and the scopes that it needs; it sends the access token that \
     it is given in the Authorization header (RFC 6750). A scope about providers, users or activity may be narrowed to one \
-    provider, as in `users.read:SUNRISE-IL`: every other provider is then as unknown as one that is not there.\n\n\
-    Moments are RFC 3339 in UTC. Lists come in pages: send `next` of one as `cursor` of the next. What is edited has an \
+    provider, as in `users.read:SUNRISE-IL`: every other provider is then answered 404, as if it did not exist.\n\n\
+    Times are RFC 3339, UTC. Lists come in pages: send `next` of one as `cursor` of the next. What is edited has an \
     `ETag`: send it back as `If-Match`. What creates takes an `Idempotency-Key`. Whatever is refused is answered with a \
     problem (RFC 9457) whose `reference` the log knows.";
 

@@ -45,7 +45,7 @@ pub struct View {
     acr: BTreeMap<String, String>,
     /// Switched on.
     enabled: bool,
-    /// How many users are tied to it.
+    /// How many users are linked to it.
     #[schema(minimum = 0)]
     ties: i64,
     /// What its key set holds that is not used, and why.
@@ -188,7 +188,7 @@ pub struct ToChange {
     jwks: Option<Value>,
     /// Where its keys are published.
     jwks_uri: Option<String>,
-    /// Its own client here; `null` takes it away.
+    /// Its own client here; `null` removes it.
     #[schema(value_type = Option<String>)]
     #[serde(default)]
     client_id: Change<String>,
@@ -200,7 +200,7 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/issuers/{issuer_id}", tag = "Trusted issuers", request_body = ToChange,
     params(AtIssuer, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["issuers.write"])),
-    responses((status = 200, description = "The issuer as it stands now", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The issuer as it is now", body = View, headers(("ETag", description = "Its edition")))))]
 pub async fn edit(
     app: App,
     program: Everywhere<WriteIssuers>,
@@ -245,7 +245,7 @@ pub struct Disable {
     end_sessions: bool,
 }
 
-/// Switch a trusted issuer off, at once
+/// Switch a trusted issuer off, immediately
 #[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/disable", tag = "Trusted issuers", params(AtIssuer),
     request_body = Disable, security(("oauth2" = ["issuers.write"])),
     responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its edition")))))]
@@ -288,7 +288,7 @@ pub async fn end_sessions(
     switched(&app, &id, done).await
 }
 
-/// Remove every tie of a trusted issuer
+/// Remove every link of a trusted issuer
 #[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/untie", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.write"])), responses((status = 200, description = "How many there were", body = Count)))]
 pub async fn untie(

@@ -50,7 +50,7 @@ impl View {
     }
 }
 
-/// List the signing keys, those included that are worth nothing any more
+/// List the signing keys, retired ones included
 #[utoipa::path(get, path = "/api/v1/keys", tag = "Signing keys", security(("oauth2" = ["keys.read"])),
     responses((status = 200, description = "All of them", body = Page<View>)))]
 pub async fn list(app: App, program: Everywhere<ReadKeys>) -> Result<Json<Page<View>>, Problem> {
@@ -93,7 +93,9 @@ pub async fn rotate(app: App, program: Everywhere<WriteKeys>, body: Body<Rotate>
         Rotated::Already { kid, .. } => {
             Err(moved_on(&format!("The key {kid} is announced already, or was made at this moment. Nothing was done.")))
         }
-        Rotated::TooMany => Err(moved_on("So many keys are published that no more may be. Nothing was done.")),
+        Rotated::TooMany => {
+            Err(moved_on("The limit of published keys is reached. Wait until one is retired, or revoke one."))
+        }
     }
 }
 
@@ -106,11 +108,11 @@ pub struct AtKey {
     kid: String,
 }
 
-/// Take a key back: what it signed is worth nothing from now on
+/// Revoke a key: what it signed is no longer valid
 #[utoipa::path(post, path = "/api/v1/keys/{kid}/retire", tag = "Signing keys", params(AtKey),
     security(("oauth2" = ["keys.write"])),
-    responses((status = 200, description = "The key as it stands now", body = View),
-        (status = 409, description = "It was worth nothing already", body = Details, content_type = "application/problem+json")))]
+    responses((status = 200, description = "The key as it is now", body = View),
+        (status = 409, description = "It is already revoked or retired", body = Details, content_type = "application/problem+json")))]
 pub async fn retire(app: App, program: Everywhere<WriteKeys>, Kid(kid): Kid) -> Result<Json<View>, Problem> {
     match rotation::retire(&program.caller.act(&app), &kid).await? {
         Retired::Done { .. } => {
@@ -118,7 +120,7 @@ pub async fn retire(app: App, program: Everywhere<WriteKeys>, Kid(kid): Kid) -> 
             let key = keys.into_iter().find(|listed| listed.key.kid == kid);
             key.map(|listed| Json(View::of(listed))).ok_or_else(Problem::not_found)
         }
-        Retired::Already => Err(moved_on("The key was worth nothing already. Nothing was done.")),
+        Retired::Already => Err(moved_on("The key is already revoked or retired. Nothing was done.")),
         Retired::NotFound => Err(Problem::not_found()),
     }
 }

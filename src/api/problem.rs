@@ -28,7 +28,7 @@ pub enum Kind {
     NotFound,
     /// The endpoint does not take this method.
     MethodNotAllowed,
-    /// What stands there already is in the way.
+    /// It conflicts with what is already stored.
     Conflict,
     /// Somebody else changed it since it was read.
     Stale,
@@ -95,7 +95,7 @@ impl Kind {
             Self::InsufficientScope => "The access token does not allow this",
             Self::NotFound => "There is nothing at this address",
             Self::MethodNotAllowed => "This endpoint does not take this method",
-            Self::Conflict => "What stands there already is in the way",
+            Self::Conflict => "It conflicts with what is already stored",
             Self::Stale => "Somebody else changed it since it was read",
             Self::TooSlow => "The body did not come in time",
             Self::TooLarge => "The body is too large",

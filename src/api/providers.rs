@@ -143,7 +143,7 @@ pub struct ToCreate {
     security(("oauth2" = ["providers.write"])),
     responses((status = 201, description = "It is there, active, with Unified Login off", body = View,
         headers(("Location", description = "Where it is"), ("ETag", description = "Its edition"))),
-        (status = 409, description = "There is one of this code", body = super::problem::Details, content_type = "application/problem+json")))]
+        (status = 409, description = "A provider with this code already exists", body = super::problem::Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
     program: Everywhere<WriteProviders>,
@@ -229,7 +229,7 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/providers/{provider_code}", tag = "Providers", request_body = ToChange,
     params(AtProvider, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["providers.write"])),
-    responses((status = 200, description = "The provider as it stands now", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The provider as it is now", body = View, headers(("ETag", description = "Its edition")))))]
 pub async fn edit(
     app: App,
     program: InProvider<WriteProviders>,
@@ -272,7 +272,7 @@ pub async fn activate(app: App, program: OverProvider<WriteProviders>) -> Result
     switched(&app, &program.provider.id, done).await
 }
 
-/// Deactivate a provider: every session and token of its users ends at once
+/// Deactivate a provider: every session and token of its users ends immediately
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/deactivate", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is inactive", body = View, headers(("ETag", description = "Its edition")))))]

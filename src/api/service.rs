@@ -20,17 +20,17 @@ const SPAN: Duration = Duration::from_hours(24);
 /// The last 24 hours.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Statistics {
-    /// Tries to sign in by hour, door and outcome; what nobody tried is left out.
+    /// Sign-in attempts by hour, sign-in method and outcome; what did not occur is left out.
     hours: Vec<HourView>,
-    /// Refusals by door and reason.
+    /// Refusals by sign-in method and reason.
     refusals: Vec<RefusalView>,
     /// Requests for Unified Login that wait.
     #[schema(minimum = 0)]
     waiting_requests: i64,
-    /// Logouts that apps have not taken yet.
+    /// Undelivered logouts yet.
     #[schema(minimum = 0)]
     failing_logouts: i64,
-    /// Logouts that apps have not taken, and that are not tried any more.
+    /// Undelivered logouts, and that are not tried any more.
     #[schema(minimum = 0)]
     abandoned_logouts: i64,
 }
@@ -94,7 +94,7 @@ pub async fn statistics(app: App, program: Everywhere<ReadActivity>) -> Result<J
     }))
 }
 
-/// The logouts that one client has not taken.
+/// The undelivered logouts of one client.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = FailingLogouts)]
 pub struct FailingView {
@@ -114,7 +114,7 @@ fn failing_view(row: Failing) -> FailingView {
     FailingView { client_id: row.client_id, waiting: row.waiting, abandoned: row.given_up, last_error: row.last_error }
 }
 
-/// List the clients that have not taken logouts, those with the most first; at most 100
+/// List the clients with undelivered logouts, those with the most first; at most 100
 #[utoipa::path(get, path = "/api/v1/deliveries", tag = "Service", security(("oauth2" = ["clients.read"])),
     responses((status = 200, description = "Clients and numbers", body = Page<FailingView>)))]
 pub async fn deliveries(app: App, _program: Everywhere<ReadClients>) -> Result<Json<Page<FailingView>>, Problem> {

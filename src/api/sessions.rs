@@ -39,7 +39,7 @@ pub struct View {
     expires_at: String,
 }
 
-/// A tie to a trusted issuer's own name of the user.
+/// A link to a trusted issuer's own name of the user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Tie)]
 pub struct TieView {
@@ -49,12 +49,12 @@ pub struct TieView {
     sub: String,
 }
 
-/// Where a user is signed in, and to whom the user is tied.
+/// Where a user is signed in, and to whom the user is linked.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Sessions {
     /// The open sessions.
     sessions: Vec<View>,
-    /// The ties.
+    /// The links.
     ties: Vec<TieView>,
 }
 
@@ -73,9 +73,9 @@ fn tie_view(tie: Tie) -> TieView {
     TieView { issuer: tie.issuer, sub: tie.sub }
 }
 
-/// List a user's sessions and ties
+/// List a user's sessions and links
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
-    security(("oauth2" = ["users.read"])), responses((status = 200, description = "Sessions and ties", body = Sessions)))]
+    security(("oauth2" = ["users.read"])), responses((status = 200, description = "Sessions and links", body = Sessions)))]
 pub async fn list(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<Json<Sessions>, Problem> {
     let mut conn = app.db.read_much().await?;
     store::users::in_scope(&mut conn, &program.scope, &id).await?.ok_or_else(Problem::not_found)?;

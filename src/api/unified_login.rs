@@ -108,7 +108,7 @@ pub async fn request(app: App, program: InProvider<WriteProviders>, body: Body<A
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/withdraw", tag = "Unified Login",
     params(AtProvider), security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is off", body = View),
-        (status = 409, description = "Nothing waits", body = Details, content_type = "application/problem+json")))]
+        (status = 409, description = "No request is pending", body = Details, content_type = "application/problem+json")))]
 pub async fn withdraw(app: App, program: InProvider<WriteProviders>) -> Result<Json<View>, Problem> {
     let done = unified_login::withdraw(&program.caller.act(&app), &program.provider.id).await?;
     taken(&app, &program.caller, &program.provider.id, done).await
@@ -147,7 +147,7 @@ async fn decide(
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/approve", tag = "Unified Login",
     params(AtProvider), request_body = Deciding, security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is on", body = View),
-        (status = 409, description = "This request waits no longer", body = Details, content_type = "application/problem+json")))]
+        (status = 409, description = "This request is no longer pending", body = Details, content_type = "application/problem+json")))]
 pub async fn approve(
     app: App,
     program: OverProvider<WriteProviders>,
@@ -160,7 +160,7 @@ pub async fn approve(
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/decline", tag = "Unified Login",
     params(AtProvider), request_body = Deciding, security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is off", body = View),
-        (status = 409, description = "This request waits no longer", body = Details, content_type = "application/problem+json")))]
+        (status = 409, description = "This request is no longer pending", body = Details, content_type = "application/problem+json")))]
 pub async fn decline(
     app: App,
     program: OverProvider<WriteProviders>,
@@ -230,7 +230,7 @@ impl WaitingView {
 
 /// List the requests that wait, the oldest first; at most 200
 #[utoipa::path(get, path = "/api/v1/unified-login-requests", tag = "Unified Login",
-    security(("oauth2" = ["providers.read"])), responses((status = 200, description = "Who waits", body = Page<WaitingView>)))]
+    security(("oauth2" = ["providers.read"])), responses((status = 200, description = "The pending requests", body = Page<WaitingView>)))]
 pub async fn waiting(app: App, _program: Everywhere<ReadProviders>) -> Result<Json<Page<WaitingView>>, Problem> {
     let waiting = store::unified_login::waiting(&mut app.db.read().await?, MOST).await?;
     Ok(Json(Page { items: waiting.into_iter().map(WaitingView::of).collect(), next: None }))

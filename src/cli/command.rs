@@ -38,7 +38,7 @@ fn variables() -> anyhow::Result<Vec<(String, String)>> {
         match value.into_string() {
             Ok(value) => Some(Ok((name, value))),
             Err(_) if name.starts_with(ENV_PREFIX) => {
-                Some(Err(anyhow::anyhow!("{name} is not UTF-8 text: write it anew")))
+                Some(Err(anyhow::anyhow!("{name} is not UTF-8 text: save it as UTF-8")))
             }
             Err(_) => None,
         }

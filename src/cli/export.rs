@@ -15,7 +15,7 @@ use crate::operations::seed_file::{self, Place, Users};
                         given one by `client rotate-secret`. Passwords are in it as hashes with --with-password-hashes alone; \
                         without it a user who is made from the file comes in by a handoff, or after `user reset-password`.")]
 pub(super) struct Args {
-    /// This provider and its users alone.
+    /// Only this provider and its users.
     #[arg(long, value_name = "CODE")]
     provider: Option<String>,
     /// Leave users out.

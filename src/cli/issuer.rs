@@ -49,19 +49,19 @@ pub(super) enum Verb {
     /// Trust an issuer again.
     #[command(after_help = "Example: connect-idp issuer enable --issuer https://secure.example.net")]
     Enable(Which),
-    /// Stop trusting an issuer, at once.
+    /// Stop trusting an issuer, immediately.
     #[command(after_help = "Example: connect-idp issuer disable --issuer https://secure.example.net --end-sessions")]
     Disable {
         #[command(flatten)]
         which: Which,
-        /// End every session that came from it, too.
+        /// Also end every session that it opened.
         #[arg(long)]
         end_sessions: bool,
     },
-    /// End every session that came from an issuer.
+    /// End every session that an issuer opened.
     #[command(after_help = "Example: connect-idp issuer end-sessions --issuer https://secure.example.net")]
     EndSessions(Which),
-    /// Remove every tie between an issuer's ids and our users; the next handoffs tie anew.
+    /// Remove every link between an issuer's ids and our users; the next handoffs link them again.
     #[command(after_help = "Example: connect-idp issuer untie --issuer https://secure.example.net")]
     Untie(Which),
 }
@@ -89,7 +89,7 @@ pub(super) struct Data {
     /// Where its public keys are published.
     #[arg(long, value_name = "ADDRESS")]
     jwks_uri: Option<String>,
-    /// Its own client here; "" takes it away.
+    /// Its own client here; "" removes it.
     #[arg(long, value_name = "CLIENT")]
     client_id: Option<String>,
     /// An `acr` of its own and what it becomes here; may be repeated. All of them, in place of those before.
@@ -165,8 +165,10 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             console.say(format_args!("Every session from {} is ended.", which.issuer))
         }
         Verb::Untie(which) => match issuers::untie_all(&act(app), &which.issuer).await? {
-            Some(0) => console.say(format_args!("Nobody was tied to {}; nothing changed.", which.issuer)),
-            Some(count) => console.say(format_args!("{count} users are untied; their next handoffs tie anew.")),
+            Some(0) => console.say(format_args!("Nobody was linked to {}; nothing changed.", which.issuer)),
+            Some(count) => {
+                console.say(format_args!("{count} users are unlinked; their next handoffs link them again."))
+            }
             None => bail!(unknown(which)),
         },
     }

@@ -25,20 +25,20 @@ pub(super) enum Verb {
     /// List every signing key: its state and dates.
     #[command(after_help = "Example: connect-idp key list --output json")]
     List(Output),
-    /// Give each algorithm a new signing key. It is published now, and signs once everybody knows it.
+    /// Give each algorithm a new signing key. It is published now, and signs once every app knows it.
     #[command(after_help = "Example: connect-idp key rotate --alg RS256\n\n\
-                            `serve` does this by itself every keys.rotate_days.")]
+                            `serve` does this automatically every keys.rotate_days.")]
     Rotate {
-        /// This algorithm alone, such as RS256; may be repeated.
+        /// Only this algorithm, such as RS256; may be repeated.
         #[arg(long = "alg", value_name = "ALG", value_parser = algorithm)]
         algorithms: Vec<Algorithm>,
-        /// Let the new key sign at once. Apps that keep our key set fail until they fetch it again.
+        /// Let the new key sign immediately. Apps with a cached key set fail until they fetch it again.
         #[arg(long)]
         at_once: bool,
         #[command(flatten)]
         output: Output,
     },
-    /// Take a signing key back at once: what it signed is worth nothing any more. For a key that was stolen.
+    /// Revoke a signing key: what it signed is no longer valid. For a key that was stolen.
     #[command(after_help = "Example: connect-idp key retire NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")]
     Retire {
         /// The key's `kid`, as `key list` shows it.
@@ -47,10 +47,10 @@ pub(super) enum Verb {
     },
     /// Add a new key-encryption key.
     #[command(after_help = "Example: connect-idp key renew\n\n\
-                            On SQLite everything is sealed anew under it at once. On PostgreSQL first give every replica \
+                            On SQLite everything is sealed again under it immediately. On PostgreSQL first give every replica \
                             the new file, then run `connect-idp key reseal`. Keep the old files: see keys/README.md.")]
     Renew,
-    /// Seal every private signing key anew under the current key-encryption key.
+    /// Seal every private signing key again, under the current key-encryption key.
     #[command(after_help = "Example: connect-idp key reseal\n\n\
                             On PostgreSQL first give every replica the same files.")]
     Reseal,
@@ -128,10 +128,9 @@ async fn rotate(
         let (kid, signs_from, new) = match rotated {
             Rotated::Done { kid, signs_from } => (kid, signs_from, true),
             Rotated::Already { kid, signs_from } => (kid, signs_from, false),
-            Rotated::TooMany => bail!(
-                "so many {} keys are published already that no more may be: wait until some are retired, or retire one",
-                alg.name()
-            ),
+            Rotated::TooMany => {
+                bail!("the limit of published {} keys is reached: wait until one is retired, or retire one", alg.name())
+            }
         };
         let row = Row::default().with("alg", alg.name()).with("kid", kid).with("signs_from", signs_from.rfc3339());
         rows.push(row.with("changed", new));
@@ -161,7 +160,7 @@ async fn renew(app: &App, console: &mut Console) -> anyhow::Result<()> {
 }
 
 async fn reseal(app: &App, console: &mut Console) -> anyhow::Result<()> {
-    let count = sealing::reseal(&act(app)).await.context("nothing was sealed anew")?;
+    let count = sealing::reseal(&act(app)).await.context("nothing was sealed again")?;
     let (name, _) = app.keys.newest();
-    console.say(format_args!("{count} signing key(s) sealed anew; all are under {name}."))
+    console.say(format_args!("{count} signing key(s) sealed again; all are under {name}."))
 }

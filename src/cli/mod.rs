@@ -72,7 +72,7 @@ enum Verb {
         #[arg(long)]
         new_issuer: bool,
     },
-    /// Make providers, users, clients and trusted issuers as a TOML file says.
+    /// Create or update providers, users, clients and trusted issuers from a TOML file.
     Apply(apply::Args),
     /// Write what is set as a seed file, for `apply`.
     Export(export::Args),
@@ -109,7 +109,7 @@ enum Verb {
     /// The settings in force.
     #[command(subcommand, after_help = "Example: connect-idp config show")]
     Config(config::Verb),
-    /// Say what is wrong and how to mend it.
+    /// Say what is wrong and how to fix it.
     Doctor(doctor::Args),
 }
 

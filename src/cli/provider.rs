@@ -25,7 +25,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Make a provider.
+    /// Create a provider.
     #[command(after_help = "Example: connect-idp provider create --provider SUNRISE-IL --name \"Sunrise Homes\" \
                             --time-zone America/Chicago")]
     Create {
@@ -80,7 +80,7 @@ pub(super) struct Data {
     /// Its IANA time zone [default at creation: `America/New_York`].
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
-    /// Whom its users ask for help; "" takes it away.
+    /// Who its users should contact for help; "" removes it.
     #[arg(long)]
     contact: Option<String>,
     /// Minutes until an unused session is over; 0 for the operator's limit.

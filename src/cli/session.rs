@@ -36,7 +36,7 @@ pub(super) enum Verb {
     #[command(after_help = "Example: connect-idp session end-all --provider SUNRISE-IL --yes\n\n\
                             Everybody signs in again; apps are told. Without --provider, programs get new tokens too.")]
     EndAll {
-        /// Of this provider alone.
+        /// Only of this provider.
         #[arg(long, value_name = "CODE")]
         provider: Option<String>,
         /// Do not ask.

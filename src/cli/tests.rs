@@ -799,7 +799,7 @@ fn a_key_encryption_key_is_renewed_and_doctor_says_when_one_is_missing() {
     let place = Place::with_seed("");
     place.run("key rotate --alg ES256 --at-once").done();
     let said = place.run("key renew").done().out;
-    assert!(said.contains("kek-0002") && said.contains("2 signing key(s) sealed anew"), "{said}");
+    assert!(said.contains("kek-0002") && said.contains("2 signing key(s) sealed again"), "{said}");
     assert!(place.run("key reseal").done().out.starts_with("0 signing key(s)"));
     let records = ["signing_key_rotated", "sealing_key_renewed", "signing_keys_resealed"];
     assert_eq!(place.added(place.kinds().len() - 3), records);
@@ -811,7 +811,7 @@ fn a_key_encryption_key_is_renewed_and_doctor_says_when_one_is_missing() {
     let said = place.run("doctor");
     assert!(said.code == 1 && said.out.contains("kek-0002, which is not in the keys folder"), "{}", said.out);
     place.run("key rotate --alg ES256 --at-once").done();
-    let said = place.run("key renew").refused("nothing was sealed anew");
+    let said = place.run("key renew").refused("nothing was sealed again");
     assert!(said.out.contains("kek-0003") && said.err.contains("kek-0002"), "{} {}", said.out, said.err);
     std::fs::write(&file, key).unwrap();
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
@@ -869,11 +869,11 @@ fn a_file_of_users_is_imported_row_by_row() {
     place.run(&line).refused("save it as “CSV UTF-8”");
 }
 
-/// The files that the page is tried with (`tests/it/csv_files.rs`): here how many users each makes.
+/// The files that the page is tried with (`tests/it/operations/csv.rs`): here how many users each makes.
 #[test]
 fn a_file_of_a_spreadsheet_is_read_as_the_page_reads_it() {
     let place = Place::with_seed(SEED);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/csv");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/operations/csv");
     for (name, created) in [
         ("blank-lines-at-end", 3),
         ("excel-ansi-windows1252", 1),

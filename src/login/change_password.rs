@@ -69,7 +69,7 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
         Changed::SessionOver => Ok(Notice::ThreeWrongPasswords.at("/login")),
         Changed::SignedOut => Ok(Redirect::to("/login").into_response()),
         Changed::WrongCurrent => {
-            page.current_errors.push("The current password is not right.".into());
+            page.current_errors.push("The current password is incorrect.".into());
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page))
         }
         Changed::Locked => {

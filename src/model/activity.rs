@@ -143,7 +143,7 @@ impl Kind {
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
-            Self::SignIn => "Sign in",
+            Self::SignIn => "Sign-in",
             Self::Logout => "Logout",
             Self::SessionEnded => "Session ended",
             Self::PasswordUpdated => "Password updated",
@@ -155,8 +155,8 @@ impl Kind {
             Self::UserChanged => "Account changed",
             Self::UserDeactivated => "Account deactivated",
             Self::UserReactivated => "Account reactivated",
-            Self::HandoffTied => "Therap Services account tied",
-            Self::HandoffUntied => "Therap Services account untied",
+            Self::HandoffTied => "Therap Services account linked",
+            Self::HandoffUntied => "Therap Services account unlinked",
             Self::ProviderCreated => "Provider created",
             Self::ProviderChanged => "Provider changed",
             Self::ProviderDeactivated => "Provider deactivated",
@@ -168,7 +168,7 @@ impl Kind {
             Self::IssuerEnabled => "Trusted issuer switched on",
             Self::SigningKeyRotated => "Signing key rotated",
             Self::SigningKeyRetired => "Signing key retired",
-            Self::SigningKeysResealed => "Signing keys sealed anew",
+            Self::SigningKeysResealed => "Signing keys sealed again",
             Self::SealingKeyRenewed => "Key-encryption key renewed",
             Self::ConsentGiven => "Access allowed to an app",
             Self::ConsentWithdrawn => "Access of an app withdrawn",
@@ -301,7 +301,7 @@ impl Event {
         self
     }
 
-    /// By this door.
+    /// By this sign-in method.
     #[must_use]
     pub const fn by(mut self, method: Method) -> Self {
         self.method = Some(method);

@@ -99,7 +99,7 @@ const WORDS: &[Words] = list! {
         "The user clicks the button in Therap Services again: going back or reloading uses the same click twice.";
     // The provider and the user.
     "unknown_provider": "No provider has this Provider Code",
-        "Compare the Provider Code in both products. Capital and small letters count.";
+        "Compare the Provider Code in both products. It is case-sensitive.";
     "inactive_provider": "The provider is deactivated", "A Therap Admin can activate it again.";
     "unified_login_off": "Unified Login is off",
         "A Provider Admin asks for it on the page Provider, and a Therap Admin approves it.";
@@ -122,7 +122,7 @@ const WORDS: &[Words] = list! {
     "wrong_password": "Wrong password",
         "The user tries again; after the third wrong password in a row the account is locked. An administrator can reset the password.";
     "unknown_user_or_provider": "No such user or provider",
-        "The user checks Login Name and Provider Code. Capital and small letters count in the Provider Code.";
+        "The user checks Login Name and Provider Code. The Provider Code is case-sensitive.";
     "temporary_password": "Signed in with a temporary password", "The user chooses a new password on the page that follows.";
     "temporary_password_expired": "The temporary password expired", "An administrator resets the password.";
     "three_wrong_passwords": "Three wrong passwords in a row",

@@ -15,7 +15,7 @@ pub const UNIFIED_LOGIN_READ: &str = "unified-login.read";
 /// The scopes about a user, each with what a person reads on the consent page and the claims behind it (OpenID Connect
 /// Core §5.4; `provider` is ours, R3).
 pub const USER_SCOPES: &[(&str, &str, &[&str])] = &[
-    (OPENID, "know that it is you", &["sub"]),
+    (OPENID, "confirm who you are", &["sub"]),
     (
         "profile",
         "see your name, Login Name and profile",
@@ -48,8 +48,8 @@ pub const CLIENT_SCOPES: &[(&str, &str)] = &[
     (UNIFIED_LOGIN_READ, "Read whether Unified Login is on for a provider"),
     ("providers.read", "Read providers and the steps of their Unified Login"),
     ("providers.write", "Create and change providers; decide about Unified Login"),
-    ("users.read", "Read users, their sessions and their ties"),
-    ("users.write", "Create and change users, lock, unlock, reset, end sessions, untie"),
+    ("users.read", "Read users, their sessions and their links"),
+    ("users.write", "Create and change users, lock, unlock, reset, end sessions, unlink"),
     ("activity.read", "Read User Activity and its statistics"),
     ("clients.read", "Read clients and the logouts that they have not taken"),
     ("clients.write", "Create, change and delete clients: whoever has it can give any scope to anybody"),

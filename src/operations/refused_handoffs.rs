@@ -8,7 +8,7 @@ use crate::store::{Conn, Error, in_transaction};
 /// As many are written in one transaction.
 const BATCH: usize = 100;
 
-/// Notes a refusal whose page shows a reference number. Nothing is written yet.
+/// Notes a refusal whose page shows a reference number. Nothing has been created yet.
 pub fn note(app: &App, reason: &'static str, visitor: &Visitor) {
     let now = app.clock.now();
     let refused = Refused {

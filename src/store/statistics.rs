@@ -90,7 +90,7 @@ pub async fn failing_deliveries(conn: &mut Conn, since: Timestamp) -> Result<(i6
     query(SQL).bind(since.0).fetch_one(conn).await
 }
 
-/// The logouts that one client has not taken.
+/// The undelivered logouts of one client.
 #[derive(Clone, Debug)]
 pub struct Failing {
     /// The client's row.

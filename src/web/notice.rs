@@ -34,7 +34,7 @@ macro_rules! notices {
         impl fmt::Display for Notice {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
-                    Self::UsersUnlocked(0) => f.write_str("None of them was locked any more."),
+                    Self::UsersUnlocked(0) => f.write_str("None of them was still locked."),
                     Self::UsersUnlocked(1) => f.write_str("1 user was unlocked."),
                     Self::UsersUnlocked(count) => write!(f, "{count} users were unlocked."),
                     $(Self::$name => f.write_str($text),)*
@@ -49,7 +49,7 @@ notices! {
     LoggedOut: true, "You have logged out. Please close this tab.";
     PasswordSet: true, "Your password is set. Please sign in with it.";
     ThreeWrongPasswords: true,
-        "You were signed out, because a wrong password was typed three times. Please sign in again.";
+        "You were signed out because a wrong password was entered three times. Please sign in again.";
     LinkRequested: true,
         "If the account has a verified e-mail address, a link to set a new password is on its way. It works once, within 15 minutes.";
     // One's own sessions.
@@ -59,53 +59,53 @@ notices! {
     PasswordChanged: true, "Your password was changed. Your other sessions were ended.";
     // Any form.
     Saved: true, "The changes were saved.";
-    NothingToSave: true, "Nothing was different, so nothing was saved.";
+    NothingToSave: true, "No changes to save.";
     // Users.
     UserLocked: true, "The user is locked by an admin. Every session was ended.";
-    UserUnlocked: true, "The lock is off.";
+    UserUnlocked: true, "The account is unlocked.";
     UserDeactivated: true, "The user is deactivated. Every session was ended.";
     UserReactivated: true, "The user is active again.";
     UserSessionsEnded: true, "Every session was ended.";
-    UserUntied: true, "The account is untied. The next sign-in from Therap Services ties it anew.";
+    UserUntied: true, "The account is unlinked. The next sign-in from Therap Services links it again.";
     OwnAccount: false, "You cannot do this to your own account. Ask another Provider Admin.";
-    PasswordNotReset: false, "The password was changed meanwhile, so nothing was reset. Reset it again if need be.";
+    PasswordNotReset: false, "The password has been changed since, so it was not reset. Reset it again if needed.";
     // Providers.
-    ProviderCreated: true, "The provider was created. It needs a Provider Admin of its own now.";
+    ProviderCreated: true, "The provider was created. Next, create its first Provider Admin.";
     ProviderActivated: true, "The provider is active.";
-    ProviderDeactivated: true, "The provider is inactive. Every session of it was ended.";
+    ProviderDeactivated: true, "The provider is inactive. Every session of the provider was ended.";
     ProviderSessionsEnded: true, "Every session of the provider was ended.";
-    ProviderUnlocked: true, "No user of the provider is password locked any more.";
+    ProviderUnlocked: true, "All password locks of the provider were removed.";
     // Unified Login.
-    UnifiedLoginRequested: true, "Unified Login was requested. Therap decides.";
+    UnifiedLoginRequested: true, "Request sent. Therap will review it.";
     RequestWithdrawn: true, "The request was withdrawn.";
     RequestApproved: true, "The request was approved: Unified Login is on.";
     RequestDeclined: true, "The request was declined.";
     UnifiedLoginOff: true, "Unified Login was switched off.";
-    UnifiedLoginWasOff: false, "Unified Login was not on any more. Nothing was done.";
-    UnifiedLoginMovedOn: false, "The state of Unified Login changed meanwhile. This is how it stands now.";
+    UnifiedLoginWasOff: false, "Unified Login was already off. Nothing was done.";
+    UnifiedLoginMovedOn: false, "The state of Unified Login has changed since. This is its current state.";
     RequestMovedOn: false,
-        "That request is no longer the one that you read: it was withdrawn, changed or decided. Nothing was done.";
+        "That request has since been withdrawn, changed or decided. Nothing was done.";
     // Clients.
     ClientCreated: true, "The client was created. It can sign people in now.";
-    ClientDisabled: true, "The client is switched off. Everything that it was given is dead.";
+    ClientDisabled: true, "The client is switched off. All its tokens are revoked.";
     ClientEnabled: true, "The client is switched on.";
-    ClientDeleted: true, "The client was deleted, with everything that was its.";
-    ClientMovedOn: false, "Somebody else changed this client meanwhile. Nothing was done.";
-    SecretMovedOn: false, "Somebody gave this client a new secret meanwhile. Nothing was done.";
-    NoSecret: false, "This client proves who it is without a secret. Nothing was done.";
+    ClientDeleted: true, "Client deleted, with its secrets, consents and tokens.";
+    ClientMovedOn: false, "Somebody else has changed this client since. Nothing was done.";
+    SecretMovedOn: false, "Somebody has rotated this client’s secret since. Nothing was done.";
+    NoSecret: false, "This client authenticates without a secret. Nothing was changed.";
     // Trusted issuers.
-    IssuerCreated: true, "Handoffs from this issuer are trusted now.";
+    IssuerCreated: true, "Handoffs from this issuer are now trusted.";
     IssuerDisabled: true, "The issuer is switched off. No handoff from it is accepted.";
     IssuerEnabled: true, "The issuer is switched on.";
-    IssuerSessionsEnded: true, "Every session that came from it was ended.";
-    IssuerUntied: true, "Every tie was removed. The next handoffs tie anew.";
+    IssuerSessionsEnded: true, "Every session that it opened was ended.";
+    IssuerUntied: true, "All links were removed. The next handoffs link users again.";
     // Signing keys.
-    KeyAnnounced: true, "A new key is published. It signs once everybody knows it.";
-    KeySignsNow: true, "The new key signs now.";
-    KeyRetired: true, "The key was taken back. What it signed is worth nothing any more.";
-    KeyPublishedAlready: false, "A new key is published already, or was made meanwhile. Nothing was done.";
-    TooManyKeys: false, "So many keys are published that no more may be. Nothing was done.";
-    KeyRetiredAlready: false, "The key was taken back or ended already. Nothing was done.";
+    KeyAnnounced: true, "A new key is published. It starts signing once every app knows it.";
+    KeySignsNow: true, "The new key is signing now.";
+    KeyRetired: true, "The key is revoked. Tokens that it signed are no longer valid.";
+    KeyPublishedAlready: false, "A new key has already been published. Nothing was done.";
+    TooManyKeys: false, "The limit of published keys is reached. Wait until one is retired, or revoke one.";
+    KeyRetiredAlready: false, "The key is already revoked or retired. Nothing was done.";
 }
 
 #[cfg(test)]

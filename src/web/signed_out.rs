@@ -57,7 +57,7 @@ fn shown(app: &App, ended: LoggedOut, next: Option<String>, link: Option<(String
     let extras = Extras::frames(&ended.frames);
     // Nothing is claimed that did not happen (G38).
     let is_over = ended.session || ended.elsewhere;
-    let title = if is_over { "Signed out" } else { "Nobody was signed in" };
+    let title = if is_over { "Signed out" } else { "Not signed in" };
     let template = SignedOutPage { page: Page::new(app, title), ended: is_over, next, link, frames: ended.frames };
     extras.on(respond(StatusCode::OK, Shape::Entrance, &template))
 }

@@ -76,7 +76,7 @@ async fn quick_a_provider_comes_to_unified_login() {
     assert_eq!(column(nora, "Login type").await[0], "Unified Login\nLogin initiated from Therap Services");
     nora.fill("#user", "nina").await;
     nora.follow("#filter-submit").await;
-    assert_eq!(column(nora, "What").await, ["Sign in", "Account created\nRegular User"]);
+    assert_eq!(column(nora, "What").await, ["Sign-in", "Account created\nRegular User"]);
 
     root.log_out().await;
     root.sign_in(&PAUL).await;

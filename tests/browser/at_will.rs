@@ -27,7 +27,7 @@ pub async fn change(stage: &Stage) {
     browser.fill("#current-password", "Wrong#2026").await;
     choose(browser, "Better#2027", "Better#2027").await;
     is_told(browser, &[], &[]).await;
-    browser.reads("#current-password-errors li", "The current password is not right.").await;
+    browser.reads("#current-password-errors li", "The current password is incorrect.").await;
 
     browser.fill("#current-password", AMINA.password).await;
     choose(browser, "Better#2027", "Better#2027").await;

@@ -9,7 +9,7 @@ pub async fn sign_in_and_out(Stage { browser, .. }: &Stage) {
     browser.is_at("/login").await;
     browser.sign_in(&AMINA).await;
     browser.open("/activity").await;
-    browser.reads("#activity-table tbody tr:first-child td:nth-child(2)", "Sign in").await;
+    browser.reads("#activity-table tbody tr:first-child td:nth-child(2)", "Sign-in").await;
     browser.reads("#activity-table tbody tr:first-child td:nth-child(3)", "Direct Login").await;
     browser.log_out().await;
     browser.reads("#login-notice", "You have logged out. Please close this tab.").await;

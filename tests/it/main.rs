@@ -1,5 +1,6 @@
 //! The service as its users, its sister product and its operators meet it: the router in-process, no ports, a fresh
-//! database for each test, on SQLite and on PostgreSQL. [`actors`] are whom requests are sent as.
+//! database for each test, on SQLite and on PostgreSQL. Laid out as `src` is; what spans it lies beside this file.
+//! [`actors`] are whom requests are sent as.
 
 #![cfg(test)]
 
@@ -19,50 +20,28 @@ mod process;
 #[path = "../harness/redis_server.rs"]
 mod redis_server;
 
-mod activity;
-mod activity_chain;
-mod activity_reference;
 mod api;
-mod authority;
-mod backup;
 mod by_reading;
-mod client_ids;
-mod client_keys;
-mod clients;
+mod cache;
+mod cli;
+mod config;
 mod console;
-mod csv_files;
-mod database;
-mod deadlines;
-mod doctor;
+mod crypto;
 mod documents;
-mod explain;
-mod export;
-mod flash;
 mod floors;
 mod handoff;
-mod headers;
-mod health;
 mod help;
-mod key_sets;
-mod keys;
 mod login;
-mod mail;
 mod metrics;
-mod moving;
 mod oidc;
-mod password_link;
+mod operations;
+mod outbound;
 mod races;
-mod redis;
-mod reload;
-mod relying_party;
-mod request_line;
 mod routes;
-mod scale;
 mod seams;
-mod senders;
-mod sign_ins_per_day;
+mod store;
 mod two_connections;
-mod vectors;
+mod web;
 
 /// Plain `cargo test` runs what needs SQLite alone, and says so.
 #[test]

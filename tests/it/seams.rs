@@ -26,7 +26,7 @@ both_engines! {
         let guess = [("current_password", "x"), ("new_password", PASSWORD), ("confirm_new_password", PASSWORD)];
         let answer = browser.submit(&page, "#update-form", &guess).await;
         assert_eq!(answer.text("#new-password-errors"), "");
-        assert_eq!(answer.text("#current-password-errors"), "The current password is not right.");
+        assert_eq!(answer.text("#current-password-errors"), "The current password is incorrect.");
         idp.assert_activity(["sign_in success", "password_changed refused wrong_password"]).await;
     }
 

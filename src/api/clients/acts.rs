@@ -91,7 +91,7 @@ fn not_itself(program: &Everywhere<WriteClients>, client_id: &str) -> Result<(),
     Ok(())
 }
 
-/// Switch a client off: everything that it was given is dead at once
+/// Switch a client off: all its tokens are revoked
 #[utoipa::path(post, path = "/api/v1/clients/{client_id}/disable", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.write"])),
     responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its edition"))),

@@ -118,7 +118,7 @@ fn draft(members: Map<String, Value>) -> Result<Draft, Problem> {
     security(("oauth2" = ["clients.write"])),
     responses((status = 201, description = "The client, and its secret where it needs one", body = CreatedClient,
         headers(("Location", description = "Where it is"), ("ETag", description = "Its edition"))),
-        (status = 409, description = "There is one of this client_id", body = Details, content_type = "application/problem+json")))]
+        (status = 409, description = "A client with this client_id already exists", body = Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
     program: Everywhere<WriteClients>,
@@ -181,7 +181,7 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/clients/{client_id}", tag = "Clients", request_body = ToChange,
     params(AtClient, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["clients.write"])),
-    responses((status = 200, description = "The client as it stands now", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The client as it is now", body = View, headers(("ETag", description = "Its edition")))))]
 pub async fn edit(
     app: App,
     program: Everywhere<WriteClients>,

@@ -25,7 +25,7 @@ async fn switched(app: &App, program: &InProvider<WriteUsers>, id: &str, switche
     }
 }
 
-/// Lock a user as an administrator does: every session and token ends at once
+/// Lock a user as an administrator does: every session and token ends immediately
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/lock", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The user is locked", body = View, headers(("ETag", description = "The user's edition")))))]
@@ -58,7 +58,7 @@ pub struct Unlock {
 /// Lift a lock
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/unlock", tag = "Users", params(AtUser),
     request_body = Unlock, security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "That lock is off", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The lock is removed", body = View, headers(("ETag", description = "The user's edition")))))]
 pub async fn unlock(app: App, program: InProvider<WriteUsers>, UserId(id): UserId, body: Body<Unlock>) -> Answer {
     let locks = match body.read.lock {
         Which::Password => Locks::Password,
@@ -71,7 +71,7 @@ pub async fn unlock(app: App, program: InProvider<WriteUsers>, UserId(id): UserI
     }
 }
 
-/// Deactivate a user: every session and token ends at once
+/// Deactivate a user: every session and token ends immediately
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/deactivate", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The user is deactivated", body = View, headers(("ETag", description = "The user's edition")))))]
@@ -140,10 +140,10 @@ pub struct Untie {
     issuer: Option<String>,
 }
 
-/// Untie a user from a trusted issuer: the next handoff ties it anew
+/// Unlink a user from a trusted issuer: the next handoff links the user again
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/untie", tag = "Users", params(AtUser),
     request_body = Untie, security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user is untied", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The user is unlinked", body = View, headers(("ETag", description = "The user's edition")))))]
 pub async fn untie(app: App, program: InProvider<WriteUsers>, UserId(id): UserId, body: Body<Untie>) -> Answer {
     let issuer = body.read.issuer;
     if issuer.as_ref().is_some_and(|issuer| issuer.contains('\0')) {

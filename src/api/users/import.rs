@@ -120,11 +120,11 @@ pub struct Imports {
 /// Create many users from a CSV file of at most 200 rows, each row all or nothing
 ///
 /// The first line names the columns: `login_name`, `name`, and any of `user_type`, `email`, `password`, `handoff_sub`,
-/// `handoff_issuer`. The same file may be sent again: who is there already is left alone. An import goes on when the
+/// `handoff_issuer`. The same file may be sent again: existing users are not changed. An import continues when the
 /// connection is lost; one runs at a time for each program and provider.
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/import", tag = "Users", params(AtProvider, How),
     request_body(content = String, content_type = "text/csv", description = "The file; UTF-8 is best"),
-    security(("oauth2" = ["users.write"])), responses((status = 200, description = "What became of each row", body = Imported)))]
+    security(("oauth2" = ["users.write"])), responses((status = 200, description = "The result of each row", body = Imported)))]
 pub async fn import(
     app: App,
     program: InProvider<WriteUsers>,

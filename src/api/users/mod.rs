@@ -304,7 +304,7 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", request_body = ToChange,
     params(AtUser, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user as it stands now", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The user as it is now", body = View, headers(("ETag", description = "The user's edition")))))]
 pub async fn edit(
     app: App,
     program: InProvider<WriteUsers>,

@@ -39,16 +39,16 @@ pub struct Data {
     /// `web` (the default) or `native`.
     #[arg(long, value_name = "TYPE")]
     application_type: Option<String>,
-    /// It belongs to the house: nobody is asked for consent.
+    /// First-party app (skip consent).
     #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     first_party: Option<bool>,
-    /// Every code must be bound by PKCE although it has credentials.
+    /// Require PKCE although it has credentials.
     #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     require_pkce: Option<bool>,
-    /// The claims of its scopes stand in its ID tokens too, for programs that read nothing else.
+    /// Include the claims of its scopes in its ID tokens too, for programs that read nothing else.
     #[arg(long, value_name = "YES", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     id_token_claims: Option<bool>,
-    /// What its access tokens are: `opaque` (the default) or `jwt`.
+    /// The format of its access tokens: `opaque` (the default) or `jwt`.
     #[arg(long, value_name = "FORMAT")]
     access_token_format: Option<String>,
     /// A resource that it may ask tokens for, and introspect tokens for; may be repeated.
@@ -63,19 +63,19 @@ pub struct Data {
     /// Where it is told of logouts in the browser.
     #[arg(long, value_name = "ADDRESS")]
     frontchannel_logout_uri: Option<String>,
-    /// Where a handoff that names it lands.
+    /// Where a handoff to this app starts.
     #[arg(long, value_name = "ADDRESS")]
     initiate_login_uri: Option<String>,
-    /// The logo at login and consent.
+    /// The logo shown at sign-in and consent.
     #[arg(long, value_name = "ADDRESS")]
     logo_uri: Option<String>,
     /// Its home page.
     #[arg(long, value_name = "ADDRESS")]
     client_uri: Option<String>,
-    /// How it uses data.
+    /// Its privacy policy.
     #[arg(long, value_name = "ADDRESS")]
     policy_uri: Option<String>,
-    /// Its terms.
+    /// Its terms of service.
     #[arg(long, value_name = "ADDRESS")]
     tos_uri: Option<String>,
     /// A JSON file with any metadata of RFC 7591; flags win over it.

@@ -34,7 +34,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Make a client. Its secret, where its method has one, is printed once.
+    /// Create a client. Its secret, if its method has one, is printed once.
     #[command(after_help = "Example: connect-idp client create --client-id portal --name \"Care Portal\" \
                             --redirect-uri https://portal.example.org/callback --grant-type authorization_code \
                             --grant-type refresh_token --scope \"openid profile provider\"")]
@@ -58,12 +58,12 @@ pub(super) enum Verb {
         #[command(flatten)]
         data: Box<Data>,
     },
-    /// Give a client a new secret, printed once; the old ones go on working for a while.
+    /// Rotate a client's secret; the new one is printed once, the old ones stay valid for a while.
     #[command(after_help = "Example: connect-idp client rotate-secret --client-id portal --keep-old 48")]
     RotateSecret {
         #[command(flatten)]
         which: Which,
-        /// For how many hours the old secrets go on working; 0 ends them at once.
+        /// For how many hours the old secrets stay valid; 0 ends them immediately.
         #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=2160))]
         keep_old: u64,
         /// Read the new secret from standard input.
@@ -72,13 +72,13 @@ pub(super) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Switch a client off: what it was given is dead at once.
+    /// Switch a client off: all its tokens are revoked.
     #[command(after_help = "Example: connect-idp client disable --client-id portal")]
     Disable(Which),
     /// Switch a client on again.
     #[command(after_help = "Example: connect-idp client enable --client-id portal")]
     Enable(Which),
-    /// Remove a client and everything that is its: secrets, consents, tokens.
+    /// Delete a client, with its secrets, consents and tokens.
     #[command(after_help = "Example: connect-idp client delete --client-id portal")]
     Delete(Which),
 }

@@ -28,7 +28,7 @@ pub(super) struct Finding {
 }
 
 impl Finding {
-    /// `Err` says what is wrong and how to mend it.
+    /// `Err` says what is wrong and how to fix it.
     pub(super) fn of(check: impl Into<String>, found: Result<String, String>) -> Self {
         let (level, detail) = match found {
             Ok(detail) => (Level::Ok, detail),

@@ -119,7 +119,7 @@ async fn issuer_keys(app: &App, issuer: &TrustedIssuer) -> Result<(String, Optio
         (Some(jwks), _) => (jwks.clone(), None),
         (None, Some(address)) => {
             let fetched = app.outbound.get_dated(address).await;
-            fetched.map_err(|error| format!("{address} does not give them, ask the issuer to mend it: {error:#}"))?
+            fetched.map_err(|error| format!("{address} does not give them, ask the issuer to fix it: {error:#}"))?
         }
         (None, None) => return Err("there are none: give it keys with `connect-idp issuer set`".into()),
     };

@@ -111,11 +111,11 @@ pub(super) async fn redis(settings: &config::Redis) -> Result<String, String> {
     let redis = Redis::new(settings, Secret::random(&Random::System), &Random::System, Clock::System.now());
     let redis = redis.map_err(|error| format!("{error:#}"))?;
     let took = redis.round_trip().await.map_err(|why| {
-        format!("{why}: mend it or remove redis.url; until then each replica counts tries by itself, and nothing else changes")
+        format!("{why}: fix it or remove redis.url; until then each replica counts attempts on its own, and nothing else changes")
     })?;
     if took > PATIENCE {
         return Err(format!(
-            "{} answers in {} ms, and requests wait {} ms: bring it nearer, or each replica counts tries by itself",
+            "{} answers in {} ms, and requests wait {} ms: bring it nearer, or each replica counts attempts on its own",
             redis.address(),
             took.as_millis(),
             PATIENCE.as_millis()

@@ -29,10 +29,10 @@ pub(in crate::cli) struct Args {
     /// The Provider Code.
     #[arg(long, value_name = "CODE", required_unless_present = "template")]
     provider: Option<String>,
-    /// Only say what would become of each row.
+    /// Only show what would happen to each row.
     #[arg(long)]
     dry_run: bool,
-    /// Write a file to begin with to standard output: the names of the columns alone.
+    /// Write a template to standard output: only the names of the columns.
     #[arg(long, conflicts_with_all = ["file", "provider", "dry_run"])]
     pub(in crate::cli) template: bool,
     #[command(flatten)]
@@ -68,7 +68,7 @@ pub(in crate::cli) async fn run(app: &App, args: &Args, console: &mut Console) -
     done?;
     ended?;
     let (refused, rows) = (report.refused, report.printed);
-    ensure!(refused == 0, "{refused} of {rows} rows were refused: mend them and import the file again");
+    ensure!(refused == 0, "{refused} of {rows} rows were refused: fix them and import the file again");
     Ok(())
 }
 

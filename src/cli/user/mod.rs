@@ -39,7 +39,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Make a user with a temporary password.
+    /// Create a user with a temporary password.
     #[command(
         after_help = "Example: connect-idp user create --provider SUNRISE-IL --login-name amina --name \"Amina Diallo\"\n\n\
                             Without --password-stdin a temporary password is made and printed once; for a Therap Admin, \
@@ -83,7 +83,7 @@ pub(super) enum Verb {
     /// Lock a user out and end every session.
     #[command(after_help = "Example: connect-idp user lock --provider SUNRISE-IL --login-name amina")]
     Lock(Who),
-    /// Take the locks off a user.
+    /// Unlock a user.
     #[command(after_help = "Example: connect-idp user unlock --provider SUNRISE-IL --login-name amina --only password")]
     Unlock {
         #[command(flatten)]
@@ -110,12 +110,12 @@ pub(super) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Remove the tie between a user and Therap Services' id for them.
+    /// Remove the link between a user and their Therap Services id.
     #[command(after_help = "Example: connect-idp user untie --provider SUNRISE-IL --login-name amina")]
     Untie {
         #[command(flatten)]
         who: Who,
-        /// Only the tie to this issuer.
+        /// Only the link to this issuer.
         #[arg(long, value_name = "ISSUER")]
         issuer: Option<String>,
     },
@@ -127,7 +127,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         output: Output,
     },
-    /// Make many users out of a CSV file, each row all or nothing, with a report.
+    /// Create many users from a CSV file, each row all or nothing, with a report.
     #[command(after_help = "Example: connect-idp user import staff.csv --provider SUNRISE-IL --dry-run\n\n\
                             The first line names the columns: login_name and name, and of user_type, email, password, \
                             handoff_sub, handoff_issuer those that are needed. Where password is empty a temporary one \
@@ -329,8 +329,10 @@ async fn untie(app: &App, who: &Who, issuer: Option<&str>, console: &mut Console
     let user = who.find(app).await?;
     let act: Act = act(app);
     match users::untie(&act, &user.provider_id, &user.id, issuer).await? {
-        Untied::Yes(_) => console.say(format_args!("{} is untied; the next handoff ties anew.", named(&user))),
-        Untied::WasNot => console.say(format_args!("{} was not tied; nothing changed.", named(&user))),
+        Untied::Yes(_) => {
+            console.say(format_args!("{} is unlinked; the next handoff links the user again.", named(&user)))
+        }
+        Untied::WasNot => console.say(format_args!("{} was not linked; nothing changed.", named(&user))),
         Untied::NoSuchUser => bail!(gone(&user)),
         Untied::NoSuchIssuer => {
             bail!("there is no trusted issuer {:?}: see `connect-idp issuer list`", issuer.unwrap_or_default())

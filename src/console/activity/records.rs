@@ -245,7 +245,7 @@ impl RecordView {
             provider: record.provider_code.unwrap_or_default(),
             who: match (record.login_name, record.name_hash) {
                 (Some(name), _) => name,
-                (None, Some(_)) => "A name that nobody has".into(),
+                (None, Some(_)) => "Unknown Login Name".into(),
                 (None, None) => "–".into(),
             },
             what: record.kind.label(),

@@ -35,7 +35,7 @@ pub(super) const LIST: &str = "/operator/clients";
 
 /// For how long the secrets before a new one may go on working.
 const OVERLAPS: [(&str, &str); 6] = [
-    ("0", "Not at all: they end at once"),
+    ("0", "Not at all: they stop working now"),
     ("1", "1 hour"),
     ("24", "1 day"),
     ("168", "7 days"),

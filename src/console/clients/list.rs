@@ -134,7 +134,7 @@ pub async fn create(
             });
         }
         page.ask_password = false;
-        page.faults.add("client-id", "There is a client of this id already.");
+        page.faults.add("client-id", "A client with this ID already exists.");
         Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
     };
     Ok(proof.on(answered.await))

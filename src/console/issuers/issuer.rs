@@ -69,9 +69,9 @@ impl IssuerForm {
         vec![
             ("Display name", self.display_name.clone()),
             ("Origins", self.origins.clone()),
-            ("Address of its keys", self.jwks_uri.clone()),
-            ("Its keys", self.jwks.clone()),
-            ("Its own client", self.client_id.clone()),
+            ("JWKS URL", self.jwks_uri.clone()),
+            ("JWKS", self.jwks.clone()),
+            ("Client ID", self.client_id.clone()),
             ("acr values", self.acr.clone()),
         ]
     }
@@ -90,7 +90,7 @@ impl IssuerForm {
         for line in self.acr.lines().map(str::trim).filter(|line| !line.is_empty()) {
             match line.split_once('=') {
                 Some((theirs, ours)) => drop(acr.insert(theirs.trim().to_owned(), ours.trim().to_owned())),
-                None => faults.add("acr", "Each line must be THEIRS=OURS."),
+                None => faults.add("acr", "Each line must be their-acr=our-acr."),
             }
         }
         let (jwks, jwks_uri) = (given(&self.jwks), given(&self.jwks_uri));

@@ -72,8 +72,7 @@ impl Sender<'_> {
         }
         let password = fields.take_secret("password");
         if password.is_empty() {
-            faults
-                .add("password", "It is more than 5 minutes since you typed your password. Please type it once more.");
+            faults.add("password", "Please enter your password again: you last entered it more than 5 minutes ago.");
             return Ok(Err(Unproven::Again(StatusCode::UNPROCESSABLE_ENTITY)));
         }
         self.check(password, faults).await
@@ -109,7 +108,7 @@ impl Sender<'_> {
                 return Ok(Err(Unproven::Over(Redirect::to("/login").into_response())));
             }
             SignIn::SessionOver => return Ok(Err(Unproven::Over(Notice::ThreeWrongPasswords.at("/login")))),
-            SignIn::Refused => (StatusCode::FORBIDDEN, "The password is not right."),
+            SignIn::Refused => (StatusCode::FORBIDDEN, "The password is incorrect."),
             SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),
             SignIn::Busy => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
         };

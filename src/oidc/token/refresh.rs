@@ -218,7 +218,7 @@ fn purpose(family: &str) -> String {
 fn answer_again(app: &App, family: &Family) -> Result<Response, OAuthError> {
     let sealed = family.sealed_answer.as_deref().ok_or_else(not_valid)?;
     let text = seal::open(&app.keys, &purpose(&family.id), sealed).ok_or_else(|| {
-        OAuthError::temporarily_unavailable("the answer cannot be given again; sign in anew")
+        OAuthError::temporarily_unavailable("the answer cannot be given again; sign in again")
             .because("it cannot be unsealed")
     })?;
     let response = ([(header::CONTENT_TYPE, "application/json")], text.to_vec()).into_response();

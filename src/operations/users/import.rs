@@ -211,12 +211,12 @@ fn judge(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer
     if let Some(name) = &login_name
         && let Some(first) = seen.names.insert(name.key().to_owned(), line)
     {
-        faults.push(format!("This Login Name stands on line {first} already."));
+        faults.push(format!("This Login Name is already on line {first}."));
     }
     if let Some(sub) = &sub
         && let Some(first) = seen.subs.insert((sub.issuer.id.clone(), sub.sub.clone()), line)
     {
-        faults.push(format!("This handoff_sub stands on line {first} already."));
+        faults.push(format!("This handoff_sub is already on line {first}."));
     }
     match (login_name, claims, user_type) {
         (Some(login_name), Some(claims), Some(user_type)) if faults.is_empty() => {
@@ -259,7 +259,7 @@ async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> Resu
 }
 
 /// Why no user is made of a row whose tie somebody else has.
-pub const SUB_TAKEN: &str = "This handoff_sub is tied to another user.";
+pub const SUB_TAKEN: &str = "This handoff_sub is linked to another user.";
 
 /// The user that a row makes, by the hash of the password.
 #[must_use]
@@ -363,7 +363,7 @@ mod tests {
         let fates = fates(text);
         assert_eq!(fates[..2], ["2 Regular User", "3 Provider Admin"]);
         assert!(fates[2].starts_with("4 name must be"), "{}", fates[2]);
-        assert_eq!(fates[3], "6 This Login Name stands on line 2 already.");
+        assert_eq!(fates[3], "6 This Login Name is already on line 2.");
         assert_eq!(fates[4], "7 user_type must be Regular User or Provider Admin.");
         assert!(fates[5].contains("email must be an e-mail address.") && fates[5].contains("8 to 64"), "{}", fates[5]);
         assert_eq!(fates[6..8], ["9 Regular User", "10 Regular User"]);

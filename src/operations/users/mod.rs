@@ -34,9 +34,11 @@ use crate::time::{Random, Timestamp};
 /// # Errors
 /// What it must be.
 pub fn parse_login_name(text: &str) -> Result<LoginName, Unfit> {
-    const WHY: &str =
-        "must be 1 to 255 letters, digits and signs without spaces, such as amina or a.diallo@example.org";
-    LoginName::parse(text).ok_or_else(|| Unfit::new("login_name", format!("{text:?} cannot be a Login Name: it {WHY}")))
+    const WHY: &str = "use 1 to 255 letters, digits or symbols, no spaces, such as amina or a.diallo@example.org";
+    LoginName::parse(text).ok_or_else(|| {
+        let shown = text.replace(char::is_control, "\u{fffd}");
+        Unfit::new("login_name", format!("“{shown}” is not a valid Login Name: {WHY}"))
+    })
 }
 
 /// Judges a person's name.
@@ -553,7 +555,7 @@ mod tests {
 
     #[test]
     fn names_passwords_and_hashes_are_judged_with_reasons() {
-        assert!(parse_login_name("a b").unwrap_err().why.contains("without spaces"));
+        assert!(parse_login_name("a b").unwrap_err().why.contains("no spaces"));
         assert!(check_password("short").unwrap_err().why.contains("8 to 64 characters"));
         assert!(check_password("Correct-Horse-9").is_ok());
         assert_eq!(check_hash("$2b$10$x").unwrap_err().key, "password_hash");

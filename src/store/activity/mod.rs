@@ -131,7 +131,7 @@ pub struct Filter {
     pub kind: Option<String>,
     /// With this outcome.
     pub outcome: Option<String>,
-    /// By this door.
+    /// By this sign-in method.
     pub login_type: Option<String>,
     /// Tries on names that are nobody's alone.
     pub strangers: bool,
@@ -210,7 +210,7 @@ pub struct Wanted {
     pub kind: Option<Kind>,
     /// With this outcome.
     pub outcome: Option<Outcome>,
-    /// By this door.
+    /// By this sign-in method.
     pub method: Option<Method>,
     /// With this reference number.
     pub reference: Option<String>,

@@ -47,7 +47,7 @@ both_engines! {
         assert_eq!((slip.status.as_u16(), slip.text("#slip-client-id").as_str()), (200, "portal"), "{:?}", slip.texts("#form-errors li"));
         let secret = slip.text("#client-secret");
         let taken = root.submit(&page, "#new-client-form", &good).await;
-        assert_eq!(taken.text("#client-id-error"), "There is a client of this id already.");
+        assert_eq!(taken.text("#client-id-error"), "A client with this ID already exists.");
         let page = root.get(&slip.attribute("#go-on", "href").unwrap()).await;
         assert!(!page.body.contains(&secret));
         assert_eq!(page.text("#client-state"), "portal On");
@@ -73,7 +73,7 @@ both_engines! {
         let path = format!("/operator/clients/{}", portal.client.id);
         let page = one.get(&path).await;
         let same = one.submit(&page, "#client-form", &[]).await;
-        assert_eq!(one.told(same).await, "Nothing was different, so nothing was saved.");
+        assert_eq!(one.told(same).await, "No changes to save.");
         assert_eq!(stored(&idp, "portal").await.unwrap(), before);
         let saved = one.submit(&page, "#client-form", &[
             ("client_name", ""), ("default_max_age", ""), ("backchannel_logout_uri", "https://portal.example/logout"), ("contacts", "a@example.org\nb@example.org"),
@@ -168,12 +168,12 @@ both_engines! {
             assert_eq!(missing.attribute(id, "value").as_deref(), Some("Kept"));
             assert_eq!(idp.activity().await.len(), tries, "no password was judged");
             let wrong = root.submit(&missing, form, &[("password", "Wrong-Horse-9")]).await;
-            assert_eq!((wrong.status.as_u16(), wrong.text("#password-error").as_str()), (403, "The password is not right."));
+            assert_eq!((wrong.status.as_u16(), wrong.text("#password-error").as_str()), (403, "The password is incorrect."));
             assert_eq!(wrong.attribute(id, "value").as_deref(), Some("Kept"));
             assert!(!wrong.body.contains("Wrong-Horse-9"));
             assert_eq!(idp.activity().await.pop().unwrap().reason.as_deref(), Some("wrong_password"));
             let made = root.submit(&wrong, form, &[("password", PASSWORD)]).await;
-            assert!(made.has("#client-secret") || root.told(made).await == "Handoffs from this issuer are trusted now.", "{new}");
+            assert!(made.has("#client-secret") || root.told(made).await == "Handoffs from this issuer are now trusted.", "{new}");
             let fresh = root.get(new).await;
             assert_eq!((fresh.status.as_u16(), fresh.has("#password")), (200, false), "the session was renewed");
             idp.advance(Duration::from_mins(5));
@@ -197,7 +197,7 @@ both_engines! {
         let page = root.get(&client).await;
         let wrong = [("client_name", "Third"), ("password", "Wrong-Horse-9")];
         for _ in 0..2 {
-            assert_eq!(root.submit(&page, "#client-form", &wrong).await.text("#password-error"), "The password is not right.");
+            assert_eq!(root.submit(&page, "#client-form", &wrong).await.text("#password-error"), "The password is incorrect.");
         }
         assert_eq!(root.submit(&page, "#client-form", &wrong).await.location(), "/login");
         root.assert_signed_out().await;
@@ -265,7 +265,7 @@ both_engines! {
         let page = root.follow(older).await;
         let gone = root.submit(&page, "form[action$=delete]", &[]).await;
         let list = root.follow(gone).await;
-        assert_eq!(list.text("p.message"), "The client was deleted, with everything that was its.");
+        assert_eq!(list.text("p.message"), "Client deleted, with its secrets, consents and tokens.");
         assert_eq!(root.get(&path).await.status, 404);
         assert_eq!(idp.number("SELECT COUNT(*) FROM families").await, 0);
         let kinds: Vec<_> = idp.activity().await.into_iter().map(|record| record.kind.to_string()).filter(|kind| kind.starts_with("client_")).collect();
@@ -296,7 +296,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let (portal, quiet) = (idp.app("portal", |_| {}).await, idp.app("quiet", |_| {}).await);
         let mut root = therap_admin(&idp, "root").await;
-        assert_eq!(root.get("/operator/deliveries").await.text("p.empty"), "Every app has taken every logout.");
+        assert_eq!(root.get("/operator/deliveries").await.text("p.empty"), "Every logout was delivered.");
         for (client, sid, state, attempts, next_at, settled_at, error) in [
             (&portal, "a", "waiting", 1, 10, "NULL", "'it answered 500'"),
             (&portal, "b", "waiting", 4, 30, "NULL", "'it did not answer'"),
@@ -316,7 +316,7 @@ both_engines! {
         assert_eq!(page.texts("#deliveries-table tbody td"), ["portal", "2", "1", "it did not answer"]);
         assert!(root.get("/operator").await.has("a[href='/operator/deliveries']"));
         let path = |client: &str| format!("/operator/clients/{client}");
-        assert_eq!(root.get(&path(&portal.client.id)).await.text("#deliveries"), "2 to be tried again, 1 given up.");
-        assert_eq!(root.get(&path(&quiet.client.id)).await.text("#deliveries"), "0 to be tried again, 0 given up.");
+        assert_eq!(root.get(&path(&portal.client.id)).await.text("#deliveries"), "2 waiting to be retried, 1 abandoned.");
+        assert_eq!(root.get(&path(&quiet.client.id)).await.text("#deliveries"), "0 waiting to be retried, 0 abandoned.");
     }
 }

@@ -225,7 +225,7 @@ both_engines! {
         let page = report(&mut browser, started).await;
         assert!(page.text("#import-done").starts_with("1 created, 1 existed already, 1 could not be created."));
         assert!(!page.has("#import-stopped"));
-        assert_eq!(page.texts("#import-table .note")[0], "This handoff_sub is tied to another user.");
+        assert_eq!(page.texts("#import-table .note")[0], "This handoff_sub is linked to another user.");
         idp.assert_invariants().await;
     }
 }

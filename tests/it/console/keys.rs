@@ -29,11 +29,11 @@ both_engines! {
         assert_eq!((states(&page), page.text("#alg-ES256 code")), (vec!["signing".to_owned()], first.clone()));
         // Announced; of two admins one does it.
         let sent = one.submit(&page, ROTATE, &[]).await;
-        assert_eq!(one.told(sent).await, "A new key is published. It signs once everybody knows it.");
+        assert_eq!(one.told(sent).await, "A new key is published. It starts signing once every app knows it.");
         let sent = two.submit(&page, ROTATE, &[]).await;
-        assert_eq!(two.told(sent).await, "A new key is published already, or was made meanwhile. Nothing was done.");
+        assert_eq!(two.told(sent).await, "A new key has already been published. Nothing was done.");
         let sent = two.submit(&page, AT_ONCE, &[]).await;
-        assert_eq!(two.told(sent).await, "A new key is published already, or was made meanwhile. Nothing was done.");
+        assert_eq!(two.told(sent).await, "A new key has already been published. Nothing was done.");
         let page = one.get("/operator/keys").await;
         assert_eq!(states(&page), ["announced", "signing"]);
         assert!(!page.has(ROTATE));
@@ -46,18 +46,18 @@ both_engines! {
         let confirm = one.get("/operator/confirm?return_to=/operator/keys").await;
         assert_eq!(one.submit(&confirm, "#confirm-form", &[("password", PASSWORD)]).await.location(), "/operator/keys");
         let sent = one.submit(&page, AT_ONCE, &[]).await;
-        assert_eq!(one.told(sent).await, "The new key signs now.");
+        assert_eq!(one.told(sent).await, "The new key is signing now.");
         let page = one.get("/operator/keys").await;
         assert_eq!(states(&page), ["signing", "verifying"]);
         // The one that signs is taken back: another takes its place.
         let sent = one.submit(&page, "#alg-ES256 form[action$=retire]", &[]).await;
-        assert_eq!(one.told(sent).await, "The key was taken back. What it signed is worth nothing any more.");
+        assert_eq!(one.told(sent).await, "The key is revoked. Tokens that it signed are no longer valid.");
         let sent = one.submit(&page, "#alg-ES256 form[action$=retire]", &[]).await;
-        assert_eq!(one.told(sent).await, "The key was taken back or ended already. Nothing was done.");
+        assert_eq!(one.told(sent).await, "The key is already revoked or retired. Nothing was done.");
         let page = one.get("/operator/keys").await;
         let found = states(&page);
         assert_eq!((found[0].as_str(), found[2].as_str()), ("signing", "verifying"));
-        assert!(found[1].starts_with("retired taken back Jan 15, 2027"), "{found:?}");
+        assert!(found[1].starts_with("retired revoked Jan 15, 2027"), "{found:?}");
         assert_eq!(page.texts("#alg-ES256 form[action$=retire]").len(), 2);
         for (path, fields, status) in [
             ("/operator/keys/retire", [("kid", "nobody's")], 404),

@@ -6,6 +6,7 @@ mod editions;
 pub mod import;
 mod import_job;
 mod keys;
+mod long_lists;
 mod matrix;
 pub mod operator;
 mod provider;

@@ -145,7 +145,7 @@ both_engines! {
         let slip = root.submit(&page, "#admins-table form", &[]).await;
         assert_ne!(slip.text("#temporary-password"), password);
         let stale = root.submit(&page, "#admins-table form", &[]).await;
-        assert_eq!(root.told(stale).await, "The password was changed meanwhile, so nothing was reset. Reset it again if need be.");
+        assert_eq!(root.told(stale).await, "The password has been changed since, so it was not reset. Reset it again if needed.");
         let mut nora = idp.browser();
         let answer = nora.try_login("nora", &slip.text("#temporary-password"), "NEW-TX").await;
         let update = nora.follow(answer).await;
@@ -193,7 +193,7 @@ both_engines! {
         let empty = root.submit(&confirm, "#confirm-form", &[]).await;
         assert_eq!((empty.status.as_u16(), empty.text("#password-error").as_str()), (422, "Please enter your Password."));
         let wrong = root.submit(&confirm, "#confirm-form", &[("password", "Wrong-Horse-9")]).await;
-        assert_eq!((wrong.status.as_u16(), wrong.text("#password-error").as_str()), (403, "The password is not right."));
+        assert_eq!((wrong.status.as_u16(), wrong.text("#password-error").as_str()), (403, "The password is incorrect."));
         for _ in 0..3 {
             idp.browser().log_in(&me, "Wrong-Horse-9").await;
         }
@@ -204,7 +204,7 @@ both_engines! {
         assert_ne!(root.session(), before, "the session is renewed (U3)");
         assert_eq!(idp.account(&me).await.failures, 3, "only another admin unlocks");
         let done = root.submit(&page, "form[action$=deactivate]", &[]).await;
-        assert_eq!(root.told(done).await, "The provider is inactive. Every session of it was ended.");
+        assert_eq!(root.told(done).await, "The provider is inactive. Every session of the provider was ended.");
         hers.assert_signed_out().await;
         let page = root.get(&path).await;
         root.submit(&page, "form[action$='/activate']", &[]).await.location();
@@ -284,7 +284,7 @@ both_engines! {
         let id = connect_idp::store::issuers::list(&mut conn).await.unwrap()[row].id.clone();
         drop(conn);
         let path = format!("/operator/issuers/{id}");
-        assert!(root.get(&path).await.text("#issuer-state").ends_with("1 users are tied to it."));
+        assert!(root.get(&path).await.text("#issuer-state").ends_with("1 user is linked to it."));
         root.post(&format!("{path}/disable"), &[("end_sessions", "yes")]).await.location();
         hers.assert_signed_out().await;
         idp.browser().hand_off(&idp.therap_services().sign(&amina)).await.assert_handoff_refused("Invalid Credential");
@@ -292,7 +292,7 @@ both_engines! {
         hers.hand_off(&idp.therap_services().sign(&amina)).await;
         hers.assert_signed_in_as(&amina).await;
         root.post(&format!("{path}/untie"), &[]).await.location();
-        assert!(root.get(&path).await.text("#issuer-state").ends_with("0 users are tied to it."));
+        assert!(root.get(&path).await.text("#issuer-state").ends_with("0 users are linked to it."));
         root.post(&format!("{path}/end-sessions"), &[]).await.location();
         hers.assert_signed_out().await;
     }

@@ -63,7 +63,7 @@ both_engines! {
         assert_eq!(told.text("#note"), long);
         let done = browser.submit(&page, "#request-form", &[("note", "We have\r\n200 users.")]).await;
         let asked = browser.follow(done).await;
-        assert_eq!(asked.text("p.message"), "Unified Login was requested. Therap decides.");
+        assert_eq!(asked.text("p.message"), "Request sent. Therap will review it.");
         assert!(asked.text("#unified-state").starts_with("Requested."));
         assert_eq!(asked.texts("#steps-table td[data-label=Note]"), ["We have 200 users."]);
         let twice = browser.submit(&page, "#request-form", &[]).await;

@@ -4,6 +4,7 @@
 mod limits;
 mod migrations;
 mod paths;
+mod relying_party;
 mod rules;
 mod settings;
 

@@ -76,7 +76,7 @@ both_engines! {
             assert_eq!((answer.status.as_u16(), answer.text("#signed-out h1")), (200, "You are signed out".into()));
             browser.assert_signed_out().await;
             let again = end_session(&mut browser, &fields).await;
-            assert_eq!(again.text("#signed-out h1"), "Nobody was signed in here", "and once more");
+            assert_eq!(again.text("#signed-out h1"), "You were not signed in", "and once more");
             // The suite's "no redirect", and a way back to the app all the same: by its name, to what it registered.
             let named = fields.len() == 2;
             for page in [&answer, &again] {
@@ -268,12 +268,12 @@ both_engines! {
         assert_eq!(page.text(".hint"), "The sign-in of tina of SUNRISE-IL Homes is not finished.");
         assert_eq!((cleared(&page), halfway.get("/password/update").await.status.as_u16()), (vec![], 200));
         let page = halfway.submit(&page, "#logout-form", &[]).await;
-        assert_eq!((page.text("#signed-out h1"), cleared(&page)), ("Nobody was signed in here".to_owned(), vec![update]));
+        assert_eq!((page.text("#signed-out h1"), cleared(&page)), ("You were not signed in".to_owned(), vec![update]));
         let mut browser = idp.browser();
         browser.sign_in(&amina).await;
         idp.advance(Duration::from_hours(13));
         let page = end_session(&mut browser, &[("id_token_hint", &hint)]).await;
-        assert_eq!((page.text("#signed-out h1"), cleared(&page)), ("Nobody was signed in here".to_owned(), vec![]));
+        assert_eq!((page.text("#signed-out h1"), cleared(&page)), ("You were not signed in".to_owned(), vec![]));
         browser.sign_in(&amina).await;
         let page = end_session(&mut browser, &[]).await;
         assert_eq!(cleared(&browser.submit(&page, "#logout-form", &[]).await), [session]);
@@ -298,7 +298,7 @@ both_engines! {
             }
             idp.advance(Duration::from_mins(minutes));
             let hint = ("id_token_hint", tokens["id_token"].as_str().unwrap());
-            for heading in ["You are signed out", "Nobody was signed in here"] {
+            for heading in ["You are signed out", "You were not signed in"] {
                 let page = server(&[hint]).await;
                 assert_eq!((page.status.as_u16(), page.text("#signed-out h1"), page.cookies()), (200, heading.to_owned(), vec![]));
             }
@@ -320,9 +320,9 @@ both_engines! {
         let hint = id_token(&app, &mut browser, &amina).await;
         clients::set_enabled(&idp.act(), "portal", false).await.unwrap();
         let page = server(&[("id_token_hint", &hint)]).await;
-        assert_eq!(page.text("#signed-out h1"), "Nobody was signed in here", "of an app that is switched off it ends nothing");
+        assert_eq!(page.text("#signed-out h1"), "You were not signed in", "of an app that is switched off it ends nothing");
         browser.assert_signed_in_as(&amina).await;
-        assert_eq!(server(&[]).await.text("#signed-out h1"), "Nobody was signed in here");
+        assert_eq!(server(&[]).await.text("#signed-out h1"), "You were not signed in");
         idp.assert_invariants().await;
     }
 

@@ -11,7 +11,7 @@ use connect_idp::time::Random;
 use serde_json::json;
 
 use crate::actors::{Callback, Idp, VERIFIER, bearer, claims, encode};
-use crate::clients::draft;
+use crate::operations::clients::lifecycle::draft;
 
 both_engines! {
     /// RFC 6749 §5.1, OpenID Connect Core §3.1.3.3: the whole answer.

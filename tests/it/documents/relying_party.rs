@@ -5,7 +5,7 @@ use connect_idp::model::client::Metadata;
 use connect_idp::model::scope::USER_SCOPES;
 use connect_idp::model::session::{ACR_HANDOFF, ACR_PASSWORD};
 
-use crate::vectors::{assert_shows_programs, fence_after, text};
+use crate::handoff::vectors::{assert_shows_programs, fence_after, text};
 
 const DOCUMENT: &str = "docs/relying-party.md";
 

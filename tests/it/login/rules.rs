@@ -385,7 +385,7 @@ both_engines! {
         assert_eq!(answer.text("#current-password-errors"), "Please enter your current password.");
         let answer = here.submit(&page, "#update-form", &typed("Wrong-Horse-9", NEW)).await;
         assert_eq!(answer.status, 422);
-        assert_eq!(answer.text("#current-password-errors"), "The current password is not right.");
+        assert_eq!(answer.text("#current-password-errors"), "The current password is incorrect.");
         assert_eq!(idp.account(&amina).await.failures, 0, "whoever is signed in locks nobody (G35)");
         let answer = here.submit(&page, "#update-form", &typed(PASSWORD, PASSWORD)).await;
         assert_eq!(answer.text("#new-password-errors"), "The new password must differ from the current one.");
@@ -418,7 +418,7 @@ both_engines! {
             let answer = browser.post("/password/change", &typed("", new)).await;
             assert_eq!((answer.status.as_u16(), answer.texts(".field-errors li")), (422, vec!["Please enter your current password.".into()]));
             let answer = browser.post("/password/change", &typed("Wrong-Horse-9", new)).await;
-            assert_eq!((answer.status.as_u16(), answer.texts(".field-errors li")), (422, vec!["The current password is not right.".into()]));
+            assert_eq!((answer.status.as_u16(), answer.texts(".field-errors li")), (422, vec!["The current password is incorrect.".into()]));
         }
         assert_eq!(idp.account(&amina).await.failures, 0);
     }
@@ -432,7 +432,7 @@ both_engines! {
         other.sign_in(&amina).await;
         let typed = [("current_password", "Wrong-Horse-9"), ("new_password", NEW), ("confirm_new_password", NEW)];
         for _ in 0..2 {
-            browser.post("/password/change", &typed).await.assert_page(422, "The current password is not right.");
+            browser.post("/password/change", &typed).await.assert_page(422, "The current password is incorrect.");
         }
         let over = browser.post("/password/change", &typed).await;
         assert_eq!(over.location(), "/login");

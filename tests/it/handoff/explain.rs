@@ -13,7 +13,7 @@ use connect_idp::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::actors::{ISSUER, Idp, User, public_jwks};
-use crate::client_keys::Publisher;
+use crate::operations::clients::keys::Publisher;
 
 /// The steps of an explanation as `name: detail` lines, by how they stood.
 struct Read {

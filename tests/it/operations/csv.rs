@@ -39,7 +39,7 @@ const CASES: &[Case] = &[
 ];
 
 fn file(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/csv").join(format!("{name}.csv"));
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/operations/csv").join(format!("{name}.csv"));
     std::fs::read(path).unwrap()
 }
 
@@ -59,7 +59,7 @@ fn to_be_created(page: &Answer) -> Vec<String> {
 /// No file of the folder is without its case.
 #[test]
 fn every_file_has_its_case() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/csv");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/operations/csv");
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())

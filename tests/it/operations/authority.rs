@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::actors::{Engine, Idp, PASSWORD, RelyingParty, User};
-use crate::clients::draft;
+use crate::operations::clients::lifecycle::draft;
 
 /// An admin with a session, and the authority that it gives.
 async fn admin(idp: &Idp, name: &str, code: &str, user_type: UserType) -> (User, Authority) {
@@ -98,7 +98,7 @@ both_engines! {
     /// The same of a client that buys a token by what it proved itself with a moment before.
     async fn a_token_is_not_bought_by_what_was_taken_away(engine: Engine) {
         let idp = Idp::start(engine).await;
-        let keys = |kid: &str| Some(serde_json::from_str(&crate::client_keys::jwks(kid)).unwrap());
+        let keys = |kid: &str| Some(serde_json::from_str(&crate::operations::clients::keys::jwks(kid)).unwrap());
         for (number, (taken, by_keys, good)) in [
             ("", false, true), ("", true, true), ("secret", false, false), ("secret with overlap", false, true), ("method", false, false),
             ("client", false, false), ("client", true, false), ("keys", true, false),

@@ -40,7 +40,7 @@ both_engines! {
         idp.advance(Duration::from_mins(1));
         idp.lock(&amina).await;
         let page = browser.get("/admin/activity").await;
-        assert_eq!(column(&page, "User"), ["amina", "A name that nobody has", "amina", "amina", "paul"]);
+        assert_eq!(column(&page, "User"), ["amina", "Unknown Login Name", "amina", "amina", "paul"]);
         assert_eq!(column(&page, "What")[0], "Account locked locked by an administrator");
         assert_eq!(column(&page, "By"), ["Therap", "Unknown", "The user", "The user", "The user"]);
         assert_eq!(column(&page, "Login type")[2], "Unified Login Login initiated from Therap Services");

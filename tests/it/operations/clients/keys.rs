@@ -20,7 +20,7 @@ use josekit::jws::{ES256, EdDSA, JwsSigner, PS256, RS256};
 use serde_json::{Value, json};
 
 use crate::actors::{Answer, Idp, encode, private_jwk, public_jwks};
-use crate::clients::{create, draft, portal, read};
+use crate::operations::clients::lifecycle::{create, draft, portal, read};
 
 /// A client's own server, which publishes keys.
 pub struct Publisher {

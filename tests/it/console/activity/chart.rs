@@ -109,7 +109,7 @@ both_engines! {
         }
         for query in ["to=2026-12-31", "from=2027-01-16", "from=2028-01-01&to=2028-02-01"] {
             let page = his.get(&format!("/admin/activity?{query}")).await;
-            assert_eq!(page.text(".sign-ins .empty"), "Nobody tried to sign in on these days.", "{query}");
+            assert_eq!(page.text(".sign-ins .empty"), "No sign-in attempts on these days.", "{query}");
             assert!(!page.has("#sign-ins-chart"), "{query}");
         }
         let id = "0199aaaa-bbbb-7ccc-8ddd-000000000001";

@@ -8,8 +8,8 @@ use connect_idp::operations::clients;
 use serde_json::{Value, json};
 
 use crate::actors::{Idp, RelyingParty, claims, encode};
-use crate::clients::{draft, read};
-use crate::export::{applied, command, export};
+use crate::cli::export::{applied, command, export};
+use crate::operations::clients::lifecycle::{draft, read};
 
 const IDS: [&str; 9] = [
     "https://app.example/x?y=z&a=b#f",

@@ -7,8 +7,8 @@ use connect_idp::config::Site;
 use serde_json::{Value, json};
 
 use crate::actors::{Idp, User, public_jwks};
-use crate::client_keys::Publisher;
 use crate::console::operator::therap_admin;
+use crate::operations::clients::keys::Publisher;
 
 /// A set with these keys of the published ones, and beside them what others publish.
 fn mixed(kids: &[&str]) -> Value {
@@ -89,7 +89,7 @@ both_engines! {
         let id = path.rsplit_once('/').unwrap().1;
         let page = root.get(&format!("/operator/issuers/{id}")).await;
         assert_eq!((page.texts("#keys li").len(), page.texts("#keys-not-used li").len()), (1, 3));
-        let service = crate::clients::read(&idp, "service").await.unwrap();
+        let service = crate::operations::clients::lifecycle::read(&idp, "service").await.unwrap();
         let page = root.get(&format!("/operator/clients/{}", service.id)).await;
         assert_eq!(page.texts("#keys-not-used li").len(), 3);
     }

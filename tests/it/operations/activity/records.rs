@@ -149,7 +149,7 @@ both_engines! {
         let when = first.texts("#activity-table td[data-label=When]");
         assert_eq!((when[0].as_str(), when[1].as_str()), ("Jan 15, 2027, 2:30:00 AM CST", "Jan 15, 2027, 2:29:00 AM CST"));
         assert_eq!(first.texts("#activity-table td[data-label='Login type']")[0], "Unified Login Login initiated from Therap Services");
-        assert_eq!(first.texts("#activity-table td[data-label=What]")[0], "Sign in");
+        assert_eq!(first.texts("#activity-table td[data-label=What]")[0], "Sign-in");
         assert_eq!(first.texts("#activity-table td[data-label=Browser]")[0], "Firefox on Linux");
         assert_eq!(first.texts("#activity-table td[data-label=Address]")[0], "192.0.2.7");
         let older = first.attribute(".pages-older", "href").unwrap();

@@ -19,8 +19,8 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use crate::actors::{Answer, Idp, PASSWORD, User, VERIFIER, encode, keep_log, request_lines};
-use crate::client_keys::jwks;
-use crate::clients::create;
+use crate::operations::clients::keys::jwks;
+use crate::operations::clients::lifecycle::create;
 
 /// A trace of a test's own, by which it finds its lines.
 struct Trace(String);

@@ -11,7 +11,7 @@ use connect_idp::store;
 use serde_json::{Value, json};
 
 use crate::actors::Idp;
-use crate::export::{applied, command, export};
+use crate::cli::export::{applied, command, export};
 
 const FIRST: &str = "the-first-secret-of-the-portal-1";
 const SECOND: &str = "the-second-secret-of-the-portal-";

@@ -1,0 +1,5 @@
+//! User Activity on the administration pages.
+
+mod chart;
+mod records;
+mod reference;

@@ -1,0 +1,3 @@
+//! Keys and signatures.
+
+mod key_sets;

@@ -1,0 +1,3 @@
+//! Direct login.
+
+mod rules;

@@ -1,0 +1,4 @@
+//! User Activity: what is written, and what proves it.
+
+mod chain;
+mod records;

@@ -1,0 +1,3 @@
+//! Passwords that are set by a link.
+
+mod link;

@@ -1,0 +1,3 @@
+//! What the service sends.
+
+mod mail;
