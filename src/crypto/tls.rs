@@ -251,6 +251,22 @@ mod tests {
         assert_eq!(pair(&[], &ours).expiry(), None);
     }
 
+    /// Files as people have them: each is told in a sentence, and nobody is asked for a passphrase.
+    #[test]
+    fn files_that_cannot_be_used_are_told() {
+        let (ours, authority) = (key(), key());
+        let leaf = certificate(&ours, &authority, "*.example.org", 40);
+        let issuer = certificate(&authority, &authority, "ca", 400);
+        let why = |pair: &Pair| pair.acceptor().map(drop).unwrap_err().to_string();
+        assert!(pair(&[&leaf, &issuer], &ours).acceptor().is_ok());
+        assert!(why(&pair(&[&issuer, &leaf], &ours)).ends_with("give the chain, leaf first"));
+        assert!(why(&pair(&[&issuer], &ours)).starts_with("tls.key tls.key is not the key of tls.certificate"));
+        let cipher = openssl::symm::Cipher::aes_128_cbc();
+        let encrypted = Zeroizing::new(ours.private_key_to_pem_pkcs8_passphrase(cipher, b"x").unwrap());
+        let encrypted = Pair { key: encrypted, ..pair(&[&leaf], &ours) };
+        assert!(why(&encrypted).contains("no PEM private key without a passphrase"));
+    }
+
     #[test]
     fn a_chain_is_looked_at_for_what_browsers_refuse() {
         let (ours, authority, other) = (key(), key(), key());

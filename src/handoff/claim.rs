@@ -272,9 +272,11 @@ async fn landing(tx: &mut Tx, target: Option<&str>, own_issuer: &str) -> Result<
     let client = store::clients::by_client_id(tx, target).await?.filter(|client| client.enabled);
     let start = client.and_then(|client| client.start_of_sign_in(own_issuer));
     if start.is_none() {
-        tracing::warn!(
-            "a handoff's target is neither a path on this site nor an app that starts sign-ins: it lands on the Dashboard"
-        );
+        tx.after_commit(|| {
+            tracing::warn!(
+                "a handoff's target is neither a path on this site nor an app that starts sign-ins: it lands on the Dashboard"
+            );
+        });
     }
     Ok(start)
 }

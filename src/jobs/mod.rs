@@ -176,6 +176,7 @@ pub async fn remove_pruned(app: &App) -> Result<(), store::Error> {
 /// When the database fails; the next purge tries again.
 pub async fn purge(app: &App) -> Result<(), store::Error> {
     let (db, now) = (&app.db, app.clock.now());
+    let theirs = db.now().await?;
     loop {
         let gone = in_transaction!(db, app.patient_deadline(), [], |tx| {
             let single_use = store::single_use::purge(tx, now.before(REMEMBER), BATCH).await?;
@@ -192,7 +193,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let families = store::tokens::families::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let imports = store::users::imports::purge(tx, now, BATCH).await?;
             let keyed = store::idempotency::purge(tx, now.before(REMEMBER), BATCH).await?;
-            let gone_replicas = store::replicas::purge(tx, now, BATCH).await?;
+            let gone_replicas = store::replicas::purge(tx, theirs, BATCH).await?;
             let refused = store::handoffs::refused::purge(tx, now.before(KEEP_REFUSED), REFUSED_CAP, BATCH).await?;
             let gone = [
                 single_use,

@@ -6,6 +6,9 @@ use super::providers::take_step;
 use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
 use crate::store::{Error, Tx, providers, unified_login};
 
+/// What somebody writes to a step has so many characters at most.
+const LONGEST: usize = 500;
+
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Taken {
@@ -26,9 +29,11 @@ pub enum Taken {
 fn check_words(key: &'static str, words: &str) -> Result<Option<String>, Unfit> {
     let words = words.replace("\r\n", "\n");
     let words = words.trim();
-    let good = words.chars().count() <= 500 && !words.chars().any(|c| c.is_control() && c != '\n');
-    if !good {
-        return Err(Unfit::new(key, "must be at most 500 characters"));
+    if words.chars().count() > LONGEST {
+        return Err(Unfit::new(key, format!("must be at most {LONGEST} characters")));
+    }
+    if words.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(Unfit::new(key, "must not contain control characters or tabs, but for line breaks"));
     }
     Ok((!words.is_empty()).then(|| words.to_owned()))
 }
@@ -65,11 +70,8 @@ pub async fn decide(
     reason: &str,
 ) -> Result<Taken, Error> {
     let words = match check_words("reason", reason) {
-        Ok(None) if decision == Decision::Decline => {
-            return Ok(Taken::Unfit(Unfit::new("reason", "must say why the request is declined")));
-        }
-        Ok(words) => words,
-        Err(unfit) => return Ok(Taken::Unfit(unfit)),
+        Ok(None) if decision == Decision::Decline => Err(Unfit::new("reason", "must say why the request is declined")),
+        words => words,
     };
     let provider_id = provider_id.to_owned();
     let step = if decision == Decision::Approve { Step::Approved } else { Step::Declined };
@@ -81,9 +83,23 @@ pub async fn decide(
         if provider.unified_login != UnifiedLogin::Requested || newest.map(|step| step.id) != read {
             return Ok(Taken::Stale);
         }
-        take_step(tx, &act, &provider, step, words.as_deref()).await?;
-        Ok(Taken::Yes)
+        // Whoever decides what nobody asks any more is told that, not what is wrong with the words.
+        step_with(tx, &act, &provider, step, words).await
     })
+}
+
+/// Takes a step with what was written to it, where that can stand.
+async fn step_with(
+    tx: &mut Tx,
+    act: &Act,
+    provider: &Provider,
+    step: Step,
+    words: Result<Option<String>, Unfit>,
+) -> Result<Taken, Error> {
+    match words {
+        Ok(words) => take_step(tx, act, provider, step, words.as_deref()).await.map(|_| Taken::Yes),
+        Err(unfit) => Ok(Taken::Unfit(unfit)),
+    }
 }
 
 /// A Therap Admin switches Unified Login off, perhaps with a reason.
@@ -101,10 +117,6 @@ async fn take(
     words: Result<Option<String>, Unfit>,
     may: impl Fn(&Provider) -> bool + Copy + Send + Sync + 'static,
 ) -> Result<Taken, Error> {
-    let words = match words {
-        Ok(words) => words,
-        Err(unfit) => return Ok(Taken::Unfit(unfit)),
-    };
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {
@@ -113,8 +125,7 @@ async fn take(
         if !may(&provider) {
             return Ok(Taken::Stale);
         }
-        take_step(tx, &act, &provider, step, words.as_deref()).await?;
-        Ok(Taken::Yes)
+        step_with(tx, &act, &provider, step, words).await
     })
 }
 
@@ -131,8 +142,8 @@ mod tests {
     fn words_are_short_and_may_have_lines() {
         assert_eq!(check_words("note", " a\r\nb "), Ok(Some("a\nb".into())));
         assert_eq!(check_words("note", " \n "), Ok(None));
-        for text in ["a\0b", "a\tb", &"x".repeat(501)] {
-            assert!(check_words("note", text).is_err());
+        for (text, why) in [("a\0b", "control"), ("a\tb", "control"), (&"x".repeat(501), "at most 500")] {
+            assert!(check_words("note", text).unwrap_err().why.contains(why));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::{fmt, mem};
 
 use super::error::Error;
 use super::measures::{Fault, Measures};
@@ -34,6 +35,26 @@ pub(super) enum Link {
 pub struct Tx {
     conn: Conn,
     pub(super) record_key: Option<Secret>,
+    after_commit: AfterCommit,
+}
+
+/// What is to be said once a transaction is committed. Its body may run more than once, and only one run of it counts.
+#[derive(Default)]
+pub(super) struct AfterCommit(Vec<Box<dyn FnOnce() + Send>>);
+
+impl AfterCommit {
+    /// Says it.
+    pub(super) fn say(self) {
+        for say in self.0 {
+            say();
+        }
+    }
+}
+
+impl fmt::Debug for AfterCommit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AfterCommit({})", self.0.len())
+    }
 }
 
 impl Deref for Tx {
@@ -90,18 +111,25 @@ impl Conn {
 }
 
 impl Tx {
-    pub(super) const fn new(conn: Conn, record_key: Option<Secret>) -> Self {
-        Self { conn, record_key }
+    pub(super) fn new(conn: Conn, record_key: Option<Secret>) -> Self {
+        Self { conn, record_key, after_commit: AfterCommit::default() }
     }
 
-    /// What came of its body: nothing is kept of a transaction in which a statement failed. PostgreSQL would take it back
-    /// and call that a commit, and SQLite may have taken a part of it back.
-    pub(super) fn judged<T>(&self, done: Result<T, Error>) -> Result<T, Error> {
+    /// Has something said, in the log or by a count, once this transaction is committed, and not where it is taken back: its
+    /// body may run again then.
+    pub fn after_commit(&mut self, say: impl FnOnce() + Send + 'static) {
+        self.after_commit.0.push(Box::new(say));
+    }
+
+    /// What came of its body, and what is to be said of that. Nothing is kept of a transaction in which a statement failed:
+    /// PostgreSQL would take it back and call that a commit, and SQLite may have taken a part of it back.
+    pub(super) fn judged<T>(&mut self, done: Result<T, Error>) -> Result<(T, AfterCommit), Error> {
         match done {
             Ok(_) if self.conn.failed => {
                 Err(Error::Unexpected("a transaction went on after a statement failed".into()))
             }
-            done => done,
+            Ok(done) => Ok((done, mem::take(&mut self.after_commit))),
+            Err(error) => Err(error),
         }
     }
 

@@ -16,7 +16,7 @@ use super::statement::Sql;
 use super::{held, postgres, sqlite_files};
 use crate::config;
 use crate::crypto::secret::Secret;
-use crate::time::Clock;
+use crate::time::{Clock, Timestamp};
 
 /// The database: SQLite for one machine, PostgreSQL for many. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -257,6 +257,15 @@ impl Database {
         let mut conn = self.read().await?;
         let (now,): (i64,) = query(SQL).fetch_one(&mut conn).await?;
         Ok(Some(now))
+    }
+
+    /// What time it is for all who share the database, whatever their own clocks say: by the database's clock; on SQLite, whose
+    /// users share a machine, by ours.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub async fn now(&self) -> Result<Timestamp, Error> {
+        Ok(self.clock().await?.map_or_else(|| self.clock.now(), Timestamp))
     }
 
     /// Closes every connection; on SQLite the write-ahead log is folded into the file.

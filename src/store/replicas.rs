@@ -12,11 +12,11 @@ pub struct Replica {
     pub host: String,
     /// Of the program.
     pub version: String,
-    /// When it started.
+    /// When it started, by its own clock.
     pub started_at: i64,
-    /// When it last gave a sign of life.
+    /// When it last gave a sign of life, by the database's clock.
     pub seen_at: i64,
-    /// Until when that counts.
+    /// Until when that counts, by the same.
     pub expires_at: i64,
     /// A JSON object: keyed digests of its settings, by their keys.
     pub settings: String,

@@ -22,7 +22,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(10);
 
 /// Runs a body as one transaction until its `Ok`, a few times more after a deadlock:
 /// `in_transaction!(db, deadline, [user, session], |tx| { … Ok(x) })`. The names in brackets are cloned for each try. The
-/// body waits for its database alone: on SQLite everybody who writes waits with it.
+/// body waits for its database alone: on SQLite everybody who writes waits with it. What it has to say in the log, or to count,
+/// it says by [`Tx::after_commit`].
 macro_rules! in_transaction {
     ($db:expr, $deadline:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {{
         // Taken before the names are shadowed: either may be a part of something captured.
@@ -63,7 +64,7 @@ impl Database {
                     let conn = Conn::new(Link::Sqlite(lent), Arc::clone(&measures));
                     let working = work(Tx::new(conn, record_key.clone()));
                     async move {
-                        let (tx, done) = working.await;
+                        let (mut tx, done) = working.await;
                         tx.judged(done)
                     }
                 };
@@ -125,10 +126,12 @@ impl Database {
             Ok(_) if deadline.is_past(self.clock.now()) => Err(Error::Late),
             done => done,
         };
-        match tx.link() {
-            Link::Postgres(talk) => talk.finish(fate, &self.measures).await,
-            Link::Sqlite(_) => fate,
-        }
+        let (done, after_commit) = match tx.link() {
+            Link::Postgres(talk) => talk.finish(fate, &self.measures).await?,
+            Link::Sqlite(_) => fate?,
+        };
+        after_commit.say();
+        Ok(done)
     }
 
     /// Opens a transaction. A connection that was cut while it was idle is found out here, once: nothing was asked of it

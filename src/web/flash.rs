@@ -3,6 +3,8 @@
 //! it, any replica reads it, and nothing is written for it.
 
 use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -40,15 +42,38 @@ struct Left {
     path: String,
 }
 
-/// What the page that is asked for has to say; a page that takes this shows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Told(pub Option<Notice>);
+/// What the page that is asked for has to say.
+#[derive(Clone, Debug)]
+pub struct Told {
+    notice: Option<Notice>,
+    shown: Shown,
+}
+
+impl Told {
+    /// What the page shows from now on: it is not left for another.
+    #[must_use]
+    pub fn show(self) -> Option<Notice> {
+        self.shown.0.store(true, Ordering::Relaxed);
+        self.notice
+    }
+}
+
+/// On a request: whether its page shows what was left for it.
+#[derive(Clone, Debug, Default)]
+struct Shown(Arc<AtomicBool>);
 
 impl FromRequestParts<App> for Told {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
-        Ok(Self(read(app, &parts.headers, parts.uri.path())))
+        let shown = parts.extensions.get().cloned().unwrap_or_default();
+        // A page that a browser fetches in advance may never be seen: the notice waits for one that is.
+        let in_advance = parts.headers.get("sec-purpose").or_else(|| parts.headers.get("purpose"));
+        let in_advance = in_advance.is_some_and(|purpose| purpose.as_bytes().starts_with(b"prefetch"));
+        if in_advance {
+            return Ok(Self { notice: None, shown: Shown::default() });
+        }
+        Ok(Self { notice: read(app, &parts.headers, parts.uri.path()), shown })
     }
 }
 
@@ -62,12 +87,14 @@ fn read(app: &App, headers: &HeaderMap, path: &str) -> Option<Notice> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(word).ok()?).ok()
 }
 
-/// Sets the cookie of what was left for a page, and clears it when the page was shown.
-pub async fn carry(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Sets the cookie of what was left for a page, and clears it when the page shows it: not every answer at its address does.
+pub async fn carry(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     let session = Cookie::Session.read(request.headers(), &app.config);
     let is_told =
         request.method() == Method::GET && cookie_of(&path).read_text(request.headers(), &app.config).is_some();
+    let shown = Shown::default();
+    request.extensions_mut().insert(shown.clone());
     let mut response = next.run(request).await;
     let cookie = if let Some(Left { notice, path }) = response.extensions_mut().remove() {
         // The answer may renew the session or end it.
@@ -75,7 +102,7 @@ pub async fn carry(State(app): State<App>, request: Request, next: Next) -> Resp
         let word = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&notice).unwrap_or_default());
         let sealed = format!("{word}.{}", seal(&app, session.as_ref(), &path, &word));
         cookie_of(&path).set_text(&sealed, &app.config)
-    } else if is_told && response.status().is_success() {
+    } else if is_told && shown.0.load(Ordering::Relaxed) && response.status().is_success() {
         cookie_of(&path).clear(&app.config)
     } else {
         return response;

@@ -77,7 +77,7 @@ impl Page {
     /// The same, which also says what was left for it to say.
     #[must_use]
     pub fn saying(self, told: Told) -> Self {
-        Self { notice: told.0, ..self }
+        Self { notice: told.show(), ..self }
     }
 
     /// A page for whoever is signed in.

@@ -109,6 +109,72 @@ fn every_write_asks_for_a_transaction() {
     assert!(wrong.is_empty(), "outside of a transaction: {wrong:#?}");
 }
 
+/// The lines of a source that begin with one that passes the test, each with those that are further in, up to its own end.
+/// The sources are formatted, so that the indentation tells.
+fn extents<'a>(text: &'a str, begins: impl Fn(&str) -> bool) -> Vec<Vec<&'a str>> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let lines: Vec<&str> = text.lines().collect();
+    let extent = |from: usize| {
+        let margin = indent(lines[from]);
+        let mut end = from + 1;
+        while let Some(line) = lines.get(end) {
+            // A signature of several lines comes back to the margin before its body begins.
+            let goes_on = line.trim_start().starts_with([')', '{']) || line.trim() == "where";
+            if !line.is_empty() && indent(line) <= margin && !(indent(line) == margin && goes_on) {
+                break;
+            }
+            end += 1;
+        }
+        lines[from..end].to_vec()
+    };
+    (0..lines.len()).filter(|at| begins(lines[*at])).map(extent).collect()
+}
+
+/// Whether a line writes into the log or counts.
+fn says(line: &str) -> bool {
+    let levels = ["trace!", "debug!", "info!", "warn!", "error!"];
+    levels.iter().any(|level| line.contains(&format!("tracing::{level}"))) || line.contains(".metrics.")
+}
+
+/// What a transaction says or counts before it is committed.
+fn said_too_early(text: &str) -> Vec<String> {
+    let bodies = extents(text, |line| line.contains("in_transaction!(") || line.contains("in_act!("));
+    let functions = extents(text, |line| line.contains("fn "));
+    let functions = functions.into_iter().filter(|lines| {
+        let signature: String =
+            lines.iter().take_while(|line| !line.ends_with('{')).chain(lines.first()).copied().collect();
+        signature.contains("&mut Tx")
+    });
+    let mut found = Vec::new();
+    for lines in bodies.into_iter().chain(functions) {
+        let later = extents(&lines.join("\n"), |line| line.contains(".after_commit(")).concat().join("\n");
+        found.extend(
+            lines.iter().filter(|line| says(line) && !later.contains(*line)).map(|line| line.trim().to_owned()),
+        );
+    }
+    found
+}
+
+/// The body of a transaction may run more than once, and what it did may be taken back (G26): what it says or counts, it says
+/// by `after_commit`, and so does every function that is handed a transaction.
+#[test]
+fn a_transaction_says_nothing_before_its_commit() {
+    let (mut wrong, mut later) = (Vec::new(), 0);
+    for (path, text) in sources(&src()) {
+        later += text.matches("tx.after_commit(").count();
+        wrong.extend(said_too_early(&text).into_iter().map(|line| format!("{}: {line}", path.display())));
+    }
+    assert!(wrong.is_empty(), "said before the commit: {wrong:#?}");
+    assert!(later > 0, "nothing is said after a commit any more: this test sees nothing");
+
+    let body = "    let x = in_transaction!(db, d, [], |tx| {\n        tracing::info!(\"a\");\n        Ok(())\n    })?;\n    tracing::info!(\"b\");\n";
+    assert_eq!(said_too_early(body), ["tracing::info!(\"a\");"]);
+    let function = "async fn a(\n    tx: &mut Tx,\n) -> Result<(), Error> {\n    app.metrics.locked();\n}\n";
+    assert_eq!(said_too_early(function), ["app.metrics.locked();"]);
+    let good = "async fn a(tx: &mut Tx) {\n    tx.after_commit(|| {\n        tracing::info!(\"a\");\n    });\n}\n";
+    assert_eq!(said_too_early(good), [""; 0]);
+}
+
 /// Whether a source asks a request for its path, or for the route that it has.
 fn asks_for_a_path(text: &str) -> bool {
     [".uri().path", ".uri.path", "MatchedPath", "OriginalUri", "NestedPath"].into_iter().any(|way| text.contains(way))

@@ -1,7 +1,11 @@
 //! G29: who holds a connection waits for no other. Every address that is no admin's page and no operation of the API, asked
 //! for twenty times at once, is answered by two connections; those have the same in their own tables.
 
+use std::time::Duration;
+
 use axum::http::Method;
+use connect_idp::store::{Database, Error, Tx};
+use connect_idp::time::Deadline;
 
 use crate::actors::{Browser, From, ISSUER, Idp, encode, twenty_at_once};
 
@@ -104,6 +108,34 @@ both_engines! {
         }
         idp.assert_invariants().await;
     }
+}
+
+both_engines! {
+    /// The watch that finds it sees transactions on either engine: one that reads beside itself, and one within another.
+    async fn a_transaction_that_asks_for_a_second_connection_is_found(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let reads = |db: Database| async move { db.ping().await };
+        let writes = |db: Database| async move {
+            let deadline = Deadline::after(Duration::from_secs(5), db.now().await?);
+            db.transact(deadline, |tx: Tx| async move { (tx, Ok(())) }).await
+        };
+        assert!(matches!(beside_a_transaction(&idp, reads).await, Err(Error::TaskDied)));
+        assert!(matches!(beside_a_transaction(&idp, writes).await, Err(Error::TaskDied)));
+        assert!(beside_a_transaction(&idp, |_| async { Ok(()) }).await.is_ok());
+    }
+}
+
+/// Does something else in the body of a transaction.
+async fn beside_a_transaction<F>(idp: &Idp, what: impl Fn(Database) -> F + Send + Sync + 'static) -> Result<(), Error>
+where
+    F: Future<Output = Result<(), Error>> + Send,
+{
+    let inner = idp.app.db.clone();
+    let body = move |tx: Tx| {
+        let done = what(inner.clone());
+        async move { (tx, done.await) }
+    };
+    idp.app.db.transact(idp.app.patient_deadline(), body).await
 }
 
 /// A route that is added later has a row here, or in the table of its own.

@@ -21,8 +21,6 @@ use crate::time::Timestamp;
 
 /// How many records are in memory at once.
 const PAGE: i64 = 1000;
-/// As many records of one reference number are explained.
-const EXPLAINED: usize = 1000;
 
 /// What can be done with the record.
 #[derive(Debug, Subcommand)]
@@ -130,7 +128,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         Verb::List { filters, reference: Some(reference), output, .. } => {
             let (reach, wanted) = filters.search(app).await?;
             let wanted = Wanted { reference: Some(reference.clone()), ..wanted };
-            let records = reach.newest(&mut app.db.read_much().await?, &wanted, EXPLAINED).await?;
+            let records = reach.all(&mut app.db.read_much().await?, &wanted).await?;
             if records.is_empty() {
                 bail!("nothing has the reference number {reference}: look for it in the log of the service");
             }

@@ -85,7 +85,10 @@ pub async fn decide(
         Taken::NotFound => Err(PageError::NotFound),
         Taken::Unfit(unfit) => {
             let mut page = page(&app, &arrival, &admin).await?;
-            let row = page.waiting.iter_mut().find(|row| row.provider_id == id).ok_or(PageError::NotFound)?;
+            // It was the one that was read a moment ago.
+            let Some(row) = page.waiting.iter_mut().find(|row| row.provider_id == id) else {
+                return Ok(Notice::RequestMovedOn.at(PATH));
+            };
             (row.reason, row.fault) = (typed, Some(sentence("The reason", &unfit.why)));
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }

@@ -13,6 +13,9 @@ use crate::time::{Day, Timestamp, days};
 /// As many days are in the picture where a filter does not say from when.
 pub const USUAL_DAYS: usize = 30;
 
+/// As many are read at once where all are.
+const ALL_AT_ONCE: usize = 1000;
+
 /// A page of the record.
 #[derive(Clone, Debug, Default)]
 pub struct Listed {
@@ -72,6 +75,20 @@ impl Reach {
         }
     }
 
+    /// All of them, newest first: for what is bounded by itself, as what one request brought about.
+    pub async fn all(&self, conn: &mut Conn, wanted: &Wanted) -> Result<Vec<Record>, Error> {
+        let mut records: Vec<Record> = Vec::new();
+        let mut before = None;
+        loop {
+            let listed = self.list(conn, wanted, before.as_deref(), ALL_AT_ONCE).await?;
+            records.extend(listed.records);
+            before = listed.next;
+            if before.is_none() {
+                return Ok(records);
+            }
+        }
+    }
+
     /// Records older than `before`, newest first, as far as one search goes.
     pub async fn page(
         &self,
@@ -81,10 +98,7 @@ impl Reach {
         limit: i64,
     ) -> Result<Found, Error> {
         let mut found = match (self, &wanted.reference) {
-            (_, Some(reference)) => {
-                let records = self.by_reference(conn, reference, wanted, before).await?;
-                Found { records, stopped: None }
-            }
+            (_, Some(reference)) => self.by_reference(conn, reference, wanted, before, limit).await?,
             (Self::Own(scope), None) => activity::of_provider(conn, scope, wanted, before, limit).await?,
             (Self::Operator(provider_id), None) => {
                 activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await?
@@ -98,21 +112,27 @@ impl Reach {
         Ok(found)
     }
 
-    /// What a reference number stands for (A4): records, and for a Therap Admin also what was refused before a trusted
-    /// signature, which is no provider's.
+    /// A page of what a reference number stands for (A4): records, and for a Therap Admin also what was refused before a
+    /// trusted signature, which is no provider's.
     async fn by_reference(
         &self,
         conn: &mut Conn,
         reference: &str,
         wanted: &Wanted,
         before: Option<&str>,
-    ) -> Result<Vec<Record>, Error> {
-        let mut records = activity::by_reference(conn, self.provider_id(), reference, before).await?;
+        limit: i64,
+    ) -> Result<Found, Error> {
+        let mut records = activity::by_reference(conn, self.provider_id(), reference, before, limit).await?;
         if let Self::Operator(None) = self {
-            records.extend(refused::by_reference(conn, reference, before).await?);
+            records.extend(refused::by_reference(conn, reference, before, limit).await?);
+            records.sort_by(|a, b| b.id.cmp(&a.id));
+            records.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         }
+        // A full page is not the last, whatever of it fits.
+        let is_full = i64::try_from(records.len()).is_ok_and(|found| found >= limit);
+        let stopped = records.last().filter(|_| is_full).map(|last| (last.id.clone(), Timestamp(last.at)));
         records.retain(|record| wanted.fits(record));
-        Ok(records)
+        Ok(Found { records, stopped })
     }
 
     /// A page of records in the order of their places, after one of them (A5).

@@ -144,7 +144,10 @@ pub async fn notify(tx: &mut Tx, app: &App, account: &Account, notice: Notice, n
     let mail =
         sealed(app, kind, Some(account), &letter(app, account, to, subject, &body), now.after(NOTICE_LIFE), now)?;
     if !mails::insert(tx, &mail, now, WAITING_CAP).await? {
-        tracing::error!(user.id = %account.id, "a user is not told of a new password: {WAITING_CAP} such mails wait already");
+        let id = account.id.clone();
+        tx.after_commit(move || {
+            tracing::error!(user.id = %id, "a user is not told of a new password: {WAITING_CAP} such mails wait already");
+        });
     }
     Ok(())
 }

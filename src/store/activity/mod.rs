@@ -385,8 +385,8 @@ pub async fn of_all(
     search(conn, &statements, provider_id.unwrap_or_default(), wanted, before, limit).await
 }
 
-/// The records of a reference number older than `before`, of a provider or of all, newest first: those of one request, and
-/// of what became of it.
+/// A page of the records of a reference number older than `before`, of a provider or of all, newest first: those of one
+/// request, and of what became of it.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -395,15 +395,15 @@ pub async fn by_reference(
     provider_id: Option<&str>,
     reference: &str,
     before: Option<&str>,
+    limit: i64,
 ) -> Result<Vec<Record>, Error> {
     const SQL: &str = concat!(
         "SELECT ",
         columns!(),
-        " FROM activity WHERE reference = $1 AND (provider_id = $2 OR $2 IS NULL) AND id < $3 ORDER BY id DESC LIMIT 100"
+        " FROM activity WHERE reference = $1 AND (provider_id = $2 OR $2 IS NULL) AND id < $3 ORDER BY id DESC LIMIT $4"
     );
     let before = before.unwrap_or(AFTER_ALL);
-    let records = query(SQL).bind(reference).bind(provider_id).bind(before).fetch_all(conn).await?;
-    Ok(records)
+    query(SQL).bind(reference).bind(provider_id).bind(before).bind(limit).fetch_all(conn).await
 }
 
 async fn search(

@@ -46,14 +46,19 @@ pub async fn keep(tx: &mut Tx, refused: &Refused) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn by_reference(conn: &mut Conn, reference: &str, before: Option<&str>) -> Result<Vec<Record>, Error> {
+pub async fn by_reference(
+    conn: &mut Conn,
+    reference: &str,
+    before: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Record>, Error> {
     const SQL: &str = "SELECT id, at, CAST(NULL AS TEXT) AS provider_code, CAST(NULL AS TEXT) AS user_id, \
                        CAST(NULL AS TEXT) AS login_name, CAST(NULL AS TEXT) AS name_hash, 'stranger' AS actor, \
                        'sign_in' AS kind, 'Unified Login' AS login_type, \
                        'Not in the record: refused before a trusted signature' AS note, 'refused' AS outcome, reason, \
                        address, browser, reference, CAST(NULL AS TEXT) AS session_id, CAST(NULL AS TEXT) AS handoff_id \
-                       FROM refused_handoffs WHERE reference = $1 AND id < $2 ORDER BY id DESC LIMIT 20";
-    query(SQL).bind(reference).bind(before.unwrap_or(AFTER_ALL)).fetch_all(conn).await
+                       FROM refused_handoffs WHERE reference = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
+    query(SQL).bind(reference).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(conn).await
 }
 
 /// Forgets a batch of what was refused before `before`, and of the oldest beyond `cap`; how many went.

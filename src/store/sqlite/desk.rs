@@ -13,6 +13,7 @@ use super::connect::{Use, closed, connect};
 use super::lent::{Home, Lent};
 use super::work::Work;
 use crate::store::error::Error;
+use crate::store::held;
 use crate::time::{Clock, Timestamp};
 
 /// So many share a commit.
@@ -108,6 +109,7 @@ impl Queue {
 
 impl Desk {
     pub(super) fn run(mut self) {
+        held::watch_this_thread();
         while self.queue.wait() {
             self.is_at_work.store(true, Ordering::Relaxed);
             while self.queue.has_more() {

@@ -21,6 +21,7 @@ pub(super) use self::connect::{file_of, url_of};
 use self::lent::Home;
 pub(super) use self::lent::Lent;
 use self::writer::Writer;
+use super::connection::AfterCommit;
 use super::error::Error;
 use super::measures::{Connections, Measures};
 use super::sqlite_files::InUse;
@@ -91,7 +92,7 @@ impl Sqlite {
     pub(super) async fn write<T, W, F>(&self, deadline: Deadline, measures: &Arc<Measures>, work: W) -> Result<T, Error>
     where
         W: Fn(Lent) -> F + Send + 'static,
-        F: Future<Output = Result<T, Error>>,
+        F: Future<Output = Result<(T, AfterCommit), Error>>,
         T: Send + 'static,
     {
         let writer = self.0.writer.as_ref().ok_or_else(|| Error::ReadOnly("it is open for reading alone".into()))?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -73,13 +73,14 @@ async fn in_a_shared_commit_whatever_fails_takes_nothing_else_with_it() {
     let (_dir, db, clock) = with_table().await;
     write(&db, "taken").await.unwrap();
     let (barrier, busy) = keep_busy(&db);
-    let runs = Arc::new(AtomicU32::new(0));
+    let (runs, told) = (Arc::new(AtomicU32::new(0)), Arc::new(Mutex::new(Vec::new())));
     let words_in_turn = ["first", "withdrawn", "dies", "taken", "late", "last"].map(|word| {
-        let (db, clock, runs) = (db.clone(), clock.clone(), Arc::clone(&runs));
+        let (db, clock, runs, told) = (db.clone(), clock.clone(), Arc::clone(&runs), Arc::clone(&told));
         queued(async move {
             let patience = Duration::from_secs(if word == "late" { 1 } else { 60 });
-            in_transaction!(db, Deadline::after(patience, NOW), [clock, runs], |tx| {
+            in_transaction!(db, Deadline::after(patience, NOW), [clock, runs, told], |tx| {
                 runs.fetch_add(1, Ordering::SeqCst);
+                tx.after_commit(move || told.lock().unwrap().push(word));
                 query("INSERT INTO words VALUES ($1)").bind(word).execute(tx).await?;
                 match word {
                     "withdrawn" => Err(Error::Withdrawn),
@@ -106,6 +107,7 @@ async fn in_a_shared_commit_whatever_fails_takes_nothing_else_with_it() {
     ));
     assert_eq!(words(&db).await, ["first", "last", "taken"]);
     assert!(runs.load(Ordering::SeqCst) > 6, "none was done once more after the late one");
+    assert_eq!(*told.lock().unwrap(), ["first", "last"], "what is committed says so once, and nothing else does");
 }
 
 #[tokio::test(flavor = "multi_thread")]

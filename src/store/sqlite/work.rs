@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::lent::Lent;
 use crate::log;
+use crate::store::connection::AfterCommit;
 use crate::store::error::Error;
 use crate::store::measures::{Fault, Measures, Purpose};
 use crate::time::Deadline;
@@ -71,7 +72,7 @@ pub(super) struct Task<T, W> {
     measures: Arc<Measures>,
     request: Option<Arc<log::Request>>,
     runtime: Option<Handle>,
-    done: Result<T, Error>,
+    done: Result<(T, AfterCommit), Error>,
     answer: oneshot::Sender<Result<T, Error>>,
 }
 
@@ -104,7 +105,7 @@ impl<T, W> Task<T, W> {
 impl<T, W, F> Work for Task<T, W>
 where
     W: Fn(Lent) -> F + Send,
-    F: Future<Output = Result<T, Error>>,
+    F: Future<Output = Result<(T, AfterCommit), Error>>,
     T: Send,
 {
     fn is_given_up(&self) -> bool {
@@ -124,10 +125,7 @@ where
             self.measures.waited(Purpose::Write, asked.elapsed());
         }
         let _runtime = self.runtime.as_ref().map(Handle::enter);
-        let done = catch_unwind(AssertUnwindSafe(|| match &self.request {
-            Some(request) => run_here(log::working_for(Arc::clone(request), (self.work)(lent))),
-            None => run_here((self.work)(lent)),
-        }));
+        let done = catch_unwind(AssertUnwindSafe(|| for_request(self.request.as_ref(), (self.work)(lent))));
         self.done = done.unwrap_or(Err(Error::TaskDied));
         self.done.is_ok()
     }
@@ -136,12 +134,24 @@ where
         if fate.as_ref().is_err_and(|error| !matches!(error, Error::Late)) {
             self.measures.fault(Fault::Statement);
         }
-        let Self { work, done, answer, .. } = *self;
+        let Self { work, done, answer, request, .. } = *self;
         // Who has the answer may be the last to have the database, and leaves the file to others: nothing of this piece of
         // work keeps it any longer.
         drop(work);
+        let done = fate.and(done).map(|(done, after_commit)| {
+            for_request(request.as_ref(), async { after_commit.say() });
+            done
+        });
         // Nobody may wait for it any longer.
-        let _ = answer.send(fate.and(done));
+        let _ = answer.send(done);
+    }
+}
+
+/// Runs a future on this thread, for the request that asked for it.
+fn for_request<F: Future>(request: Option<&Arc<log::Request>>, future: F) -> F::Output {
+    match request {
+        Some(request) => run_here(log::working_for(Arc::clone(request), future)),
+        None => run_here(future),
     }
 }
 

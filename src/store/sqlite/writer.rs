@@ -14,6 +14,7 @@ use super::connect::closed;
 use super::desk::{Desk, Order, Queue};
 use super::lent::{Home, Lent};
 use super::work::Task;
+use crate::store::connection::AfterCommit;
 use crate::store::error::Error;
 use crate::store::measures::Measures;
 use crate::store::patience::SILENCE;
@@ -68,7 +69,7 @@ impl Writer {
     pub(super) async fn write<T, W, F>(&self, deadline: Deadline, measures: &Arc<Measures>, work: W) -> Result<T, Error>
     where
         W: Fn(Lent) -> F + Send + 'static,
-        F: Future<Output = Result<T, Error>>,
+        F: Future<Output = Result<(T, AfterCommit), Error>>,
         T: Send + 'static,
     {
         let (answer, mut answered) = oneshot::channel();

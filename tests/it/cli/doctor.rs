@@ -6,7 +6,7 @@ use connect_idp::jobs::purge;
 use connect_idp::operations::replicas::{compare, give_sign, leave};
 use connect_idp::store::invariants;
 
-use crate::actors::Idp;
+use crate::actors::{Engine, Idp};
 
 both_engines! {
     /// Every statement is one that both engines understand, and names three of what breaks its claim at most.
@@ -55,11 +55,25 @@ both_engines! {
         other.app.adopt(&idp.app.config);
         give_sign(&other.app).await.unwrap();
         assert!(compare(&idp.app).await.unwrap().differing.is_empty());
-        idp.advance(Duration::from_mins(2));
+        idp.outsider().await.run("UPDATE replicas SET expires_at = seen_at").await;
         give_sign(&idp.app).await.unwrap();
-        idp.advance(Duration::from_mins(1));
         assert_eq!(compare(&idp.app).await.unwrap().replicas.len(), 1);
         purge(&idp.app).await.unwrap();
         assert_eq!(idp.number("SELECT COUNT(*) FROM replicas").await, 1);
+    }
+
+    /// Replicas on several machines are seen by one clock, the database's: one whose own clock is off is neither missing nor
+    /// of a wrong age. On SQLite all share a machine, and its clock.
+    async fn a_replica_whose_clock_is_off_is_seen_like_the_others(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        give_sign(&idp.app).await.unwrap();
+        idp.advance(Duration::from_mins(10));
+        let seen = compare(&idp.app).await.unwrap().replicas;
+        match engine {
+            Engine::Sqlite => assert_eq!(seen.len(), 0),
+            Engine::Postgres => assert!(seen.len() == 1 && seen[0].seen_ago < 60, "{seen:?}"),
+        }
+        purge(&idp.app).await.unwrap();
+        assert_eq!(idp.number("SELECT COUNT(*) FROM replicas").await, i64::from(engine == Engine::Postgres));
     }
 }

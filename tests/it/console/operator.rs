@@ -105,8 +105,16 @@ both_engines! {
         paul.post("/admin/provider/withdraw", &[]).await.location();
         paul.post("/admin/provider/request", &[("note", "second")]).await.location();
         assert_eq!(decide(&mut one, &read, "approve", "").await.notice(), Some(Notice::RequestMovedOn));
+        // Whatever was written to it.
+        for unfit in ["", "a\tb", &"x".repeat(501)] {
+            let told = decide(&mut one, &read, "decline", unfit).await.notice();
+            assert_eq!(told, Some(Notice::RequestMovedOn), "{unfit}");
+        }
         assert_eq!(state(&idp, &cedar.id).await, UnifiedLogin::Requested);
         let read = two.get("/operator/requests").await;
+        let told = decide(&mut two, &read, "decline", "a\tb").await;
+        assert_eq!(told.status, 422);
+        assert!(told.body.contains("must not contain control characters"), "{}", told.body);
         let answers = {
             let (mut a, mut b, mut c, mut d) = (one.clone(), two.clone(), one.clone(), two.clone());
             let all = tokio::join!(

@@ -69,6 +69,24 @@ both_engines! {
         assert_eq!(held(&second), None);
     }
 
+    /// An answer at the same address that does not show it leaves it there, as a page that is fetched in advance.
+    async fn a_notice_waits_for_the_page_that_shows_it(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (_, mut paul) = admin(&idp).await;
+        let amina = idp.user("amina").create().await;
+        let page = page_of(&amina);
+        paul.post(&format!("{page}/lock"), &[]).await.location();
+        for (name, value) in [("sec-purpose", "prefetch"), ("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch")] {
+            paul.headers.insert(name, value.parse().unwrap());
+            let early = paul.get(&page).await;
+            assert!(early.status == 200 && !early.has(NOTICES) && held(&paul).is_some(), "{name}: {value}");
+            paul.headers.clear();
+        }
+        assert_eq!(paul.get(&page).await.text("#notice"), "The user is locked by an admin. Every session was ended.");
+        assert_eq!(held(&paul), None);
+
+    }
+
     /// It is of the session that did it: neither a copy of the cookie elsewhere, nor another word in it, nor a later session says it.
     async fn a_notice_is_of_its_session(engine: Engine) {
         let idp = Idp::start(engine).await;

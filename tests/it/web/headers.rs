@@ -182,6 +182,21 @@ both_engines! {
         }
     }
 
+    /// One byte that is no ASCII, as browsers send it, makes no header absent.
+    async fn a_foreign_byte_takes_no_header_away(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let mut browser = idp.browser();
+        browser.headers.insert("user-agent", HeaderValue::from_bytes(b"Mozilla/5.0 (Linux) B\xc3\xbcro/1.0").unwrap());
+        browser.sign_in(&amina).await;
+        let record = idp.activity().await.pop().unwrap();
+        assert_eq!(record.browser.as_deref(), Some("Mozilla/5.0 (Linux) Büro/1.0"));
+        let held: Vec<_> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies = [b"city=M\xc3\xbcnchen; ", held.join("; ").as_bytes()].concat();
+        browser.headers.insert("cookie", HeaderValue::from_bytes(&cookies).unwrap());
+        browser.assert_signed_in_as(&amina).await;
+    }
+
     /// Wrong methods, unknown pages, and what is no form: an error page with a reference number.
     async fn errors_are_pages_with_a_reference_number(engine: Engine) {
         let idp = Idp::start(engine).await;

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use connect_idp::jobs;
+use connect_idp::model::activity::{Event, Kind, Outcome, Visitor};
 use connect_idp::model::user::UserType;
+use connect_idp::operations::activity::browse::Reach;
 use connect_idp::operations::refused_handoffs::write_down;
+use connect_idp::store::activity::Wanted;
+use connect_idp::{jobs, store};
 
 use crate::actors::{Answer, Browser, Idp, User};
 
@@ -74,6 +77,51 @@ both_engines! {
             let told = ops.get(&format!("/api/v1/activity?{query}")).await;
             assert_eq!(told.assert(422).json["errors"][0]["key"], "reference", "{query}");
         }
+    }
+
+    /// A request may have brought about any number of records: pages and programs go on to the last one.
+    async fn all_that_a_request_brought_about_is_found(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (mut root, amina) = (operator(&idp).await, idp.user("amina").create().await);
+        let account = idp.account(&amina).await;
+        let now = idp.now();
+        let events: Vec<_> = (0..260).map(|number| {
+            let visitor = Visitor { reference: "7K3M-9Q0T".into(), ..Visitor::default() };
+            // A few are of another kind, and are the last that are looked at.
+            let kind = if number < 3 { Kind::AccountUnlocked } else { Kind::AccountLocked };
+            Event::new(kind, Outcome::Success, "system", &visitor, now, &idp.app.random).about(&account)
+        }).collect();
+        in_tx!(idp, [events], |tx| {
+            for event in &events {
+                store::activity::record(tx, event).await?;
+            }
+            Ok(())
+        });
+        let ops = idp.client("ops", "activity.read").await;
+        for (query, expected) in [("", 260), ("&kind=account_unlocked", 3)] {
+            let (mut found, mut cursor) = (0, String::new());
+            loop {
+                let told = ops.get(&format!("/api/v1/activity?reference=7K3M-9Q0T&limit=100{query}{cursor}")).await;
+                found += told.assert(200).json["items"].as_array().unwrap().len();
+                let Some(next) = told.json["next"].as_str() else { break };
+                cursor = format!("&cursor={next}");
+            }
+            assert_eq!(found, expected, "{query}");
+        }
+        let (mut seen, mut path) = (0, "/operator/activity?reference=7K3M-9Q0T".to_owned());
+        while seen < 260 {
+            let page = root.get(&path).await;
+            seen += column(&page, "Reference").len();
+            let older = page.attribute("nav[aria-label='Pages of activity'] a[rel=next]", "href");
+            let Some(older) = older else { break };
+            path = older;
+        }
+        let file = root.get("/operator/activity/export?reference=7K3M-9Q0T").await;
+        assert_eq!((seen, file.body.lines().count()), (260, 261));
+        let reach = Reach::Operator(None);
+        let wanted = Wanted { reference: Some("7K3M-9Q0T".into()), ..Wanted::default() };
+        let all = reach.all(&mut idp.app.db.read().await.unwrap(), &wanted).await.unwrap();
+        assert!(all.len() == 260 && all.is_sorted_by(|a, b| a.id > b.id));
     }
 
     /// What was refused before a trusted signature is not in the record; a Therap Admin finds it at once, and nobody else.
