@@ -20,7 +20,7 @@ use self::presence::Presence;
 use crate::cache::activity::chain_seen::ChainSeen;
 use crate::cache::activity::day_counts::DayCounts;
 use crate::cache::client_keys::ClientKeyCache;
-use crate::cache::hash_door::HashDoor;
+use crate::cache::hash_queue::HashQueue;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::proxies::Proxies;
 use crate::cache::refusals::Refusals;
@@ -40,8 +40,8 @@ use crate::store::sqlite_files::Place;
 use crate::store::{self, Database, in_transaction};
 use crate::time::{Clock, Deadline, Random, Timestamp};
 
-/// How often one sign-in of an app may be refreshed a minute, with as many in reserve: tabs that wake up together do so at
-/// once, and nobody needs more.
+/// How often one sign-in of an app may be refreshed a minute, with as many in reserve: tabs that wake up together do so
+/// at once, and nobody needs more.
 const REFRESHES_PER_MINUTE: u32 = 60;
 /// Names the key that records are proven by.
 pub const RECORD_KEY: &str = "User Activity";
@@ -70,7 +70,7 @@ pub struct Parts {
     /// Under which the record is sealed (A3).
     pub record_key: Secret,
     /// The door to the threads that hash passwords.
-    pub hashes: HashDoor,
+    pub hashes: HashQueue,
     /// What replicas share, where there is one.
     pub redis: Option<Arc<Redis>>,
     /// Which address tried how often.
@@ -223,7 +223,7 @@ impl App {
         let record_key = keys.oldest().derive(RECORD_KEY);
         let db = db.with_record_key(record_key.clone());
         ensure_operator_realm(&db, &config.operator_code, &random, clock.now()).await?;
-        let hashes = HashDoor::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);
+        let hashes = HashQueue::new(HashPool::start(config.password_cost(), config.pool_limits(), random.clone())?);
         let rates = Rates::of(&config);
         let redis = open_redis(&config, &keys, &random, clock.now())?.map(Arc::new);
         let shared = redis.as_ref();
@@ -380,8 +380,8 @@ pub async fn has_its_key(config: &Config) -> bool {
     found.is_ok_and(|found| found.is_some())
 }
 
-/// SQLite has no lock for migrations: two processes that start at once take turns by a file beside it. It stays there: who
-/// removed it could leave two that each hold one of that name.
+/// SQLite has no lock for migrations: two processes that start at once take turns by a file beside it. It stays there:
+/// who removed it could leave two that each hold one of that name.
 struct MigrationLock(#[expect(dead_code, reason = "held until dropped")] std::fs::File);
 
 impl MigrationLock {
@@ -427,7 +427,8 @@ async fn check_keys_belong(db: &Database, keys: &KeyRing, now: Timestamp) -> any
     Ok(())
 }
 
-/// Tokens, links and handoffs name the issuer: two replicas that say different ones would each refuse what the other made.
+/// Tokens, links and handoffs name the issuer: two replicas that say different ones would each refuse what the other
+/// made.
 async fn check_issuer_belongs(db: &Database, issuer: &str, now: Timestamp) -> anyhow::Result<()> {
     let issuer = issuer.to_owned();
     let deadline = Deadline::after(Duration::from_secs(30), now);

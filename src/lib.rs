@@ -41,32 +41,36 @@
 //! # Five walkthroughs
 //!
 //! **A password.** `POST /login` → [`login::form`] reads the form → [`operations::sign_in`] asks
-//! [`operations::sign_in::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the strike is
-//! settled in the transaction of [`operations::sessions::open`] together with the session and its record → a cookie and
-//! a 303 to where the user was going.
+//! [`operations::sign_in::check_password`]: a strike is reserved, the hash runs on [`crypto::password`]'s pool, the
+//! strike is settled in the transaction of [`operations::sessions::open`] together with the session and its record → a
+//! cookie and a 303 to where the user was going.
 //!
 //! **A handoff.** `POST /unified-login` → [`handoff::receive`]: Origin, form, the strict verifier of
-//! [`handoff::assertion`], then one transaction: the `jti` is claimed, provider and user are judged, a pending handoff is
-//! stored → a cookie of its own and a 303 to `/unified-login/complete` → [`handoff::complete`]: one transaction before the
-//! deadline: pending becomes a session, recorded as "Login initiated from Therap Services" → 303 to the Dashboard.
+//! [`handoff::assertion`], then one transaction: the `jti` is claimed, provider and user are checked, a pending handoff
+//! is stored → a cookie of its own and a 303 to `/unified-login/complete` → [`handoff::complete`]: one transaction
+//! before the deadline: pending becomes a session, recorded as "Login initiated from Therap Services" → 303 to the
+//! Dashboard.
 //!
-//! **An app's sign-in.** `GET /oauth2/authorize` → [`oidc::authorize`]: *validate → decide → respond*. What needs a person
-//! waits as an interaction ([`operations::interactions`]) and comes back from login, update or consent to be judged anew;
-//! then a code is born of the live session → `POST /oauth2/token` → [`oidc::token`]: the client is authenticated
-//! ([`operations::clients::authenticate`]), the code is spent and its token family remembered in one transaction.
+//! **An app's sign-in.** `GET /oauth2/authorize` → [`oidc::authorize`]: *validate → decide → respond*. What needs a
+//! person waits as an interaction ([`operations::interactions`]) and comes back from login, update or consent to be
+//! checked again; then a code is born of the live session → `POST /oauth2/token` → [`oidc::token`]: the client is
+//! authenticated ([`operations::clients::authenticate`]), the code is spent and its token family remembered in one
+//! transaction.
 //!
 //! **An ending.** Logout ends one row of [`store::sessions`]. A lock, a deactivation or a reset
 //! ([`operations::users`]) bumps an epoch, and every session, pending handoff, half-done sign-in, code and token born
-//! before it is dead at its next use, on every replica. The same transaction leaves a note ([`store::logouts`]), from which
-//! [`jobs::logout`] tells the apps. What nobody finished is settled by [`jobs`].
+//! before it is dead at its next use, on every replica. The same transaction leaves a note ([`store::logouts`]), from
+//! which [`jobs::logout`] tells the apps. What nobody finished is settled by [`jobs`].
 //!
-//! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::activity`] then gives it its place
-//! in the chain ([`operations::activity::chain`]), by which programs read on and [`operations::activity::verify`] proves it.
+//! **A record.** [`store::activity`] writes it in the transaction of what it records. [`jobs::activity`] then gives it
+//! its place in the chain ([`operations::activity::chain`]), by which programs read on and
+//! [`operations::activity::verify`] proves it.
 
-// A panic is no answer: what cannot happen says why at the place (`expect`), and a text is cut where a character begins.
+// A panic is no answer: what cannot happen says why at the place (`expect`), and a text is cut where a character
+// begins.
 #![cfg_attr(not(test), deny(clippy::expect_used, clippy::panic, clippy::unreachable, clippy::string_slice))]
-// A request's future holds that of its handler, which holds that of a statement, and so on down to the database's driver:
-// optimised, they are laid out in one go.
+// A request's future holds that of its handler, which holds that of a statement, and so on down to the database's
+// driver: optimised, they are laid out in one go.
 #![recursion_limit = "256"]
 
 pub mod time;

@@ -1,5 +1,6 @@
-//! What any part may count of its own work: series whose labels have a closed list of values, so that each is there from the
-//! start at zero, and counting one is an index and an addition. No text is hashed and nothing is allocated for it.
+//! What any part may count of its own work: series whose labels have a closed list of values, so that each is there
+//! from the start at zero, and counting one is an index and an addition. No text is hashed and nothing is allocated for
+//! it.
 
 use std::fmt;
 use std::marker::PhantomData;

@@ -49,18 +49,19 @@ use crate::{jobs, router};
 
 /// Open connections at most; further ones wait to be accepted.
 pub const MAX_CONNECTIONS: usize = 4096;
-/// As much of them is read, so that most who send more hear why they are refused; whoever sends more than that is told by
-/// the bare status.
+/// As much of them is read, so that most who send more hear why they are refused; whoever sends more than that is told
+/// by the bare status.
 const READ_BYTES: usize = 64 * 1024;
 /// Open connections of one network at most, unless it is a trusted proxy's or our own.
 pub const MAX_CONNECTIONS_OF_ONE: usize = 512;
-/// How long headers may take, and nothing may happen on a connection: no request, and no progress of a long answer. It is
-/// told then that it ends, and ends after as long again.
+/// How long headers may take, and nothing may happen on a connection: no request, and no progress of a long answer. It
+/// is told then that it ends, and ends after as long again.
 const QUIET: Duration = Duration::from_secs(30);
-/// How long a connection that has asked for nothing yet may do so when the service stops: it was taken in, so it is answered.
+/// How long a connection that has asked for nothing yet may do so when the service stops: it was taken in, so it is
+/// answered.
 const FIRST_REQUEST: Duration = Duration::from_secs(2);
-/// A connection that is as old is told that it ends: no request begins on it any more, and those under way have `DRAIN`. Then
-/// it ends, whatever keeps it open.
+/// A connection that is as old is told that it ends: no request begins on it any more, and those under way have
+/// `DRAIN`. Then it ends, whatever keeps it open.
 const MAX_AGE: Duration = Duration::from_hours(1);
 /// How often the certificate's files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -159,7 +160,8 @@ async fn serve_until(app: App, listeners: Listeners, stop: BoxFuture<'_, ()>) ->
     Ok(())
 }
 
-/// Goes on answering while those in front find out that this replica is not ready any more. A second signal ends the wait.
+/// Goes on answering while those in front find out that this replica is not ready any more. A second signal ends the
+/// wait.
 async fn drain(app: &App) {
     app.start_draining();
     let seconds = app.config.drain_seconds;
@@ -183,8 +185,8 @@ async fn end_connections_of_a_drain(State(app): State<App>, request: Request<Bod
     answer
 }
 
-/// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and then
-/// or on SIGHUP, finds another pair. A pair that is not usable is said, and never replaces the one that was.
+/// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and
+/// then or on SIGHUP, finds another pair. A pair that is not usable is said, and never replaces the one that was.
 async fn renew_certificate(
     app: App,
     files: config::Tls,
@@ -238,8 +240,8 @@ impl Reload {
     }
 }
 
-/// Catches what would end the process without a word: of those that a program may catch and that no fault raises, TERM and INT
-/// alone end it.
+/// Catches what would end the process without a word: of those that a program may catch and that no fault raises, TERM
+/// and INT alone end it.
 fn outlive_other_signals() {
     use tokio::signal::unix::{SignalKind, signal};
     let others = [
@@ -270,8 +272,8 @@ fn outlive_other_signals() {
     }
 }
 
-/// Completes when the process is told to stop. From this call on, not from the first look at what it gives, no such signal ends
-/// it without a word: it may answer already.
+/// Completes when the process is told to stop. From this call on, not from the first look at what it gives, no such
+/// signal ends it without a word: it may answer already.
 fn stop_signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
     let signals = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
@@ -371,7 +373,8 @@ async fn handshake(acceptor: &SslAcceptor, stream: TcpStream) -> Result<SslStrea
 enum Protocol {
     Http1,
     Http2,
-    /// HTTP/2 where the connection begins with its preface (RFC 9113 §3.3), HTTP/1.1 where it begins with anything else.
+    /// HTTP/2 where the connection begins with its preface (RFC 9113 §3.3), HTTP/1.1 where it begins with anything
+    /// else.
     Either,
 }
 
@@ -456,8 +459,8 @@ fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
     }
 }
 
-/// What happens on one connection. Neither protocol's own time limits see a peer that opens no stream and answers pings, or
-/// that asks and does not read.
+/// What happens on one connection. Neither protocol's own time limits see a peer that opens no stream and answers
+/// pings, or that asks and does not read.
 struct Activity {
     running: AtomicUsize,
     last: Mutex<Instant>,
@@ -632,7 +635,8 @@ mod tests {
         }
     }
 
-    /// Whoever connected before a stop and sends the request after it is answered; whoever sends nothing holds nothing up.
+    /// Whoever connected before a stop and sends the request after it is answered; whoever sends nothing holds nothing
+    /// up.
     #[tokio::test(start_paused = true)]
     async fn a_stop_waits_for_the_first_request() {
         for protocol in [Protocol::Http1, Protocol::Either] {
@@ -729,7 +733,8 @@ mod tests {
         assert!(ended.await.unwrap() <= QUIET * 2);
     }
 
-    /// An old connection is told that it ends: what is under way on it is answered, and what never ends is cut off later.
+    /// An old connection is told that it ends: what is under way on it is answered, and what never ends is cut off
+    /// later.
     #[tokio::test(start_paused = true)]
     async fn an_old_connection_finishes_what_is_under_way() {
         let served = |protocol| {

@@ -203,7 +203,8 @@ impl Deadline {
         self.wake.saturating_duration_since(tokio::time::Instant::now())
     }
 
-    /// The future's value, or `None` when the deadline came first. The future is dropped then: hand it only what may be.
+    /// The future's value, or `None` when the deadline came first. The future is dropped then: hand it only what may
+    /// be.
     pub async fn run<F: Future>(&self, future: F) -> Option<F::Output> {
         tokio::time::timeout_at(self.wake, future).await.ok()
     }

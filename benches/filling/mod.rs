@@ -25,8 +25,8 @@ pub struct Size {
     pub records: i64,
 }
 
-/// Fills a fresh database; everybody has the same password, and `sessions` are live, each with an app's tokens. Its indices are
-/// made when the rows are there, which is much quicker.
+/// Fills a fresh database; everybody has the same password, and `sessions` are live, each with an app's tokens. Its
+/// indices are made when the rows are there, which is much quicker.
 pub async fn fill(c: &mut PgConnection, size: &Size, sessions: i64, password_hash: &str, now: Timestamp) {
     let started = Instant::now();
     run(c, include_str!("fill.sql")).await;

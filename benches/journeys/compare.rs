@@ -1,5 +1,5 @@
-//! Two reports beside each other. A figure is better or worse when its runs and the earlier ones do not overlap and their
-//! medians are more than 3 % apart; everything else is noise. A count is when it moved by half of one.
+//! Two reports beside each other. A figure is better or worse when its runs and the earlier ones do not overlap and
+//! their medians are more than 3 % apart; everything else is noise. A count is when it moved by half of one.
 
 use std::fmt::Write as _;
 

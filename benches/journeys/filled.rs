@@ -1,5 +1,5 @@
-//! Databases that hold much before anything is measured: `--full`. PostgreSQL makes the rows; each database that is measured
-//! begins as a copy of them.
+//! Databases that hold much before anything is measured: `--full`. PostgreSQL makes the rows; each database that is
+//! measured begins as a copy of them.
 
 use std::path::Path;
 

@@ -109,8 +109,8 @@ pub fn closed(site: &Site, journey: &Journey, stock: &Stock, span: Duration) -> 
     })
 }
 
-/// So many a second, evenly, for so long. A time counts from when its request should have left: whoever is kept waiting by
-/// a slow answer to somebody else counts as well (no coordinated omission).
+/// So many a second, evenly, for so long. A time counts from when its request should have left: whoever is kept waiting
+/// by a slow answer to somebody else counts as well (no coordinated omission).
 pub fn open(site: &Site, journey: &Journey, stock: &Stock, rate: f64, span: Duration) -> Outcome {
     let count = (rate * span.as_secs_f64()).floor();
     let connections: Vec<Http> = (0..WAITING).map(|_| Http::open(site.port)).collect();

@@ -1,4 +1,5 @@
-//! Whole journeys on the real program: `cargo bench --bench journeys`. The method and the columns are in benches/README.md.
+//! Whole journeys on the real program: `cargo bench --bench journeys`. The method and the columns are in
+//! benches/README.md.
 //!
 //! The server is a process of its own on a core of its own; load comes from this process, on the others. [`site`] and
 //! [`journeys`] are what is asked, [`load`] is how, [`measure`] puts them together; [`report`] is what comes of it.

@@ -1,5 +1,5 @@
-//! Stands between the service and PostgreSQL while one journey after the other is counted, and reads along: commands, the
-//! rows they wrote, commits, and how often the service waited for an answer.
+//! Stands between the service and PostgreSQL while one journey after the other is counted, and reads along: commands,
+//! the rows they wrote, commits, and how often the service waited for an answer.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};

@@ -1,11 +1,11 @@
-//! Who there is: read from `seed.toml`, which the product's own `apply` reads too; here with the trusted issuers and the
-//! clients, whose keys and addresses are new at each start.
+//! Who there is: read from `seed.toml`, which the product's own `apply` reads too; here with the trusted issuers and
+//! the clients, whose keys and addresses are new at each start.
 
 use anyhow::Context as _;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::place::Doors;
+use crate::place::Addresses;
 use crate::sender::Sender;
 use crate::{portal, therap};
 
@@ -81,7 +81,7 @@ pub fn sub(login_name: &str) -> String {
 }
 
 impl Cast {
-    pub fn read(doors: &Doors, sender: &Sender) -> anyhow::Result<Self> {
+    pub fn read(addresses: &Addresses, sender: &Sender) -> anyhow::Result<Self> {
         let mut seed: Table = SEED.parse().context("seed.toml")?;
         let people = Vec::<Person>::deserialize(seed["user"].clone()).context("seed.toml")?;
         for user in seed["user"].as_array_mut().into_iter().flatten().filter_map(Value::as_table_mut) {
@@ -90,12 +90,12 @@ impl Cast {
             }
         }
         let issuers = [
-            trusted(&sender.issuer, "Therap Services", &doors.therap_services, &sender.jwks()?),
+            trusted(&sender.issuer, "Therap Services", &addresses.therap_services, &sender.jwks()?),
             // Trusted, but not for the pages that the demo sends from.
             trusted(&sender.other_issuer, "Another sister product", "https://sister.example", &sender.other_jwks()?),
         ];
         seed.insert("trusted_issuer".into(), Value::Array(issuers.into_iter().map(Value::Table).collect()));
-        let clients = [portal::client(&doors.portal), therap::client()];
+        let clients = [portal::client(&addresses.portal), therap::client()];
         seed.insert("client".into(), Value::Array(clients.into_iter().map(Value::Table).collect()));
         let mut therap_users: Vec<TherapUser> = people.iter().map(known).collect();
         therap_users.push(TherapUser {

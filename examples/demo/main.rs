@@ -1,9 +1,9 @@
 //! The whole of it on one machine, to try: `cargo run --release --example demo`.
 //!
 //! The real service, on SQLite in a folder of its own, beside a stand-in for Therap Services on another host
-//! ([`therap`]: its own login, its own sessions, the "Therap Connect" button, and a page of everything that a sender can
-//! do wrong), a relying party ([`portal`]) and a page of strangers ([`stranger`]). [`cast`] is who there is, [`sender`]
-//! signs.
+//! ([`therap`]: its own login, its own sessions, the "Therap Connect" button, and a page of everything that a sender
+//! can do wrong), a relying party ([`portal`]) and a page of strangers ([`stranger`]). [`cast`] is who there is,
+//! [`sender`] signs.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what it says to the person who started it")]
 
@@ -34,7 +34,7 @@ use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use cast::Cast;
-use place::{Doors, Folder};
+use place::{Addresses, Folder};
 use sender::Sender;
 
 /// Therap Connect and a stand-in for Therap Services on this machine, to try.
@@ -91,14 +91,14 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> anyhow::Result<()> {
     refuse_variables()?;
-    let doors = Doors::bind(args.port, args.therap_port, args.portal_port)?;
+    let addresses = Addresses::bind(args.port, args.therap_port, args.portal_port)?;
     let folder = Folder::open(args.data.as_deref())?;
-    let config = configuration(args, &doors, &folder)?;
-    let sender = Arc::new(Sender::new(&doors)?);
-    let cast = Arc::new(Cast::read(&doors, &sender)?);
+    let config = configuration(args, &addresses, &folder)?;
+    let sender = Arc::new(Sender::new(&addresses)?);
+    let cast = Arc::new(Cast::read(&addresses, &sender)?);
     apply(&config, &cast, &folder)?;
     // Dropped after the runtime, so that nothing writes into the folder while it is removed.
-    tokio::runtime::Runtime::new()?.block_on(serve_all(args, config, doors, &folder, &cast, &sender))
+    tokio::runtime::Runtime::new()?.block_on(serve_all(args, config, addresses, &folder, &cast, &sender))
 }
 
 /// The settings stand in a file of the folder, which commands could not read if variables said otherwise.
@@ -109,17 +109,17 @@ fn refuse_variables() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn configuration(args: &Args, doors: &Doors, folder: &Folder) -> anyhow::Result<Config> {
+fn configuration(args: &Args, addresses: &Addresses, folder: &Folder) -> anyhow::Result<Config> {
     let mut config = Config {
-        issuer: doors.issuer.clone(),
-        listen: doors.public.local_addr()?.into(),
-        internal_listen: doors.internal.local_addr()?.into(),
+        issuer: addresses.issuer.clone(),
+        listen: addresses.public.local_addr()?.into(),
+        internal_listen: addresses.internal.local_addr()?.into(),
         site: match args.site {
             Which::Production => Site::Production,
             Which::Beta => Site::Beta,
         },
         drain_seconds: 0, // nobody is in front
-        therap_services_url: format!("{}/", doors.therap_services),
+        therap_services_url: format!("{}/", addresses.therap_services),
         log: Log { format: LogFormat::Text, level: "info".into(), ..Log::default() },
         ..Config::default()
     };
@@ -151,7 +151,7 @@ fn apply(config: &Config, cast: &Cast, folder: &Folder) -> anyhow::Result<()> {
 async fn serve_all(
     args: &Args,
     config: Config,
-    doors: Doors,
+    addresses: Addresses,
     folder: &Folder,
     cast: &Arc<Cast>,
     sender: &Arc<Sender>,
@@ -163,15 +163,16 @@ async fn serve_all(
         .with_ansi(io::stderr().is_terminal())
         .init();
     let welcome = match args.output {
-        Output::Text => welcome::page(&config, &doors, cast, folder),
-        Output::Json => welcome::line(&config, &doors, folder),
+        Output::Text => welcome::page(&config, &addresses, cast, folder),
+        Output::Json => welcome::line(&config, &addresses, folder),
     };
     let app = App::open_with(config, Opening::Run, Clock::System, Random::System).await?;
-    let listeners = Listeners { public: listener(doors.public)?.into(), internal: listener(doors.internal)?.into() };
-    let therap = therap::site(&doors.issuer, &doors.therap_services, &doors.foreign, cast, sender);
-    tokio::spawn(serve_site(listener(doors.therap)?, therap));
-    tokio::spawn(serve_site(listener(doors.portal_door)?, portal::site(&doors.issuer, &doors.portal)));
-    tokio::spawn(serve_site(listener(doors.stranger)?, stranger::site(&doors.issuer, &doors.foreign)));
+    let listeners =
+        Listeners { public: listener(addresses.public)?.into(), internal: listener(addresses.internal)?.into() };
+    let therap = therap::site(&addresses.issuer, &addresses.therap_services, &addresses.foreign, cast, sender);
+    tokio::spawn(serve_site(listener(addresses.therap)?, therap));
+    tokio::spawn(serve_site(listener(addresses.portal_listener)?, portal::site(&addresses.issuer, &addresses.portal)));
+    tokio::spawn(serve_site(listener(addresses.stranger)?, stranger::site(&addresses.issuer, &addresses.foreign)));
     println!("{welcome}");
     serve::run_on(app, listeners, stop()).await
 }

@@ -75,7 +75,7 @@ pub struct StrangerPage<'a> {
 pub struct PortalPage<'a> {
     pub issuer: &'a str,
     pub name: Option<String>,
-    pub door: String,
+    pub method: String,
     pub id_claims: String,
     pub userinfo: String,
     pub can_refresh: bool,

@@ -9,12 +9,12 @@ use anyhow::{Context as _, bail};
 /// The listeners, bound and not yet served, and the origins behind them. Each site has a host of its own, because
 /// cookies ignore ports.
 #[derive(Debug)]
-pub struct Doors {
+pub struct Addresses {
     pub public: TcpListener,
     pub internal: TcpListener,
     pub therap: TcpListener,
     pub stranger: TcpListener,
-    pub portal_door: TcpListener,
+    pub portal_listener: TcpListener,
     /// Therap Connect.
     pub issuer: String,
     /// The stand-in for Therap Services.
@@ -25,25 +25,25 @@ pub struct Doors {
     pub portal: String,
 }
 
-impl Doors {
+impl Addresses {
     pub fn bind(port: u16, therap_port: u16, portal_port: u16) -> anyhow::Result<Self> {
         let public = bind_localhost(port)?;
         let therap = bind(Ipv4Addr::LOCALHOST, therap_port, "--therap-port")?;
         let internal = bind(Ipv4Addr::LOCALHOST, 0, "")?;
         // Not every system answers to the whole of 127/8; another port is another origin as well.
         let stranger = bind(Ipv4Addr::new(127, 0, 0, 2), 0, "").or_else(|_| bind(Ipv4Addr::LOCALHOST, 0, ""))?;
-        let portal_door = bind(Ipv4Addr::new(127, 0, 0, 3), portal_port, "--portal-port")
+        let portal_listener = bind(Ipv4Addr::new(127, 0, 0, 3), portal_port, "--portal-port")
             .or_else(|_| bind(Ipv4Addr::LOCALHOST, portal_port, "--portal-port"))?;
         Ok(Self {
             issuer: format!("http://localhost:{}", public.local_addr()?.port()),
             therap_services: format!("http://{}", therap.local_addr()?),
             foreign: format!("http://{}", stranger.local_addr()?),
-            portal: format!("http://{}", portal_door.local_addr()?),
+            portal: format!("http://{}", portal_listener.local_addr()?),
             public,
             internal,
             therap,
             stranger,
-            portal_door,
+            portal_listener,
         })
     }
 }

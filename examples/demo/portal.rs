@@ -168,7 +168,7 @@ async fn home(State(site): State<Site>, headers: HeaderMap) -> Response {
     let template = PortalPage {
         issuer: &site.0.issuer,
         name: known.as_ref().map(|known| text(&known.userinfo, "name")),
-        door: known.as_ref().map(|known| text(&known.id_claims, "acr")).unwrap_or_default(),
+        method: known.as_ref().map(|known| text(&known.id_claims, "acr")).unwrap_or_default(),
         id_claims: known.as_ref().map(|known| pretty(&known.id_claims)).unwrap_or_default(),
         userinfo: known.as_ref().map(|known| pretty(&known.userinfo)).unwrap_or_default(),
         can_refresh: known.is_some_and(|known| known.refresh_token.is_some()),
@@ -321,7 +321,7 @@ struct BackChannel {
 
 /// OpenID Connect Back-Channel Logout §2.6.
 async fn told_by_back_channel(State(site): State<Site>, Form(told): Form<BackChannel>) -> Response {
-    match judge_logout(&site, &told.logout_token).await {
+    match check_logout(&site, &told.logout_token).await {
         Ok(sid) => {
             site.end(&sid, "Therap Connect told this app that the session is over (back channel).");
             StatusCode::OK.into_response()
@@ -330,7 +330,7 @@ async fn told_by_back_channel(State(site): State<Site>, Form(told): Form<BackCha
     }
 }
 
-async fn judge_logout(site: &Site, token: &str) -> anyhow::Result<String> {
+async fn check_logout(site: &Site, token: &str) -> anyhow::Result<String> {
     let keys = reqwest::get(format!("{}/oauth2/jwks", site.0.issuer)).await?.text().await?;
     let keys = VerifyingKeys::parse(&keys).map_err(anyhow::Error::msg)?;
     let jws = Unverified::parse(token, 8192).map_err(|fault| anyhow::anyhow!("{fault:?}"))?;

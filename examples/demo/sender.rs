@@ -9,7 +9,7 @@ use josekit::jwk::alg::ec::EcCurve;
 use josekit::jws::{ES256, JwsHeader, serialize_compact};
 use serde_json::{Value, json};
 
-use crate::place::Doors;
+use crate::place::Addresses;
 
 /// The keys, made anew at each start.
 #[derive(Debug)]
@@ -56,13 +56,13 @@ pub struct Draft {
 }
 
 impl Sender {
-    pub fn new(doors: &Doors) -> anyhow::Result<Self> {
+    pub fn new(addresses: &Addresses) -> anyhow::Result<Self> {
         // A kid is never given to a second key, and a kept folder remembers.
         let kid = format!("demo-{}", Random::System.reference());
         Ok(Self {
-            issuer: doors.therap_services.clone(),
-            other_issuer: format!("{}/other", doors.therap_services),
-            audience: doors.issuer.clone(),
+            issuer: addresses.therap_services.clone(),
+            other_issuer: format!("{}/other", addresses.therap_services),
+            audience: addresses.issuer.clone(),
             own: key(&kid)?,
             other: key(&format!("{kid}-other"))?,
             forger: key(&kid)?,

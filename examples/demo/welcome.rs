@@ -6,15 +6,15 @@ use connect_idp::config::Config;
 use serde_json::json;
 
 use crate::cast::Cast;
-use crate::place::{Doors, Folder};
+use crate::place::{Addresses, Folder};
 
 /// One line for tests.
-pub fn line(config: &Config, doors: &Doors, folder: &Folder) -> String {
+pub fn line(config: &Config, addresses: &Addresses, folder: &Folder) -> String {
     let line = json!({
-        "issuer": doors.issuer,
-        "therap_services": doors.therap_services,
-        "foreign": doors.foreign,
-        "portal": doors.portal,
+        "issuer": addresses.issuer,
+        "therap_services": addresses.therap_services,
+        "foreign": addresses.foreign,
+        "portal": addresses.portal,
         "internal": format!("http://{}", config.internal_listen),
         "data_dir": folder.path(),
         "database": config.database.url,
@@ -24,7 +24,7 @@ pub fn line(config: &Config, doors: &Doors, folder: &Folder) -> String {
 }
 
 /// A page for people.
-pub fn page(config: &Config, doors: &Doors, cast: &Cast, folder: &Folder) -> String {
+pub fn page(config: &Config, addresses: &Addresses, cast: &Cast, folder: &Folder) -> String {
     let settings = folder.path().join("connect.toml");
     let settings = settings.display();
     let kept = if folder.is_temporary() { "removed at the end" } else { "kept" };
@@ -49,10 +49,10 @@ What to try first
   4. In Therap Services, open \"Misbehave\" and send assertions that must be refused.
 
 ",
-        doors.issuer,
-        doors.therap_services,
-        doors.portal,
-        doors.foreign,
+        addresses.issuer,
+        addresses.therap_services,
+        addresses.portal,
+        addresses.foreign,
         config.internal_listen,
         folder.path().display(),
     );
@@ -79,7 +79,7 @@ The commands see the same data, for example in another terminal:
 
 Below are the service's log lines; Ctrl-C stops it.
 ",
-        doors.therap_services
+        addresses.therap_services
     );
     text
 }

@@ -5,20 +5,20 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, InProvider, ReadActivity};
+use super::extract::{Page, Paging, Query, bad_cursor, cursor_id};
 use super::problem::Problem;
 use super::providers::AtProvider;
-use super::reading::{Asked, Page, Place, bad_cursor, cursor_id};
 use crate::app::App;
 use crate::model::activity::{Kind as EventKind, Outcome};
 use crate::model::reference;
 use crate::model::session::Method;
-use crate::model::unfit::Unfit;
+use crate::model::validation_error::ValidationError;
 use crate::model::{words, words_in_json};
 use crate::operations::activity::browse::Reach;
 use crate::operations::activity::export::Line;
 use crate::operations::refused_handoffs;
 use crate::store;
-use crate::store::activity::{Record, Wanted, Whose};
+use crate::store::activity::{Record, Search, Whose};
 use crate::time::Timestamp;
 use crate::web::ids::checked;
 
@@ -113,7 +113,7 @@ words_in_json!(Order as "ActivityOrder");
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
-pub struct Search {
+pub struct ActivityQuery {
     /// At or after this moment (RFC 3339).
     #[param(format = DateTime)]
     since: Option<String>,
@@ -136,11 +136,12 @@ pub struct Search {
     #[param(inline)]
     login_type: Option<LoginType>,
     /// With this reference number, as it was on a page; small letters, spaces and a missing hyphen are forgiven. For an
-    /// operator also what was refused before a trusted signature, which is not in the record and kept for 30 days. Not with
-    /// `order=recorded`.
+    /// operator also what was refused before a trusted signature, which is not in the record and kept for 30 days. Not
+    /// with `order=recorded`.
     reference: Option<String>,
-    /// `newest`: the newest first, by time, which is usual. `recorded`: in the order in which they were committed; `next` is
-    /// always there, and the same cursor asked again shows what came since, so that whoever keeps it misses none.
+    /// `newest`: the newest first, by time, which is usual. `recorded`: in the order in which they were committed;
+    /// `next` is always there, and the same cursor asked again shows what came since, so that whoever keeps it misses
+    /// none.
     #[param(inline)]
     order: Option<Order>,
     /// At most so many rows.
@@ -151,8 +152,8 @@ pub struct Search {
 }
 
 /// What was searched for, all of it in order.
-struct Judged {
-    wanted: Wanted,
+struct ParsedQuery {
+    search: Search,
     rows: usize,
     place: Begin,
 }
@@ -165,30 +166,38 @@ enum Begin {
     After(i64),
 }
 
-impl Search {
-    fn judged(&self) -> Result<Judged, Problem> {
+impl ActivityQuery {
+    fn checked(&self) -> Result<ParsedQuery, Problem> {
         let moment = |key: &'static str, text: &Option<String>| match text {
             None => Ok(None),
             Some(text) => Timestamp::parse_rfc3339(text)
                 .map(Some)
-                .ok_or_else(|| Unfit::new(key, "must be a moment such as 2026-05-01T00:00:00Z")),
+                .ok_or_else(|| ValidationError::new(key, "must be a moment such as 2026-05-01T00:00:00Z")),
         };
         let whose = match &self.user_id {
             Some(_) if self.unknown_name => {
-                return Err(Unfit::new("unknown_name", "cannot stand beside user_id, which is somebody's").into());
+                return Err(
+                    ValidationError::new("unknown_name", "cannot stand beside user_id, which is somebody's").into()
+                );
             }
             None if self.unknown_name => Whose::Strangers,
             None => Whose::Anybody,
-            Some(id) => Whose::User(checked(id).ok_or_else(|| Unfit::new("user_id", "must be the id of a user"))?),
+            Some(id) => {
+                Whose::User(checked(id).ok_or_else(|| ValidationError::new("user_id", "must be the id of a user"))?)
+            }
         };
         let reference = self.reference.as_deref().map(|text| {
             let why = || format!("must be a reference number, which {}", reference::SHAPE);
-            reference::read(text).ok_or_else(|| Unfit::new("reference", why()))
+            reference::read(text).ok_or_else(|| ValidationError::new("reference", why()))
         });
         if reference.is_some() && self.order == Some(Order::Recorded) {
-            return Err(Unfit::new("reference", "cannot stand beside order=recorded, which is for reading on").into());
+            return Err(ValidationError::new(
+                "reference",
+                "cannot stand beside order=recorded, which is for reading on",
+            )
+            .into());
         }
-        let wanted = Wanted {
+        let search = Search {
             reference: reference.transpose()?,
             whose,
             since: moment("since", &self.since)?,
@@ -204,7 +213,7 @@ impl Search {
             Order::Newest => Begin::Before(cursor_id(self.cursor.as_deref())?),
             Order::Recorded => Begin::After(self.cursor.as_deref().map_or(Ok(0), place_of)?),
         };
-        Ok(Judged { wanted, rows: Place::rows(self.limit)?, place })
+        Ok(ParsedQuery { search, rows: Paging::rows(self.limit)?, place })
     }
 }
 
@@ -213,24 +222,24 @@ fn place_of(cursor: &str) -> Result<i64, Problem> {
     cursor.parse::<i64>().ok().filter(|place| place.to_string() == cursor && *place >= 0).ok_or_else(bad_cursor)
 }
 
-async fn page(app: &App, reach: &Reach, asked: Judged) -> Result<Json<Page<View>>, Problem> {
+async fn page(app: &App, reach: &Reach, asked: ParsedQuery) -> Result<Json<Page<View>>, Problem> {
     let before = match asked.place {
         Begin::Before(before) => before,
-        Begin::After(place) => return forward(app, reach, &asked.wanted, place, asked.rows).await,
+        Begin::After(place) => return forward(app, reach, &asked.search, place, asked.rows).await,
     };
-    let mut conn = refused_handoffs::reader(app, asked.wanted.reference.is_some()).await?;
-    let listed = reach.list(&mut conn, &asked.wanted, before.as_deref(), asked.rows).await?;
+    let mut conn = refused_handoffs::reader(app, asked.search.reference.is_some()).await?;
+    let listed = reach.list(&mut conn, &asked.search, before.as_deref(), asked.rows).await?;
     Ok(Json(Page { items: listed.records.iter().map(View::of).collect(), next: listed.next }))
 }
 
 async fn forward(
     app: &App,
     reach: &Reach,
-    wanted: &Wanted,
+    search: &Search,
     after: i64,
     rows: usize,
 ) -> Result<Json<Page<View>>, Problem> {
-    let page = reach.forward(app, wanted, after, i64::try_from(rows).unwrap_or(i64::MAX)).await?;
+    let page = reach.forward(app, search, after, i64::try_from(rows).unwrap_or(i64::MAX)).await?;
     if after > page.last {
         return Err(bad_cursor());
     }
@@ -240,18 +249,18 @@ async fn forward(
 
 /// List the activity of a provider
 ///
-/// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks with
-/// `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of them fit,
-/// it may hold fewer rows than asked for, or none, and still have a `next`.
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, Search),
+/// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks
+/// with `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of
+/// them fit, it may hold fewer rows than asked for, or none, and still have a `next`.
+#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, ActivityQuery),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_provider(
     app: App,
     program: InProvider<ReadActivity>,
-    Asked(search): Asked<Search>,
+    Query(query): Query<ActivityQuery>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let asked = search.judged()?;
-    if let Whose::User(id) = &asked.wanted.whose {
+    let asked = query.checked()?;
+    if let Whose::User(id) = &asked.search.whose {
         // A user of another provider is as unknown as nobody.
         let known = store::users::in_scope(&mut app.db.read_much().await?, &program.scope, id).await?;
         if known.is_none() {
@@ -267,15 +276,15 @@ pub async fn of_provider(
 
 /// List the activity of every provider, and the operator's own
 ///
-/// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks with
-/// `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of them fit,
-/// it may hold fewer rows than asked for, or none, and still have a `next`.
-#[utoipa::path(get, path = "/api/v1/activity", tag = "Activity", params(Search),
+/// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks
+/// with `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of
+/// them fit, it may hold fewer rows than asked for, or none, and still have a `next`.
+#[utoipa::path(get, path = "/api/v1/activity", tag = "Activity", params(ActivityQuery),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_all(
     app: App,
     _program: Everywhere<ReadActivity>,
-    Asked(search): Asked<Search>,
+    Query(query): Query<ActivityQuery>,
 ) -> Result<Json<Page<View>>, Problem> {
-    page(&app, &Reach::Operator(None), search.judged()?).await
+    page(&app, &Reach::Operator(None), query.checked()?).await
 }

@@ -16,8 +16,8 @@ use crate::model::provider::{Provider, ProviderCode, ProviderKind};
 use crate::model::scope::Scope;
 use crate::model::tenant::ProviderScope;
 use crate::operations::Actor;
-use crate::operations::act::{Act, Authority};
 use crate::operations::activity::browse::Reach;
+use crate::operations::admin_context::{AdminContext, Authority};
 use crate::operations::clients::access_token::{Presented, find_for_us, in_header, scope_of};
 use crate::store;
 use crate::store::tokens::access::AccessToken;
@@ -66,12 +66,12 @@ impl Caller {
 
     /// An act of this program.
     #[must_use]
-    pub fn act(&self, app: &App) -> Act {
+    pub fn act(&self, app: &App) -> AdminContext {
         let side = if self.of_provider { "client" } else { "operator client" };
         let actor = Actor { name: format!("{side} {}", self.client_id), visitor: self.arrival.visitor.clone() };
         let now = self.arrival.now;
         let (app, authority) = (app.clone(), self.authority.clone());
-        Act { deadline: app.ordinary_deadline(now), app, actor, authority, now }
+        AdminContext { deadline: app.ordinary_deadline(now), app, actor, authority, now }
     }
 }
 
@@ -103,8 +103,8 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
-/// What a token allows of what its client may still have: what was taken away is gone at once (G9). A token that speaks for
-/// a person opens the person's apps, never the house.
+/// What a token allows of what its client may still have: what was taken away is gone at once (G9). A token that speaks
+/// for a person opens the person's apps, never the house.
 fn standing(token: &AccessToken) -> Result<Scope, Problem> {
     let metadata: Metadata = serde_json::from_str(&token.metadata).map_err(Problem::unavailable)?;
     if token.family_id.is_some() || !metadata.may(GrantType::ClientCredentials) {

@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, ReadIssuers, WriteIssuers};
-use super::editions::{Edition, IfMatch, stale};
-use super::once::{IdempotencyKey, New};
+use super::etag::{IfMatch, WithEtag, stale};
+use super::extract::{Body, Change, IssuerId, Page};
+use super::idempotency::{IdempotencyKey, New};
 use super::problem::{Details, Problem};
 use super::providers::Count;
-use super::reading::{Body, Change, IssuerId, Page};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::{Changed, Edited, Switched};
+use crate::operations::admin_context::{Changed, Edited, Switched};
 use crate::operations::idempotent_create::Creation;
 use crate::operations::issuers::{self, Draft};
 use crate::store;
@@ -75,10 +75,10 @@ async fn find(app: &App, id: &str) -> Result<TrustedIssuer, Problem> {
     all.into_iter().find(|issuer| issuer.id == id).ok_or_else(Problem::not_found)
 }
 
-async fn read(app: &App, id: &str) -> Result<Edition<View>, Problem> {
+async fn read(app: &App, id: &str) -> Result<WithEtag<View>, Problem> {
     let issuer = find(app, id).await?;
     let ties = store::issuers::count_ties(&mut app.db.read_much().await?, id).await?;
-    Ok(Edition::ok(issuer.revision, View::of(issuer, ties)))
+    Ok(WithEtag::ok(issuer.revision, View::of(issuer, ties)))
 }
 
 /// List the trusted issuers
@@ -122,7 +122,7 @@ pub struct ToCreate {
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["issuers.write"])),
     responses((status = 201, description = "It is trusted from now on", body = View,
-        headers(("Location", description = "Where it is"), ("ETag", description = "Its edition"))),
+        headers(("Location", description = "Where it is"), ("ETag", description = "Its revision"))),
         (status = 409, description = "It is trusted already", body = Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
@@ -140,7 +140,7 @@ pub async fn create(
         acr: new.acr,
     };
     draft.check_new(&new.issuer, &app.config)?;
-    let issuer = issuers::draw(&program.caller.act(&app), &new.issuer, &draft, true);
+    let issuer = issuers::build(&program.caller.act(&app), &new.issuer, &draft, true);
     let new = New {
         location: format!("/api/v1/issuers/{}", issuer.id),
         body: json!(View::of(issuer.clone(), 0)),
@@ -164,16 +164,17 @@ pub struct AtIssuer {
 /// Show a trusted issuer
 #[utoipa::path(get, path = "/api/v1/issuers/{issuer_id}", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.read"])),
-    responses((status = 200, description = "The issuer", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The issuer", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn show(
     app: App,
     _program: Everywhere<ReadIssuers>,
     IssuerId(id): IssuerId,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     read(&app, &id).await
 }
 
-/// What is to be different: what is absent stays as it is. `jwks` takes the place of `jwks_uri`, and the other way round.
+/// What is to be different: what is absent stays as it is. `jwks` takes the place of `jwks_uri`, and the other way
+/// round.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[schema(as = TrustedIssuerChange)]
 #[serde(deny_unknown_fields)]
@@ -200,14 +201,14 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/issuers/{issuer_id}", tag = "Trusted issuers", request_body = ToChange,
     params(AtIssuer, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["issuers.write"])),
-    responses((status = 200, description = "The issuer as it is now", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The issuer as it is now", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn edit(
     app: App,
     program: Everywhere<WriteIssuers>,
     IssuerId(id): IssuerId,
     if_match: IfMatch,
     body: Body<ToChange>,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     let issuer = find(&app, &id).await?;
     let revision = if_match.allows(issuer.revision)?;
     let change = body.read;
@@ -227,7 +228,7 @@ pub async fn edit(
     }
 }
 
-async fn switched(app: &App, id: &str, switched: Switched) -> Result<Edition<View>, Problem> {
+async fn switched(app: &App, id: &str, switched: Switched) -> Result<WithEtag<View>, Problem> {
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, id).await,
@@ -248,13 +249,13 @@ pub struct Disable {
 /// Switch a trusted issuer off, immediately
 #[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/disable", tag = "Trusted issuers", params(AtIssuer),
     request_body = Disable, security(("oauth2" = ["issuers.write"])),
-    responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn disable(
     app: App,
     program: Everywhere<WriteIssuers>,
     IssuerId(id): IssuerId,
     body: Body<Disable>,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     let issuer = find(&app, &id).await?;
     let done = issuers::disable(&program.caller.act(&app), &issuer.issuer, body.read.end_sessions).await?;
     switched(&app, &id, done).await
@@ -263,12 +264,12 @@ pub async fn disable(
 /// Switch a trusted issuer on
 #[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/enable", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.write"])),
-    responses((status = 200, description = "It is on", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "It is on", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn enable(
     app: App,
     program: Everywhere<WriteIssuers>,
     IssuerId(id): IssuerId,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     let issuer = find(&app, &id).await?;
     let done = issuers::enable(&program.caller.act(&app), &issuer.issuer).await?;
     switched(&app, &id, done).await
@@ -277,12 +278,12 @@ pub async fn enable(
 /// End every session that came from a trusted issuer
 #[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/end-sessions", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.write"])),
-    responses((status = 200, description = "They have ended", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "They have ended", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn end_sessions(
     app: App,
     program: Everywhere<WriteIssuers>,
     IssuerId(id): IssuerId,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     let issuer = find(&app, &id).await?;
     let done = issuers::end_sessions(&program.caller.act(&app), &issuer.issuer).await?;
     switched(&app, &id, done).await

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, ReadKeys, WriteKeys};
+use super::extract::{Body, Kid, Page};
 use super::problem::{Details, Problem};
 use super::providers::moved_on;
-use super::reading::{Body, Kid, Page};
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
 use crate::model::signing_key::State;

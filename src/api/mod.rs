@@ -1,5 +1,5 @@
-//! The admin API for programs (`/api/v1`): what the admins' pages do, as JSON. A program proves itself with a bearer token
-//! of the client credentials grant; what it may do, and in which provider, its scopes say (`caller`).
+//! The admin API for programs (`/api/v1`): what the admins' pages do, as JSON. A program proves itself with a bearer
+//! token of the client credentials grant; what it may do, and in which provider, its scopes say (`caller`).
 //!
 //! Each handler stands under the description of its endpoint, and the OpenAPI document (`document`) is made of these
 //! descriptions and of the types that are read and written: it cannot say anything else than what is there.
@@ -8,13 +8,13 @@ mod activity;
 mod caller;
 mod clients;
 mod document;
-mod editions;
+mod etag;
+mod extract;
+mod idempotency;
 mod issuers;
 mod keys;
-mod once;
 pub mod problem;
 mod providers;
-mod reading;
 mod reference;
 mod service;
 mod sessions;
@@ -67,7 +67,7 @@ impl Endpoints {
 fn with_keys() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(clients::list, clients::create))
-        .routes(routes!(clients::show, clients::edit, clients::acts::delete))
+        .routes(routes!(clients::show, clients::edit, clients::actions::delete))
         .routes(routes!(issuers::list, issuers::create))
         .routes(routes!(issuers::show, issuers::edit))
 }
@@ -93,19 +93,19 @@ fn small() -> OpenApiRouter<App> {
         .routes(routes!(unified_login::waiting))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::edit))
-        .routes(routes!(users::acts::lock))
-        .routes(routes!(users::acts::unlock))
-        .routes(routes!(users::acts::deactivate))
-        .routes(routes!(users::acts::reactivate))
-        .routes(routes!(users::acts::reset_password))
-        .routes(routes!(users::acts::untie))
+        .routes(routes!(users::actions::lock))
+        .routes(routes!(users::actions::unlock))
+        .routes(routes!(users::actions::deactivate))
+        .routes(routes!(users::actions::reactivate))
+        .routes(routes!(users::actions::reset_password))
+        .routes(routes!(users::actions::untie))
         .routes(routes!(sessions::list, sessions::end_all))
         .routes(routes!(sessions::end))
         .routes(routes!(activity::of_provider))
         .routes(routes!(activity::of_all))
-        .routes(routes!(clients::acts::rotate_secret))
-        .routes(routes!(clients::acts::disable))
-        .routes(routes!(clients::acts::enable))
+        .routes(routes!(clients::actions::rotate_secret))
+        .routes(routes!(clients::actions::disable))
+        .routes(routes!(clients::actions::enable))
         .routes(routes!(issuers::disable))
         .routes(routes!(issuers::enable))
         .routes(routes!(issuers::end_sessions))

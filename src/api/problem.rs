@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::model::activity::Visitor;
-use crate::model::unfit::Unfit;
+use crate::model::validation_error::ValidationError;
 use crate::model::words;
 use crate::store;
 use crate::web::error::cause_of;
@@ -40,7 +40,7 @@ pub enum Kind {
     UnsupportedMediaType,
     /// A value is not accepted.
     Invalid,
-    /// It does not say which edition is to be changed.
+    /// It does not say which revision is to be changed.
     PreconditionRequired,
     /// Too many requests.
     Throttled,
@@ -120,7 +120,7 @@ pub struct Problem {
     /// What went wrong.
     pub kind: Kind,
     detail: String,
-    errors: Vec<Unfit>,
+    errors: Vec<ValidationError>,
     challenge: Option<String>,
     retry_after: Option<u64>,
     cause: Option<String>,
@@ -172,14 +172,14 @@ impl Problem {
     }
 }
 
-impl From<Unfit> for Problem {
-    fn from(unfit: Unfit) -> Self {
-        Self::from(vec![unfit])
+impl From<ValidationError> for Problem {
+    fn from(invalid: ValidationError) -> Self {
+        Self::from(vec![invalid])
     }
 }
 
-impl From<Vec<Unfit>> for Problem {
-    fn from(errors: Vec<Unfit>) -> Self {
+impl From<Vec<ValidationError>> for Problem {
+    fn from(errors: Vec<ValidationError>) -> Self {
         Self { errors, ..Self::new(Kind::Invalid, "Mend what errors names and send the request again.") }
     }
 }
@@ -246,10 +246,11 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         tracing::error!(reference = %visitor.reference, %cause, "answered {kind}: {cause}");
     } else {
         // Never the detail: it may repeat what was sent, and people send passwords.
-        let keys: Vec<_> = problem.errors.iter().map(|unfit| unfit.key).collect();
+        let keys: Vec<_> = problem.errors.iter().map(|invalid| invalid.key).collect();
         tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {kind} {}", keys.join(", "));
     }
-    let errors = problem.errors.into_iter().map(|unfit| FieldError { key: unfit.key, detail: unfit.why }).collect();
+    let errors =
+        problem.errors.into_iter().map(|invalid| FieldError { key: invalid.key, detail: invalid.why }).collect();
     let body = Details {
         r#type: format!("{}/api/v1#{kind}", app.config.issuer),
         title: kind.title(),

@@ -5,14 +5,14 @@ use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, InProvider, OverProvider, ReadProviders, WriteProviders};
-use super::editions::{Edition, FIRST, IfMatch, stale};
-use super::once::{IdempotencyKey, New};
+use super::etag::{FIRST_REVISION, IfMatch, WithEtag, stale};
+use super::extract::{Body, Change, Page, Paging, Query, one_more, storable};
+use super::idempotency::{IdempotencyKey, New};
 use super::problem::{Kind, Problem};
-use super::reading::{Asked, Body, Change, Page, Place, one_more, storable};
 use crate::app::App;
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
-use crate::model::unfit::Unfit;
-use crate::operations::act::{Changed, Edited, Switched};
+use crate::model::validation_error::ValidationError;
+use crate::operations::admin_context::{Changed, Edited, Switched};
 use crate::operations::idempotent_create::Creation;
 use crate::operations::providers::{self, Draft};
 use crate::store;
@@ -102,9 +102,9 @@ pub struct Search {
 pub async fn list(
     app: App,
     _program: Everywhere<ReadProviders>,
-    Asked(search): Asked<Search>,
+    Query(search): Query<Search>,
 ) -> Result<axum::Json<Page<Row>>, Problem> {
-    let rows = Place::rows(search.limit)?;
+    let rows = Paging::rows(search.limit)?;
     let (text, after) = (storable(search.q), storable(search.cursor));
     let mut conn = app.db.read_much().await?;
     let found = provider_list::page(&mut conn, &text, search.state.unwrap_or_default(), &after, one_more(rows)).await?;
@@ -142,7 +142,7 @@ pub struct ToCreate {
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["providers.write"])),
     responses((status = 201, description = "It is there, active, with Unified Login off", body = View,
-        headers(("Location", description = "Where it is"), ("ETag", description = "Its edition"))),
+        headers(("Location", description = "Where it is"), ("ETag", description = "Its revision"))),
         (status = 409, description = "A provider with this code already exists", body = super::problem::Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
@@ -152,7 +152,7 @@ pub async fn create(
 ) -> Result<axum::response::Response, Problem> {
     let new = body.read;
     let code = ProviderCode::parse(&new.code);
-    let code = code.ok_or_else(|| Unfit::new("code", "must be 1 to 32 of A-Z, a-z, 0-9 and -"))?;
+    let code = code.ok_or_else(|| ValidationError::new("code", "must be 1 to 32 of A-Z, a-z, 0-9 and -"))?;
     let draft = Draft {
         name: Some(new.name),
         time_zone: new.time_zone,
@@ -162,11 +162,11 @@ pub async fn create(
         reset_by_mail: new.reset_by_mail,
     };
     draft.check(&app.config)?;
-    let provider = providers::draw(&program.caller.act(&app), &code, &draft, true, UnifiedLogin::Off);
+    let provider = providers::build(&program.caller.act(&app), &code, &draft, true, UnifiedLogin::Off);
     let new = New {
         location: format!("/api/v1/providers/{}", provider.code),
         body: json!(View::of(provider.clone())),
-        revision: FIRST,
+        revision: FIRST_REVISION,
         creation: Creation::Provider(Box::new(provider)),
         name: "code",
     };
@@ -183,19 +183,19 @@ pub struct AtProvider {
 }
 
 /// The provider as it stands.
-pub(super) async fn read(app: &App, id: &str) -> Result<Edition<View>, Problem> {
+pub(super) async fn read(app: &App, id: &str) -> Result<WithEtag<View>, Problem> {
     let mut conn = app.db.read_much().await?;
-    // Before the data: an edition that is older than they are only asks once more.
+    // Before the data: a revision that is older than they are only asks once more.
     let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
     let provider = store::providers::by_id(&mut conn, id).await?.ok_or_else(Problem::not_found)?;
-    Ok(Edition::ok(revision, View::of(provider)))
+    Ok(WithEtag::ok(revision, View::of(provider)))
 }
 
 /// Show a provider
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.read"])),
-    responses((status = 200, description = "The provider", body = View, headers(("ETag", description = "Its edition")))))]
-pub async fn show(app: App, program: InProvider<ReadProviders>) -> Result<Edition<View>, Problem> {
+    responses((status = 200, description = "The provider", body = View, headers(("ETag", description = "Its revision")))))]
+pub async fn show(app: App, program: InProvider<ReadProviders>) -> Result<WithEtag<View>, Problem> {
     read(&app, &program.provider.id).await
 }
 
@@ -229,13 +229,13 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/providers/{provider_code}", tag = "Providers", request_body = ToChange,
     params(AtProvider, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["providers.write"])),
-    responses((status = 200, description = "The provider as it is now", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The provider as it is now", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn edit(
     app: App,
     program: InProvider<WriteProviders>,
     if_match: IfMatch,
     body: Body<ToChange>,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     let id = &program.provider.id;
     let change = body.read;
     let draft = Draft {
@@ -255,7 +255,7 @@ pub async fn edit(
     }
 }
 
-async fn switched(app: &App, id: &str, switched: Switched) -> Result<Edition<View>, Problem> {
+async fn switched(app: &App, id: &str, switched: Switched) -> Result<WithEtag<View>, Problem> {
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, id).await,
@@ -266,8 +266,8 @@ async fn switched(app: &App, id: &str, switched: Switched) -> Result<Edition<Vie
 /// Activate a provider
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/activate", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
-    responses((status = 200, description = "It is active", body = View, headers(("ETag", description = "Its edition")))))]
-pub async fn activate(app: App, program: OverProvider<WriteProviders>) -> Result<Edition<View>, Problem> {
+    responses((status = 200, description = "It is active", body = View, headers(("ETag", description = "Its revision")))))]
+pub async fn activate(app: App, program: OverProvider<WriteProviders>) -> Result<WithEtag<View>, Problem> {
     let done = providers::set_active(&program.caller.act(&app), &program.provider.id, true).await?;
     switched(&app, &program.provider.id, done).await
 }
@@ -275,8 +275,8 @@ pub async fn activate(app: App, program: OverProvider<WriteProviders>) -> Result
 /// Deactivate a provider: every session and token of its users ends immediately
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/deactivate", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
-    responses((status = 200, description = "It is inactive", body = View, headers(("ETag", description = "Its edition")))))]
-pub async fn deactivate(app: App, program: OverProvider<WriteProviders>) -> Result<Edition<View>, Problem> {
+    responses((status = 200, description = "It is inactive", body = View, headers(("ETag", description = "Its revision")))))]
+pub async fn deactivate(app: App, program: OverProvider<WriteProviders>) -> Result<WithEtag<View>, Problem> {
     let done = providers::set_active(&program.caller.act(&app), &program.provider.id, false).await?;
     switched(&app, &program.provider.id, done).await
 }
@@ -284,8 +284,8 @@ pub async fn deactivate(app: App, program: OverProvider<WriteProviders>) -> Resu
 /// End every session of a provider's users
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/end-sessions", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
-    responses((status = 200, description = "They have ended", body = View, headers(("ETag", description = "Its edition")))))]
-pub async fn end_sessions(app: App, program: OverProvider<WriteProviders>) -> Result<Edition<View>, Problem> {
+    responses((status = 200, description = "They have ended", body = View, headers(("ETag", description = "Its revision")))))]
+pub async fn end_sessions(app: App, program: OverProvider<WriteProviders>) -> Result<WithEtag<View>, Problem> {
     let done = providers::end_sessions(&program.caller.act(&app), &program.provider.id).await?;
     switched(&app, &program.provider.id, done).await
 }

@@ -1,5 +1,5 @@
-//! `/api/v1`: the OpenAPI document as a page for people, without a script: what each endpoint reads, what it answers, and
-//! which scope it needs.
+//! `/api/v1`: the OpenAPI document as a page for people, without a script: what each endpoint reads, what it answers,
+//! and which scope it needs.
 
 use std::sync::OnceLock;
 

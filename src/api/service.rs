@@ -7,8 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::{Everywhere, ReadActivity, ReadClients};
+use super::extract::Page;
 use super::problem::Problem;
-use super::reading::Page;
 use crate::app::App;
 use crate::store::statistics::{self, Failing, Hour, Refused};
 use crate::store::unified_login;

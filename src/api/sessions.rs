@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{InProvider, ReadUsers, WriteUsers};
+use super::extract::{SessionId, UserId};
 use super::problem::Problem;
-use super::reading::{SessionId, UserId};
 use super::users::AtUser;
 use crate::app::App;
 use crate::model::session::Session;
-use crate::operations::act::Switched;
+use crate::operations::admin_context::Switched;
 use crate::operations::users;
 use crate::store;
 use crate::store::issuers::Tie;

@@ -6,13 +6,13 @@ use utoipa::ToSchema;
 
 use super::problem::{Details, Problem};
 use crate::api::caller::{Caller, Everywhere, InProvider, OverProvider, ReadProviders, WriteProviders};
+use crate::api::extract::{Body, Page};
 use crate::api::providers::{AtProvider, moved_on};
-use crate::api::reading::{Body, Page};
 use crate::app::App;
 use crate::model::activity::actor_for_provider;
 use crate::model::provider::{Step, UnifiedLogin};
-use crate::model::unfit::Unfit;
-use crate::operations::unified_login::{self, Decision, Taken};
+use crate::model::validation_error::ValidationError;
+use crate::operations::unified_login::{self, Decision, Transition};
 use crate::store;
 use crate::store::unified_login::{Stepped, Waiting};
 use crate::time::Timestamp;
@@ -65,14 +65,14 @@ async fn read(app: &App, caller: &Caller, provider_id: &str) -> Result<Json<View
     Ok(Json(View { unified_login: provider.unified_login, steps: steps.into_iter().map(view).collect() }))
 }
 
-async fn taken(app: &App, caller: &Caller, provider_id: &str, taken: Taken) -> Result<Json<View>, Problem> {
+async fn taken(app: &App, caller: &Caller, provider_id: &str, taken: Transition) -> Result<Json<View>, Problem> {
     match taken {
-        Taken::Yes => read(app, caller, provider_id).await,
-        Taken::Stale => {
+        Transition::Yes => read(app, caller, provider_id).await,
+        Transition::Stale => {
             Err(moved_on("The state is no longer one that this step begins at. Read it again; nothing was done."))
         }
-        Taken::NotFound => Err(Problem::not_found()),
-        Taken::Unfit(unfit) => Err(unfit.into()),
+        Transition::NotFound => Err(Problem::not_found()),
+        Transition::Invalid(invalid) => Err(invalid.into()),
     }
 }
 
@@ -136,7 +136,7 @@ async fn decide(
 ) -> Result<Json<View>, Problem> {
     let read = match body.request {
         None => None,
-        Some(text) => Some(checked(&text).ok_or_else(|| Unfit::new("request", "must be the id of a step"))?),
+        Some(text) => Some(checked(&text).ok_or_else(|| ValidationError::new("request", "must be the id of a step"))?),
     };
     let reason = body.reason.unwrap_or_default();
     let done = unified_login::decide(&caller.act(app), provider_id, read, decision, &reason).await?;

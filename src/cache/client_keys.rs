@@ -76,7 +76,8 @@ impl Entry {
         self.turn.try_lock().is_err()
     }
 
-    /// Whether the address may be asked now, having been asked last at least `interval_ms` ago; if so, it counts as asked.
+    /// Whether the address may be asked now, having been asked last at least `interval_ms` ago; if so, it counts as
+    /// asked.
     pub fn may_ask(&self, now: Timestamp, interval_ms: i64) -> bool {
         let mut known = self.known();
         let due = known.asked_at.is_none_or(|at| now.0 - at.0 >= interval_ms);

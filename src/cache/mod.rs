@@ -2,7 +2,7 @@
 
 pub mod activity;
 pub mod client_keys;
-pub mod hash_door;
+pub mod hash_queue;
 pub mod issuers;
 pub mod proxies;
 pub mod refusals;

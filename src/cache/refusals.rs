@@ -1,5 +1,5 @@
-//! Refused handoffs that wait to be written down (A4). An answer never waits for that, and no stranger brings about more
-//! writes than so many a minute: what is beyond is in the log alone.
+//! Refused handoffs that wait to be written down (A4). An answer never waits for that, and no stranger brings about
+//! more writes than so many a minute: what is beyond is in the log alone.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};

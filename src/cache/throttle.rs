@@ -1,6 +1,6 @@
-//! What one address may try, or one client ask: a bucket that refills by the minute. In process, where a restart forgives
-//! everybody; and shared by all replicas where there is a Redis, of which the process' own is the floor: whatever Redis
-//! says, no process lets more pass than it would alone.
+//! What one address may try, or one client ask: a bucket that refills by the minute. In process, where a restart
+//! forgives everybody; and shared by all replicas where there is a Redis, of which the process' own is the floor:
+//! whatever Redis says, no process lets more pass than it would alone.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display};

@@ -14,7 +14,7 @@ use crate::model::provider::{Provider, ProviderCode};
 use crate::model::text;
 use crate::model::user::Account;
 use crate::operations::Actor;
-use crate::operations::act::{Act, Authority, Switched};
+use crate::operations::admin_context::{AdminContext, Authority, Switched};
 use crate::store::{providers, users};
 use crate::time::Random;
 
@@ -51,8 +51,8 @@ pub(super) async fn open(config: Config) -> anyhow::Result<App> {
 }
 
 /// An act of whoever runs this command.
-pub(super) fn act(app: &App) -> Act {
-    Act {
+pub(super) fn act(app: &App) -> AdminContext {
+    AdminContext {
         app: app.clone(),
         actor: operator(),
         authority: Authority::House,

@@ -127,8 +127,8 @@ impl Console {
         }
     }
 
-    /// Begins a list whose rows are printed as they come: a table of columns as wide as the widest cell that will come, or a
-    /// JSON array.
+    /// Begins a list whose rows are printed as they come: a table of columns as wide as the widest cell that will come,
+    /// or a JSON array.
     ///
     /// # Errors
     /// As [`Console::write`].

@@ -1,5 +1,5 @@
-//! `handoff`: for the people who build the sending side: why an assertion would be accepted or refused, and a key to sign
-//! with.
+//! `handoff`: for the people who build the sending side: why an assertion would be accepted or refused, and a key to
+//! sign with.
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -22,7 +22,7 @@ pub(super) enum Verb {
     #[command(after_help = "Example: connect-idp handoff explain < assertion.txt\n\n\
                             Nothing is written: the assertion is not spent. Exit status: 0 accepted, 1 refused.")]
     Explain {
-        /// Judge it as at this time: RFC 3339, or seconds since 1970. Providers and users are those of now.
+        /// Check it as at this time: RFC 3339, or seconds since 1970. Providers and users are those of now.
         #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
         at: Option<Timestamp>,
         #[command(flatten)]

@@ -11,7 +11,7 @@ use super::command::{act, read_file, say_switched, warn_of_keys};
 use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::Changed;
+use crate::operations::admin_context::Changed;
 use crate::operations::issuers::{self, Draft};
 use crate::store;
 

@@ -7,7 +7,7 @@ use super::command::{act, find_provider, say_switched};
 use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
-use crate::operations::act::{Changed, Switched};
+use crate::operations::admin_context::{Changed, Switched};
 use crate::operations::providers::{self, Created, Draft};
 use crate::store;
 

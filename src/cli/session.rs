@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::command::{Who, act, find_provider, say_switched};
 use super::console::{Console, Output, Row};
 use crate::app::App;
-use crate::operations::act::Switched;
+use crate::operations::admin_context::Switched;
 use crate::operations::sessions::end;
 use crate::operations::users;
 use crate::store::sessions;

@@ -742,7 +742,8 @@ fn doctor_tells_what_a_proxy_said_that_could_not_be_read() {
     assert!(line.starts_with("WRONG") && line.contains("10.0.0.1") && line.contains("unknown\\xe9"), "{line}");
 }
 
-/// An address that cannot be right is refused; one where nothing answers is said by `doctor`, and its password by nobody.
+/// An address that cannot be right is refused; one where nothing answers is said by `doctor`, and its password by
+/// nobody.
 #[test]
 fn a_redis_is_checked_and_its_password_never_shown() {
     let place = Place::new();
@@ -845,23 +846,23 @@ fn a_file_of_users_is_imported_row_by_row() {
     std::fs::write(&file, rows).unwrap();
     let before = place.kinds().len();
     let line = format!("user import {path} --provider SUNRISE-IL --output json");
-    let fates = |said: &Said| -> Vec<String> {
+    let row_results = |said: &Said| -> Vec<String> {
         let rows = said.json();
         rows.as_array().unwrap().iter().map(|row| row["fate"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(
-        fates(&place.run(&format!("{line} --dry-run")).done()),
+        row_results(&place.run(&format!("{line} --dry-run")).done()),
         ["will be created", "will be created", "exists"]
     );
     assert_eq!(place.kinds().len(), before);
     let said = place.run(&line).done();
-    assert_eq!(fates(&said), ["created", "created", "exists"]);
+    assert_eq!(row_results(&said), ["created", "created", "exists"]);
     assert!(password_rules::check(said.json()[0]["temporary_password"].as_str().unwrap()).is_ok());
     assert_eq!(said.json()[1]["temporary_password"], "Correct-Horse-9");
     assert_eq!(place.added(before), ["user_created", "user_created"]);
     std::fs::write(&file, "login_name,name,user_type\nroot,Root,Therap Admin\nzoe,Zoe,\n").unwrap();
     let said = place.run(&line);
-    assert_eq!((said.code, fates(&said)), (1, vec!["refused".to_owned(), "created".to_owned()]));
+    assert_eq!((said.code, row_results(&said)), (1, vec!["refused".to_owned(), "created".to_owned()]));
     assert!(said.err.contains("1 of 2 rows were refused"), "{}", said.err);
     std::fs::write(&file, "login_name\nx\n").unwrap();
     place.run(&line).refused("no column “name”");

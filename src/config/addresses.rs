@@ -5,8 +5,8 @@ use url::Url;
 /// What is shown in place of what may be a secret.
 pub(super) const HIDDEN: &str = "hidden";
 
-/// Of an address that may hold a password, what is none: scheme, host, port and path. Where a password could be anywhere
-/// else than between the scheme and its one `@`, nothing.
+/// Of an address that may hold a password, what is none: scheme, host, port and path. Where a password could be
+/// anywhere else than between the scheme and its one `@`, nothing.
 #[must_use]
 pub fn without_password(text: &str) -> String {
     if text.starts_with("sqlite:") && !text.contains('@') {

@@ -35,8 +35,8 @@ const OWN: &[&str] = &[
 ];
 
 impl Config {
-    /// What every replica's settings are known by: a digest of each value that must agree, under a key that none of them
-    /// tells. Secrets are not in it, not even so.
+    /// What every replica's settings are known by: a digest of each value that must agree, under a key that none of
+    /// them tells. Secrets are not in it, not even so.
     #[must_use]
     pub fn agreement(&self, key: &Secret) -> BTreeMap<String, String> {
         let mut digests = BTreeMap::new();

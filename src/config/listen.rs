@@ -53,7 +53,8 @@ impl Listen {
         matches!(self, Self::Tcp(address) if address.ip().is_unspecified())
     }
 
-    /// What stands in the way of a socket at this path, as far as looking shows: words that follow the key and its value.
+    /// What stands in the way of a socket at this path, as far as looking shows: words that follow the key and its
+    /// value.
     pub fn obstacle(&self) -> Option<String> {
         let path = self.socket()?;
         let folder = path.parent().unwrap_or(Path::new("/"));

@@ -28,8 +28,9 @@ impl fmt::Debug for Redis {
     }
 }
 
-/// Where Redis is: `redis://[user:password@]host[:port][/database]`, or `rediss://` with TLS; several nodes of a cluster
-/// with commas between them; `redis+sentinel://[user:password@]host[:port],…/name[/database]`, or `rediss+sentinel://`.
+/// Where Redis is: `redis://[user:password@]host[:port][/database]`, or `rediss://` with TLS; several nodes of a
+/// cluster with commas between them; `redis+sentinel://[user:password@]host[:port],…/name[/database]`, or
+/// `rediss+sentinel://`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// Who answers there.

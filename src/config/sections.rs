@@ -38,7 +38,8 @@ pub struct Config {
     /// The proxies whose `X-Forwarded-For` is believed (G18).
     #[serde(deserialize_with = "proxies::networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// How long a replica that was told to stop still answers, so that those in front see that it is not ready any more.
+    /// How long a replica that was told to stop still answers, so that those in front see that it is not ready any
+    /// more.
     pub drain_seconds: u64,
     /// Where the truth is kept.
     pub database: Database,
@@ -487,7 +488,7 @@ impl Config {
         self.may_weaken()
     }
 
-    /// What clients' metadata are judged by.
+    /// What clients' metadata are checked by.
     #[must_use]
     pub fn client_rules(&self) -> Rules {
         Rules { loopback_http: self.allows_loopback_http(), test_keys: self.may_weaken() }

@@ -39,8 +39,8 @@ pub fn changed(one: &Config, other: &Config) -> Vec<String> {
     keys.into_iter().filter(|key| one.get(*key) != other.get(*key)).cloned().collect()
 }
 
-/// A value as TOML. A secret is hidden, but for what an address of one says beside it; so is what any other address has of
-/// a password.
+/// A value as TOML. A secret is hidden, but for what an address of one says beside it; so is what any other address has
+/// of a password.
 pub(super) fn shown(key: &str, value: &Value) -> String {
     let is_secret = SECRETS.contains(&key);
     if is_secret && key.rsplit('.').next() != Some("url") {

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::model::session::{Method, Session};
 use crate::model::tenant::ProviderScope;
 use crate::model::user::UserType;
-use crate::operations::act::Act;
+use crate::operations::admin_context::AdminContext;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
@@ -29,7 +29,7 @@ pub struct ProviderAdmin {
 impl ProviderAdmin {
     /// An act of this admin.
     #[must_use]
-    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+    pub fn act(&self, app: &App, arrival: &Arrival) -> AdminContext {
         act(app, arrival, &self.session, "admin")
     }
 }
@@ -56,7 +56,7 @@ pub struct TherapAdmin {
 impl TherapAdmin {
     /// An act of this admin.
     #[must_use]
-    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+    pub fn act(&self, app: &App, arrival: &Arrival) -> AdminContext {
         act(app, arrival, &self.session, "therap admin")
     }
 
@@ -77,8 +77,8 @@ impl FromRequestParts<App> for TherapAdmin {
     }
 }
 
-/// A Therap Admin who typed the password within the last minutes: before what cannot be undone. Whoever did not is asked
-/// for it first, and comes back to the page that held the button.
+/// A Therap Admin who typed the password within the last minutes: before what cannot be undone. Whoever did not is
+/// asked for it first, and comes back to the page that held the button.
 #[derive(Debug)]
 pub struct Reauthenticated {
     /// The admin.
@@ -103,6 +103,6 @@ impl FromRequestParts<App> for Reauthenticated {
     }
 }
 
-fn act(app: &App, arrival: &Arrival, session: &Session, side: &str) -> Act {
+fn act(app: &App, arrival: &Arrival, session: &Session, side: &str) -> AdminContext {
     act_of(app, arrival, session, format!("{side} {}", session.login_name))
 }

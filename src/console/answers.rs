@@ -4,7 +4,7 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
-use crate::operations::act::Switched;
+use crate::operations::admin_context::Switched;
 use crate::web::error::PageError;
 use crate::web::notice::Notice;
 use crate::web::page::{Shape, respond};

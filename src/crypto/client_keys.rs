@@ -1,5 +1,5 @@
-//! The public keys of a client: a `kid` is not needed (RFC 7591 §2), nor an `alg`, since each key of the fitting kind is
-//! tried. How a set is read is [`super::key_set`]'s.
+//! The public keys of a client: a `kid` is not needed (RFC 7591 §2), nor an `alg`, since each key of the fitting kind
+//! is tried. How a set is read is [`super::key_set`]'s.
 
 use std::fmt;
 

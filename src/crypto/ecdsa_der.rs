@@ -1,5 +1,5 @@
-//! ECDSA signatures as ASN.1 DER (RFC 3279 §2.2.3), which Java, .NET and OpenSSL write where a JWS has r and s one after the
-//! other (RFC 7518 §3.4). Nothing that is written so is accepted; it is recognised, to tell its sender.
+//! ECDSA signatures as ASN.1 DER (RFC 3279 §2.2.3), which Java, .NET and OpenSSL write where a JWS has r and s one
+//! after the other (RFC 7518 §3.4). Nothing that is written so is accepted; it is recognised, to tell its sender.
 
 /// `r` and `s`, 32 bytes each, if this is the DER of two numbers of P-256.
 #[must_use]

@@ -234,8 +234,8 @@ pub(super) fn bounded(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
-/// Parses a public key for one algorithm. Nothing but the key itself is read: certificates and whatever else stands beside
-/// it say nothing that anybody here asks for.
+/// Parses a public key for one algorithm. Nothing but the key itself is read: certificates and whatever else stands
+/// beside it say nothing that anybody here asks for.
 pub(super) fn build(members: &Map<String, Value>, algorithm: Algorithm) -> Result<VerifyingKey, String> {
     let mut jwk = Map::new();
     let mut take = |name: &'static str| -> Result<Vec<u8>, String> {

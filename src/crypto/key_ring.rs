@@ -138,8 +138,8 @@ pub fn is_key_name(name: &str) -> bool {
     name.strip_prefix("kek-").is_some_and(|number| number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// A copy of a key that lies beside it would seal what only the copy opens. Only a start refuses it: while we run, it must
-/// not keep a new key from being found.
+/// A copy of a key that lies beside it would seal what only the copy opens. Only a start refuses it: while we run, it
+/// must not keep a new key from being found.
 fn refuse_strays(dir: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(dir).into_iter().flatten() {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -181,15 +181,15 @@ fn read_key(path: &Path) -> anyhow::Result<Secret> {
         .with_context(|| format!("{shown} is not a key-encryption key: restore it from its backup"))
 }
 
-/// Whether a file of this mode and owner is read by more than us. Where it belongs to root and we are somebody else, its group
-/// is the way by which it was given to us: so a cluster mounts a secret.
+/// Whether a file of this mode and owner is read by more than us. Where it belongs to root and we are somebody else,
+/// its group is the way by which it was given to us: so a cluster mounts a secret.
 const fn is_open_to_others(mode: u32, owner: u32, us: u32) -> bool {
     let given_to_our_group = owner == 0 && us != 0;
     mode & (if given_to_our_group { 0o037 } else { 0o077 }) != 0
 }
 
-/// Gives what root made in a folder of somebody else to that one, as SQLite does with its log: a command that root runs beside
-/// a service of another user must leave nothing that the service cannot open.
+/// Gives what root made in a folder of somebody else to that one, as SQLite does with its log: a command that root runs
+/// beside a service of another user must leave nothing that the service cannot open.
 ///
 /// # Errors
 /// When the owner cannot be asked for or changed.

@@ -1,6 +1,6 @@
-//! One reader for the key sets of others (RFC 7517 §5): what is not a key that we can use is passed over and named (G37);
-//! a set that is no set, is out of bounds, or gives a secret away is refused as a whole. What a key must have beyond that is
-//! up to whose keys they are: an issuer's are here, a client's in [`super::client_keys`].
+//! One reader for the key sets of others (RFC 7517 §5): what is not a key that we can use is passed over and named
+//! (G37); a set that is no set, is out of bounds, or gives a secret away is refused as a whole. What a key must have
+//! beyond that is up to whose keys they are: an issuer's are here, a client's in [`super::client_keys`].
 
 use std::collections::BTreeMap;
 
@@ -31,13 +31,13 @@ pub(super) struct KeySet {
     pub(super) skipped: Vec<String>,
 }
 
-/// Reads a set; `judge` makes verifying keys of a key's members, or says as the end of a sentence why it cannot.
+/// Reads a set; `check` makes verifying keys of a key's members, or says as the end of a sentence why it cannot.
 ///
 /// # Errors
 /// One sentence that says what to change.
 pub(super) fn read(
     jwks: &str,
-    judge: impl Fn(Option<&str>, &Map<String, Value>) -> Result<Vec<VerifyingKey>, String>,
+    check: impl Fn(Option<&str>, &Map<String, Value>) -> Result<Vec<VerifyingKey>, String>,
 ) -> Result<KeySet, String> {
     if jwks.len() > MOST_BYTES {
         return Err(format!("the JWK Set is longer than {MOST_BYTES} bytes"));
@@ -66,8 +66,8 @@ pub(super) fn read(
             let named = called(number, members);
             return Err(format!("{named} has the private member \"{name}\": give the public key alone"));
         }
-        let judged = kid(members).and_then(|kid| judge(kid, members).map(|keys| (kid.map(str::to_owned), keys)));
-        match judged {
+        let checked = kid(members).and_then(|kid| check(kid, members).map(|keys| (kid.map(str::to_owned), keys)));
+        match checked {
             Ok((kid, keys)) => read.usable.push(Usable { number, kid, keys, material: material(members) }),
             Err(why) => read.skipped.push(format!("{} {why}", called(number, members))),
         }
@@ -103,8 +103,8 @@ pub struct VerifyingKeys {
 
 impl VerifyingKeys {
     /// Reads an issuer's JWK Set. A key is chosen by its `kid` alone and is good for one algorithm, so that it needs a
-    /// `kid`, an RSA key an `alg`, and two different keys of one `kid` are both passed over: nobody can tell which one is
-    /// meant.
+    /// `kid`, an RSA key an `alg`, and two different keys of one `kid` are both passed over: nobody can tell which one
+    /// is meant.
     ///
     /// # Errors
     /// One sentence that says what to change: also where no key is left.

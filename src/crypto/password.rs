@@ -108,8 +108,8 @@ struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
     limits: PoolLimits,
-    /// Memory that no hash is using, the last used on top: as many blocks are made as hashes ever ran at once, and kept.
-    /// The allocator does not give blocks of this size back, and each thread would come to hold its own.
+    /// Memory that no hash is using, the last used on top: as many blocks are made as hashes ever ran at once, and
+    /// kept. The allocator does not give blocks of this size back, and each thread would come to hold its own.
     free: Mutex<Vec<Memory>>,
     /// How long each of them is.
     blocks: usize,
@@ -187,7 +187,8 @@ impl HashPool {
     }
 
     /// Keeps a place for a password that comes in a moment. Whoever takes one first spares the rest of the service what
-    /// would come to nothing: when ten times as many sign in as can be, most of the work is that of sending people away.
+    /// would come to nothing: when ten times as many sign in as can be, most of the work is that of sending people
+    /// away.
     ///
     /// # Errors
     /// [`Busy`] when it would not be hashed in time.

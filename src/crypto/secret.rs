@@ -143,7 +143,8 @@ pub fn digest(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
-/// What came by, whatever its order: how many texts, and a sum of their digests. Two are equal when the same texts came by.
+/// What came by, whatever its order: how many texts, and a sum of their digests. Two are equal when the same texts came
+/// by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     count: u64,

@@ -48,8 +48,8 @@ impl Pair {
         chain.iter().filter_map(|one| unix(one.not_after()).ok()).min().map(Timestamp::from_seconds)
     }
 
-    /// An acceptor that offers HTTP/2 and HTTP/1.1. Each has keys of its own for session tickets, which go with it: whoever
-    /// makes a new one now and then rotates them (RFC 9325 §3.4).
+    /// An acceptor that offers HTTP/2 and HTTP/1.1. Each has keys of its own for session tickets, which go with it:
+    /// whoever makes a new one now and then rotates them (RFC 9325 §3.4).
     ///
     /// # Errors
     /// When a file holds something else, or the two do not belong together.
@@ -167,7 +167,8 @@ const SUPPORT: [(&str, &str); 9] = [
     ("4.0", "2027-05-14"),
 ];
 
-/// The OpenSSL in this program, such as `OpenSSL 3.5.4 30 Sep 2025`, and the day on which its support ends, where it is known.
+/// The OpenSSL in this program, such as `OpenSSL 3.5.4 30 Sep 2025`, and the day on which its support ends, where it is
+/// known.
 #[must_use]
 pub fn openssl() -> (&'static str, Option<&'static str>) {
     let text = openssl::version::version();

@@ -27,7 +27,7 @@ struct ActivityPage {
 
 /// The query: only what is older than this record.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct MyActivityQuery {
     before: Option<String>,
 }
 
@@ -35,9 +35,9 @@ pub struct Asked {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, signed_in: SignedIn, Query(asked): Query<Asked>) -> Result<Response, PageError> {
+pub async fn get(app: App, signed_in: SignedIn, Query(query): Query<MyActivityQuery>) -> Result<Response, PageError> {
     let session = &signed_in.session;
-    let before = asked.before.filter(|id| uuid::Uuid::parse_str(id).is_ok());
+    let before = query.before.filter(|id| uuid::Uuid::parse_str(id).is_ok());
     // One more than is shown tells whether there is more.
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
     let mut records =

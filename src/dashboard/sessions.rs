@@ -9,7 +9,7 @@ use crate::model::activity::Kind;
 use crate::model::client::Metadata;
 use crate::model::scope::{Scope, USER_SCOPES};
 use crate::model::session::EndReason;
-use crate::operations::act::in_act;
+use crate::operations::admin_context::in_act;
 use crate::operations::sessions::open::of_session;
 use crate::store;
 use crate::store::consents::Given;

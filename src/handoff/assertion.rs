@@ -1,4 +1,4 @@
-//! The strict verifier of handoff assertions (G11, docs/handoff.md): pure, in the order of judging.
+//! The strict verifier of handoff assertions (G11, docs/handoff.md): pure, in the order of the checks.
 //!
 //! Each step leaves a line on a [`Trail`], so that `handoff explain` says what this code does and nothing else.
 
@@ -117,10 +117,10 @@ pub struct Examined {
     pub claims: Claims,
 }
 
-/// Verifies an assertion against the trusted issuers, in the order of judging.
+/// Verifies an assertion against the trusted issuers, in the order of the checks.
 ///
 /// # Errors
-/// The first step that does not hold. Whether it is late is judged by the caller, from [`Assertion::deadline`].
+/// The first step that does not hold. Whether it is late is checked by the caller, from [`Assertion::deadline`].
 pub fn verify(
     text: &str,
     snapshot: &Snapshot,

@@ -1,4 +1,4 @@
-//! The transaction that spends an assertion: claim the `jti`, judge provider and user, store a pending handoff (U8).
+//! The transaction that spends an assertion: claim the `jti`, check provider and user, store a pending handoff (U8).
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(super) enum Claimed {
     Pending(String, Secret),
     /// Refused, and recorded.
     Refused(Refusal),
-    /// The issuer's row is not the one the verifier knew: judge again.
+    /// The issuer's row is not the one the verifier knew: check again.
     IssuerChanged,
 }
 
@@ -101,7 +101,7 @@ async fn claim(
             }
             return Ok(Found::Repeated { first });
         }
-        match judge(tx, &name, &pending.sub, &issuer.id).await? {
+        match check(tx, &name, &pending.sub, &issuer.id).await? {
             Ok(account) => {
                 log::name_provider(&account.provider_code);
                 let target = landing(tx, pending.target.as_deref(), &own_issuer).await?;
@@ -173,7 +173,7 @@ impl Named {
 }
 
 /// Provider and user (U5), then the locks (U6).
-pub(super) async fn judge(
+pub(super) async fn check(
     tx: &mut Tx,
     named: &Named,
     sub: &str,
@@ -192,18 +192,18 @@ pub(super) async fn judge(
         };
         return Ok(Err((refusal, None)));
     };
-    if let Some(refusal) = judge_account(&account) {
+    if let Some(refusal) = check_account(&account) {
         return Ok(Err((refusal, Some(account))));
     }
     let tied = store::issuers::tied(tx, issuer_id, &account.provider_id, sub, &account.id).await?;
-    if let Some(refusal) = Refusal::of_tie(tied).or_else(|| judge_lock(&account)) {
+    if let Some(refusal) = Refusal::of_tie(tied).or_else(|| check_lock(&account)) {
         return Ok(Err((refusal, Some(account))));
     }
     Ok(Ok(account))
 }
 
 /// What the account itself says against a handoff, before its locks.
-pub(super) fn judge_account(account: &Account) -> Option<Refusal> {
+pub(super) fn check_account(account: &Account) -> Option<Refusal> {
     if account.user_type == UserType::TherapAdmin {
         Some(Refusal::TherapAdmin)
     } else if !account.provider_active {
@@ -211,12 +211,12 @@ pub(super) fn judge_account(account: &Account) -> Option<Refusal> {
     } else if account.unified_login != UnifiedLogin::On {
         Some(Refusal::UnifiedLoginOff)
     } else {
-        judge_user(account)
+        check_user(account)
     }
 }
 
 /// What the user says against a handoff, whatever the provider says.
-pub(super) fn judge_user(account: &Account) -> Option<Refusal> {
+pub(super) fn check_user(account: &Account) -> Option<Refusal> {
     if account.user_type == UserType::TherapAdmin {
         Some(Refusal::TherapAdmin)
     } else if !account.active {
@@ -226,7 +226,7 @@ pub(super) fn judge_user(account: &Account) -> Option<Refusal> {
     }
 }
 
-pub(super) fn judge_lock(account: &Account) -> Option<Refusal> {
+pub(super) fn check_lock(account: &Account) -> Option<Refusal> {
     account.lock().map(|lock| match lock {
         Lock::Password => Refusal::PasswordLocked,
         Lock::Admin => Refusal::AdminLocked,
@@ -260,8 +260,8 @@ fn pending(assertion: &Assertion, arrival: &Arrival, deadline: Deadline, id: &st
     }
 }
 
-/// Where to land: a path on this site, or an app's own start of a sign-in (OpenID Connect Core §4); anything else is the
-/// Dashboard.
+/// Where to land: a path on this site, or an app's own start of a sign-in (OpenID Connect Core §4); anything else is
+/// the Dashboard.
 async fn landing(tx: &mut Tx, target: Option<&str>, own_issuer: &str) -> Result<Option<String>, store::Error> {
     let Some(target) = target else {
         return Ok(None);

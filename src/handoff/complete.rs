@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::CLOCK_IS_WRONG;
-use super::claim::{judge_account, judge_lock};
+use super::claim::{check_account, check_lock};
 use super::receive::refuse;
 use super::{settle, timeout, unavailable};
 use crate::app::App;
@@ -38,7 +38,7 @@ const LATE_PATIENCE: Duration = Duration::from_millis(900);
 
 /// The query: the handoff's id.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct CompleteQuery {
     h: Option<String>,
 }
 
@@ -56,16 +56,16 @@ enum Completed {
 }
 
 /// `GET /unified-login/complete`
-pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(asked): Query<Asked>) -> Response {
+pub async fn get(app: App, arrival: Arrival, headers: HeaderMap, Query(query): Query<CompleteQuery>) -> Response {
     if app.clock_is_wrong() {
         return unavailable(&app, CLOCK_IS_WRONG.into());
     }
-    let id = asked.h.unwrap_or_default();
+    let id = query.h.unwrap_or_default();
     let cookie = Cookie::Handoff(id.clone());
     let (Some(handle), Some(started)) = (cookie.read(&headers, &app.config), birth(&id)) else {
         return refuse(&app, Refusal::HandleMissing, &arrival.visitor);
     };
-    // No later than this even for an id that somebody made up; the row's own deadline is judged in the transaction.
+    // No later than this even for an id that somebody made up; the row's own deadline is checked in the transaction.
     let ends = started.after(timeout(&app)).min(arrival.now.after(timeout(&app)));
     // Late already: the work is still done, for the record and for a repeat of what was completed in time.
     let (work, answer_by) = if ends <= arrival.now {
@@ -127,8 +127,8 @@ fn answer(
     response
 }
 
-/// Onwards: by a redirect on this site. To an app by a page of ours, since browsers hold every redirect that follows the
-/// sender's form to the `form-action` of the sender's page, which lists us alone.
+/// Onwards: by a redirect on this site. To an app by a page of ours, since browsers hold every redirect that follows
+/// the sender's form to the `form-action` of the sender's page, which lists us alone.
 fn land(app: &App, target: Option<&str>) -> Response {
     match target {
         Some(address) if !address.starts_with('/') => {
@@ -194,7 +194,7 @@ async fn complete_in_time(
 async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Completed, store::Error> {
     let (db, owned, step, now) = (&app.db, app.clone(), step.clone(), app.clock.now());
     in_transaction!(db, deadline, [owned, step], |tx| {
-        let Some(handoff) = store::handoffs::hold(tx, &step.id, &step.handle_hash).await? else {
+        let Some(handoff) = store::handoffs::lock_for_update(tx, &step.id, &step.handle_hash).await? else {
             return Ok(Completed::Refused(Refusal::HandleMissing));
         };
         match handoff.state {
@@ -233,7 +233,7 @@ async fn finish(
     };
     log::name_provider(&account.provider_code);
     let issuer_stands = store::issuers::stands(tx, &handoff.issuer_id, handoff.issuer_epoch).await?;
-    let refusal = match judge_again(handoff, &account, issuer_stands) {
+    let refusal = match check_again(handoff, &account, issuer_stands) {
         Some(refusal) => Some(refusal),
         None => tie(tx, handoff, now).await?,
     };
@@ -248,12 +248,12 @@ async fn finish(
 }
 
 /// Everything that may have changed since the first step, as it was read again where it counts (G9).
-fn judge_again(handoff: &Handoff, account: &Account, issuer_stands: bool) -> Option<Refusal> {
+fn check_again(handoff: &Handoff, account: &Account, issuer_stands: bool) -> Option<Refusal> {
     if account.admin_locked {
         return Some(Refusal::AdminLocked);
     }
     let same = account.epoch == handoff.user_epoch && account.provider_epoch == handoff.provider_epoch && issuer_stands;
-    judge_account(account).or_else(|| (!same).then_some(Refusal::ChangedMeanwhile)).or_else(|| judge_lock(account))
+    check_account(account).or_else(|| (!same).then_some(Refusal::ChangedMeanwhile)).or_else(|| check_lock(account))
 }
 
 /// The first accepted handoff ties the issuer's `sub` to the user (U12).

@@ -1,11 +1,11 @@
-//! What the service would say of an assertion, check by check to the last one, without spending it: for the people who build
-//! the sending side (`connect-idp handoff explain`). It tells of providers and users whatever the signature is worth: it is
-//! for the operator's eyes.
+//! What the service would say of an assertion, check by check to the last one, without spending it: for the people who
+//! build the sending side (`connect-idp handoff explain`). It tells of providers and users whatever the signature is
+//! worth: it is for the operator's eyes.
 
 use std::time::Duration;
 
 use super::assertion::{Examined, MAX_BYTES, Step, Trail, examine, late_at};
-use super::claim::{judge_lock, judge_user};
+use super::claim::{check_lock, check_user};
 use super::trail::Outcome;
 use super::{CLAIM, rules, timeout, trust};
 use crate::app::App;
@@ -30,7 +30,7 @@ pub struct Explanation {
     pub at_its_time: Option<Timestamp>,
 }
 
-/// Judges an assertion as it would be judged now, or at another time, from a registered page.
+/// Checks an assertion as it would be checked now, or at another time, from a registered page.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -154,7 +154,7 @@ impl Facts {
             trail.skip(&ACCOUNT[4..], "there is no such user");
             return Ok(());
         };
-        let state = judge_user(account);
+        let state = check_user(account);
         trail.check("user may arrive by handoff", state.is_none(), state.unwrap_or(Refusal::DeactivatedUser), name)?;
         match (&claims.sub, &examined.trusted) {
             (Some(sub), Some(_)) => {
@@ -163,7 +163,7 @@ impl Facts {
             }
             _ => trail.skip(&["sub fits the user"], "it takes a trusted issuer and a sub"),
         }
-        let lock = judge_lock(account);
+        let lock = check_lock(account);
         trail.check("user not locked", lock.is_none(), lock.unwrap_or(Refusal::AdminLocked), name)
     }
 }

@@ -1,5 +1,5 @@
-//! What `handoff explain` says beside a step, for the people who build the sending side: what a value must be, and what was
-//! probably meant. Nothing here decides anything.
+//! What `handoff explain` says beside a step, for the people who build the sending side: what a value must be, and what
+//! was probably meant. Nothing here decides anything.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -63,7 +63,8 @@ pub(super) fn malformed_form(text: &str, fault: Malformed) -> String {
     format!("{}: {must}", form(text))
 }
 
-/// The text as it was probably meant, so that what follows can be judged too. A header that is none becomes an empty one.
+/// The text as it was probably meant, so that what follows can be checked too. A header that is none becomes an empty
+/// one.
 pub(super) fn mended(text: &str) -> String {
     let part = |part: &str| {
         let bare = part.trim_end_matches('=').replace('+', "-").replace('/', "_");

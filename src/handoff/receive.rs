@@ -1,4 +1,4 @@
-//! `POST /unified-login`: from a signed assertion to a pending handoff (U2, U5 to U8), judged in the order of U7.
+//! `POST /unified-login`: from a signed assertion to a pending handoff (U2, U5 to U8), checked in the order of U7.
 
 use std::sync::Arc;
 
@@ -95,7 +95,7 @@ pub(super) fn refuse(app: &App, refusal: Refusal, visitor: &Visitor) -> Response
 async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Received, store::Error> {
     let (parts, body) = request.into_parts();
     let mut snapshot = trust::snapshot(app, arrival.now).await?;
-    let origin = match judge_sender(&parts.method, &parts.uri, &parts.headers, &snapshot) {
+    let origin = match check_sender(&parts.method, &parts.uri, &parts.headers, &snapshot) {
         Ok(origin) => origin,
         Err(Refusal::OriginNotRegistered) => {
             // Registered a moment ago, perhaps.
@@ -103,7 +103,7 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
                 Some(fresh) => snapshot = fresh,
                 None => return Ok(Received::Refused(Refusal::OriginNotRegistered)),
             }
-            match judge_sender(&parts.method, &parts.uri, &parts.headers, &snapshot) {
+            match check_sender(&parts.method, &parts.uri, &parts.headers, &snapshot) {
                 Ok(origin) => origin,
                 Err(refusal) => return Ok(Received::Refused(refusal)),
             }
@@ -114,7 +114,7 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
         Ok(text) => text,
         Err(refusal) => return Ok(Received::Refused(refusal)),
     };
-    // Twice at most: a revision that changed between the verifier and the transaction is judged again, once.
+    // Twice at most: a revision that changed between the verifier and the transaction is checked again, once.
     for tried in 0..2 {
         let assertion = match prove(app, &text, &origin, &mut snapshot, arrival).await? {
             Ok(assertion) => assertion,
@@ -146,7 +146,7 @@ async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Recei
 }
 
 /// Origin and fetch metadata, before anything is read: none of this spends the assertion.
-fn judge_sender(method: &Method, uri: &Uri, headers: &HeaderMap, snapshot: &Snapshot) -> Result<String, Refusal> {
+fn check_sender(method: &Method, uri: &Uri, headers: &HeaderMap, snapshot: &Snapshot) -> Result<String, Refusal> {
     if method != Method::POST {
         return Err(Refusal::NotPost);
     }

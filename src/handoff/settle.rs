@@ -167,7 +167,7 @@ async fn end_unheard(app: &App, handoff_id: &str, handle_hash: &str) -> Result<(
     let (handoff_id, handle_hash) = (handoff_id.to_owned(), handle_hash.to_owned());
     in_transaction!(db, app.patient_deadline(), [random, handoff_id, handle_hash], |tx| {
         // Holding the row waits for a commit whose connection broke; one that comes after it finds nothing pending.
-        match store::handoffs::hold(tx, &handoff_id, &handle_hash).await? {
+        match store::handoffs::lock_for_update(tx, &handoff_id, &handle_hash).await? {
             Some(handoff) if handoff.state == State::Pending => {
                 store::handoffs::settle(tx, &handoff_id, State::Failed).await?;
                 let event = timed_out(tx, &handoff, now, &random).await?;

@@ -1,5 +1,5 @@
-//! What the verifier looked at, step by step: nothing at all for the service, which stops at the first fault; every step to
-//! the last one for `handoff explain`, so that it says what the verifier does and nothing else.
+//! What the verifier looked at, step by step: nothing at all for the service, which stops at the first fault; every
+//! step to the last one for `handoff explain`, so that it says what the verifier does and nothing else.
 
 use crate::model::refusal::Refusal;
 
@@ -73,7 +73,7 @@ impl Trail {
         Ok(())
     }
 
-    /// Steps that cannot be judged, since what they look at is not to be had.
+    /// Steps that cannot be checked, since what they look at is not to be had.
     pub fn skip(&mut self, names: &[&'static str], why: &str) {
         if let Some(steps) = &mut self.steps {
             let skipped = |name: &&'static str| Step { name, outcome: Outcome::Skipped, detail: why.to_owned() };

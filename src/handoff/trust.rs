@@ -12,7 +12,7 @@ use crate::operations::issuers::read_keys;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
 
-/// A refusal is judged again on a snapshot not older than this.
+/// A refusal is checked again on a snapshot not older than this.
 const FRESH_MS: i64 = 1000;
 /// An unknown `kid` makes us ask the issuer's address this often at most.
 const ASK_EVERY_MS: i64 = 60_000;

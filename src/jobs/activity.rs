@@ -1,5 +1,5 @@
-//! Seals the record (A3, A5): soon after each commit, and never in its transaction. Several replicas take turns: whoever
-//! holds the chain's row gives the next places, and the others find nothing left to do.
+//! Seals the record (A3, A5): soon after each commit, and never in its transaction. Several replicas take turns:
+//! whoever holds the chain's row gives the next places, and the others find nothing left to do.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use crate::web::health;
 
 /// How often it looks for work: a record has its place within a second.
 const EVERY: Duration = Duration::from_millis(500);
-/// How often it looks further back, and through all, in looks: for what was slow to commit, or dated by a clock that was
-/// behind.
+/// How often it looks further back, and through all, in looks: for what was slow to commit, or dated by a clock that
+/// was behind.
 const FURTHER_EVERY: u32 = 120;
 const ALL_EVERY: u32 = 120 * 60 * 24;
 /// How often the end of the chain is in the log, in looks: where the log is kept apart, no end can be cut off unseen.

@@ -1,6 +1,6 @@
-//! Tells relying parties of logouts (OpenID Connect Back-Channel Logout §2.5; R4): notes become deliveries, deliveries are
-//! tried until they arrive. Several replicas share the work: a note is held while a page of it is worked off, a delivery is
-//! taken for longer than one try may last. A client that does not answer holds up nobody but itself.
+//! Tells relying parties of logouts (OpenID Connect Back-Channel Logout §2.5; R4): notes become deliveries, deliveries
+//! are tried until they arrive. Several replicas share the work: a note is held while a page of it is worked off, a
+//! delivery is taken for longer than one try may last. A client that does not answer holds up nobody but itself.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -46,20 +46,20 @@ const NEXT_PASS: Duration = Duration::from_mins(1);
 
 /// Runs until `stop` says so. Tries that are under way are finished.
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
-    let (mut desk, mut clock_is_right) = (Desk::new(&app), false);
+    let (mut dispatcher, mut clock_is_right) = (Dispatcher::new(&app), false);
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = ticks.tick() => clock_is_right = health::clock_is_right(&app).await.is_ok(),
-            Some(ended) = desk.tries.join_next_with_id(), if !desk.tries.is_empty() => desk.ended(ended),
+            Some(ended) = dispatcher.tries.join_next_with_id(), if !dispatcher.tries.is_empty() => dispatcher.ended(ended),
             _ = stop.changed() => break,
         }
         // By a clock that is wrong, no relying party would believe the token. `jobs` says in the log that it is wrong.
         if !clock_is_right {
             continue;
         }
-        let looked = desk.look().await;
+        let looked = dispatcher.look().await;
         app.metrics.job_ran(Job::Logouts, looked.is_ok(), app.clock.now());
         match looked {
             Ok(true) => ticks.reset_immediately(),
@@ -67,26 +67,26 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             Err(error) => tracing::warn!("logouts could not be told and will be tried again: {error}"),
         }
     }
-    desk.finish().await;
+    dispatcher.finish().await;
 }
 
 /// Turns every note that is due into deliveries, and tries every delivery that is due.
 ///
 /// # Errors
 /// When the database fails; the next round tries again.
-pub async fn work_off(app: &App) -> Result<(), store::Error> {
-    let mut desk = Desk::new(app);
+pub async fn process_batch(app: &App) -> Result<(), store::Error> {
+    let mut dispatcher = Dispatcher::new(app);
     loop {
-        let more = desk.look().await?;
-        if !more && desk.tries.is_empty() {
+        let more = dispatcher.look().await?;
+        if !more && dispatcher.tries.is_empty() {
             return Ok(());
         }
-        desk.finish().await;
+        dispatcher.finish().await;
     }
 }
 
 /// What one replica has in hand.
-struct Desk {
+struct Dispatcher {
     app: App,
     tries: JoinSet<Heard>,
     /// The clients, by row, of the tries under way.
@@ -98,7 +98,7 @@ struct Desk {
 /// Whether the client answered as it should; `None` when nobody asked it.
 type Heard = Option<bool>;
 
-impl Desk {
+impl Dispatcher {
     fn new(app: &App) -> Self {
         Self { app: app.clone(), tries: JoinSet::new(), clients: HashMap::new(), failing: HashSet::new() }
     }
@@ -183,13 +183,13 @@ async fn expand(app: &App, now: Timestamp) -> Result<bool, store::Error> {
 async fn step(app: &App, note: &Note) -> Result<bool, store::Error> {
     let (note, now) = (note.clone(), app.clock.now());
     in_transaction!(app.db, app.patient_deadline(), [note], |tx| {
-        if !logouts::hold(tx, &note).await? {
+        if !logouts::lock_for_update(tx, &note).await? {
             return Ok(false);
         }
         let page = logouts::page(tx, &note, FAMILIES).await?;
         let whole = i64::try_from(page.len()).unwrap_or(0) == FAMILIES;
         let Some((last, _)) = page.last() else {
-            logouts::went_through(tx, &note, now.after(NEXT_PASS)).await?;
+            logouts::mark_done(tx, &note, now.after(NEXT_PASS)).await?;
             return Ok(false);
         };
         let clients: BTreeSet<&str> = page.iter().map(|(_, client)| client.as_str()).collect();
@@ -202,7 +202,7 @@ async fn step(app: &App, note: &Note) -> Result<bool, store::Error> {
         if whole {
             logouts::advance(tx, &note, last).await?;
         } else {
-            logouts::went_through(tx, &note, now.after(NEXT_PASS)).await?;
+            logouts::mark_done(tx, &note, now.after(NEXT_PASS)).await?;
         }
         Ok(whole)
     })

@@ -1,5 +1,5 @@
-//! Sends what waits in the outbox of mail, and answers who asked for a link. Several replicas share the work: each mail is
-//! taken for as long as one try may last, and is the same message however often it is tried.
+//! Sends what waits in the outbox of mail, and answers who asked for a link. Several replicas share the work: each mail
+//! is taken for as long as one try may last, and is the same message however often it is tried.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::app::App;
 use crate::metrics::labels::{Job, Told};
-use crate::operations::passwords::mail::{answer, letter_of};
+use crate::operations::passwords::mail::{answer, email_of};
 use crate::outbound::mail::{Mailer, NotSent};
 use crate::store::mails::{self, Attempted, Mail, MailKind};
 use crate::store::{self, in_transaction};
@@ -44,7 +44,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
             _ = stop.changed() => return,
         }
-        let done = work_off(&app).await;
+        let done = process_batch(&app).await;
         app.metrics.job_ran(Job::Mail, done.is_ok(), app.clock.now());
         if let Err(error) = done {
             tracing::warn!("mails could not be sent and will be tried again: {error}");
@@ -56,7 +56,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
 ///
 /// # Errors
 /// When the database fails; the next round tries again.
-pub async fn work_off(app: &App) -> Result<(), store::Error> {
+pub async fn process_batch(app: &App) -> Result<(), store::Error> {
     let Some(mailer) = &app.mailer else {
         return Ok(());
     };
@@ -80,12 +80,12 @@ async fn attempt(app: &App, mailer: &Mailer, id: &str) -> Result<(), store::Erro
     };
     let attempted = if Timestamp(mail.good_until) <= now {
         Attempted::GivenUp("its time is over".into())
-    } else if mail.kind == MailKind::Asked {
+    } else if mail.kind == MailKind::LinkRequest {
         return answer(app, &mail, now).await;
     } else {
-        match letter_of(app, &mail) {
+        match email_of(app, &mail) {
             None => Attempted::GivenUp("no key-encryption key of ours opens it".into()),
-            Some(letter) => match mailer.send(&mail.id, &letter).await {
+            Some(email) => match mailer.send(&mail.id, &email).await {
                 Ok(()) => Attempted::Sent,
                 Err(NotSent::Ever(why)) => Attempted::GivenUp(shortened(&why)),
                 Err(NotSent::Now(why)) => Attempted::Again(shortened(&why), next(&mail, app.clock.now())),

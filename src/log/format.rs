@@ -1,5 +1,5 @@
-//! How a line is written: as one JSON object whose members all stand beside each other, or as text for people. Both name the
-//! request at hand, once.
+//! How a line is written: as one JSON object whose members all stand beside each other, or as text for people. Both
+//! name the request at hand, once.
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ pub struct Json;
 #[derive(Clone, Copy, Debug)]
 pub struct Text;
 
-/// The members that every JSON line begins with; what an event has of the same name is written with an underscore behind it.
+/// The members that every JSON line begins with; what an event has of the same name is written with an underscore
+/// behind it.
 const HEAD: [&str; 3] = ["timestamp", "level", "target"];
 
 impl<S, N> FormatEvent<S, N> for Json

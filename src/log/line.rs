@@ -1,5 +1,5 @@
-//! The one line that a request has. Its members are those of the event in [`Line::write`]; docs/operations/logs.md has the
-//! same, and a test holds the two together.
+//! The one line that a request has. Its members are those of the event in [`Line::write`]; docs/operations/logs.md has
+//! the same, and a test holds the two together.
 
 use std::time::Duration;
 

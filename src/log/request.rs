@@ -159,8 +159,8 @@ where
     }
 }
 
-/// Names the client of the request at hand: one that is registered, proven or not. What somebody typed in its place may be
-/// anything, a password too, and is not logged.
+/// Names the client of the request at hand: one that is registered, proven or not. What somebody typed in its place may
+/// be anything, a password too, and is not logged.
 pub fn name_client(client_id: &str) {
     learn(|learnt| learnt.client_id = Some(client_id.chars().take(LOGGED_CLIENT).collect()));
 }

@@ -4,7 +4,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use zeroize::Zeroizing;
 
-use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, judge, throttled};
+use super::update_password::{SAME_AS_CURRENT, UpdatePage, busy, check, throttled};
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::log;
@@ -49,7 +49,7 @@ pub async fn post(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: F
     if current.is_empty() {
         page.current_errors.push("Please enter your current password.".into());
     }
-    let new = judge(&mut fields, &mut page);
+    let new = check(&mut fields, &mut page);
     // What was typed is compared, never the stored hash: whoever only holds the session learns nothing from it.
     if new.is_some() && new == password_rules::prepare(&current) {
         page.new_errors.push(SAME_AS_CURRENT.into());

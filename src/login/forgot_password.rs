@@ -1,5 +1,5 @@
-//! `GET` and `POST /forgot-password`: who can help, and, where mail is configured, a one-time link (L6). The answer is the
-//! same whoever asks: everything that depends on who that is happens later (`operations::passwords::mail`).
+//! `GET` and `POST /forgot-password`: who can help, and, where mail is configured, a one-time link (L6). The answer is
+//! the same whoever asks: everything that depends on who that is happens later (`operations::passwords::mail`).
 
 use askama::Template;
 use axum::extract::Query;
@@ -34,7 +34,7 @@ struct ForgotPage {
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ForgotPasswordQuery {
     return_to: Option<String>,
 }
 
@@ -53,8 +53,8 @@ fn blank(app: &App, return_to: Option<&str>) -> ForgotPage {
 }
 
 /// `GET /forgot-password`
-pub async fn get(app: App, Query(asked): Query<Asked>, told: Told) -> Response {
-    let mut page = blank(&app, asked.return_to.as_deref());
+pub async fn get(app: App, Query(query): Query<ForgotPasswordQuery>, told: Told) -> Response {
+    let mut page = blank(&app, query.return_to.as_deref());
     page.page = page.page.saying(told);
     respond(StatusCode::OK, Shape::Entrance, &page)
 }

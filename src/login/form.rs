@@ -55,7 +55,7 @@ struct ClientView {
 
 /// The query of `GET /login`.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct LoginQuery {
     return_to: Option<String>,
 }
 
@@ -67,11 +67,11 @@ pub async fn get(
     app: App,
     arrival: Arrival,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    Query(query): Query<LoginQuery>,
     told: Told,
 ) -> Result<Response, PageError> {
     let browser = browser(&headers, &app);
-    let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
+    let return_to = query.return_to.as_deref().and_then(ReturnTo::parse_or_none);
     // An unfinished sign-in does not stand in the way here: somebody else may want to sign in.
     let is_unfinished = unfinished(&app, &browser, arrival.now).await?.is_some();
     let session = if is_unfinished { None } else { current(&app, &browser, arrival.now).await? };

@@ -6,9 +6,9 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::update_password::{UpdatePage, busy, judge, throttled};
+use super::update_password::{UpdatePage, busy, check, throttled};
 use crate::app::App;
-use crate::cache::hash_door::Whose;
+use crate::cache::hash_queue::Whose;
 use crate::crypto::secret::Secret;
 use crate::model::user::Account;
 use crate::operations::passwords::{link, redeem};
@@ -77,7 +77,7 @@ pub async fn post(
         return Ok(over(&app));
     };
     let mut page = blank(&app, &account, &token);
-    let new = judge(&mut fields, &mut page);
+    let new = check(&mut fields, &mut page);
     let Some(password) = new.filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::cache::hash_door::Whose;
+use crate::cache::hash_queue::Whose;
 use crate::crypto::secret::Secret;
 use crate::log;
 use crate::metrics::labels::PasswordOutcome;
@@ -49,7 +49,7 @@ pub(super) struct UpdatePage {
 
 /// The query of the page.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct UpdatePasswordQuery {
     return_to: Option<String>,
 }
 
@@ -85,15 +85,15 @@ pub async fn post(
     proof: MustUpdate,
     headers: HeaderMap,
     uri: Uri,
-    Query(asked): Query<Asked>,
+    Query(query): Query<UpdatePasswordQuery>,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let account = account(&app, &proof).await?;
     let mut page = blank(&app, &account, &uri);
-    let Some(password) = judge(&mut fields, &mut page).filter(|_| page.is_clean()) else {
+    let Some(password) = check(&mut fields, &mut page).filter(|_| page.is_clean()) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
     };
-    // What needs no hash is judged before there is one (G31); the transaction judges it again.
+    // What needs no hash is checked before there is one (G31); the transaction checks it again.
     if !is_unchanged(&account, &proof) {
         return Ok(over(&app));
     }
@@ -124,7 +124,7 @@ pub async fn post(
             log::name_provider(&account.provider_code);
             app.metrics.password(PasswordOutcome::Success);
             log::sign_in(Method::Password.as_str(), PasswordOutcome::Success.as_str());
-            let return_to = asked.return_to.as_deref().and_then(ReturnTo::parse_or_none);
+            let return_to = query.return_to.as_deref().and_then(ReturnTo::parse_or_none);
             let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
             response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.clear(&app.config));
@@ -192,8 +192,8 @@ impl UpdatePage {
     }
 }
 
-/// Judges the two new-password fields by the rules alone; what is wrong then stands on the page (L8).
-pub(super) fn judge(fields: &mut Fields, page: &mut UpdatePage) -> Option<Zeroizing<String>> {
+/// Checks the two new-password fields by the rules alone; what is wrong then stands on the page (L8).
+pub(super) fn check(fields: &mut Fields, page: &mut UpdatePage) -> Option<Zeroizing<String>> {
     let (new, confirmation) = (fields.take_secret("new_password"), fields.take_secret("confirm_new_password"));
     if confirmation.is_empty() {
         page.confirm_errors.push("Please enter the new password again.".into());
@@ -245,7 +245,7 @@ async fn update(
         in_transaction!(db, app.ordinary_deadline(now), [app, account, hash, opening, updated, pre_auth], |tx| {
             store::users::lock_row(tx, &account.id).await?;
             let current = store::users::by_id(tx, &account.id).await?;
-            if store::strikes::hold(tx, &account.id).await? >= STRIKES {
+            if store::strikes::lock_for_update(tx, &account.id).await? >= STRIKES {
                 return Ok(Updated::Locked);
             }
             let live = current.is_some_and(|c| c.is_live() && c.provider_epoch == account.provider_epoch);

@@ -34,8 +34,8 @@ impl Format {
         }
     }
 
-    /// The form that an `Accept` asks for. Who takes any, or none that we have, gets the classic one, which people can read
-    /// in a browser; who names `OpenMetrics` and likes it as much gets that.
+    /// The form that an `Accept` asks for. Who takes any, or none that we have, gets the classic one, which people can
+    /// read in a browser; who names `OpenMetrics` and likes it as much gets that.
     #[must_use]
     pub fn accepted(accept: &str) -> Self {
         let ranges: Vec<Range> = accept.split(',').filter_map(Range::parse).collect();

@@ -246,7 +246,8 @@ pub struct Event {
     pub login_name: Option<String>,
     /// A keyed hash of a typed name that is nobody's (people type passwords there).
     pub name_hash: Option<String>,
-    /// Who did it: `user`, `stranger`, `system`, `issuer …`, `admin …`, `therap admin …`, or `operator …` on the machine.
+    /// Who did it: `user`, `stranger`, `system`, `issuer …`, `admin …`, `therap admin …`, or `operator …` on the
+    /// machine.
     pub actor: String,
     /// What.
     pub kind: Kind,

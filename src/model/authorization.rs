@@ -1,4 +1,4 @@
-//! An authorization request that was judged and found good (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1): what a
+//! An authorization request that was checked and found good (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.1): what a
 //! person, a code and the tokens are made from. It has no redirect URI, scope or challenge that its client may not use.
 
 use std::collections::BTreeMap;

@@ -19,8 +19,8 @@ pub mod signing_key;
 pub mod tenant;
 pub mod text;
 pub mod trace_context;
-pub mod unfit;
 pub mod user;
+pub mod validation_error;
 
 /// Gives an enum its stored words: `as_str`, `Display` and `FromStr` from one list.
 macro_rules! words {

@@ -54,15 +54,15 @@ pub fn prepare(text: &str) -> Option<Zeroizing<String>> {
 /// The broken rules, in the order of [`Broken`]; never empty.
 pub fn check(text: &str) -> Result<Zeroizing<String>, Vec<Broken>> {
     let prepared = prepare(text);
-    let judged = prepared.clone().unwrap_or_else(|| Zeroizing::new(text.nfc().collect()));
-    let has = |test: fn(char) -> bool| judged.chars().any(test);
+    let checked = prepared.clone().unwrap_or_else(|| Zeroizing::new(text.nfc().collect()));
+    let has = |test: fn(char) -> bool| checked.chars().any(test);
     let rules = [
-        (Broken::Length, (8..=64).contains(&judged.chars().count())),
+        (Broken::Length, (8..=64).contains(&checked.chars().count())),
         (Broken::Uppercase, has(|c| c.is_ascii_uppercase())),
         (Broken::Lowercase, has(|c| c.is_ascii_lowercase())),
         (Broken::Digit, has(|c| c.is_ascii_digit())),
         (Broken::Special, has(|c| !c.is_alphanumeric() && !c.is_whitespace() && !c.is_control())),
-        (Broken::Edges, !judged.starts_with(char::is_whitespace) && !judged.ends_with(char::is_whitespace)),
+        (Broken::Edges, !checked.starts_with(char::is_whitespace) && !checked.ends_with(char::is_whitespace)),
         (Broken::Control, prepared.is_some()),
     ];
     let broken: Vec<_> = rules.into_iter().filter(|(_, kept)| !kept).map(|(rule, _)| rule).collect();

@@ -1,5 +1,5 @@
-//! The reasons in the record, in words: what was wrong, and what to do about it. One list for the pages, the command line
-//! and `handoff explain`.
+//! The reasons in the record, in words: what was wrong, and what to do about it. One list for the pages, the command
+//! line and `handoff explain`.
 
 use super::text::capitalized;
 

@@ -3,8 +3,8 @@
 /// What it looks like, as the end of a sentence.
 pub const SHAPE: &str = "has eight letters and digits, such as 7K3M-9Q0T";
 
-/// The number that a person means: small letters, spaces and a hyphen too few or too many are forgiven, and so is a letter
-/// that looks like a digit.
+/// The number that a person means: small letters, spaces and a hyphen too few or too many are forgiven, and so is a
+/// letter that looks like a digit.
 #[must_use]
 pub fn read(text: &str) -> Option<String> {
     let mut letters = String::new();

@@ -78,8 +78,8 @@ pub fn states(keys: &[Dates], now: Timestamp) -> Vec<State> {
     keys.iter().enumerate().map(state).collect()
 }
 
-/// Which of an algorithm's keys, oldest first, signs: the newest whose time has come. Where a clock was put back, and no
-/// key's time has come, the oldest.
+/// Which of an algorithm's keys, oldest first, signs: the newest whose time has come. Where a clock was put back, and
+/// no key's time has come, the oldest.
 #[must_use]
 pub fn signing(keys: &[Dates], now: Timestamp) -> Option<usize> {
     let alive = |key: &Dates| !key.is_retired(now);

@@ -1,5 +1,5 @@
-//! A tenant's scope as a type (G15): which provider somebody may look into is proven by a session or a token, never asked
-//! for.
+//! A tenant's scope as a type (G15): which provider somebody may look into is proven by a session or a token, never
+//! asked for.
 
 use super::provider::Provider;
 use super::session::Session;

@@ -1,4 +1,5 @@
-//! Plain texts: those that people give, names of persons, agencies and issuers; those that files and pipes bring; and ours.
+//! Plain texts: those that people give, names of persons, agencies and issuers; those that files and pipes bring; and
+//! ours.
 
 /// A text without the byte order mark that some programs write before it.
 #[must_use]
@@ -6,8 +7,8 @@ pub fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// The one value that a file or a pipe holds: without a byte order mark, and without the end of its line. A space belongs
-/// to it.
+/// The one value that a file or a pipe holds: without a byte order mark, and without the end of its line. A space
+/// belongs to it.
 #[must_use]
 pub fn one_value(text: &str) -> &str {
     let text = without_mark(text);

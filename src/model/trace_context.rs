@@ -1,7 +1,7 @@
 //! The trace that a request belongs to, as W3C Trace Context has it (level 1, and the random flag of level 2).
 //!
-//! Whoever sends a `traceparent` that is right word for word gives the trace its id, and nothing else: whether we keep a
-//! trace is never theirs to say. Everything else begins a trace of our own, and its `tracestate` is dropped with it.
+//! Whoever sends a `traceparent` that is right word for word gives the trace its id, and nothing else: whether we keep
+//! a trace is never theirs to say. Everything else begins a trace of our own, and its `tracestate` is dropped with it.
 
 use std::fmt::Write as _;
 
@@ -53,8 +53,8 @@ impl TraceContext {
         }
     }
 
-    /// The header for a request of ours that is this span of the trace. `is_kept` says that we keep our part of the trace;
-    /// otherwise what was said to us is said again.
+    /// The header for a request of ours that is this span of the trace. `is_kept` says that we keep our part of the
+    /// trace; otherwise what was said to us is said again.
     #[must_use]
     pub fn traceparent(&self, span: [u8; 8], is_kept: bool) -> String {
         let flags = if is_kept || self.is_sampled { SAMPLED } else { 0 } | if self.is_random { RANDOM } else { 0 };
@@ -114,7 +114,8 @@ fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// What of `tracestate` is passed on: the members in their order, as long as there is room; nothing where one is not right.
+/// What of `tracestate` is passed on: the members in their order, as long as there is room; nothing where one is not
+/// right.
 fn state(headers: &HeaderMap) -> Option<String> {
     let members: Vec<&[u8]> =
         header_text::items(headers, TRACESTATE, b',').filter(|member| !member.is_empty()).collect();

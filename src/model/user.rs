@@ -1,4 +1,4 @@
-//! A user: one person's account in one provider, and what may be judged from its row alone.
+//! A user: one person's account in one provider, and what may be checked from its row alone.
 
 use super::provider::{ProviderKind, UnifiedLogin};
 use super::{words, words_in_json};

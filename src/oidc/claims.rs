@@ -52,7 +52,7 @@ impl Subject<'_> {
     }
 
     fn pick<'a>(&self, names: impl Iterator<Item = &'a str>) -> Map<String, Value> {
-        // Stored claims were judged when they were stored.
+        // Stored claims were checked when they were stored.
         let stored = Claims::from_json(self.claims).unwrap_or_default();
         let value = |name: &str| match name {
             "name" => Some(self.name.into()),

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::activity::Kind;
 use crate::model::scope::{Scope, USER_SCOPES};
-use crate::operations::act::in_act;
+use crate::operations::admin_context::in_act;
 use crate::operations::interactions::{self, Waiting, resume_path};
 use crate::operations::sessions::open::of_session;
 use crate::store;
@@ -40,7 +40,7 @@ struct ConsentPage {
 
 /// The query: the handle of the request that waits.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ConsentQuery {
     i: Option<String>,
 }
 
@@ -53,9 +53,9 @@ pub async fn get(
     arrival: Arrival,
     signed_in: SignedIn,
     headers: HeaderMap,
-    Query(asked): Query<Asked>,
+    Query(query): Query<ConsentQuery>,
 ) -> Result<Response, PageError> {
-    let handle = asked.i.as_deref().and_then(Secret::parse);
+    let handle = query.i.as_deref().and_then(Secret::parse);
     let (Waiting { interaction, client }, handle, _) = taken_up(&app, handle, &headers, arrival.now).await?;
     if interaction.is_answered_for(&signed_in.session.user_id) {
         return Ok(answered::page(&app, &client, &signed_in.session));

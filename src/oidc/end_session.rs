@@ -1,6 +1,6 @@
-//! Logout asked for by a relying party (OpenID Connect RP-Initiated Logout §2): with a valid hint the session of its `sid` at
-//! once, whoever brings it; otherwise after a question. Back to the client only where a valid hint proves it and the
-//! address is registered; a client that is merely named has a link.
+//! Logout asked for by a relying party (OpenID Connect RP-Initiated Logout §2): with a valid hint the session of its
+//! `sid` at once, whoever brings it; otherwise after a question. Back to the client only where a valid hint proves it
+//! and the address is registered; a client that is merely named has a link.
 
 use askama::Template;
 use axum::body::Bytes;
@@ -46,8 +46,8 @@ struct Held {
     provider_name: String,
 }
 
-/// A request that was judged.
-struct Asked {
+/// A request that was checked.
+struct LogoutRequest {
     client: Option<Client>,
     hint: Option<Hint>,
     end: End,
@@ -64,7 +64,7 @@ pub async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
-    let asked = judge(&app, &params, arrival.now).await?;
+    let asked = check(&app, &params, arrival.now).await?;
     let browser = browser(&headers, &app);
     let session = match current(&app, &browser, arrival.now).await? {
         Some(session) => Some(session),
@@ -115,7 +115,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     let Some(params) = Params::of_form(&headers, &body) else {
         return Err(PageError::Logout("The request was not sent as a form.".into()));
     };
-    judge(&app, &params, arrival.now).await?;
+    check(&app, &params, arrival.now).await?;
     let pairs = PARAMETERS.into_iter().filter_map(|name| Some((name, params.get(name)?)));
     let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
     Ok(Redirect::to(&format!("/oauth2/end_session?{query}")).into_response())
@@ -127,11 +127,11 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
 /// As [`get`].
 pub async fn confirm(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, PageError> {
     let params = Params::of_form(&headers, &body).unwrap_or_default();
-    let asked = judge(&app, &params, arrival.now).await?;
+    let asked = check(&app, &params, arrival.now).await?;
     end(&app, &arrival, &browser(&headers, &app), asked).await
 }
 
-impl Asked {
+impl LogoutRequest {
     fn is_for(&self, session: &Session) -> bool {
         self.hint.as_ref().is_some_and(|hint| hint.sid == session.sid)
     }
@@ -146,7 +146,7 @@ impl Asked {
     }
 }
 
-async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, PageError> {
+async fn check(app: &App, params: &Params, now: Timestamp) -> Result<LogoutRequest, PageError> {
     let wrong = PageError::Logout;
     if let Some(name) = params.repeated() {
         let shown: String = plain(name).chars().take(40).collect();
@@ -190,7 +190,7 @@ async fn judge(app: &App, params: &Params, now: Timestamp) -> Result<Asked, Page
         }
         (Some(_), Some(_)) => return Err(wrong("post_logout_redirect_uri is not registered.".into())),
     };
-    Ok(Asked { client, hint, end })
+    Ok(LogoutRequest { client, hint, end })
 }
 
 /// `state` as it came, and nothing else (§3).
@@ -203,7 +203,7 @@ fn with_state(uri: &str, state: Option<&str>) -> String {
     format!("{uri}{joint}{query}")
 }
 
-async fn end(app: &App, arrival: &Arrival, browser: &Browser, asked: Asked) -> Result<Response, PageError> {
+async fn end(app: &App, arrival: &Arrival, browser: &Browser, asked: LogoutRequest) -> Result<Response, PageError> {
     let ended = asked.log_out(app, arrival, browser).await?;
     Ok(signed_out::page(app, ended, asked.end))
 }

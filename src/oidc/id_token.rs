@@ -103,8 +103,8 @@ pub(super) async fn sign(
         .map_err(|error| OAuthError::temporarily_unavailable("the token could not be signed; try again").because(error))
 }
 
-/// What the ID token says of the user: what `claims` asks for there, and for a client that reads nothing else the claims
-/// of the scopes.
+/// What the ID token says of the user: what `claims` asks for there, and for a client that reads nothing else the
+/// claims of the scopes.
 pub(in crate::oidc) async fn about(
     app: &App,
     client: &Client,

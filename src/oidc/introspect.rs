@@ -1,5 +1,5 @@
-//! Token introspection (RFC 7662): a client with credentials asks what a token of its own, or for a resource of its own, is
-//! worth.
+//! Token introspection (RFC 7662): a client with credentials asks what a token of its own, or for a resource of its
+//! own, is worth.
 
 use axum::Json;
 use axum::body::Bytes;

@@ -1,17 +1,17 @@
-//! What programs create, and once only: a repeat under the same key gets the answer of the first time, whether or not that
-//! one arrived. The key and what was created under it are one transaction.
+//! What programs create, and once only: a repeat under the same key gets the answer of the first time, whether or not
+//! that one arrived. The key and what was created under it are one transaction.
 
 use crate::model::client::Client;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::Provider;
-use crate::operations::act::{Act, in_act};
+use crate::operations::admin_context::{AdminContext, in_act};
 use crate::operations::users::Created;
 use crate::operations::{clients, issuers, providers, users};
 use crate::store::idempotency::{self, Keyed};
 use crate::store::users::NewUser;
 use crate::store::{Error, Tx};
 
-/// Something that is not stored yet, judged and drawn.
+/// Something that is not stored yet, checked and drawn.
 #[derive(Clone, Debug)]
 pub enum Creation {
     /// An agency.
@@ -26,7 +26,7 @@ pub enum Creation {
 
 /// What became of it.
 #[derive(Clone, Debug)]
-pub enum Made {
+pub enum CreateOutcome {
     /// It is there now, and recorded.
     Yes,
     /// Something of the same name stands there already; nothing was written.
@@ -40,17 +40,17 @@ pub enum Made {
 }
 
 /// Creates it, under a key if there is one.
-pub async fn create(act: &Act, creation: &Creation, keyed: Option<&Keyed>) -> Result<Made, Error> {
+pub async fn create(act: &AdminContext, creation: &Creation, keyed: Option<&Keyed>) -> Result<CreateOutcome, Error> {
     let keyed = keyed.cloned();
     let made = in_act!(act, [creation, keyed], |tx| {
         if let Some(keyed) = &keyed
             && let Some(earlier) = idempotency::claim(tx, keyed, act.now).await?
         {
             let same = earlier.request_hash == keyed.request_hash;
-            return Ok(if same { Made::Before(earlier.sealed_answer) } else { Made::KeyTaken });
+            return Ok(if same { CreateOutcome::Before(earlier.sealed_answer) } else { CreateOutcome::KeyTaken });
         }
         let made = add(tx, &act, &creation).await?;
-        if let (Made::NameTaken | Made::WrongType, Some(keyed)) = (&made, &keyed) {
+        if let (CreateOutcome::NameTaken | CreateOutcome::WrongType, Some(keyed)) = (&made, &keyed) {
             idempotency::release(tx, keyed).await?;
         }
         Ok(made)
@@ -59,7 +59,7 @@ pub async fn create(act: &Act, creation: &Creation, keyed: Option<&Keyed>) -> Re
     Ok(made)
 }
 
-async fn add(tx: &mut Tx, act: &Act, creation: &Creation) -> Result<Made, Error> {
+async fn add(tx: &mut Tx, act: &AdminContext, creation: &Creation) -> Result<CreateOutcome, Error> {
     let added = match creation {
         Creation::Provider(provider) => providers::add(tx, act, provider).await?,
         Creation::Client(client, secret) => {
@@ -70,8 +70,8 @@ async fn add(tx: &mut Tx, act: &Act, creation: &Creation) -> Result<Made, Error>
         Creation::User(provider, user) => match users::add(tx, act, provider, user).await? {
             Created::Yes(_) => true,
             Created::NameTaken => false,
-            Created::WrongType | Created::NoSuchProvider => return Ok(Made::WrongType),
+            Created::WrongType | Created::NoSuchProvider => return Ok(CreateOutcome::WrongType),
         },
     };
-    Ok(if added { Made::Yes } else { Made::NameTaken })
+    Ok(if added { CreateOutcome::Yes } else { CreateOutcome::NameTaken })
 }

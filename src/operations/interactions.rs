@@ -1,5 +1,5 @@
-//! An app's request that waits for a person: remembered under a handle, bound to one browser, and judged anew each time
-//! the person comes back to it (the walkthrough *An app's sign-in* of lib.rs).
+//! An app's request that waits for a person: remembered under a handle, bound to one browser, and checked again each
+//! time the person comes back to it (the walkthrough *An app's sign-in* of lib.rs).
 
 use std::time::Duration;
 
@@ -108,8 +108,9 @@ pub async fn refused(
     })
 }
 
-/// A request that was begun for one person is not finished as another, whom a handoff brought into this browser meanwhile:
-/// it asks anew, as if that person had begun it (U3). Whoever types a password on the page that it waits at is there for it.
+/// A request that was begun for one person is not finished as another, whom a handoff brought into this browser
+/// meanwhile: it asks anew, as if that person had begun it (U3). Whoever types a password on the page that it waits at
+/// is there for it.
 pub async fn keep_to_its_person(
     app: &App,
     interaction: &mut Interaction,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use super::act::{Act, Changed, Edited, Switched, Unfit, in_act};
+use super::admin_context::{AdminContext, Changed, Edited, Switched, ValidationError, in_act};
 use super::providers::replace;
 use crate::config::Config;
 use crate::crypto::key_set::VerifyingKeys;
@@ -34,32 +34,32 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Judges every value that is given.
+    /// Checks every value that is given.
     ///
     /// # Errors
     /// The first key whose value is not accepted.
-    pub fn check(&self, config: &Config) -> Result<(), Unfit> {
+    pub fn check(&self, config: &Config) -> Result<(), ValidationError> {
         if let Some(name) = &self.display_name {
-            check_line(name, 200).map_err(|why| Unfit::new("display_name", why))?;
+            check_line(name, 200).map_err(|why| ValidationError::new("display_name", why))?;
         }
         if let Some(origins) = &self.origins {
             check_origins(origins, config)?;
         }
         if self.jwks.is_some() && self.jwks_uri.is_some() {
-            return Err(Unfit::new("jwks_uri", "stands beside jwks: give one of the two"));
+            return Err(ValidationError::new("jwks_uri", "stands beside jwks: give one of the two"));
         }
         if let Some(jwks) = &self.jwks {
-            read_keys(jwks, config).map_err(|why| Unfit::new("jwks", why))?;
+            read_keys(jwks, config).map_err(|why| ValidationError::new("jwks", why))?;
         }
         if let Some(address) = &self.jwks_uri {
-            check_address(address, config).map_err(|why| Unfit::new("jwks_uri", why))?;
+            check_address(address, config).map_err(|why| ValidationError::new("jwks_uri", why))?;
         }
         if let Some(client_id) = self.client_id.as_deref().filter(|id| !id.is_empty()) {
-            check_line(client_id, 255).map_err(|why| Unfit::new("client_id", why))?;
+            check_line(client_id, 255).map_err(|why| ValidationError::new("client_id", why))?;
         }
         for (theirs, ours) in self.acr.iter().flatten() {
             let line = check_line(theirs, 255).and_then(|()| check_line(ours, 255));
-            line.map_err(|why| Unfit::new("acr", format!("each value and what it becomes {why}")))?;
+            line.map_err(|why| ValidationError::new("acr", format!("each value and what it becomes {why}")))?;
         }
         Ok(())
     }
@@ -71,17 +71,20 @@ impl Draft {
         keys.map(|keys| keys.skipped().to_vec()).unwrap_or_default()
     }
 
-    /// Judges whether this is enough to make a trusted issuer.
+    /// Checks whether this is enough to make a trusted issuer.
     ///
     /// # Errors
     /// The first key that is missing or whose value is not accepted.
-    pub fn check_new(&self, issuer: &str, config: &Config) -> Result<(), Unfit> {
+    pub fn check_new(&self, issuer: &str, config: &Config) -> Result<(), ValidationError> {
         check_issuer(issuer, config)?;
         if self.origins.is_none() {
-            return Err(Unfit::new("origins", "is missing: list the origins that the issuer's pages send from"));
+            return Err(ValidationError::new(
+                "origins",
+                "is missing: list the origins that the issuer's pages send from",
+            ));
         }
         if self.jwks.is_none() && self.jwks_uri.is_none() {
-            return Err(Unfit::new("jwks_uri", "is missing, and so is jwks: give one of the two"));
+            return Err(ValidationError::new("jwks_uri", "is missing, and so is jwks: give one of the two"));
         }
         self.check(config)
     }
@@ -130,9 +133,9 @@ fn check_address(text: &str, config: &Config) -> Result<(), String> {
     }
 }
 
-fn check_origins(origins: &[String], config: &Config) -> Result<(), Unfit> {
+fn check_origins(origins: &[String], config: &Config) -> Result<(), ValidationError> {
     if origins.is_empty() {
-        return Err(Unfit::new("origins", "is empty: list the origins that the issuer's pages send from"));
+        return Err(ValidationError::new("origins", "is empty: list the origins that the issuer's pages send from"));
     }
     for origin in origins {
         if !is_origin(origin) {
@@ -141,9 +144,9 @@ fn check_origins(origins: &[String], config: &Config) -> Result<(), Unfit> {
             let why = format!(
                 "{origin:?} is not an origin as browsers write it: scheme, host and port alone, such as {spelling:?}"
             );
-            return Err(Unfit::new("origins", why));
+            return Err(ValidationError::new("origins", why));
         }
-        check_address(origin, config).map_err(|why| Unfit::new("origins", why))?;
+        check_address(origin, config).map_err(|why| ValidationError::new("origins", why))?;
     }
     Ok(())
 }
@@ -173,8 +176,8 @@ pub fn keys_in_force(issuer: &TrustedIssuer) -> VerifyingKeys {
 
 /// A trusted issuer that is not stored yet. The draft was checked by [`Draft::check_new`].
 #[must_use]
-pub fn draw(act: &Act, issuer: &str, draft: &Draft, enabled: bool) -> TrustedIssuer {
-    let mut drawn = TrustedIssuer {
+pub fn build(act: &AdminContext, issuer: &str, draft: &Draft, enabled: bool) -> TrustedIssuer {
+    let mut new = TrustedIssuer {
         id: act.app.random.id(act.now),
         issuer: issuer.to_owned(),
         display_name: issuer.to_owned(),
@@ -188,20 +191,20 @@ pub fn draw(act: &Act, issuer: &str, draft: &Draft, enabled: bool) -> TrustedIss
         epoch: 1,
         revision: 1,
     };
-    draft.write_over(&mut drawn);
-    drawn
+    draft.write_over(&mut new);
+    new
 }
 
 /// Makes a trusted issuer; `false` when there is one of that name.
-pub async fn create(act: &Act, issuer: &str, draft: &Draft) -> Result<bool, Error> {
-    let drawn = draw(act, issuer, draft, true);
-    let added = in_act!(act, [drawn], |tx| add(tx, &act, &drawn).await)?;
+pub async fn create(act: &AdminContext, issuer: &str, draft: &Draft) -> Result<bool, Error> {
+    let new = build(act, issuer, draft, true);
+    let added = in_act!(act, [new], |tx| add(tx, &act, &new).await)?;
     act.app.issuers.forget();
     Ok(added)
 }
 
 /// Adds a trusted issuer; `false` when there is one of that name.
-pub async fn add(tx: &mut Tx, act: &Act, issuer: &TrustedIssuer) -> Result<bool, Error> {
+pub async fn add(tx: &mut Tx, act: &AdminContext, issuer: &TrustedIssuer) -> Result<bool, Error> {
     if !issuers::insert(tx, issuer, act.now).await? {
         return Ok(false);
     }
@@ -211,10 +214,10 @@ pub async fn add(tx: &mut Tx, act: &Act, issuer: &TrustedIssuer) -> Result<bool,
 }
 
 /// Changes a trusted issuer.
-pub async fn set(act: &Act, issuer: &str, draft: &Draft) -> Result<Changed, Error> {
+pub async fn set(act: &AdminContext, issuer: &str, draft: &Draft) -> Result<Changed, Error> {
     let issuer = issuer.to_owned();
     let changed = in_act!(act, [issuer, draft], |tx| {
-        match issuers::hold(tx, &issuer).await? {
+        match issuers::lock_for_update(tx, &issuer).await? {
             Some(held) => change(tx, &act, held, &draft).await.map(Changed::Keys),
             None => Ok(Changed::NotFound),
         }
@@ -224,10 +227,10 @@ pub async fn set(act: &Act, issuer: &str, draft: &Draft) -> Result<Changed, Erro
 }
 
 /// Writes an operator's form over a trusted issuer, unless somebody else wrote since it was read.
-pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
+pub async fn edit(act: &AdminContext, issuer: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
     let issuer = issuer.to_owned();
     let edited = in_act!(act, [issuer, draft], |tx| {
-        match issuers::hold(tx, &issuer).await? {
+        match issuers::lock_for_update(tx, &issuer).await? {
             Some(held) if held.revision != revision => Ok(Edited::Stale),
             Some(held) => Ok(Edited::Changed(Changed::Keys(change(tx, &act, held, &draft).await?))),
             None => Ok(Edited::Changed(Changed::NotFound)),
@@ -240,7 +243,7 @@ pub async fn edit(act: &Act, issuer: &str, revision: i64, draft: &Draft) -> Resu
 /// Changes a trusted issuer whose row is held; the keys whose values are new.
 pub async fn change(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     mut issuer: TrustedIssuer,
     draft: &Draft,
 ) -> Result<Vec<&'static str>, Error> {
@@ -254,10 +257,10 @@ pub async fn change(
 }
 
 /// Switches a trusted issuer off, at once; its sessions live on unless they are ended too.
-pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Switched, Error> {
+pub async fn disable(act: &AdminContext, issuer: &str, end_sessions: bool) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
     let switched = in_act!(act, [issuer], |tx| {
-        let Some(held) = issuers::hold(tx, &issuer).await? else {
+        let Some(held) = issuers::lock_for_update(tx, &issuer).await? else {
             return Ok(Switched::NotFound);
         };
         if !end_sessions {
@@ -278,10 +281,10 @@ pub async fn disable(act: &Act, issuer: &str, end_sessions: bool) -> Result<Swit
 }
 
 /// Switches a trusted issuer on again.
-pub async fn enable(act: &Act, issuer: &str) -> Result<Switched, Error> {
+pub async fn enable(act: &AdminContext, issuer: &str) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
     let switched = in_act!(act, [issuer], |tx| {
-        match issuers::hold(tx, &issuer).await? {
+        match issuers::lock_for_update(tx, &issuer).await? {
             Some(held) => switch_enabled(tx, &act, &held, true).await,
             None => Ok(Switched::NotFound),
         }
@@ -291,7 +294,12 @@ pub async fn enable(act: &Act, issuer: &str) -> Result<Switched, Error> {
 }
 
 /// Switches a trusted issuer whose row is held on or off; its sessions live on.
-pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &TrustedIssuer, enabled: bool) -> Result<Switched, Error> {
+pub async fn switch_enabled(
+    tx: &mut Tx,
+    act: &AdminContext,
+    held: &TrustedIssuer,
+    enabled: bool,
+) -> Result<Switched, Error> {
     if !issuers::set_enabled(tx, &held.id, enabled).await? {
         return Ok(Switched::Already);
     }
@@ -301,10 +309,10 @@ pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &TrustedIssuer, enable
 }
 
 /// Ends every session that came from an issuer.
-pub async fn end_sessions(act: &Act, issuer: &str) -> Result<Switched, Error> {
+pub async fn end_sessions(act: &AdminContext, issuer: &str) -> Result<Switched, Error> {
     let issuer = issuer.to_owned();
     let ended = in_act!(act, [issuer], |tx| {
-        let Some(held) = issuers::hold(tx, &issuer).await? else {
+        let Some(held) = issuers::lock_for_update(tx, &issuer).await? else {
             return Ok(Switched::NotFound);
         };
         issuers::bump_epoch(tx, &held.id).await?;
@@ -317,10 +325,10 @@ pub async fn end_sessions(act: &Act, issuer: &str) -> Result<Switched, Error> {
 }
 
 /// Removes every tie of an issuer; how many there were, `None` when there is no such issuer.
-pub async fn untie_all(act: &Act, issuer: &str) -> Result<Option<u64>, Error> {
+pub async fn untie_all(act: &AdminContext, issuer: &str) -> Result<Option<u64>, Error> {
     let issuer = issuer.to_owned();
     in_act!(act, [issuer], |tx| {
-        let Some(held) = issuers::hold(tx, &issuer).await? else {
+        let Some(held) = issuers::lock_for_update(tx, &issuer).await? else {
             return Ok(None);
         };
         let count = issuers::untie(tx, Some(&held.id), None).await?;
@@ -332,15 +340,15 @@ pub async fn untie_all(act: &Act, issuer: &str) -> Result<Option<u64>, Error> {
     })
 }
 
-/// Judges the name of an issuer.
+/// Checks the name of an issuer.
 ///
 /// # Errors
 /// Why it is none.
-pub fn check_issuer(issuer: &str, config: &Config) -> Result<(), Unfit> {
-    check_address(issuer, config).map_err(|why| Unfit::new("issuer", why))
+pub fn check_issuer(issuer: &str, config: &Config) -> Result<(), ValidationError> {
+    check_address(issuer, config).map_err(|why| ValidationError::new("issuer", why))
 }
 
-/// Judges an issuer's stable id for a user.
+/// Checks an issuer's stable id for a user.
 ///
 /// # Errors
 /// What it must be.
@@ -352,7 +360,7 @@ pub fn check_sub(sub: &str) -> Result<(), String> {
 /// Ties an issuer's `sub` to a user, or says what stands in the way.
 pub async fn tie(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     issuer: &TrustedIssuer,
     user: &Account,
     sub: &str,
@@ -390,8 +398,8 @@ mod tests {
     }
 
     fn refused(draft: &Draft, key: &str) {
-        let unfit = draft.check_new("https://secure.example.net", &production()).unwrap_err();
-        assert_eq!(unfit.key, key, "{unfit}");
+        let invalid = draft.check_new("https://secure.example.net", &production()).unwrap_err();
+        assert_eq!(invalid.key, key, "{invalid}");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What pages and commands all do, once: a rule, a store call, an event.
 //!
-//! An error here is the database's: nothing was written then, and trying again is right. A function whose error says more,
-//! or leaves something behind, says so itself.
+//! An error here is the database's: nothing was written then, and trying again is right. A function whose error says
+//! more, or leaves something behind, says so itself.
 
 #![expect(clippy::missing_errors_doc, reason = "said once, above")]
 
-pub mod act;
 pub mod activity;
+pub mod admin_context;
 pub mod backup;
 pub mod clients;
 pub mod csv;

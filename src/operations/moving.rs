@@ -1,4 +1,5 @@
-//! Moves an installation from SQLite to PostgreSQL: all rows, under the same keys, so that nobody notices but who waited.
+//! Moves an installation from SQLite to PostgreSQL: all rows, under the same keys, so that nobody notices but who
+//! waited.
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -25,7 +26,8 @@ pub struct Move {
 }
 
 impl Move {
-    /// Takes the SQLite database of a configuration for oneself; `url` is the address of the new one. Nothing is changed yet.
+    /// Takes the SQLite database of a configuration for oneself; `url` is the address of the new one. Nothing is
+    /// changed yet.
     ///
     /// # Errors
     /// When it is in use, its keys are not there, or the address is not PostgreSQL's.
@@ -50,8 +52,8 @@ impl Move {
         Ok(Self { place, source, target, record_key })
     }
 
-    /// Moves, and records there who did it. Until this returns what was moved, the new database is as it was; the old one
-    /// stays as it is.
+    /// Moves, and records there who did it. Until this returns what was moved, the new database is as it was; the old
+    /// one stays as it is.
     ///
     /// # Errors
     /// When something cannot be read or written, or the new database is not empty.
@@ -84,7 +86,8 @@ impl Move {
     }
 }
 
-/// What was sealed under a key that is not there would be lost on the other side as it is here: better found out before.
+/// What was sealed under a key that is not there would be lost on the other side as it is here: better found out
+/// before.
 async fn find_keys(source: &Database, config: &Config) -> anyhow::Result<KeyRing> {
     let shown = config.keys.dir.display();
     let ring = KeyRing::load(&config.keys.dir)?;

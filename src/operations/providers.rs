@@ -1,7 +1,7 @@
 //! What an operator does to a provider: each one transaction with exactly one record, and none when nothing changed.
 //! Functions that take a `Tx` are the same acts as parts of a larger one (`apply`).
 
-use super::act::{Act, Changed, Edited, Switched, Unfit, in_act};
+use super::admin_context::{AdminContext, Changed, Edited, Switched, ValidationError, in_act};
 use crate::config::Config;
 use crate::model::activity::Kind;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, Step, UnifiedLogin};
@@ -27,25 +27,25 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Judges every value that is given.
+    /// Checks every value that is given.
     ///
     /// # Errors
     /// The first key whose value is not accepted.
-    pub fn check(&self, config: &Config) -> Result<(), Unfit> {
+    pub fn check(&self, config: &Config) -> Result<(), ValidationError> {
         if let Some(name) = &self.name {
-            check_line(name, 200).map_err(|why| Unfit::new("name", why))?;
+            check_line(name, 200).map_err(|why| ValidationError::new("name", why))?;
         }
         if let Some(zone) = self.time_zone.as_deref().filter(|zone| !zone_exists(zone)) {
-            return Err(Unfit::new(
+            return Err(ValidationError::new(
                 "time_zone",
                 format!("{zone:?} is not a time zone: write one such as America/Chicago"),
             ));
         }
         if let Some(contact) = self.contact.as_deref().filter(|text| !text.is_empty()) {
-            check_line(contact, 500).map_err(|why| Unfit::new("contact", why))?;
+            check_line(contact, 500).map_err(|why| ValidationError::new("contact", why))?;
         }
         let within = |key: &'static str, value: Option<u32>, limit: u32| match value {
-            Some(value) if value > limit => Err(Unfit::new(
+            Some(value) if value > limit => Err(ValidationError::new(
                 key,
                 format!(
                     "must not be more than the operator's limit, {limit}: take a smaller number, or 0 for the operator's"
@@ -99,7 +99,13 @@ pub enum Created {
 
 /// A provider that is not stored yet. The draft was checked, and has a name.
 #[must_use]
-pub fn draw(act: &Act, code: &ProviderCode, draft: &Draft, active: bool, unified_login: UnifiedLogin) -> Provider {
+pub fn build(
+    act: &AdminContext,
+    code: &ProviderCode,
+    draft: &Draft,
+    active: bool,
+    unified_login: UnifiedLogin,
+) -> Provider {
     let mut provider = Provider {
         id: act.app.random.id(act.now),
         kind: ProviderKind::Agency,
@@ -119,8 +125,8 @@ pub fn draw(act: &Act, code: &ProviderCode, draft: &Draft, active: bool, unified
 }
 
 /// Makes an agency.
-pub async fn create(act: &Act, code: &ProviderCode, draft: &Draft) -> Result<Created, Error> {
-    let provider = draw(act, code, draft, true, UnifiedLogin::Off);
+pub async fn create(act: &AdminContext, code: &ProviderCode, draft: &Draft) -> Result<Created, Error> {
+    let provider = build(act, code, draft, true, UnifiedLogin::Off);
     in_act!(act, [provider], |tx| {
         let added = add(tx, &act, &provider).await?;
         Ok(if added { Created::Yes(Box::new(provider)) } else { Created::CodeTaken })
@@ -128,7 +134,7 @@ pub async fn create(act: &Act, code: &ProviderCode, draft: &Draft) -> Result<Cre
 }
 
 /// Adds an agency; `false` when its code is taken.
-pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<bool, Error> {
+pub async fn add(tx: &mut Tx, act: &AdminContext, provider: &Provider) -> Result<bool, Error> {
     if !providers::insert(tx, provider, &provider.code.to_ascii_lowercase(), act.now).await? {
         return Ok(false);
     }
@@ -144,10 +150,10 @@ pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<bool, Er
 }
 
 /// Changes a provider's data.
-pub async fn set(act: &Act, provider_id: &str, draft: &Draft) -> Result<Changed, Error> {
+pub async fn set(act: &AdminContext, provider_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
-        match providers::hold(tx, &provider_id).await? {
+        match providers::lock_for_update(tx, &provider_id).await? {
             Some(provider) => change(tx, &act, provider, &draft).await,
             None => Ok(Changed::NotFound),
         }
@@ -155,7 +161,7 @@ pub async fn set(act: &Act, provider_id: &str, draft: &Draft) -> Result<Changed,
 }
 
 /// Changes the data of a provider whose row is held.
-pub async fn change(tx: &mut Tx, act: &Act, mut provider: Provider, draft: &Draft) -> Result<Changed, Error> {
+pub async fn change(tx: &mut Tx, act: &AdminContext, mut provider: Provider, draft: &Draft) -> Result<Changed, Error> {
     let keys = draft.write_over(&mut provider);
     if provider.kind == ProviderKind::Operator && keys.contains(&"name") {
         return Ok(Changed::OperatorRealm);
@@ -168,10 +174,10 @@ pub async fn change(tx: &mut Tx, act: &Act, mut provider: Provider, draft: &Draf
 }
 
 /// Activates or deactivates a provider. Deactivating ends every session of it.
-pub async fn set_active(act: &Act, provider_id: &str, active: bool) -> Result<Switched, Error> {
+pub async fn set_active(act: &AdminContext, provider_id: &str, active: bool) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
-        match providers::hold(tx, &provider_id).await? {
+        match providers::lock_for_update(tx, &provider_id).await? {
             Some(provider) => switch_active(tx, &act, &provider, active).await,
             None => Ok(Switched::NotFound),
         }
@@ -179,7 +185,12 @@ pub async fn set_active(act: &Act, provider_id: &str, active: bool) -> Result<Sw
 }
 
 /// Activates or deactivates a provider whose row is held.
-pub async fn switch_active(tx: &mut Tx, act: &Act, provider: &Provider, active: bool) -> Result<Switched, Error> {
+pub async fn switch_active(
+    tx: &mut Tx,
+    act: &AdminContext,
+    provider: &Provider,
+    active: bool,
+) -> Result<Switched, Error> {
     if provider.kind == ProviderKind::Operator && !active {
         return Ok(Switched::OperatorRealm);
     }
@@ -192,10 +203,10 @@ pub async fn switch_active(tx: &mut Tx, act: &Act, provider: &Provider, active: 
 }
 
 /// Switches a provider's Unified Login (U1).
-pub async fn set_unified_login(act: &Act, provider_id: &str, state: UnifiedLogin) -> Result<Switched, Error> {
+pub async fn set_unified_login(act: &AdminContext, provider_id: &str, state: UnifiedLogin) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
-        match providers::hold(tx, &provider_id).await? {
+        match providers::lock_for_update(tx, &provider_id).await? {
             Some(provider) => switch_unified_login(tx, &act, &provider, state).await,
             None => Ok(Switched::NotFound),
         }
@@ -205,7 +216,7 @@ pub async fn set_unified_login(act: &Act, provider_id: &str, state: UnifiedLogin
 /// Switches the Unified Login of a provider whose row is held.
 pub async fn switch_unified_login(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     provider: &Provider,
     state: UnifiedLogin,
 ) -> Result<Switched, Error> {
@@ -223,7 +234,7 @@ pub async fn switch_unified_login(
 /// the record; `false` when it stood so already.
 pub(super) async fn take_step(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     provider: &Provider,
     step: Step,
     words: Option<&str>,
@@ -246,10 +257,15 @@ pub(super) async fn take_step(
 }
 
 /// Writes an admin's form over a provider's data, unless somebody else wrote since it was read.
-pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
+pub async fn edit(
+    act: &AdminContext,
+    provider_id: &str,
+    revision: i64,
+    draft: &Draft,
+) -> Result<Edited<Changed>, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
-        let Some(provider) = providers::hold(tx, &provider_id).await? else {
+        let Some(provider) = providers::lock_for_update(tx, &provider_id).await? else {
             return Ok(Edited::Changed(Changed::NotFound));
         };
         if providers::revision(tx, &provider.id).await? != Some(revision) {
@@ -260,10 +276,10 @@ pub async fn edit(act: &Act, provider_id: &str, revision: i64, draft: &Draft) ->
 }
 
 /// Ends every session of a provider at once, whatever their number; half-done sign-ins and pending handoffs with them.
-pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Error> {
+pub async fn end_sessions(act: &AdminContext, provider_id: &str) -> Result<Switched, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
-        let Some(provider) = providers::hold(tx, &provider_id).await? else {
+        let Some(provider) = providers::lock_for_update(tx, &provider_id).await? else {
             return Ok(Switched::NotFound);
         };
         end_sessions_of(tx, &act, &provider).await?;
@@ -272,7 +288,7 @@ pub async fn end_sessions(act: &Act, provider_id: &str) -> Result<Switched, Erro
 }
 
 /// Ends every session of a provider whose row is held, with all that came of them.
-pub async fn end_sessions_of(tx: &mut Tx, act: &Act, provider: &Provider) -> Result<(), Error> {
+pub async fn end_sessions_of(tx: &mut Tx, act: &AdminContext, provider: &Provider) -> Result<(), Error> {
     providers::bump_epoch(tx, &provider.id).await?;
     let event = act.event_of(Kind::SessionEnded, provider).noting("every session of the provider");
     activity::record(tx, &event).await
@@ -280,10 +296,10 @@ pub async fn end_sessions_of(tx: &mut Tx, act: &Act, provider: &Provider) -> Res
 
 /// Takes the password lock off every user of a provider, as after somebody's attack on it; how many had one. An admin's
 /// locks stay. `None` when there is no such provider.
-pub async fn unlock_all(act: &Act, provider_id: &str) -> Result<Option<u64>, Error> {
+pub async fn unlock_all(act: &AdminContext, provider_id: &str) -> Result<Option<u64>, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
-        let Some(provider) = providers::hold(tx, &provider_id).await? else {
+        let Some(provider) = providers::lock_for_update(tx, &provider_id).await? else {
             return Ok(None);
         };
         let count = strikes::clear_locks(tx, &provider.id).await?;
@@ -299,7 +315,7 @@ pub async fn unlock_all(act: &Act, provider_id: &str) -> Result<Option<u64>, Err
 mod tests {
     use super::*;
 
-    fn check(draft: &Draft) -> Result<(), Unfit> {
+    fn check(draft: &Draft) -> Result<(), ValidationError> {
         draft.check(&Config::default())
     }
 

@@ -1,5 +1,5 @@
-//! A seed file of what there is: everything that people set on pages and by commands, as `apply` reads it. A page of rows
-//! is in memory at a time.
+//! A seed file of what there is: everything that people set on pages and by commands, as `apply` reads it. A page of
+//! rows is in memory at a time.
 //!
 //! Every key is written, so that an old file takes back what was set since; what there is not is an empty value.
 

@@ -1,7 +1,7 @@
 //! The way to Unified Login (U1): a Provider Admin asks and may withdraw, a Therap Admin approves, declines and may
 //! switch off later. Each step is noted, and is one record.
 
-use super::act::{Act, Unfit, in_act};
+use super::admin_context::{AdminContext, ValidationError, in_act};
 use super::providers::take_step;
 use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
 use crate::store::{Error, Tx, providers, unified_login};
@@ -11,7 +11,7 @@ const LONGEST: usize = 500;
 
 /// What became of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum Transition {
     /// It is taken, and recorded.
     Yes,
     /// The state is no longer the one that the step begins at; nothing is recorded.
@@ -19,27 +19,27 @@ pub enum Taken {
     /// There is no such provider.
     NotFound,
     /// What was written to it cannot stand, or is missing; nothing is recorded.
-    Unfit(Unfit),
+    Invalid(ValidationError),
 }
 
-/// Judges what somebody wrote to a step; empty is nothing.
+/// Checks what somebody wrote to a step; empty is nothing.
 ///
 /// # Errors
 /// What it must be.
-fn check_words(key: &'static str, words: &str) -> Result<Option<String>, Unfit> {
+fn check_words(key: &'static str, words: &str) -> Result<Option<String>, ValidationError> {
     let words = words.replace("\r\n", "\n");
     let words = words.trim();
     if words.chars().count() > LONGEST {
-        return Err(Unfit::new(key, format!("must be at most {LONGEST} characters")));
+        return Err(ValidationError::new(key, format!("must be at most {LONGEST} characters")));
     }
     if words.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(Unfit::new(key, "must not contain control characters or tabs, but for line breaks"));
+        return Err(ValidationError::new(key, "must not contain control characters or tabs, but for line breaks"));
     }
     Ok((!words.is_empty()).then(|| words.to_owned()))
 }
 
 /// A Provider Admin asks for Unified Login, perhaps with a note.
-pub async fn request(act: &Act, provider_id: &str, note: &str) -> Result<Taken, Error> {
+pub async fn request(act: &AdminContext, provider_id: &str, note: &str) -> Result<Transition, Error> {
     take(act, provider_id, Step::Requested, check_words("note", note), |provider| {
         provider.unified_login == UnifiedLogin::Off
     })
@@ -47,7 +47,7 @@ pub async fn request(act: &Act, provider_id: &str, note: &str) -> Result<Taken, 
 }
 
 /// A Provider Admin takes the request back.
-pub async fn withdraw(act: &Act, provider_id: &str) -> Result<Taken, Error> {
+pub async fn withdraw(act: &AdminContext, provider_id: &str) -> Result<Transition, Error> {
     take(act, provider_id, Step::Withdrawn, Ok(None), |provider| provider.unified_login == UnifiedLogin::Requested)
         .await
 }
@@ -61,27 +61,30 @@ pub enum Decision {
     Decline,
 }
 
-/// A Therap Admin decides the request that was read: the one of this step, none when a seed asked. Whoever declines says why.
+/// A Therap Admin decides the request that was read: the one of this step, none when a seed asked. Whoever declines
+/// says why.
 pub async fn decide(
-    act: &Act,
+    act: &AdminContext,
     provider_id: &str,
     read: Option<String>,
     decision: Decision,
     reason: &str,
-) -> Result<Taken, Error> {
+) -> Result<Transition, Error> {
     let words = match check_words("reason", reason) {
-        Ok(None) if decision == Decision::Decline => Err(Unfit::new("reason", "must say why the request is declined")),
+        Ok(None) if decision == Decision::Decline => {
+            Err(ValidationError::new("reason", "must say why the request is declined"))
+        }
         words => words,
     };
     let provider_id = provider_id.to_owned();
     let step = if decision == Decision::Approve { Step::Approved } else { Step::Declined };
     in_act!(act, holding providers(provider_id), [provider_id, read, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {
-            return Ok(Taken::NotFound);
+            return Ok(Transition::NotFound);
         };
         let newest = unified_login::of_provider(tx, &provider.id, 1).await?.pop();
         if provider.unified_login != UnifiedLogin::Requested || newest.map(|step| step.id) != read {
-            return Ok(Taken::Stale);
+            return Ok(Transition::Stale);
         }
         // Whoever decides what nobody asks any more is told that, not what is wrong with the words.
         step_with(tx, &act, &provider, step, words).await
@@ -91,19 +94,19 @@ pub async fn decide(
 /// Takes a step with what was written to it, where that can stand.
 async fn step_with(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     provider: &Provider,
     step: Step,
-    words: Result<Option<String>, Unfit>,
-) -> Result<Taken, Error> {
+    words: Result<Option<String>, ValidationError>,
+) -> Result<Transition, Error> {
     match words {
-        Ok(words) => take_step(tx, act, provider, step, words.as_deref()).await.map(|_| Taken::Yes),
-        Err(unfit) => Ok(Taken::Unfit(unfit)),
+        Ok(words) => take_step(tx, act, provider, step, words.as_deref()).await.map(|_| Transition::Yes),
+        Err(invalid) => Ok(Transition::Invalid(invalid)),
     }
 }
 
 /// A Therap Admin switches Unified Login off, perhaps with a reason.
-pub async fn switch_off(act: &Act, provider_id: &str, reason: &str) -> Result<Taken, Error> {
+pub async fn switch_off(act: &AdminContext, provider_id: &str, reason: &str) -> Result<Transition, Error> {
     take(act, provider_id, Step::SwitchedOff, check_words("reason", reason), |provider| {
         provider.unified_login == UnifiedLogin::On
     })
@@ -111,19 +114,19 @@ pub async fn switch_off(act: &Act, provider_id: &str, reason: &str) -> Result<Ta
 }
 
 async fn take(
-    act: &Act,
+    act: &AdminContext,
     provider_id: &str,
     step: Step,
-    words: Result<Option<String>, Unfit>,
+    words: Result<Option<String>, ValidationError>,
     may: impl Fn(&Provider) -> bool + Copy + Send + Sync + 'static,
-) -> Result<Taken, Error> {
+) -> Result<Transition, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, words], |tx| {
         let Some(provider) = agency(tx, &provider_id).await? else {
-            return Ok(Taken::NotFound);
+            return Ok(Transition::NotFound);
         };
         if !may(&provider) {
-            return Ok(Taken::Stale);
+            return Ok(Transition::Stale);
         }
         step_with(tx, &act, &provider, step, words).await
     })
@@ -131,7 +134,7 @@ async fn take(
 
 /// The agency with this id, held. The operator realm has no Unified Login.
 async fn agency(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
-    Ok(providers::hold(tx, id).await?.filter(|provider| provider.kind == ProviderKind::Agency))
+    Ok(providers::lock_for_update(tx, id).await?.filter(|provider| provider.kind == ProviderKind::Agency))
 }
 
 #[cfg(test)]

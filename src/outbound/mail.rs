@@ -21,7 +21,7 @@ const WHOLE: Duration = Duration::from_secs(30);
 
 /// A mail as it waits to be sent.
 #[derive(Clone, Deserialize, Serialize)]
-pub struct Letter {
+pub struct Email {
     /// The recipient's address.
     pub to: String,
     /// One line.
@@ -30,9 +30,9 @@ pub struct Letter {
     pub body: String,
 }
 
-impl fmt::Debug for Letter {
+impl fmt::Debug for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Letter({:?})", self.subject)
+        write!(f, "Email({:?})", self.subject)
     }
 }
 
@@ -96,8 +96,8 @@ impl Mailer {
     ///
     /// # Errors
     /// Why it was not taken, and whether trying again makes sense.
-    pub async fn send(&self, id: &str, letter: &Letter) -> Result<(), NotSent> {
-        let message = self.message(id, letter)?;
+    pub async fn send(&self, id: &str, email: &Email) -> Result<(), NotSent> {
+        let message = self.message(id, email)?;
         match tokio::time::timeout(WHOLE, self.transport.send(message)).await {
             Err(_) => Err(NotSent::Now("the mail server did not answer in time".into())),
             Ok(Ok(_)) => Ok(()),
@@ -111,17 +111,17 @@ impl Mailer {
         }
     }
 
-    fn message(&self, id: &str, letter: &Letter) -> Result<Message, NotSent> {
-        let to: Address = letter.to.parse().map_err(|_| NotSent::Ever("the recipient's address is none".into()))?;
+    fn message(&self, id: &str, email: &Email) -> Result<Message, NotSent> {
+        let to: Address = email.to.parse().map_err(|_| NotSent::Ever("the recipient's address is none".into()))?;
         Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
-            .subject(letter.subject.clone())
+            .subject(email.subject.clone())
             .message_id(Some(format!("<{id}@{}>", self.domain)))
             // No machine answers a machine (RFC 3834 §5).
             .raw_header(HeaderValue::new(HeaderName::new_from_ascii_str("Auto-Submitted"), "auto-generated".into()))
             .header(ContentType::TEXT_PLAIN)
-            .body(letter.body.clone())
+            .body(email.body.clone())
             .map_err(|error| NotSent::Ever(error.to_string()))
     }
 }
@@ -143,27 +143,26 @@ mod tests {
         Mailer::new(&Config { mail: Some(mail), ..Config::default() }).unwrap().unwrap()
     }
 
-    fn letter(to: &str) -> Letter {
-        Letter { to: to.into(), subject: "Grüße".into(), body: "Hello,\n\na line\n".into() }
+    fn email(to: &str) -> Email {
+        Email { to: to.into(), subject: "Grüße".into(), body: "Hello,\n\na line\n".into() }
     }
 
     #[tokio::test]
     async fn a_message_has_one_recipient_one_id_and_is_marked_as_a_machines() {
         let mailer = mailer("Therap Connect <no-reply@example.org>");
-        let text =
-            String::from_utf8(mailer.message("id-1", &letter("amina@example.org")).unwrap().formatted()).unwrap();
+        let text = String::from_utf8(mailer.message("id-1", &email("amina@example.org")).unwrap().formatted()).unwrap();
         for line in ["To: amina@example.org", "Message-ID: <id-1@localhost>", "Auto-Submitted: auto-generated"] {
             assert!(text.lines().any(|found| found == line), "{text}");
         }
         for no_address in ["", "amina", "a@b.org, c@d.org", "a@b.org\r\nBcc: c@d.org"] {
-            assert!(matches!(mailer.message("id-1", &letter(no_address)), Err(NotSent::Ever(_))), "{no_address}");
+            assert!(matches!(mailer.message("id-1", &email(no_address)), Err(NotSent::Ever(_))), "{no_address}");
         }
-        assert!(!format!("{:?}", letter("amina@example.org")).contains("amina"));
+        assert!(!format!("{:?}", email("amina@example.org")).contains("amina"));
     }
 
     #[tokio::test]
     async fn a_server_that_is_not_there_is_for_later() {
-        let sent = mailer("a@example.org").send("id-1", &letter("amina@example.org")).await;
+        let sent = mailer("a@example.org").send("id-1", &email("amina@example.org")).await;
         assert!(matches!(sent, Err(NotSent::Now(_))), "{sent:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! The one guarded HTTP client (G19): https only (loopback http where the configuration allows it), the resolved
-//! address checked when connecting, no redirects, no proxies, 64 KiB, 5 seconds. The collector of traces and the mail server
-//! are the configuration's own, and are reached where it says.
+//! address checked when connecting, no redirects, no proxies, 64 KiB, 5 seconds. The collector of traces and the mail
+//! server are the configuration's own, and are reached where it says.
 
 pub mod mail;
 pub mod otlp;

@@ -1,5 +1,5 @@
-//! Our part of each trace, to a collector (OTLP over HTTP, in JSON). Spans wait in a queue that has an end: a collector that
-//! is slow, full or gone loses spans, and no request ever waits for it.
+//! Our part of each trace, to a collector (OTLP over HTTP, in JSON). Spans wait in a queue that has an end: a collector
+//! that is slow, full or gone loses spans, and no request ever waits for it.
 
 mod spans;
 

@@ -1,5 +1,5 @@
-//! Sockets that are bound and listen already when we start: systemd holds them over a restart, so that nobody is refused
-//! meanwhile (`sd_listen_fds(3)`).
+//! Sockets that are bound and listen already when we start: systemd holds them over a restart, so that nobody is
+//! refused meanwhile (`sd_listen_fds(3)`).
 
 use std::net::TcpListener;
 use std::os::fd::AsFd;
@@ -111,8 +111,8 @@ fn listening(socket: &impl AsFd) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who may open a Unix socket is believed about where visitors come from. The mode of its file says who may: systemd gives
-/// everybody the right where `SocketMode=` is not written, and an abstract socket has no file.
+/// Who may open a Unix socket is believed about where visitors come from. The mode of its file says who may: systemd
+/// gives everybody the right where `SocketMode=` is not written, and an abstract socket has no file.
 fn closed_to_others(socket: &UnixListener) -> anyhow::Result<()> {
     let address = socket.local_addr().context("its address cannot be found out")?;
     let Some(path) = address.as_pathname() else {

@@ -1,7 +1,8 @@
 //! What a request still sends when its answer is known: it is taken in before the answer leaves.
 //!
-//! HTTP/1.1 cannot stop a sender. Whoever still writes into a connection that was closed sees it break, and may never read
-//! the answer, however clear it is (RFC 9112 §9.6). A refusal for want of a token or for a body's size is such an answer.
+//! HTTP/1.1 cannot stop a sender. Whoever still writes into a connection that was closed sees it break, and may never
+//! read the answer, however clear it is (RFC 9112 §9.6). A refusal for want of a token or for a body's size is such an
+//! answer.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};

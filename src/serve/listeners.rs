@@ -74,8 +74,8 @@ impl Listeners {
 pub enum Listener {
     /// On an address and a port.
     Tcp(TcpListener),
-    /// On a Unix socket; its file, where it is ours. The file stands first, so that it goes first: as long as somebody listens,
-    /// no other start puts its own file in that place.
+    /// On a Unix socket; its file, where it is ours. The file stands first, so that it goes first: as long as somebody
+    /// listens, no other start puts its own file in that place.
     Unix(Option<SocketFile>, UnixListener),
 }
 
@@ -137,7 +137,8 @@ async fn tcp(address: SocketAddr) -> io::Result<Listener> {
 }
 
 async fn unix(path: &Path) -> anyhow::Result<Listener> {
-    // Two that start at once could each take the other's socket for one that was left behind. The lock goes with its handle.
+    // Two that start at once could each take the other's socket for one that was left behind. The lock goes with its
+    // handle.
     let folder = locked(path.parent().unwrap_or(path)).await?;
     remove_left_behind(path).await?;
     let socket = UnixSocket::new_stream()?;
@@ -150,8 +151,8 @@ async fn unix(path: &Path) -> anyhow::Result<Listener> {
     Ok(Listener::Unix(Some(file), listener))
 }
 
-/// A handle of this folder that holds its lock. Whoever may read the folder may hold it too, and as long as they like: it is
-/// waited for, and not for ever.
+/// A handle of this folder that holds its lock. Whoever may read the folder may hold it too, and as long as they like:
+/// it is waited for, and not for ever.
 async fn locked(folder: &Path) -> anyhow::Result<OwnedFd> {
     let handle = open(folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .context("its folder cannot be opened")?;

@@ -1,4 +1,5 @@
-//! What is refused before any route: a request whose headers no route should see. The answer says in one line what to do.
+//! What is refused before any route: a request whose headers no route should see. The answer says in one line what to
+//! do.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, Version, header};

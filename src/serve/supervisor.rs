@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-/// Requests are answered from now on; and says that we live, as often as is asked for. The runtime that answers requests
-/// says it: one that hangs falls silent.
+/// Requests are answered from now on; and says that we live, as often as is asked for. The runtime that answers
+/// requests says it: one that hangs falls silent.
 pub(super) fn ready() {
     tell(&NotifyState::Ready);
     let Some(within) = sd_notify::watchdog_enabled().filter(|within| *within > Duration::ZERO) else { return };

@@ -77,7 +77,7 @@ pub async fn list(conn: &mut Conn, after: &str, limit: i64) -> Result<Vec<Client
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, client_id: &str) -> Result<Option<Client>, Error> {
+pub async fn lock_for_update(tx: &mut Tx, client_id: &str) -> Result<Option<Client>, Error> {
     query(locking!(
         "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients \
          WHERE client_id = $1",

@@ -26,7 +26,7 @@ pub struct Conn {
 
 #[derive(Debug)]
 pub(super) enum Link {
-    Sqlite(sqlite::Lent),
+    Sqlite(sqlite::PooledConnection),
     Postgres(postgres::Talk),
 }
 
@@ -89,8 +89,8 @@ impl Conn {
 
     async fn ask(&mut self, sql: &Sql, values: &[Value<'_>], show: &mut Show<'_>) -> Result<u64, Error> {
         match &mut self.link {
-            Link::Sqlite(lent) => {
-                let done = lent.run(sql.for_sqlite(), values, show);
+            Link::Sqlite(pooled) => {
+                let done = pooled.run(sql.for_sqlite(), values, show);
                 if done.is_err() {
                     self.measures.fault(Fault::Statement);
                 }
@@ -123,7 +123,7 @@ impl Tx {
 
     /// What came of its body, and what is to be said of that. Nothing is kept of a transaction in which a statement failed:
     /// PostgreSQL would take it back and call that a commit, and SQLite may have taken a part of it back.
-    pub(super) fn judged<T>(&mut self, done: Result<T, Error>) -> Result<(T, AfterCommit), Error> {
+    pub(super) fn checked<T>(&mut self, done: Result<T, Error>) -> Result<(T, AfterCommit), Error> {
         match done {
             Ok(_) if self.conn.failed => {
                 Err(Error::Unexpected("a transaction went on after a statement failed".into()))
@@ -138,7 +138,7 @@ impl Tx {
     pub(super) async fn simple(&mut self, sql: &str) -> Result<(), Error> {
         let measures = Arc::clone(&self.conn.measures);
         match self.link() {
-            Link::Sqlite(lent) => lent.simple(sql),
+            Link::Sqlite(pooled) => pooled.simple(sql),
             Link::Postgres(talk) => talk.simple(sql, &measures).await,
         }
     }

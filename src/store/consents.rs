@@ -17,7 +17,7 @@ pub async fn scope(conn: &mut Conn, user_id: &str, client: &str) -> Result<Optio
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, user_id: &str, client: &str) -> Result<Option<String>, Error> {
+pub async fn lock_for_update(tx: &mut Tx, user_id: &str, client: &str) -> Result<Option<String>, Error> {
     let row: Option<(String,)> =
         query(locking!("SELECT scope FROM consents WHERE user_id = $1 AND client = $2", "FOR SHARE"))
             .bind(user_id)

@@ -49,8 +49,8 @@ impl Database {
         Ok(Self { engine, clock, record_key: None, measures: Arc::default() })
     }
 
-    /// The SQLite database of a place that one has alone: nothing can be written through it, and nobody else opens it until
-    /// it is dropped.
+    /// The SQLite database of a place that one has alone: nothing can be written through it, and nobody else opens it
+    /// until it is dropped.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -60,7 +60,8 @@ impl Database {
         Ok(Self { engine, clock: Clock::System, record_key: None, measures: Arc::default() })
     }
 
-    /// The same database. What it records from now on bears a proof by this key, under which the record is sealed, too (A3).
+    /// The same database. What it records from now on bears a proof by this key, under which the record is sealed, too
+    /// (A3).
     #[must_use]
     pub fn with_record_key(mut self, key: Secret) -> Self {
         self.record_key = Some(key);
@@ -145,12 +146,12 @@ impl Database {
         postgres::is_unprotected(url)
     }
 
-    /// Brings the schema up to date. Harmless when it is; safe from several processes at once. On PostgreSQL nobody who uses
-    /// the database waits for it longer than a moment.
+    /// Brings the schema up to date. Harmless when it is; safe from several processes at once. On PostgreSQL nobody who
+    /// uses the database waits for it longer than a moment.
     ///
     /// # Errors
-    /// When the database cannot be reached, or a step fails: on PostgreSQL no step was taken then, or all were, and indices
-    /// that are missing are built the next time.
+    /// When the database cannot be reached, or a step fails: on PostgreSQL no step was taken then, or all were, and
+    /// indices that are missing are built the next time.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         let done = match &self.engine {
             Engine::Sqlite(sqlite) => {
@@ -191,27 +192,28 @@ impl Database {
         let link = match &self.engine {
             Engine::Sqlite(sqlite) => Link::Sqlite(self.counted(sqlite.read().await)?),
             Engine::Postgres(server) => {
-                let lent = loop {
-                    if let Some(lent) = self.counted(server.acquire().await)? {
-                        break lent;
+                let pooled = loop {
+                    if let Some(pooled) = self.counted(server.acquire().await)? {
+                        break pooled;
                     }
                 };
-                Link::Postgres(postgres::Talk::to_read(lent).await?)
+                Link::Postgres(postgres::Talk::to_read(pooled).await?)
             }
         };
         self.measures.waited(Purpose::Read, asked.elapsed());
         Ok(Conn::new(link, Arc::clone(&self.measures)))
     }
 
-    /// The same for what may read much: lists, exports, statistics. On SQLite others do not wait for this thread meanwhile,
-    /// but go on at another one. Each such thread keeps memory of its own: what is done all the time takes [`Self::read`].
+    /// The same for what may read much: lists, exports, statistics. On SQLite others do not wait for this thread
+    /// meanwhile, but go on at another one. Each such thread keeps memory of its own: what is done all the time takes
+    /// [`Self::read`].
     ///
     /// # Errors
     /// When none can be had.
     pub async fn read_much(&self) -> Result<Conn, Error> {
         let mut conn = self.read().await?;
-        if let Link::Sqlite(lent) = conn.link() {
-            lent.may_be_slow();
+        if let Link::Sqlite(pooled) = conn.link() {
+            pooled.may_be_slow();
         }
         Ok(conn)
     }

@@ -1,5 +1,5 @@
-//! Ends what was born before a moment, whoever's it is: what a restore does to everything that is older (G36). Each table
-//! that holds something alive stands here, or in the test below with the reason why not.
+//! Ends what was born before a moment, whoever's it is: what a restore does to everything that is older (G36). Each
+//! table that holds something alive stands here, or in the test below with the reason why not.
 
 use super::{Error, Tx, query, single_use};
 use crate::time::Timestamp;

@@ -48,8 +48,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether nothing was written for a reason that may be gone already: two stood in each other's way, or the connection
-    /// was made while the server was read-only.
+    /// Whether nothing was written for a reason that may be gone already: two stood in each other's way, or the
+    /// connection was made while the server was read-only.
     pub(super) const fn is_worth_another_try(&self) -> bool {
         matches!(self, Self::Contended(_) | Self::ReadOnly(_))
     }

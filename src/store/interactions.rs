@@ -105,8 +105,8 @@ pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Er
     Ok(())
 }
 
-/// Lets a request that was answered, or is another's now, ask as if this user made it now: its id says when, so that only a later sign-in is one for
-/// it.
+/// Lets a request that was answered, or is another's now, ask as if this user made it now: its id says when, so that
+/// only a later sign-in is one for it.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -219,7 +219,7 @@ pub async fn untie(tx: &mut Tx, issuer_id: Option<&str>, user_id: Option<&str>) 
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, issuer: &str) -> Result<Option<TrustedIssuer>, Error> {
+pub async fn lock_for_update(tx: &mut Tx, issuer: &str) -> Result<Option<TrustedIssuer>, Error> {
     query(locking!(
         "SELECT id, issuer, display_name, origins, jwks, jwks_uri, last_good_jwks, \
          client_id, acr, enabled, epoch, revision FROM issuers WHERE issuer = $1",
@@ -240,8 +240,8 @@ pub async fn count_ties(conn: &mut Conn, issuer_id: &str) -> Result<i64, Error> 
     Ok(count)
 }
 
-/// Whether an issuer is switched on, and its sessions were not ended since this epoch. Its row is held: whoever switches it
-/// off waits for the session that is being born, or comes before it.
+/// Whether an issuer is switched on, and its sessions were not ended since this epoch. Its row is held: whoever
+/// switches it off waits for the session that is being born, or comes before it.
 ///
 /// # Errors
 /// When the database cannot be asked.

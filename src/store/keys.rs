@@ -67,7 +67,7 @@ pub async fn known_since(conn: &mut Conn, since: Timestamp) -> Result<Vec<Stored
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, alg: &str) -> Result<Vec<StoredKey>, Error> {
+pub async fn lock_for_update(tx: &mut Tx, alg: &str) -> Result<Vec<StoredKey>, Error> {
     const SQL: &str = "SELECT kid, alg, generation, public_jwk, sealed_jwk, created_at, signs_from, verifies_until, \
                        retired_at FROM signing_keys WHERE alg = $1 ORDER BY generation";
     let _: Vec<(String,)> =

@@ -21,8 +21,8 @@ pub enum Ended {
 }
 words!(Ended { Session = "session", User = "user", Provider = "provider", Issuer = "issuer" });
 
-/// How often a note of an epoch goes through. Who was signed in while the epoch went up may have become so a moment later,
-/// under the old one: dead on arrival (G9), but to be told.
+/// How often a note of an epoch goes through. Who was signed in while the epoch went up may have become so a moment
+/// later, under the old one: dead on arrival (G9), but to be told.
 const PASSES: i64 = 2;
 
 /// A note.
@@ -107,7 +107,7 @@ pub async fn notes(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<No
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, note: &Note) -> Result<bool, Error> {
+pub async fn lock_for_update(tx: &mut Tx, note: &Note) -> Result<bool, Error> {
     let held: Option<(String, i64)> =
         query(locking!("SELECT cursor, passes FROM logout_notes WHERE id = $1", "FOR UPDATE SKIP LOCKED"))
             .bind(&note.id)
@@ -181,7 +181,7 @@ pub async fn advance(tx: &mut Tx, note: &Note, cursor: &str) -> Result<(), Error
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn went_through(tx: &mut Tx, note: &Note, again_at: Timestamp) -> Result<(), Error> {
+pub async fn mark_done(tx: &mut Tx, note: &Note, again_at: Timestamp) -> Result<(), Error> {
     const AGAIN: &str = "UPDATE logout_notes SET cursor = '', passes = passes - 1, due_at = $2 WHERE id = $1";
     const DONE: &str = "DELETE FROM logout_notes WHERE id = $1";
     if note.passes > 1 {

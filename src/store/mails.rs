@@ -1,4 +1,5 @@
-//! The outbox of mail: what somebody asked for, and letters that wait to be sent. What is sealed goes once it is settled.
+//! The outbox of mail: what somebody asked for, and letters that wait to be sent. What is sealed goes once it is
+//! settled.
 
 use super::{Conn, Error, Tx, from_row, query};
 use crate::model::words;
@@ -8,7 +9,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MailKind {
     /// Somebody asked for a link that sets a password; whether there is anybody to send it to is not yet known.
-    Asked,
+    LinkRequest,
     /// Such a link.
     ResetLink,
     /// A notice that the user's password is another.
@@ -17,7 +18,7 @@ pub enum MailKind {
     PasswordReset,
 }
 words!(MailKind {
-    Asked = "asked",
+    LinkRequest = "asked",
     ResetLink = "reset_link",
     PasswordChanged = "password_changed",
     PasswordReset = "password_reset",

@@ -1,5 +1,5 @@
-//! The schema's history, embedded: the files of `migrations/`, in order. A released one is never edited (G23); how it is
-//! run may change.
+//! The schema's history, embedded: the files of `migrations/`, in order. A released one is never edited (G23); how it
+//! is run may change.
 
 use std::ops::Range;
 
@@ -28,8 +28,8 @@ pub(super) fn last() -> i64 {
     HISTORY.last().map_or(0, |(version, ..)| *version)
 }
 
-/// Runs what is missing, and holds no lock: on SQLite who opens the file does (`app::open`), on PostgreSQL the transaction
-/// that it runs in.
+/// Runs what is missing, and holds no lock: on SQLite who opens the file does (`app::open`), on PostgreSQL the
+/// transaction that it runs in.
 pub(super) fn migrator() -> Migrator {
     migrator_of(|migration| migration)
 }
@@ -58,8 +58,8 @@ fn migrator_of(change: impl Fn(Migration) -> Migration) -> Migrator {
     migrator
 }
 
-/// An index of a table that was there before it, and may be large and in use: built in a transaction, it would stop every
-/// sign-in until it is done. PostgreSQL builds it beside everything else, outside of any transaction.
+/// An index of a table that was there before it, and may be large and in use: built in a transaction, it would stop
+/// every sign-in until it is done. PostgreSQL builds it beside everything else, outside of any transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Index {
     /// Its name.
@@ -85,7 +85,8 @@ impl Index {
     }
 }
 
-/// Every [`Index`] of the history that stands at its end. One that makes rows unique is a rule, and comes with its step.
+/// Every [`Index`] of the history that stands at its end. One that makes rows unique is a rule, and comes with its
+/// step.
 pub(super) fn indices() -> Vec<Index> {
     let mut found: Vec<Index> = Vec::new();
     for (_, _, sql) in HISTORY {

@@ -1,8 +1,9 @@
 //! What is remembered, and the only place that names a database's driver: one file per table group, free functions, SQL
-//! beside the function. In these files SQLite and PostgreSQL are one; what they differ in is in `sqlite/` and `postgres/`.
+//! beside the function. In these files SQLite and PostgreSQL are one; what they differ in is in `sqlite/` and
+//! `postgres/`.
 //!
-//! A statement is written once ([`query`]); every write, and every `RETURNING`, runs inside `in_transaction!` (G26), and goes
-//! on when its caller stops waiting (G7).
+//! A statement is written once ([`query`]); every write, and every `RETURNING`, runs inside `in_transaction!` (G26),
+//! and goes on when its caller stops waiting (G7).
 
 pub mod activity;
 pub mod clients;

@@ -1,8 +1,8 @@
-//! Moves every row of a SQLite database into an empty one of PostgreSQL: one transaction there, from the schema's first step
-//! to the last comparison, so that a move that fails leaves nothing behind.
+//! Moves every row of a SQLite database into an empty one of PostgreSQL: one transaction there, from the schema's first
+//! step to the last comparison, so that a move that fails leaves nothing behind.
 //!
-//! Rows go as lines of PostgreSQL's COPY. A table's lines as they were read here and as the server says them afterwards must
-//! be the same ones.
+//! Rows go as lines of PostgreSQL's COPY. A table's lines as they were read here and as the server says them afterwards
+//! must be the same ones.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -120,8 +120,8 @@ impl Table {
     }
 }
 
-/// Moves all rows, and writes there that this was done; `key` proves it. Nobody else may have the source open; nothing is
-/// written to it.
+/// Moves all rows, and writes there that this was done; `key` proves it. Nobody else may have the source open; nothing
+/// is written to it.
 ///
 /// # Errors
 /// When the target is not an empty PostgreSQL, or something cannot be read, converted or written: then it is as it was.
@@ -136,8 +136,8 @@ pub async fn move_all(
     refuse_another(&source.schema().await?).context("the SQLite database")?;
     let from = sqlite.reader()?;
     let rows = count(&from)?;
-    let mut lent = server.acquire_alone().await?;
-    let mut to = server.begin_to_change_schema(&mut lent).await?;
+    let mut pooled = server.acquire_alone().await?;
+    let mut to = server.begin_to_change_schema(&mut pooled).await?;
     look_at_target(&mut to).await?;
     migrations::migrator_without_indices().run(&mut *to).await.context("the schema cannot be made there")?;
     take_empty(&mut to).await?;

@@ -56,8 +56,8 @@ pub async fn standing(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Res
     query(SQL).bind(now.0).bind(secret_hash).fetch_optional(conn).await
 }
 
-/// What a logout ends: the session behind a secret, idle or not, or what another tab renewed it into after `since`. What
-/// was born of it lives on through idleness (R4), so a logout must reach it there too.
+/// What a logout ends: the session behind a secret, idle or not, or what another tab renewed it into after `since`.
+/// What was born of it lives on through idleness (R4), so a logout must reach it there too.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -148,11 +148,11 @@ pub struct NewSession {
     pub provider_id: String,
     /// The user's id.
     pub user_id: String,
-    /// The user's epoch as judged.
+    /// The user's epoch as checked.
     pub user_epoch: i64,
-    /// The provider's epoch as judged.
+    /// The provider's epoch as checked.
     pub provider_epoch: i64,
-    /// A handoff's issuer: id and epoch as judged.
+    /// A handoff's issuer: id and epoch as checked.
     pub issuer: Option<(String, i64)>,
     /// A handoff's id.
     pub handoff_id: Option<String>,
@@ -174,8 +174,8 @@ pub struct NewSession {
     pub browser: String,
 }
 
-/// Whether whoever acts in a session may still act: it lives, and its user is who the act was judged for. The rows are held,
-/// so that what takes this away waits for the act or comes before it (G28).
+/// Whether whoever acts in a session may still act: it lives, and its user is who the act was checked for. The rows are
+/// held, so that what takes this away waits for the act or comes before it (G28).
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -253,7 +253,7 @@ pub async fn end(tx: &mut Tx, id: &str, reason: EndReason, now: Timestamp) -> Re
 /// # Errors
 /// When it cannot be written.
 pub async fn end_of_sid(tx: &mut Tx, sid: &str, reason: EndReason, now: Timestamp) -> Result<bool, Error> {
-    match hold_living(tx, sid).await? {
+    match lock_living(tx, sid).await? {
         Some(id) => end(tx, &id, reason, now).await,
         None => Ok(false),
     }
@@ -263,7 +263,7 @@ pub async fn end_of_sid(tx: &mut Tx, sid: &str, reason: EndReason, now: Timestam
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold_living(tx: &mut Tx, sid: &str) -> Result<Option<String>, Error> {
+pub async fn lock_living(tx: &mut Tx, sid: &str) -> Result<Option<String>, Error> {
     // Who waited for a renewal finds the row over that it waited for, and looks once more for the one in its place.
     for _ in 0..2 {
         let row: Option<(String,)> =
@@ -278,8 +278,8 @@ pub async fn hold_living(tx: &mut Tx, sid: &str) -> Result<Option<String>, Error
     Ok(None)
 }
 
-/// Gives a session another secret, after its password was typed: who holds the one before is signed out. `false` when it is
-/// over.
+/// Gives a session another secret, after its password was typed: who holds the one before is signed out. `false` when
+/// it is over.
 ///
 /// # Errors
 /// When it cannot be written.

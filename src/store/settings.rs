@@ -17,7 +17,8 @@ pub const ISSUER: &str = "issuer";
 /// The fact that tells what a trusted proxy said last that could not be read.
 pub const UNREAD_HOP: &str = "unread hop";
 
-/// The fact that tells from when on claims of single use are complete, in Unix milliseconds: a restore lost those before it.
+/// The fact that tells from when on claims of single use are complete, in Unix milliseconds: a restore lost those
+/// before it.
 pub const CLAIMS_SINCE: &str = "claims are complete since";
 
 /// Writes a fact down, whatever stands there.
@@ -53,8 +54,8 @@ pub async fn get(conn: &mut Conn, name: &str) -> Result<Option<String>, Error> {
     Ok(row.map(|(value,)| value))
 }
 
-/// Lets those take turns who may be about to end the last Therap Admin, until the transaction ends. It is a row of its own
-/// to hold: that of the operator realm is read by every act of theirs, and each would wait for the other.
+/// Lets those take turns who may be about to end the last Therap Admin, until the transaction ends. It is a row of its
+/// own to hold: that of the operator realm is read by every act of theirs, and each would wait for the other.
 ///
 /// # Errors
 /// When the database cannot be asked.

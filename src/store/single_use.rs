@@ -14,8 +14,8 @@ pub async fn claim(tx: &mut Tx, purpose: &str, issuer: &str, hash: &str, now: Ti
     Ok(rows == 1)
 }
 
-/// The same of what could be used from `usable_from` on. A restore loses the claims that came after the backup: what was
-/// usable before the restore may have been used, and counts as used (G36).
+/// The same of what could be used from `usable_from` on. A restore loses the claims that came after the backup: what
+/// was usable before the restore may have been used, and counts as used (G36).
 ///
 /// # Errors
 /// When it cannot be written.

@@ -1,9 +1,9 @@
-//! The files of a SQLite installation: who has the database open, and how a restored one takes its place, whole or not at
-//! all, whenever the process or the machine dies.
+//! The files of a SQLite installation: who has the database open, and how a restored one takes its place, whole or not
+//! at all, whenever the process or the machine dies.
 //!
-//! A restore prepares everything in a folder beside the database, `….restoring`. One rename to `….restored` decides: before
-//! it nothing has changed, after it whoever comes next finishes ([`Place::finish`]). What was there before is kept under
-//! names that say when it was replaced.
+//! A restore prepares everything in a folder beside the database, `….restoring`. One rename to `….restored` decides:
+//! before it nothing has changed, after it whoever comes next finishes ([`Place::finish`]). What was there before is
+//! kept under names that say when it was replaced.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
@@ -23,8 +23,9 @@ pub const DATABASE: &str = "database.sqlite";
 pub const KEYS: &str = "keys";
 const PLAN: &str = "plan.json";
 
-/// A mark that a process has the database open: shared by all who serve and look, held alone by who replaces it. It goes
-/// with the process, however that ends. Its file stays: who removed it could leave two that each hold one of that name.
+/// A mark that a process has the database open: shared by all who serve and look, held alone by who replaces it. It
+/// goes with the process, however that ends. Its file stays: who removed it could leave two that each hold one of that
+/// name.
 #[derive(Debug)]
 pub struct InUse(#[expect(dead_code, reason = "held until dropped")] File);
 
@@ -274,8 +275,8 @@ impl Alone {
         Ok(folder)
     }
 
-    /// Decides: from here on the prepared database and its keys are the installation's. Whether that is done here or by who
-    /// comes next, it is done. The names of the old files end with `replaced`.
+    /// Decides: from here on the prepared database and its keys are the installation's. Whether that is done here or by
+    /// who comes next, it is done. The names of the old files end with `replaced`.
     ///
     /// # Errors
     /// When nothing was decided; or the rest is left to who comes next.

@@ -1,5 +1,5 @@
-//! One statement for either engine: its text, what is bound, and the rows that come back. It is written once and compiled
-//! once; on SQLite the answer is ready at once, on PostgreSQL it is awaited.
+//! One statement for either engine: its text, what is bound, and the rows that come back. It is written once and
+//! compiled once; on SQLite the answer is ready at once, on PostgreSQL it is awaited.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -181,8 +181,8 @@ tuples! {
     (A 0, B 1, C 2, D 3, E 4)
 }
 
-/// Lets a row become a struct by column names: columns after `parsed` are words that parse, fields after `within` are rows of
-/// their own, out of the same columns.
+/// Lets a row become a struct by column names: columns after `parsed` are words that parse, fields after `within` are
+/// rows of their own, out of the same columns.
 macro_rules! from_row {
     ($type:ty { $($field:ident),* $(,)? } parsed { $($parsed:ident),* $(,)? }) => {
         $crate::store::from_row!($type { $($field),* } parsed { $($parsed),* } within {});

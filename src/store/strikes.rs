@@ -1,7 +1,7 @@
 //! Strikes: how many wrong passwords in a row, and how many guesses are in hand right now (G3).
 //!
-//! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5), or a session's `sid` where whoever is
-//! signed in types the password again (G35): one table, one way.
+//! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5), or a session's `sid` where
+//! whoever is signed in types the password again (G35): one table, one way.
 
 use super::{Error, Tx, locking, query};
 use crate::model::user::STRIKES;
@@ -24,7 +24,7 @@ pub enum Guessed {
     /// A user's, by id.
     User(String),
     /// Nobody's, by keyed hash.
-    Phantom(String),
+    UnknownAccount(String),
     /// A session's, by [`of_session`]: its account's are not touched.
     Session(String),
 }
@@ -34,7 +34,7 @@ impl Guessed {
     #[must_use]
     pub fn account(&self) -> &str {
         match self {
-            Self::User(account) | Self::Phantom(account) | Self::Session(account) => account,
+            Self::User(account) | Self::UnknownAccount(account) | Self::Session(account) => account,
         }
     }
 }
@@ -45,7 +45,8 @@ pub fn of_session(sid: &str) -> String {
     format!("session {sid}")
 }
 
-/// Gives a guess one of the three chances, if one is free. A phantom's row is made here, and begins anew when it lapsed.
+/// Gives a guess one of the three chances, if one is free. A phantom's row is made here, and begins anew when it
+/// lapsed.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -131,7 +132,7 @@ pub async fn clear(tx: &mut Tx, account: &str) -> Result<i64, Error> {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, user_id: &str) -> Result<i64, Error> {
+pub async fn lock_for_update(tx: &mut Tx, user_id: &str) -> Result<i64, Error> {
     let row: Option<(i64,)> = query(locking!("SELECT failures FROM strikes WHERE account = $1", "FOR SHARE"))
         .bind(user_id)
         .fetch_optional(tx)

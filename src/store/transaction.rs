@@ -1,5 +1,5 @@
-//! Transactions: all of a piece of work or nothing of it, before its deadline or not at all, tried again where two stood in
-//! each other's way. It goes on when nobody waits for it any longer (G7).
+//! Transactions: all of a piece of work or nothing of it, before its deadline or not at all, tried again where two
+//! stood in each other's way. It goes on when nobody waits for it any longer (G7).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,8 @@ use super::{held, postgres};
 use crate::log;
 use crate::time::{Deadline, Random};
 
-/// So many tries a transaction has that stands in another's way, each after a longer wait by chance: those that collided
-/// would collide again at once.
+/// So many tries a transaction has that stands in another's way, each after a longer wait by chance: those that
+/// collided would collide again at once.
 const TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 
@@ -45,7 +45,7 @@ macro_rules! in_transaction {
 pub(crate) use in_transaction;
 
 impl Database {
-    /// The work of `in_transaction!`: begins, works, judges the deadline once more, and commits.
+    /// The work of `in_transaction!`: begins, works, checks the deadline once more, and commits.
     ///
     /// # Errors
     /// [`Error::Late`] when the deadline came before the commit (nothing was written); otherwise what went wrong.
@@ -60,12 +60,12 @@ impl Database {
             Engine::Sqlite(sqlite) => {
                 let (measures, record_key) = (Arc::clone(&self.measures), self.record_key.clone());
                 let work = Arc::new(work);
-                let body = move |lent| {
-                    let conn = Conn::new(Link::Sqlite(lent), Arc::clone(&measures));
+                let body = move |pooled| {
+                    let conn = Conn::new(Link::Sqlite(pooled), Arc::clone(&measures));
                     let working = work(Tx::new(conn, record_key.clone()));
                     async move {
                         let (mut tx, done) = working.await;
-                        tx.judged(done)
+                        tx.checked(done)
                     }
                 };
                 sqlite.write(deadline, &self.measures, body).await
@@ -122,20 +122,20 @@ impl Database {
         F: Future<Output = (Tx, Result<T, Error>)>,
     {
         let (mut tx, done) = work(self.begin(server, deadline).await?).await;
-        let fate = match tx.judged(done) {
+        let result = match tx.checked(done) {
             Ok(_) if deadline.is_past(self.clock.now()) => Err(Error::Late),
             done => done,
         };
         let (done, after_commit) = match tx.link() {
-            Link::Postgres(talk) => talk.finish(fate, &self.measures).await?,
-            Link::Sqlite(_) => fate?,
+            Link::Postgres(talk) => talk.finish(result, &self.measures).await?,
+            Link::Sqlite(_) => result?,
         };
         after_commit.say();
         Ok(done)
     }
 
-    /// Opens a transaction. A connection that was cut while it was idle is found out here, once: nothing was asked of it
-    /// yet, and those as old as it are passed over after it.
+    /// Opens a transaction. A connection that was cut while it was idle is found out here, once: nothing was asked of
+    /// it yet, and those as old as it are passed over after it.
     async fn begin(&self, server: &postgres::Server, deadline: Deadline) -> Result<Tx, Error> {
         match self.try_begin(server, deadline).await {
             Err(error) if error.ends_connection() => self.try_begin(server, deadline).await,
@@ -145,17 +145,17 @@ impl Database {
 
     async fn try_begin(&self, server: &postgres::Server, deadline: Deadline) -> Result<Tx, Error> {
         let asked = Instant::now();
-        let lent = loop {
+        let pooled = loop {
             let tried = self.counted(server.acquire().await);
             if deadline.is_past(self.clock.now()) {
                 return Err(Error::Late);
             }
-            if let Some(lent) = tried? {
-                break lent;
+            if let Some(pooled) = tried? {
+                break pooled;
             }
         };
         self.measures.waited(Purpose::Write, asked.elapsed());
-        let talk = postgres::Talk::to_write(lent, deadline.left(), &self.measures).await?;
+        let talk = postgres::Talk::to_write(pooled, deadline.left(), &self.measures).await?;
         let conn = Conn::new(Link::Postgres(talk), Arc::clone(&self.measures));
         Ok(Tx::new(conn, self.record_key.clone()))
     }

@@ -1,5 +1,5 @@
-//! The page for whoever comes back, in the browser's history, to a request of an app that is answered already: it is asked of
-//! nobody any more, so neither a sign-in nor a consent is shown (G38).
+//! The page for whoever comes back, in the browser's history, to a request of an app that is answered already: it is
+//! asked of nobody any more, so neither a sign-in nor a consent is shown (G38).
 
 use askama::Template;
 use axum::http::StatusCode;

@@ -1,5 +1,5 @@
-//! Bodies on their way. A request is judged when its body is there, so that a slow sender cannot choose the moment (G28),
-//! and it is in hand only then (G30).
+//! Bodies on their way. A request is checked when its body is there, so that a slow sender cannot choose the moment
+//! (G28), and it is in hand only then (G30).
 
 use std::net::IpAddr;
 use std::sync::Arc;

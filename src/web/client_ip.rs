@@ -47,8 +47,8 @@ impl fmt::Display for Peer {
     }
 }
 
-/// The client's address. `X-Forwarded-For`, or `Forwarded` (RFC 7239) where that does not stand, is read from its end, as
-/// long as listed proxies vouch for it. Where the nearest one names nobody, the request is its own.
+/// The client's address. `X-Forwarded-For`, or `Forwarded` (RFC 7239) where that does not stand, is read from its end,
+/// as long as listed proxies vouch for it. Where the nearest one names nobody, the request is its own.
 #[must_use]
 pub fn client_ip(extensions: &Extensions, headers: &HeaderMap, trusted: &Proxies, now: Timestamp) -> IpAddr {
     let own = Peer::Address((Ipv4Addr::LOCALHOST, 0).into());
@@ -98,8 +98,8 @@ fn address(hop: &[u8]) -> Option<IpAddr> {
     text.parse().ok().or_else(bracketed).or_else(with_port).map(|ip: IpAddr| ip.to_canonical())
 }
 
-/// Whoever stands behind such a proxy shares its address in the record and in the throttle: said once, for whoever operates
-/// it; `doctor` says it too.
+/// Whoever stands behind such a proxy shares its address in the record and in the throttle: said once, for whoever
+/// operates it; `doctor` says it too.
 fn warn(proxy: IpAddr, hop: &[u8]) {
     tracing::warn!(
         "the proxy {proxy} names a client that cannot be read as an address ({}): such visitors are recorded, and limited \

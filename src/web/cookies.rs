@@ -96,7 +96,8 @@ impl Cookie {
     }
 }
 
-/// The port at the end of a name; none on https where the issuer names none, and none on http where it is the usual 8080.
+/// The port at the end of a name; none on https where the issuer names none, and none on http where it is the usual
+/// 8080.
 fn port(config: &Config) -> String {
     match (config.is_https(), config.issuer_port()) {
         (true, None) | (false, Some("8080")) => String::new(),

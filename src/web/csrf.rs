@@ -1,4 +1,4 @@
-//! Our own forms are sent by our own pages: judged by `Sec-Fetch-Site`, else by `Origin`, without state (G27). A page
+//! Our own forms are sent by our own pages: checked by `Sec-Fetch-Site`, else by `Origin`, without state (G27). A page
 //! left open overnight still works.
 
 use axum::extract::{Request, State};

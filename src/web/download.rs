@@ -22,8 +22,8 @@ where
     file(name, "text/csv; charset=utf-8", head.into_bytes(), state, more)
 }
 
-/// A file: its head, and then whatever `more` gives for a state and the next one, until it gives nothing. A fault breaks
-/// the file off, so that no reader takes it for whole.
+/// A file: its head, and then whatever `more` gives for a state and the next one, until it gives nothing. A fault
+/// breaks the file off, so that no reader takes it for whole.
 pub fn file<S, F>(
     name: &str,
     media_type: &'static str,

@@ -1,6 +1,6 @@
-//! The way of a [`Notice`] from the answer to a form to the page that follows, which says it once. It travels in a cookie
-//! of that page's own, sealed to the session: no address can make a page say what was not done, no other page takes
-//! it, any replica reads it, and nothing is written for it.
+//! The way of a [`Notice`] from the answer to a form to the page that follows, which says it once. It travels in a
+//! cookie of that page's own, sealed to the session: no address can make a page say what was not done, no other page
+//! takes it, any replica reads it, and nothing is written for it.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! A form that is shown again: what is wrong stands at the field and in a summary, and what was typed stays.
 
-use crate::operations::act::Unfit;
+use crate::operations::admin_context::ValidationError;
 
 /// One thing that is wrong.
 #[derive(Clone, Debug)]
-pub struct Fault {
+pub struct FieldError {
     /// The id of the field.
     pub field: String,
     /// A sentence.
@@ -13,12 +13,12 @@ pub struct Fault {
 
 /// All that is wrong with a form, in the order of its fields.
 #[derive(Clone, Debug, Default)]
-pub struct Faults(Vec<Fault>);
+pub struct FieldErrors(Vec<FieldError>);
 
-impl Faults {
+impl FieldErrors {
     /// Says what is wrong at a field.
     pub fn add(&mut self, field: &str, message: impl Into<String>) {
-        self.0.push(Fault { field: field.to_owned(), message: message.into() });
+        self.0.push(FieldError { field: field.to_owned(), message: message.into() });
     }
 
     /// Adds what is wrong with the fields that follow.
@@ -26,7 +26,7 @@ impl Faults {
         self.0.extend(others.0);
     }
 
-    /// Says that a field is empty, if it is; then no rule need judge it.
+    /// Says that a field is empty, if it is; then no rule need check it.
     pub fn need(&mut self, field: &str, value: &str, message: &str) -> bool {
         if value.is_empty() {
             self.add(field, message);
@@ -35,11 +35,11 @@ impl Faults {
     }
 
     /// Takes a rule's judgement of the value that a field of this label holds; what is good goes on.
-    pub fn judge<T>(&mut self, label: &str, judged: Result<T, Unfit>) -> Option<T> {
-        match judged {
+    pub fn check<T>(&mut self, label: &str, checked: Result<T, ValidationError>) -> Option<T> {
+        match checked {
             Ok(value) => Some(value),
-            Err(unfit) => {
-                self.add(&unfit.key.replace('_', "-"), sentence(label, &unfit.why));
+            Err(invalid) => {
+                self.add(&invalid.key.replace('_', "-"), sentence(label, &invalid.why));
                 None
             }
         }
@@ -53,7 +53,7 @@ impl Faults {
 
     /// Everything that is wrong.
     #[must_use]
-    pub fn list(&self) -> &[Fault] {
+    pub fn list(&self) -> &[FieldError] {
         &self.0
     }
 
@@ -101,10 +101,10 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_a_sentence_at_its_field() {
-        let mut faults = Faults::default();
-        assert_eq!(faults.judge("The name", Ok(1)), Some(1));
-        faults.judge::<()>("The Login Name", Err(Unfit::new("login_name", "\"a b\" cannot be one")));
-        faults.judge::<()>("The name", Err(Unfit::new("name", "must be short")));
+        let mut faults = FieldErrors::default();
+        assert_eq!(faults.check("The name", Ok(1)), Some(1));
+        faults.check::<()>("The Login Name", Err(ValidationError::new("login_name", "\"a b\" cannot be one")));
+        faults.check::<()>("The name", Err(ValidationError::new("name", "must be short")));
         assert_eq!(faults.of("name"), Some("The name must be short."));
         assert_eq!(faults.of("login-name"), Some("\"a b\" cannot be one."));
         assert!(faults.begin_at("login-name") && !faults.begin_at("name"));

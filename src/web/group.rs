@@ -1,5 +1,5 @@
-//! What a group of routes says of itself: whom it answers, and how much body and time a request may take. The layers around
-//! a route read this, and never ask for its path.
+//! What a group of routes says of itself: whom it answers, and how much body and time a request may take. The layers
+//! around a route read this, and never ask for its path.
 
 use std::time::Duration;
 

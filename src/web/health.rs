@@ -36,8 +36,8 @@ async fn ready(app: App) -> impl IntoResponse {
     }
 }
 
-/// Whether this replica can do its work (G33): it is not about to stop, its clock is right, it signs with every published algorithm, and the
-/// database takes its writes.
+/// Whether this replica can do its work (G33): it is not about to stop, its clock is right, it signs with every
+/// published algorithm, and the database takes its writes.
 async fn is_ready(app: &App) -> Result<(), String> {
     if app.is_draining() {
         return Err("it stops".into());

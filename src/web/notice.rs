@@ -1,5 +1,5 @@
-//! What a page says once: what was just done, or why it was not. A closed list; [`flash`](super::flash) brings one of it
-//! from the answer to a form to the page that follows.
+//! What a page says once: what was just done, or why it was not. A closed list; [`flash`](super::flash) brings one of
+//! it from the answer to a form to the page that follows.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! An error for a client's developer (RFC 6749 §5.2): JSON with a code and a sentence that says which parameter and why.
-//! Its cause stays in the log. One place maps codes to statuses.
+//! An error for a client's developer (RFC 6749 §5.2): JSON with a code and a sentence that says which parameter and
+//! why. Its cause stays in the log. One place maps codes to statuses.
 
 use std::borrow::Cow;
 

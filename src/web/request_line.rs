@@ -1,5 +1,5 @@
-//! What is around every request, of whatever kind: its reference number, its trace, and its one line in the log, also when
-//! nobody waits for the answer any more or a fault of ours ends it.
+//! What is around every request, of whatever kind: its reference number, its trace, and its one line in the log, also
+//! when nobody waits for the answer any more or a fault of ours ends it.
 
 use std::sync::Arc;
 

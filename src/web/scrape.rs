@@ -1,5 +1,5 @@
-//! `GET /metrics`. What the database has to be asked for is asked at most every few seconds and waited for a moment only: a
-//! scrape never hangs, and never fails because the database does.
+//! `GET /metrics`. What the database has to be asked for is asked at most every few seconds and waited for a moment
+//! only: a scrape never hangs, and never fails because the database does.
 
 use std::time::Duration;
 

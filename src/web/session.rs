@@ -16,7 +16,7 @@ use super::return_to::ReturnTo;
 use crate::app::App;
 use crate::model::session::Session;
 use crate::operations::Actor;
-use crate::operations::act::{Act, Authority};
+use crate::operations::admin_context::{AdminContext, Authority};
 use crate::operations::sessions::open::{Browser, RENEWAL, limits};
 use crate::store::passwords::pre_auths::PreAuth;
 use crate::store::{self, in_transaction};
@@ -35,17 +35,17 @@ pub struct SignedIn {
 impl SignedIn {
     /// What this person does with what is the person's own.
     #[must_use]
-    pub fn act(&self, app: &App, arrival: &Arrival) -> Act {
+    pub fn act(&self, app: &App, arrival: &Arrival) -> AdminContext {
         act_of(app, arrival, &self.session, "user".to_owned())
     }
 }
 
 /// An act by a session, under the name that the record will say.
-pub(crate) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: String) -> Act {
+pub(crate) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: String) -> AdminContext {
     let actor = Actor { name, visitor: arrival.visitor.clone() };
     let authority =
         Authority::Session { sid: session.sid.clone(), user_id: session.user_id.clone(), user_type: session.user_type };
-    Act { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
+    AdminContext { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
 }
 
 /// A right temporary password, and nothing more.

@@ -1,4 +1,5 @@
-//! Shares: what is bounded as a whole is bounded for each network too, so that one stranger cannot stop everybody (G30).
+//! Shares: what is bounded as a whole is bounded for each network too, so that one stranger cannot stop everybody
+//! (G30).
 
 use std::collections::HashMap;
 use std::net::IpAddr;

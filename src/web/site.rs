@@ -1,4 +1,5 @@
-//! The public site, put together of groups. A route is added to a group, and a group to the site; nothing else takes one:
+//! The public site, put together of groups. A route is added to a group, and a group to the site; nothing else takes
+//! one:
 //!
 //! ```
 //! use axum::routing::get;
@@ -106,8 +107,8 @@ impl Site {
         Self { routes: self.routes.merge(layered), ..self }
     }
 
-    /// With routes that are counted and logged as their group says, and answer all by themselves: nothing is read for them,
-    /// and nothing about who asks matters.
+    /// With routes that are counted and logged as their group says, and answer all by themselves: nothing is read for
+    /// them, and nothing about who asks matters.
     #[must_use]
     pub fn with_unguarded(self, Routes { group, routes }: Routes) -> Self {
         let seen = self.seen(group, routes);

@@ -1,8 +1,8 @@
-//! Answers that are the same for everybody until the next start: sent as `br`, as `gzip` or as they are, whichever the asker
-//! prefers (RFC 9110 §12.5.3), each with an entity tag of its own.
+//! Answers that are the same for everybody until the next start: sent as `br`, as `gzip` or as they are, whichever the
+//! asker prefers (RFC 9110 §12.5.3), each with an entity tag of its own.
 //!
-//! Here alone anything is compressed. A page that holds a secret beside what a visitor sent would give the secret away by its
-//! length (BREACH).
+//! Here alone anything is compressed. A page that holds a secret beside what a visitor sent would give the secret away
+//! by its length (BREACH).
 
 use std::io::Write as _;
 

@@ -1,5 +1,5 @@
-//! A script file that does not run while scripts are on (an engine refuses it for one word, a filter blocks it, a line in
-//! it throws), and scripts that are off: each page does its one thing all the same (L1).
+//! A script file that does not run while scripts are on (an engine refuses it for one word, a filter blocks it, a line
+//! in it throws), and scripts that are off: each page does its one thing all the same (L1).
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Journeys of people in real browsers against the example demo: the real service beside a stand-in for Therap Services.
+//! Journeys of people in real browsers against the example demo: the real service beside a stand-in for Therap
+//! Services.
 //!
 //! A test's name is a claim; those that begin with `quick_` run in `tests/run --quick` too, those with `firefox` in
 //! their name run in Firefox. [`harness`] starts the demo and the browser, and is what a journey is told with.

@@ -22,7 +22,7 @@ pub async fn sign_in(browser: &Browser, demo: &Demo) {
 /// R1, R2: sign in, see claims, refresh, log out there and so here.
 pub async fn there_and_back(Stage { browser, demo }: &Stage) {
     sign_in(browser, demo).await;
-    browser.reads("#portal-door", "urn:therap-connect:acr:password").await;
+    browser.reads("#portal-method", "urn:therap-connect:acr:password").await;
     let told = browser.text("#userinfo").await;
     for fact in ["\"preferred_username\": \"amina\"", "\"provider_code\": \"SUNRISE-IL\"", "amina@sunrise.example"] {
         assert!(told.contains(fact), "{told}");
@@ -85,7 +85,7 @@ async fn a_session_of_the_button_serves_the_app() {
     browser.follow("#portal-login").await;
     browser.follow("#consent-allow").await;
     browser.reads("#portal-user", BRUNO.name).await;
-    browser.reads("#portal-door", "urn:therap-connect:acr:handoff").await;
+    browser.reads("#portal-method", "urn:therap-connect:acr:handoff").await;
 
     // A handoff that names the app lands there.
     let assertion = demo.assertion_with(&BRUNO, &[("target", "care-portal")]).await;

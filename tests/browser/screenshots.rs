@@ -1,4 +1,5 @@
-//! Pictures of every page, for people to look at: `CONNECT_IDP_SCREENSHOTS=folder cargo test --test browser screenshots`.
+//! Pictures of every page, for people to look at: `CONNECT_IDP_SCREENSHOTS=folder cargo test --test browser
+//! screenshots`.
 
 use std::path::Path;
 

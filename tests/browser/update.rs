@@ -112,7 +112,7 @@ pub async fn live_rules(Stage { browser, .. }: &Stage) {
             .run("return [...document.querySelectorAll('.rules li')].map((r) => r.dataset.met ?? '-').join(' ')");
         marks.await.as_str().unwrap().to_owned()
     };
-    assert_eq!(marks().await, "- - - - - - - -", "nothing typed, nothing judged");
+    assert_eq!(marks().await, "- - - - - - - -", "nothing typed, nothing checked");
     browser.click("#new-password").await;
     // In the order of the page: length, upper, lower, digit, special, edges, control; then the confirmation.
     for (typed, expected) in [

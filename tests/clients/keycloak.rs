@@ -8,8 +8,8 @@ use crate::journey::{allow, sign_in};
 use crate::service::SECRET;
 use crate::stage::{Place, Stage, packages};
 
-/// The sign-out there ends the session here, from server to server ("backchannel logout" in its settings), without a cookie
-/// of ours.
+/// The sign-out there ends the session here, from server to server ("backchannel logout" in its settings), without a
+/// cookie of ours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_of_keycloaks_signs_in_with_us_until_they_sign_out() {
     let Some(folder) = packages("keycloak") else { return };

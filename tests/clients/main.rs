@@ -1,9 +1,9 @@
-//! Clients and programs that others wrote, each as it comes, in a real browser against the real service over TLS: discovery,
-//! sign-in, ID token, userinfo, refresh, logout, with nothing set but the issuer, who the client is, and where it is; and
-//! proxies in front of the service.
+//! Clients and programs that others wrote, each as it comes, in a real browser against the real service over TLS:
+//! discovery, sign-in, ID token, userinfo, refresh, logout, with nothing set but the issuer, who the client is, and
+//! where it is; and proxies in front of the service.
 //!
-//! One file for each. In the folder of the same name is the app that uses a library, which docs/relying-party.md may show, or
-//! the program's own configuration.
+//! One file for each. In the folder of the same name is the app that uses a library, which docs/relying-party.md may
+//! show, or the program's own configuration.
 //! [`stage`] starts the service and the browser, [`journey`] is what every client goes through.
 
 #![cfg(test)]

@@ -1,5 +1,5 @@
-//! npm `passport-openidconnect`, with Express: what Node-RED and many an older app of Node's sign in with. As it comes it
-//! reads nothing but the ID token.
+//! npm `passport-openidconnect`, with Express: what Node-RED and many an older app of Node's sign in with. As it comes
+//! it reads nothing but the ID token.
 
 use std::process::Command;
 

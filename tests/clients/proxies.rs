@@ -143,7 +143,8 @@ impl Front {
         self.browser.is_out().await;
     }
 
-    /// From the sender's page to the Dashboard; who claims to come from elsewhere is not believed. The session's cookie.
+    /// From the sender's page to the Dashboard; who claims to come from elsewhere is not believed. The session's
+    /// cookie.
     async fn a_handoff_comes_from_where_the_person_is(&self) -> String {
         let issuer = &self.service.issuer;
         let lie = |request: RequestBuilder| {
@@ -185,7 +186,7 @@ impl Front {
         self.web.get(format!("{}/", self.service.issuer)).header(COOKIE, cookie).send().await.unwrap()
     }
 
-    /// The edition that a compressed answer names, whatever the proxy made of it, may be written over once.
+    /// The revision that a compressed answer names, whatever the proxy made of it, may be written over once.
     async fn a_program_edits_what_it_read_compressed(&self) {
         let form = [("grant_type", "client_credentials")];
         let token = self.web.post(format!("{}/oauth2/token", self.service.issuer)).basic_auth("robot", Some(SECRET));
@@ -196,14 +197,14 @@ impl Front {
         let read = self.web.get(&user).bearer_auth(token).header(ACCEPT_ENCODING, "gzip").send().await.unwrap();
         assert_eq!(read.status(), StatusCode::OK);
         assert_eq!(read.headers()[CONTENT_ENCODING], "gzip");
-        let edition = read.headers()[ETAG].clone();
+        let etag = read.headers()[ETAG].clone();
         let mut answers = Vec::new();
         for name in ["Amina Diallo-Sow", "Somebody Else"] {
             let edit = self.web.patch(&user).bearer_auth(token).header(ACCEPT_ENCODING, "gzip");
-            let edit = edit.header(IF_MATCH, edition.clone()).json(&json!({ "name": name }));
+            let edit = edit.header(IF_MATCH, etag.clone()).json(&json!({ "name": name }));
             answers.push(edit.send().await.unwrap().status());
         }
-        assert_eq!(answers, [StatusCode::OK, StatusCode::PRECONDITION_FAILED], "{edition:?}");
+        assert_eq!(answers, [StatusCode::OK, StatusCode::PRECONDITION_FAILED], "{etag:?}");
     }
 
     /// Up to the service's own bound, and what is larger it refuses by itself, not by a connection that breaks.

@@ -1,5 +1,5 @@
-//! `schemathesis` of `PyPI` against the admin API: thousands of requests that the OpenAPI document allows, and that it does
-//! not; no server error, and no answer that the document does not name.
+//! `schemathesis` of `PyPI` against the admin API: thousands of requests that the OpenAPI document allows, and that it
+//! does not; no server error, and no answer that the document does not name.
 
 use std::process::Command;
 

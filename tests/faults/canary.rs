@@ -1,5 +1,5 @@
-//! No secret in anything that is written: each is planted wherever one can enter or leave, and all that the service wrote is
-//! searched for each, at the most talkative level and in both formats.
+//! No secret in anything that is written: each is planted wherever one can enter or leave, and all that the service
+//! wrote is searched for each, at the most talkative level and in both formats.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! What is begun at one replica is finished at another one, and what is ended at one is dead at another one within a second:
-//! with a Redis, and the same when it is gone.
+//! What is begun at one replica is finished at another one, and what is ended at one is dead at another one within a
+//! second: with a Redis, and the same when it is gone.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! A PostgreSQL that dies, and its standby in its place: two servers with streaming replication behind HAProxy, which sends
-//! everybody to the one that writes.
+//! A PostgreSQL that dies, and its standby in its place: two servers with streaming replication behind HAProxy, which
+//! sends everybody to the one that writes.
 
 use std::fmt::Write as _;
 use std::fs;

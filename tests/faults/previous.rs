@@ -1,5 +1,5 @@
-//! The previous release beside this program: the schema is brought up to date and replicas are replaced one by one while
-//! people come, and nobody notices; nor when the old program is put back.
+//! The previous release beside this program: the schema is brought up to date and replicas are replaced one by one
+//! while people come, and nobody notices; nor when the old program is put back.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
-//! `kill -9` at any point of a restore: the old installation whole, or the restored one whole; and a backup is no less of
-//! one for being taken while people sign in.
+//! `kill -9` at any point of a restore: the old installation whole, or the restored one whole; and a backup is no less
+//! of one for being taken while people sign in.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;

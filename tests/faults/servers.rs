@@ -1,5 +1,5 @@
-//! Servers of others that a test starts for itself: PostgreSQL, HAProxy and PgBouncer, each in a folder and on a port of its
-//! own. None of them likes to be root.
+//! Servers of others that a test starts for itself: PostgreSQL, HAProxy and PgBouncer, each in a folder and on a port
+//! of its own. None of them likes to be root.
 
 use std::fs;
 use std::iter;

@@ -1,4 +1,5 @@
-//! The service at a Unix socket, with HTTP/2 without TLS, and with a socket that is handed over and held while it restarts.
+//! The service at a Unix socket, with HTTP/2 without TLS, and with a socket that is handed over and held while it
+//! restarts.
 
 use std::fs::Permissions;
 use std::net::TcpListener;

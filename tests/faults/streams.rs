@@ -1,5 +1,5 @@
-//! One stranger opens as many HTTP/2 connections and streams as there may be, and finishes nothing: somebody else is served
-//! within a second all the while (G30).
+//! One stranger opens as many HTTP/2 connections and streams as there may be, and finishes nothing: somebody else is
+//! served within a second all the while (G30).
 
 use std::convert::Infallible;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Ten times the logins that it bears: most of those get in who would at its best, the others are sent away at once, and
-//! apps and handoffs go on.
+//! Ten times the logins that it bears: most of those get in who would at its best, the others are sent away at once,
+//! and apps and handoffs go on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +24,8 @@ const BEST: Duration = Duration::from_secs(4);
 /// What is asked of a program.
 struct Bounds {
     storm: Duration,
-    /// What is left of the best goodput at least. It counts by the time of the processors that the service had: the senders run
-    /// on the same ones, and what they take is not there for hashes.
+    /// What is left of the best goodput at least. It counts by the time of the processors that the service had: the
+    /// senders run on the same ones, and what they take is not there for hashes.
     goodput: f64,
     /// How soon half of those who find no room are told so, and 19 of 20.
     refused_median: Duration,
@@ -36,8 +36,8 @@ struct Bounds {
     left_mib: f64,
 }
 
-/// Where sending people away costs a program that is not optimised many times what it should. A few had a place, and hashes then
-/// took longer than before: those wait for `password.patience_ms`.
+/// Where sending people away costs a program that is not optimised many times what it should. A few had a place, and
+/// hashes then took longer than before: those wait for `password.patience_ms`.
 const UNOPTIMISED: Bounds = Bounds {
     storm: Duration::from_secs(8),
     goodput: 0.5,

@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// One below those that outgoing connections take, so that it stays free until it is listened on, and between two starts.
+/// One below those that outgoing connections take, so that it stays free until it is listened on, and between two
+/// starts.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     // Tests run in processes of their own, side by side: each begins elsewhere.

@@ -86,8 +86,8 @@ fn asks_for_a_transaction(function: &str) -> bool {
     function.contains("&mut Tx") || function.contains("in_transaction!(")
 }
 
-/// G26: outside of a transaction SQLite could show a row whose commit then fails. What is executed takes a transaction by its
-/// type; what is written and read back (`RETURNING`) is found here.
+/// G26: outside of a transaction SQLite could show a row whose commit then fails. What is executed takes a transaction
+/// by its type; what is written and read back (`RETURNING`) is found here.
 #[test]
 fn every_write_asks_for_a_transaction() {
     let (mut wrong, mut count) = (Vec::new(), 0);
@@ -203,7 +203,8 @@ fn no_layer_knows_a_path() {
     }
     assert!(layers >= 5, "only {layers} files with layers were found");
     assert!(wrong.is_empty(), "named by a layer: {wrong:#?}");
-    // The page to come back to; the length alone; the page that a notice is for; the log; and which group answers where no route does.
+    // The page to come back to; the length alone; the page that a notice is for; the log; and which group answers where
+    // no route does.
     ask.sort();
     assert_eq!(
         ask,
@@ -222,8 +223,8 @@ fn no_layer_knows_a_path() {
     assert_eq!(paths_named("// \"/a\"\nx == \"/b\" || y.starts_with(\"/c/\") || \"d/\""), ["/b", "/c/"]);
 }
 
-/// A route is added to a group of `web::site`. What brings routes of its own to a group is the API, which describes them
-/// too, and what is published; health and metrics have a listener of their own.
+/// A route is added to a group of `web::site`. What brings routes of its own to a group is the API, which describes
+/// them too, and what is published; health and metrics have a listener of their own.
 #[test]
 fn routes_are_made_in_few_places() {
     let made = sources(&src()).into_iter().filter(|(_, text)| text.contains("Router::new()"));

@@ -1,5 +1,5 @@
-//! The rules of src/: a module uses only modules of the floors above its own in the list of lib.rs, and no two files need
-//! each other.
+//! The rules of src/: a module uses only modules of the floors above its own in the list of lib.rs, and no two files
+//! need each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

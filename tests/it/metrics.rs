@@ -311,7 +311,7 @@ both_engines! {
             tx,
             &connect_idp::store::mails::NewMail {
                 id: "a mail".into(),
-                kind: connect_idp::store::mails::MailKind::Asked,
+                kind: connect_idp::store::mails::MailKind::LinkRequest,
                 user_id: None,
                 sealed: String::new(),
                 good_until: now.after(Duration::from_hours(1)),

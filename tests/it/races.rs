@@ -1,4 +1,4 @@
-//! What happens at once: on the machine's clock, over two replicas, and judged by what the database holds afterwards.
+//! What happens at once: on the machine's clock, over two replicas, and checked by what the database holds afterwards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

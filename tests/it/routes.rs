@@ -82,7 +82,8 @@ both_engines! {
         assert!(found == LIST, "tests/it/routes.txt is out of date; it should read:\n{found}");
     }
 
-    /// Where no route is, whoever answers at the addresses that begin alike says so, and takes no more than they do (G27).
+    /// Where no route is, whoever answers at the addresses that begin alike says so, and takes no more than they do
+    /// (G27).
     async fn an_address_that_is_nobodys_answers_like_its_neighbours(engine: Engine) {
         let idp = Idp::start(engine).await;
         for (path, from_elsewhere, whom) in [

@@ -1,5 +1,5 @@
-//! G29: who holds a connection waits for no other. Every address that is no admin's page and no operation of the API, asked
-//! for twenty times at once, is answered by two connections; those have the same in their own tables.
+//! G29: who holds a connection waits for no other. Every address that is no admin's page and no operation of the API,
+//! asked for twenty times at once, is answered by two connections; those have the same in their own tables.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! `/api/v1/clients`: the relying parties, and the programs that act for themselves.
 
-pub(in crate::api) mod acts;
+pub(in crate::api) mod actions;
 
 use axum::Json;
 use axum::response::Response;
@@ -9,16 +9,16 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Everywhere, ReadClients, WriteClients};
-use super::editions::{Edition, IfMatch, stale};
-use super::once::{IdempotencyKey, New};
-use super::reading::{Asked, Body, ClientId, Page, Place, one_more};
+use super::etag::{IfMatch, WithEtag, stale};
+use super::extract::{Body, ClientId, Page, Paging, Query, one_more};
+use super::idempotency::{IdempotencyKey, New};
 use crate::api::problem::{Details, Kind, Problem};
 use crate::app::App;
 use crate::model::client::draft::Draft;
 use crate::model::client::rules::{check_client_id, key_warnings};
 use crate::model::client::{Client, Metadata};
-use crate::model::unfit::Unfit;
-use crate::operations::act::Edited;
+use crate::model::validation_error::ValidationError;
+use crate::operations::admin_context::Edited;
 use crate::operations::clients::{self, Changed};
 use crate::operations::idempotent_create::Creation;
 use crate::store;
@@ -64,18 +64,18 @@ pub(super) async fn find(app: &App, client_id: &str) -> Result<Client, Problem> 
     store::clients::by_client_id(&mut app.db.read_much().await?, client_id).await?.ok_or_else(Problem::not_found)
 }
 
-pub(super) async fn read(app: &App, client_id: &str) -> Result<Edition<View>, Problem> {
+pub(super) async fn read(app: &App, client_id: &str) -> Result<WithEtag<View>, Problem> {
     let client = find(app, client_id).await?;
-    Ok(Edition::ok(client.revision, View::of(client)))
+    Ok(WithEtag::ok(client.revision, View::of(client)))
 }
 
 /// List the clients, by `client_id`, at most 50 a page
-#[utoipa::path(get, path = "/api/v1/clients", tag = "Clients", params(Place), security(("oauth2" = ["clients.read"])),
+#[utoipa::path(get, path = "/api/v1/clients", tag = "Clients", params(Paging), security(("oauth2" = ["clients.read"])),
     responses((status = 200, description = "A page of them", body = Page<View>)))]
 pub async fn list(
     app: App,
     _program: Everywhere<ReadClients>,
-    Asked(place): Asked<Place>,
+    Query(place): Query<Paging>,
 ) -> Result<Json<Page<View>>, Problem> {
     let (rows, after) = place.plain()?;
     // Each may hold its keys and a hundred addresses.
@@ -117,7 +117,7 @@ fn draft(members: Map<String, Value>) -> Result<Draft, Problem> {
     params(("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["clients.write"])),
     responses((status = 201, description = "The client, and its secret where it needs one", body = CreatedClient,
-        headers(("Location", description = "Where it is"), ("ETag", description = "Its edition"))),
+        headers(("Location", description = "Where it is"), ("ETag", description = "Its revision"))),
         (status = 409, description = "A client with this client_id already exists", body = Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
@@ -129,7 +129,7 @@ pub async fn create(
     check_client_id(&client_id)?;
     let metadata = draft(metadata)?.new_metadata(app.config.client_rules())?;
     let secret = metadata.has_secret().then(|| clients::make_secret(&app));
-    let client = clients::draw(&program.caller.act(&app), &client_id, metadata, true);
+    let client = clients::build(&program.caller.act(&app), &client_id, metadata, true);
     let new = New {
         location: format!("/api/v1/clients/{}", segment(&client_id)),
         body: json!(CreatedClient { client: View::of(client.clone()), client_secret: secret.clone() }),
@@ -158,12 +158,12 @@ pub struct AtClient {
 /// Show a client
 #[utoipa::path(get, path = "/api/v1/clients/{client_id}", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.read"])),
-    responses((status = 200, description = "The client", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The client", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn show(
     app: App,
     _program: Everywhere<ReadClients>,
     ClientId(client_id): ClientId,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     read(&app, &client_id).await
 }
 
@@ -181,24 +181,24 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/clients/{client_id}", tag = "Clients", request_body = ToChange,
     params(AtClient, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["clients.write"])),
-    responses((status = 200, description = "The client as it is now", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "The client as it is now", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn edit(
     app: App,
     program: Everywhere<WriteClients>,
     ClientId(client_id): ClientId,
     if_match: IfMatch,
     body: Body<ToChange>,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     let client = find(&app, &client_id).await?;
     let revision = if_match.allows(client.revision)?;
     let draft = draft(body.read.metadata)?;
-    let unfit: Vec<Unfit> = draft.all_unfit(Some(&client.metadata), app.config.client_rules());
-    if !unfit.is_empty() {
-        return Err(unfit.into());
+    let invalid: Vec<ValidationError> = draft.all_errors(Some(&client.metadata), app.config.client_rules());
+    if !invalid.is_empty() {
+        return Err(invalid.into());
     }
     match clients::edit(&program.caller.act(&app), &client_id, revision, &draft).await? {
         Edited::Changed(Changed::Keys(_)) => read(&app, &client_id).await,
-        Edited::Changed(Changed::Unfit(unfit)) => Err(unfit.into()),
+        Edited::Changed(Changed::Invalid(invalid)) => Err(invalid.into()),
         Edited::Changed(Changed::NotFound) => Err(Problem::not_found()),
         Edited::Stale => Err(stale()),
     }

@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::api::caller::{InProvider, WriteUsers};
+use crate::api::extract::{Query, of_type};
 use crate::api::problem::{Kind, Problem};
 use crate::api::providers::AtProvider;
-use crate::api::reading::{Asked, of_type};
 use crate::app::App;
 use crate::model::provider::Provider;
 use crate::model::{words, words_in_json};
-use crate::operations::act::Act;
+use crate::operations::admin_context::AdminContext;
 use crate::operations::csv::text;
-use crate::operations::users::import::{self, Fate, People, Row};
+use crate::operations::users::import::{self, People, Row, RowPlan};
 use crate::operations::users::import_job::{self, Owner, Report, ReportedRow, RowResult, Started};
 
 /// Each row is hashed before the answer.
@@ -65,10 +65,10 @@ pub struct ImportedRow {
 impl ImportedRow {
     /// As it would be.
     fn tried(row: Row) -> Self {
-        let (outcome, errors) = match row.fate {
-            Fate::Create(_) => (Outcome::WouldCreate, Vec::new()),
-            Fate::Exists => (Outcome::Exists, Vec::new()),
-            Fate::Refused(errors) => (Outcome::Refused, errors),
+        let (outcome, errors) = match row.plan {
+            RowPlan::Create(_) => (Outcome::WouldCreate, Vec::new()),
+            RowPlan::Exists => (Outcome::Exists, Vec::new()),
+            RowPlan::Refused(errors) => (Outcome::Refused, errors),
         };
         Self { line: row.line, login_name: row.login_name, outcome, errors, temporary_password: None }
     }
@@ -90,7 +90,8 @@ pub struct Imported {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = "uuid")]
     id: Option<String>,
-    /// `running`, `done`; or why it stopped before its end: `no_authority`, `no_room`, `fault`, `stopped`, `interrupted`.
+    /// `running`, `done`; or why it stopped before its end: `no_authority`, `no_room`, `fault`, `stopped`,
+    /// `interrupted`.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
     /// What was passed over in the file.
@@ -128,7 +129,7 @@ pub struct Imports {
 pub async fn import(
     app: App,
     program: InProvider<WriteUsers>,
-    Asked(how): Asked<How>,
+    Query(how): Query<How>,
     request: Request,
 ) -> Result<Json<Imported>, Problem> {
     let bytes = of_type(request, &app, &["text/csv"]).await?;
@@ -137,12 +138,12 @@ pub async fn import(
         let rows = people.rows.into_iter().map(ImportedRow::tried).collect();
         return Ok(Json(Imported { id: None, state: None, notes: people.notes, rows }));
     }
-    for _ in people.rows.iter().filter(|row| matches!(row.fate, Fate::Create(_))) {
+    for _ in people.rows.iter().filter(|row| matches!(row.plan, RowPlan::Create(_))) {
         // A row costs what a request that creates one user costs.
         program.caller.take_one(&app).await?;
     }
     let owner = Owner::client(&program.caller.client);
-    let act = Act { deadline: app.patient_deadline(), ..program.caller.act(&app) };
+    let act = AdminContext { deadline: app.patient_deadline(), ..program.caller.act(&app) };
     let running = match import_job::start(&act, &owner, &program.provider.id, people).await? {
         Started::Yes(running) => running,
         Started::OneRuns => {
@@ -172,7 +173,7 @@ pub async fn list(app: App, program: InProvider<WriteUsers>) -> Result<Json<Impo
     Ok(Json(Imports { imports }))
 }
 
-/// The rows with their fates as things stand.
+/// The rows with what would be done with each as things stand.
 async fn read(app: &App, provider: &Provider, bytes: &[u8]) -> Result<People, Problem> {
     let (text, encoding) = text::decode(bytes).map_err(|why| Problem::new(Kind::Malformed, why))?;
     let mut conn = app.db.read_much().await?;

@@ -1,6 +1,6 @@
 //! `/api/v1/providers/{provider_code}/users`: the users of a provider.
 
-pub(in crate::api) mod acts;
+pub(in crate::api) mod actions;
 pub(in crate::api) mod import;
 
 use axum::Json;
@@ -11,17 +11,17 @@ use utoipa::{IntoParams, ToSchema};
 use zeroize::Zeroizing;
 
 use super::caller::{InProvider, ReadUsers, WriteUsers};
-use super::editions::{Edition, FIRST, IfMatch, stale};
-use super::once::{IdempotencyKey, New};
+use super::etag::{FIRST_REVISION, IfMatch, WithEtag, stale};
+use super::extract::{Body, FieldErrors, Page, Paging, Query, UserId, bad_cursor, cursor_id, one_more, storable};
+use super::idempotency::{IdempotencyKey, New};
 use super::providers::AtProvider;
-use super::reading::{Asked, Body, Faults, Page, Place, UserId, bad_cursor, cursor_id, one_more, storable};
 use crate::api::problem::{Details, Problem};
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::tenant::ProviderScope;
-use crate::model::unfit::Unfit;
 use crate::model::user::UserType;
-use crate::operations::act::Edited;
+use crate::model::validation_error::ValidationError;
+use crate::operations::admin_context::Edited;
 use crate::operations::idempotent_create::Creation;
 use crate::operations::users::{self, Changed, Draft};
 use crate::store;
@@ -81,12 +81,12 @@ impl View {
 }
 
 /// A user as it stands.
-pub(super) async fn read(app: &App, scope: &ProviderScope, id: &str) -> Result<Edition<View>, Problem> {
+pub(super) async fn read(app: &App, scope: &ProviderScope, id: &str) -> Result<WithEtag<View>, Problem> {
     let mut conn = app.db.read_much().await?;
-    // Before the data: an edition that is older than they are only asks once more.
+    // Before the data: a revision that is older than they are only asks once more.
     let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
     let user = directory::one(&mut conn, scope, id).await?.ok_or_else(Problem::not_found)?;
-    Ok(Edition::ok(revision, View::of(user)))
+    Ok(WithEtag::ok(revision, View::of(user)))
 }
 
 /// Which users.
@@ -116,16 +116,16 @@ pub struct Search {
 
 /// List the users of a provider
 ///
-/// Whoever never signed in is asked for user by user: such a page may hold fewer rows than asked for, or none, and still
-/// have a `next`.
+/// Whoever never signed in is asked for user by user: such a page may hold fewer rows than asked for, or none, and
+/// still have a `next`.
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users", tag = "Users", params(AtProvider, Search),
     security(("oauth2" = ["users.read"])), responses((status = 200, description = "A page of them", body = Page<View>)))]
 pub async fn list(
     app: App,
     program: InProvider<ReadUsers>,
-    Asked(asked): Asked<Search>,
+    Query(asked): Query<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let (rows, after) = (Place::rows(asked.limit)?, cursor_id(asked.cursor.as_deref())?);
+    let (rows, after) = (Paging::rows(asked.limit)?, cursor_id(asked.cursor.as_deref())?);
     let mut conn = app.db.read_much().await?;
     if let Some(name) = asked.login_name {
         let id = match users::parse_login_name(&name) {
@@ -145,8 +145,8 @@ pub async fn list(
         sort: asked.sort.unwrap_or_default(),
     };
     let place = match after {
-        Some(id) => directory::place(&mut conn, &program.scope, search.sort, &id).await?.ok_or_else(bad_cursor)?,
-        None => directory::Place::default(),
+        Some(id) => directory::cursor(&mut conn, &program.scope, search.sort, &id).await?.ok_or_else(bad_cursor)?,
+        None => directory::Cursor::default(),
     };
     let mut found = directory::page(&mut conn, &program.scope, &search, &place, one_more(rows)).await?;
     let next = found.cut(rows).map(|place| place.id().to_owned());
@@ -185,13 +185,18 @@ pub struct CreatedUser {
 }
 
 /// The temporary password that is given, or one that is made.
-pub(super) fn temporary_password(app: &App, given: Option<&str>) -> Result<Zeroizing<String>, Unfit> {
-    users::temporary_password(given, &app.random).map_err(|unfit| Unfit::new("temporary_password", unfit.why))
+pub(super) fn temporary_password(app: &App, given: Option<&str>) -> Result<Zeroizing<String>, ValidationError> {
+    users::temporary_password(given, &app.random)
+        .map_err(|invalid| ValidationError::new("temporary_password", invalid.why))
 }
 
-/// A user's claims with a merge patch over them (RFC 7396). What is new is not verified unless the patch says so, and an
-/// agency's own program cannot say so: apps know people by what is verified.
-fn patched(before: &Map<String, Value>, patch: &Map<String, Value>, of_provider: bool) -> Result<Claims, Unfit> {
+/// A user's claims with a merge patch over them (RFC 7396). What is new is not verified unless the patch says so, and
+/// an agency's own program cannot say so: apps know people by what is verified.
+fn patched(
+    before: &Map<String, Value>,
+    patch: &Map<String, Value>,
+    of_provider: bool,
+) -> Result<Claims, ValidationError> {
     let mut after = Value::Object(before.clone());
     merge(&mut after, Value::Object(patch.clone()));
     let mut after = after.as_object().cloned().unwrap_or_default();
@@ -203,10 +208,13 @@ fn patched(before: &Map<String, Value>, patch: &Map<String, Value>, of_provider:
         let says_so = after.get(flag).is_some_and(|value| *value == true);
         let stood_so = !is_new && before.get(flag).is_some_and(|value| *value == true);
         if of_provider && says_so && !stood_so {
-            return Err(Unfit::new("claims", format!("cannot hold {flag}: only the operator's programs say so")));
+            return Err(ValidationError::new(
+                "claims",
+                format!("cannot hold {flag}: only the operator's programs say so"),
+            ));
         }
     }
-    let claims = Claims::parse(after).map_err(|why| Unfit::new("claims", why))?;
+    let claims = Claims::parse(after).map_err(|why| ValidationError::new("claims", why))?;
     if before.get("email") != claims.members().get("email") {
         users::check_email(claims.email())?;
     }
@@ -218,7 +226,7 @@ fn patched(before: &Map<String, Value>, patch: &Map<String, Value>, of_provider:
     params(AtProvider, ("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["users.write"])),
     responses((status = 201, description = "The user and the temporary password", body = CreatedUser,
-        headers(("Location", description = "Where the user is"), ("ETag", description = "The user's edition"))),
+        headers(("Location", description = "Where the user is"), ("ETag", description = "The user's revision"))),
         (status = 409, description = "The provider has this Login Name already", body = Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
@@ -227,12 +235,12 @@ pub async fn create(
     body: Body<ToCreate>,
 ) -> Result<Response, Problem> {
     let new = body.read;
-    let mut faults = Faults::default();
-    let login_name = faults.judge(users::parse_login_name(&new.login_name));
-    faults.judge(users::check_name(&new.name));
-    let password = faults.judge(temporary_password(&app, new.temporary_password.as_deref()));
+    let mut faults = FieldErrors::default();
+    let login_name = faults.check(users::parse_login_name(&new.login_name));
+    faults.check(users::check_name(&new.name));
+    let password = faults.check(temporary_password(&app, new.temporary_password.as_deref()));
     let of_provider = program.caller.is_of_provider();
-    let claims = faults.judge(patched(&Map::new(), &new.claims.unwrap_or_default(), of_provider));
+    let claims = faults.check(patched(&Map::new(), &new.claims.unwrap_or_default(), of_provider));
     faults.none()?;
     let (Some(login_name), Some(password), Some(claims)) = (login_name, password, claims) else {
         return Err(Problem::unavailable("a value was neither accepted nor refused"));
@@ -258,7 +266,7 @@ pub async fn create(
     let new = New {
         location: format!("/api/v1/providers/{}/users/{}", program.provider.code, user.id),
         body: json!(CreatedUser { user: view, temporary_password: password.to_string() }),
-        revision: FIRST,
+        revision: FIRST_REVISION,
         creation: Creation::User(Box::new(program.provider), Box::new(user)),
         name: "login_name",
     };
@@ -280,8 +288,8 @@ pub struct AtUser {
 /// Show a user
 #[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.read"])),
-    responses((status = 200, description = "The user", body = View, headers(("ETag", description = "The user's edition")))))]
-pub async fn show(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<Edition<View>, Problem> {
+    responses((status = 200, description = "The user", body = View, headers(("ETag", description = "The user's revision")))))]
+pub async fn show(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<WithEtag<View>, Problem> {
     read(&app, &program.scope, &id).await
 }
 
@@ -304,31 +312,33 @@ pub struct ToChange {
 #[utoipa::path(patch, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", request_body = ToChange,
     params(AtUser, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user as it is now", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The user as it is now", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn edit(
     app: App,
     program: InProvider<WriteUsers>,
     UserId(id): UserId,
     if_match: IfMatch,
     body: Body<ToChange>,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     let now = read(&app, &program.scope, &id).await?;
     let revision = if_match.allows(now.revision)?;
     let change = body.read;
-    let mut faults = Faults::default();
+    let mut faults = FieldErrors::default();
     if let Some(name) = &change.name {
-        faults.judge(users::check_name(name));
+        faults.check(users::check_name(name));
     }
     let before = now.body.claims.as_object().cloned().unwrap_or_default();
     let of_provider = program.caller.is_of_provider();
     let claims = change.claims.map(|patch| patched(&before, &patch, of_provider));
-    let claims = claims.and_then(|judged| faults.judge(judged));
+    let claims = claims.and_then(|checked| faults.check(checked));
     faults.none()?;
     let draft = Draft { name: change.name, user_type: change.user_type, claims };
     match users::edit(&program.caller.act(&app), &program.provider.id, &id, revision, &draft).await? {
         Edited::Changed(Changed::Keys(_)) => read(&app, &program.scope, &id).await,
         Edited::Changed(Changed::NotFound) => Err(Problem::not_found()),
-        Edited::Changed(Changed::WrongType | Changed::Own) => Err(Unfit::new("user_type", "cannot be had here").into()),
+        Edited::Changed(Changed::WrongType | Changed::Own) => {
+            Err(ValidationError::new("user_type", "cannot be had here").into())
+        }
         Edited::Stale => Err(stale()),
     }
 }

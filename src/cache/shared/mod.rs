@@ -1,5 +1,6 @@
-//! The Redis that replicas share, and all that names it. It holds nothing but counts of tries, each with a life, under keyed
-//! hashes: whoever reads it learns no name, whoever loses it loses nothing, whoever writes into it lets nobody in.
+//! The Redis that replicas share, and all that names it. It holds nothing but counts of tries, each with a life, under
+//! keyed hashes: whoever reads it learns no name, whoever loses it loses nothing, whoever writes into it lets nobody
+//! in.
 //!
 //! A request asks it once and waits 50 ms at most. While it does not answer, requests do not ask: a task looks each
 //! second whether it is there again.
@@ -110,8 +111,8 @@ impl Redis {
         Ok(Self { shared: Arc::new(shared), keeper: RwLock::default() })
     }
 
-    /// Connects, and looks after the connection from now on. Where Redis does not answer soon, that is said and nothing else
-    /// changes.
+    /// Connects, and looks after the connection from now on. Where Redis does not answer soon, that is said and nothing
+    /// else changes.
     pub async fn start(&self) {
         let shared = Arc::clone(&self.shared);
         let (looked, first_look) = oneshot::channel();
@@ -131,8 +132,8 @@ impl Redis {
         }
     }
 
-    /// Takes one try of so many a minute from a bucket that all replicas share. `None` when Redis cannot say: the process'
-    /// own count decides then.
+    /// Takes one try of so many a minute from a bucket that all replicas share. `None` when Redis cannot say: the
+    /// process' own count decides then.
     ///
     /// The error is how many seconds until the next try is free.
     pub async fn take(&self, throttle: &str, whose: &str, per_minute: u32) -> Option<Result<(), u64>> {

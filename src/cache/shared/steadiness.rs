@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 /// How often it is looked whether Redis is there, or is there again.
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// One that is lost within 10 s of being found is looked for less and less often, up to this: a cluster that is half there, or a
-/// machine that is too slow, fills no log.
+/// One that is lost within 10 s of being found is looked for less and less often, up to this: a cluster that is half
+/// there, or a machine that is too slow, fills no log.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(6);
 const UNSTEADY: Duration = Duration::from_secs(10);
 

@@ -5,8 +5,8 @@ use redis::RedisResult;
 use super::connect::Connection;
 
 /// Takes one try from a bucket that refills by the minute. It is kept as the moment at which it will be full again, in
-/// microseconds by Redis' own clock, and is forgotten then. Says how long to wait, 0 for not at all; or -1 where something
-/// was in its place that this cannot have written, and that it has now replaced.
+/// microseconds by Redis' own clock, and is forgotten then. Says how long to wait, 0 for not at all; or -1 where
+/// something was in its place that this cannot have written, and that it has now replaced.
 const TAKE: &str = "\
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -17,8 +17,8 @@ use crate::time::Timestamp;
 /// Whether an older version wrote records.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct OlderVersion {
-    /// Until when an older version of this program may have written records, also beside this one as during an upgrade; a
-    /// date means its beginning in UTC. Without it: until this one wrote its first.
+    /// Until when an older version of this program may have written records, also beside this one as during an upgrade;
+    /// a date means its beginning in UTC. Without it: until this one wrote its first.
     #[arg(long = "older-version-until", value_name = "WHEN")]
     until: Option<String>,
 }

@@ -16,7 +16,7 @@ use crate::operations::activity::browse::Reach;
 use crate::operations::activity::export::{Line, MEMBERS, PLACE};
 use crate::operations::csv::file;
 use crate::store::activity::chain::Placed;
-use crate::store::activity::{Record, Wanted, Whose};
+use crate::store::activity::{Record, Search, Whose};
 use crate::time::Timestamp;
 
 /// How many records are in memory at once.
@@ -31,8 +31,8 @@ pub(super) enum Verb {
     List {
         #[command(flatten)]
         filters: Filters,
-        /// What this reference number stands for, in words with what to do about it. Without --provider also what was refused
-        /// before a trusted signature, which is not in the record.
+        /// What this reference number stands for, in words with what to do about it. Without --provider also what was
+        /// refused before a trusted signature, which is not in the record.
         #[arg(long, value_name = "NUMBER", value_parser = reference_number, conflicts_with_all = ["login_name", "since", "until", "kind", "outcome", "limit"])]
         reference: Option<String>,
         /// How many at most.
@@ -72,8 +72,8 @@ pub(super) enum Verb {
 pub(super) enum FileFormat {
     /// One object a line.
     Json,
-    /// RFC 4180 with a byte-order mark and a header, each cell quoted; an apostrophe stands before what a spreadsheet would
-    /// take for a formula.
+    /// RFC 4180 with a byte-order mark and a header, each cell quoted; an apostrophe stands before what a spreadsheet
+    /// would take for a formula.
     Csv,
 }
 
@@ -101,47 +101,47 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    async fn search(&self, app: &App) -> anyhow::Result<(Reach, Wanted)> {
+    async fn search(&self, app: &App) -> anyhow::Result<(Reach, Search)> {
         let (mut provider_id, mut zone) = (None, "UTC".to_owned());
         if let Some(code) = &self.provider {
             let provider = find_provider(app, code).await?;
             (provider_id, zone) = (Some(provider.id), provider.time_zone);
         }
         let moment = |text: &String| moment(text, &zone).map(Timestamp);
-        let mut wanted = Wanted {
+        let mut search = Search {
             kind: self.kind,
             outcome: self.outcome,
             since: self.since.as_ref().map(moment).transpose().context("--since")?,
             until: self.until.as_ref().map(moment).transpose().context("--until")?,
-            ..Wanted::default()
+            ..Search::default()
         };
         if let (Some(provider), Some(login_name)) = (&self.provider, &self.login_name) {
             let who = Who { provider: provider.clone(), login_name: login_name.clone() };
-            wanted.whose = Whose::User(who.find(app).await?.id);
+            search.whose = Whose::User(who.find(app).await?.id);
         }
-        Ok((Reach::Operator(provider_id), wanted))
+        Ok((Reach::Operator(provider_id), search))
     }
 }
 
 pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<Ended> {
     match verb {
         Verb::List { filters, reference: Some(reference), output, .. } => {
-            let (reach, wanted) = filters.search(app).await?;
-            let wanted = Wanted { reference: Some(reference.clone()), ..wanted };
-            let records = reach.all(&mut app.db.read_much().await?, &wanted).await?;
+            let (reach, search) = filters.search(app).await?;
+            let search = Search { reference: Some(reference.clone()), ..search };
+            let records = reach.all(&mut app.db.read_much().await?, &search).await?;
             if records.is_empty() {
                 bail!("nothing has the reference number {reference}: look for it in the log of the service");
             }
             console.rows(output.format, &records.iter().map(explained).collect::<Vec<_>>())?;
         }
         Verb::List { filters, limit, output, .. } => {
-            let (reach, wanted) = filters.search(app).await?;
-            let records = reach.newest(&mut app.db.read_much().await?, &wanted, usize::from(*limit)).await?;
+            let (reach, search) = filters.search(app).await?;
+            let records = reach.newest(&mut app.db.read_much().await?, &search, usize::from(*limit)).await?;
             console.rows(output.format, &records.iter().map(listed).collect::<Vec<_>>())?;
         }
         Verb::Export { filters, after, format } => {
-            let (reach, wanted) = filters.search(app).await?;
-            export(app, &reach, &wanted, *after, *format, console).await?;
+            let (reach, search) = filters.search(app).await?;
+            export(app, &reach, &search, *after, *format, console).await?;
         }
         Verb::Verify(args) => return chain::verify(args, app, console).await,
         Verb::Anchor => chain::anchor(app, console).await?,
@@ -153,7 +153,7 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
 async fn export(
     app: &App,
     reach: &Reach,
-    wanted: &Wanted,
+    search: &Search,
     mut after: i64,
     format: FileFormat,
     console: &mut Console,
@@ -164,7 +164,7 @@ async fn export(
     }
     let mut count = 0;
     loop {
-        let page = reach.forward(app, wanted, after, PAGE).await?;
+        let page = reach.forward(app, search, after, PAGE).await?;
         count += page.records.len();
         let lines = match format {
             FileFormat::Json => json_lines(&page.records)?,

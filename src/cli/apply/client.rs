@@ -5,27 +5,27 @@ use std::time::Duration;
 use super::{Applying, Stop, refuse, with};
 use crate::cli::seed::SeedClient;
 use crate::model::client::Client;
-use crate::operations::act::{Switched, Unfit};
+use crate::operations::admin_context::{Switched, ValidationError};
 use crate::operations::clients;
 use crate::store::{self, Error};
 
 impl Applying<'_> {
     pub(super) async fn client(&mut self, seed: &SeedClient) -> Result<(), Stop> {
         let what = format!("client {}", seed.client_id);
-        let unfit = |unfit: Unfit| refuse(&seed.place, unfit.key, unfit.why);
+        let invalid = |invalid: ValidationError| refuse(&seed.place, invalid.key, invalid.why);
         let no_secret = || {
             let why = "stands there, but token_endpoint_auth_method is one without a secret: take one of the two out";
             refuse(&seed.place, "client_secret", why)
         };
-        let Some(held) = store::clients::hold(self.tx, &seed.client_id).await? else {
-            let metadata = seed.metadata.new_metadata(self.act.app.config.client_rules()).map_err(unfit)?;
+        let Some(held) = store::clients::lock_for_update(self.tx, &seed.client_id).await? else {
+            let metadata = seed.metadata.new_metadata(self.act.app.config.client_rules()).map_err(invalid)?;
             let needs_secret = metadata.has_secret();
             if seed.secret.is_some() && !needs_secret {
                 return Err(no_secret());
             }
-            let drawn = clients::draw(self.act, &seed.client_id, metadata, seed.enabled.unwrap_or(true));
+            let new = clients::build(self.act, &seed.client_id, metadata, seed.enabled.unwrap_or(true));
             let hash = seed.secret.as_ref().map(|s| clients::hash_secret(&self.act.app, &seed.client_id, &s.0));
-            clients::add(self.tx, self.act, &drawn, hash.as_deref()).await?;
+            clients::add(self.tx, self.act, &new, hash.as_deref()).await?;
             let missing = needs_secret && hash.is_none();
             let hint = if missing { " (no secret: `client rotate-secret` gives one)" } else { "" };
             self.made(&format!("{what}{hint}"));
@@ -33,12 +33,12 @@ impl Applying<'_> {
         };
         let mut keys = match clients::change(self.tx, self.act, &held, &seed.metadata).await? {
             clients::Changed::Keys(keys) => keys,
-            clients::Changed::Unfit(why) => return Err(unfit(why)),
+            clients::Changed::Invalid(why) => return Err(invalid(why)),
             clients::Changed::NotFound => return Err(Error::Damaged(what).into()),
         };
         if let Some(secret) = &seed.secret {
             // Read again: the method may have changed just now.
-            let Some(held) = store::clients::hold(self.tx, &seed.client_id).await? else {
+            let Some(held) = store::clients::lock_for_update(self.tx, &seed.client_id).await? else {
                 return Err(Error::Damaged(what).into());
             };
             match self.client_secret(&held, &secret.0).await? {

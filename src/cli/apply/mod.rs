@@ -20,7 +20,7 @@ use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::crypto::secret::Secret;
 use crate::model::provider::{Provider, UnifiedLogin};
-use crate::operations::act::{Act, Changed, Switched, Unfit};
+use crate::operations::admin_context::{AdminContext, Changed, Switched, ValidationError};
 use crate::operations::seed_file::is_broken_off;
 use crate::operations::{issuers, providers, users};
 use crate::store::{self, Error, Tx, in_transaction};
@@ -35,7 +35,7 @@ use crate::time::Deadline;
                         --prune deactivates providers and users and disables clients and trusted issuers that the file does not \
                         name. It leaves alone each kind of table that the file has none of, the users of a provider of whom the \
                         file names none, and the operator realm; and it never takes the last active Therap Admin. With \
-                        prune = [\"user\", …] at its top the file says which kinds of table --prune may judge.")]
+                        prune = [\"user\", …] at its top the file says which kinds of table --prune may check.")]
 pub(super) struct Args {
     /// The TOML file.
     file: PathBuf,
@@ -136,7 +136,7 @@ fn with<T>(report: &Shared, work: impl FnOnce(&mut Report) -> T) -> T {
 
 /// Applies the whole in one transaction; a rehearsal takes it back.
 async fn apply(app: &App, seed: Seed, hashes: Vec<Option<String>>, args: &Args) -> anyhow::Result<Vec<String>> {
-    let act = Act { deadline: Deadline::after(Duration::from_hours(1), app.clock.now()), ..act(app) };
+    let act = AdminContext { deadline: Deadline::after(Duration::from_hours(1), app.clock.now()), ..act(app) };
     let (dry_run, prune) = (args.dry_run, args.prune);
     let (seed, hashes, report) = (Arc::new(seed), Arc::new(hashes), Shared::default());
     let written = in_transaction!(app.db, act.deadline, [act, seed, hashes, report], |tx| {
@@ -177,13 +177,13 @@ impl From<Error> for Stop {
 }
 
 fn refuse(place: &str, key: &'static str, why: impl Into<String>) -> Stop {
-    Stop::Refused(format!("{place}: {}", Unfit::new(key, why)))
+    Stop::Refused(format!("{place}: {}", ValidationError::new(key, why)))
 }
 
 /// One seed file on its way into the database.
 struct Applying<'a> {
     tx: &'a mut Tx,
-    act: &'a Act,
+    act: &'a AdminContext,
     report: &'a Shared,
 }
 
@@ -238,8 +238,8 @@ impl Applying<'_> {
                 ));
             }
             let unified_login = seed.unified_login.unwrap_or(UnifiedLogin::Off);
-            let drawn = providers::draw(self.act, &seed.code, &seed.draft, seed.active.unwrap_or(true), unified_login);
-            providers::add(self.tx, self.act, &drawn).await?;
+            let new = providers::build(self.act, &seed.code, &seed.draft, seed.active.unwrap_or(true), unified_login);
+            providers::add(self.tx, self.act, &new).await?;
             self.made(&what);
             return Ok(());
         };
@@ -252,7 +252,7 @@ impl Applying<'_> {
         }
         let realm =
             |key| refuse(&seed.place, key, "the operator realm keeps its name, is active and has no Unified Login");
-        let Some(held) = store::providers::hold(self.tx, &found.id).await? else {
+        let Some(held) = store::providers::lock_for_update(self.tx, &found.id).await? else {
             return Err(Error::Damaged(what).into());
         };
         let mut keys = match providers::change(self.tx, self.act, held.clone(), &seed.draft).await? {
@@ -283,7 +283,7 @@ impl Applying<'_> {
 
     async fn issuer(&mut self, seed: &SeedIssuer) -> Result<(), Stop> {
         let what = format!("trusted_issuer {}", seed.issuer);
-        if let Some(held) = store::issuers::hold(self.tx, &seed.issuer).await? {
+        if let Some(held) = store::issuers::lock_for_update(self.tx, &seed.issuer).await? {
             let mut keys = issuers::change(self.tx, self.act, held.clone(), &seed.draft).await?;
             if let Some(enabled) = seed.enabled
                 && issuers::switch_enabled(self.tx, self.act, &held, enabled).await? == Switched::Done
@@ -294,9 +294,9 @@ impl Applying<'_> {
             return Ok(());
         }
         let complete = seed.draft.check_new(&seed.issuer, &self.act.app.config);
-        complete.map_err(|unfit| refuse(&seed.place, unfit.key, unfit.why))?;
-        let drawn = issuers::draw(self.act, &seed.issuer, &seed.draft, seed.enabled.unwrap_or(true));
-        issuers::add(self.tx, self.act, &drawn).await?;
+        complete.map_err(|invalid| refuse(&seed.place, invalid.key, invalid.why))?;
+        let new = issuers::build(self.act, &seed.issuer, &seed.draft, seed.enabled.unwrap_or(true));
+        issuers::add(self.tx, self.act, &new).await?;
         self.made(&what);
         Ok(())
     }

@@ -1,12 +1,12 @@
-//! `apply --prune`: what the file does not name is switched off, in its transaction. Nothing is removed, so that a wrong
-//! file loses nothing: providers and users are deactivated, trusted issuers and clients disabled.
+//! `apply --prune`: what the file does not name is switched off, in its transaction. Nothing is removed, so that a
+//! wrong file loses nothing: providers and users are deactivated, trusted issuers and clients disabled.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{Applying, Stop, with};
 use crate::cli::seed::{Section, Seed};
 use crate::model::provider::{Provider, ProviderKind};
-use crate::operations::act::Switched;
+use crate::operations::admin_context::Switched;
 use crate::operations::{clients, issuers, providers, users};
 use crate::store;
 
@@ -56,7 +56,7 @@ impl Applying<'_> {
             {
                 continue;
             }
-            if let Some(held) = store::providers::hold(self.tx, &listed.id).await? {
+            if let Some(held) = store::providers::lock_for_update(self.tx, &listed.id).await? {
                 let switched = providers::switch_active(self.tx, self.act, &held, false).await?;
                 self.switched_off(switched, &format!("provider {code}: deactivated"));
             }
@@ -70,7 +70,7 @@ impl Applying<'_> {
             if !listed.enabled || kept.contains(listed.issuer.as_str()) {
                 continue;
             }
-            if let Some(held) = store::issuers::hold(self.tx, &listed.issuer).await? {
+            if let Some(held) = store::issuers::lock_for_update(self.tx, &listed.issuer).await? {
                 let switched = issuers::switch_enabled(self.tx, self.act, &held, false).await?;
                 self.switched_off(switched, &format!("trusted_issuer {}: disabled", held.issuer));
             }
@@ -88,7 +88,7 @@ impl Applying<'_> {
             };
             after.clone_from(&last.client_id);
             for listed in page.iter().filter(|client| client.enabled && !kept.contains(client.client_id.as_str())) {
-                if let Some(held) = store::clients::hold(self.tx, &listed.client_id).await? {
+                if let Some(held) = store::clients::lock_for_update(self.tx, &listed.client_id).await? {
                     let switched = clients::switch_enabled(self.tx, self.act, &held, false).await?;
                     self.switched_off(switched, &format!("client {}: disabled", held.client_id));
                 }
@@ -119,7 +119,7 @@ impl Applying<'_> {
             };
             after.clone_from(last);
             for (_, listed) in page.iter().filter(|(key, user)| user.active && !kept.contains(key.as_str())) {
-                if let Some(held) = store::users::hold(self.tx, &provider.id, &listed.id).await? {
+                if let Some(held) = store::users::lock_for_update(self.tx, &provider.id, &listed.id).await? {
                     let switched = users::switch_active(self.tx, self.act, &held, false).await?;
                     if switched == Switched::LastAdmin {
                         return Err(nobody_left(&provider.code));

@@ -5,7 +5,7 @@ use crate::cli::seed::{Locked, Password, SeedUser, Tie};
 use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::Provider;
 use crate::model::user::{Account, STRIKES, UserType};
-use crate::operations::act::Switched;
+use crate::operations::admin_context::Switched;
 use crate::operations::{issuers, users};
 use crate::store::issuers::Tied;
 use crate::store::users::NewUser;
@@ -26,7 +26,7 @@ impl Applying<'_> {
             refuse(&seed.place, "user_type", why)
         };
         if let Some(known) = store::users::by_name(self.tx, &seed.provider, &seed.login_name).await? {
-            let Some(held) = store::users::hold(self.tx, &provider.id, &known.id).await? else {
+            let Some(held) = store::users::lock_for_update(self.tx, &provider.id, &known.id).await? else {
                 return Err(Error::Damaged(what).into());
             };
             let mut keys = match users::change(self.tx, self.act, held.clone(), &seed.draft).await? {

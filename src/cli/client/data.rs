@@ -26,8 +26,8 @@ pub struct Data {
     /// What it may ask for, in quotes with spaces between [default at creation: "openid profile email"].
     #[arg(long, value_name = "SCOPES")]
     scope: Option<String>,
-    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`, and no other way than that [default: its
-    /// secret by basic or post, as it likes].
+    /// `client_secret_basic`, `client_secret_post`, `private_key_jwt` or `none`, and no other way than that [default:
+    /// its secret by basic or post, as it likes].
     #[arg(long, value_name = "METHOD")]
     auth_method: Option<String>,
     /// A file with its public keys as a JWK Set.

@@ -155,7 +155,7 @@ async fn create(
     }
     let secret = needs_secret.then(|| secret(app, secret_stdin, console)).transpose()?;
     let act = act(app);
-    let client = clients::draw(&act, &which.client_id, metadata, true);
+    let client = clients::build(&act, &which.client_id, metadata, true);
     if !clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {
         bail!("there is a client {} already: change it with `connect-idp client set`", which.client_id);
     }
@@ -181,7 +181,7 @@ async fn set(app: &App, which: &Which, data: &Data, console: &mut Console) -> an
             }
             Ok(())
         }
-        Changed::Unfit(unfit) => bail!(unfit),
+        Changed::Invalid(invalid) => bail!(invalid),
         Changed::NotFound => bail!(unknown(which)),
     }
 }

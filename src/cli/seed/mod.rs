@@ -1,5 +1,5 @@
-//! The seed file of `apply`: what stands in it, and everything that can be judged from the file alone. Every error names
-//! the table, its number and the key.
+//! The seed file of `apply`: what stands in it, and everything that can be checked from the file alone. Every error
+//! names the table, its number and the key.
 
 mod tables;
 
@@ -24,11 +24,11 @@ use crate::model::client::rules::check_client_id;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::model::text::line_at;
-use crate::operations::act::Unfit;
+use crate::operations::admin_context::ValidationError;
 use crate::operations::{clients, issuers, providers, users};
 use crate::time::Timestamp;
 
-/// A seed file whose every value is judged.
+/// A seed file whose every value is checked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Seed {
     pub(super) providers: Vec<SeedProvider>,
@@ -131,7 +131,7 @@ pub(super) struct Tie {
 }
 
 impl Seed {
-    /// Reads and judges a seed file.
+    /// Reads and checks a seed file.
     ///
     /// # Errors
     /// One sentence that names table, number and key.
@@ -166,8 +166,8 @@ impl Seed {
         Ok(Self { providers, issuers, clients, users, prune })
     }
 
-    /// Whether `--prune` may conclude anything from what the file does not say of a kind of table: it has some, and `prune`
-    /// names the kind where it stands in the file.
+    /// Whether `--prune` may conclude anything from what the file does not say of a kind of table: it has some, and
+    /// `prune` names the kind where it stands in the file.
     pub(super) fn may_prune(&self, section: Section) -> bool {
         let there = match section {
             Section::Provider => !self.providers.is_empty(),
@@ -180,8 +180,8 @@ impl Seed {
 }
 
 fn sections(value: Value) -> anyhow::Result<Vec<Section>> {
-    const WHY: &str = "must be a list of those of provider, trusted_issuer, client and user that --prune may judge";
-    Ok(value.try_into().map_err(|_| Unfit::new("prune", WHY))?)
+    const WHY: &str = "must be a list of those of provider, trusted_issuer, client and user that --prune may check";
+    Ok(value.try_into().map_err(|_| ValidationError::new("prune", WHY))?)
 }
 
 /// Reads every table of one name.
@@ -189,7 +189,7 @@ fn tables<R: DeserializeOwned, T>(
     file: &mut Table,
     name: &str,
     label: impl Fn(&Table) -> String,
-    judge: impl Fn(String, R) -> anyhow::Result<T>,
+    check: impl Fn(String, R) -> anyhow::Result<T>,
 ) -> anyhow::Result<Vec<T>> {
     let Some(found) = file.remove(name) else {
         return Ok(Vec::new());
@@ -211,7 +211,7 @@ fn tables<R: DeserializeOwned, T>(
                 anyhow::anyhow!("{place}: {path}: {why}")
             }
         })?;
-        judge(place.clone(), raw).context(place)
+        check(place.clone(), raw).context(place)
     };
     found.into_iter().enumerate().map(read).collect()
 }
@@ -232,12 +232,13 @@ fn once<'a>(keys: impl Iterator<Item = (String, &'a str)>) -> anyhow::Result<()>
     Ok(())
 }
 
-fn word<T: FromStr<Err: Display>>(key: &'static str, text: Option<&str>) -> Result<Option<T>, Unfit> {
-    text.map(str::parse::<T>).transpose().map_err(|error| Unfit::new(key, error.to_string()))
+fn word<T: FromStr<Err: Display>>(key: &'static str, text: Option<&str>) -> Result<Option<T>, ValidationError> {
+    text.map(str::parse::<T>).transpose().map_err(|error| ValidationError::new(key, error.to_string()))
 }
 
-fn code(key: &'static str, text: &str) -> Result<ProviderCode, Unfit> {
-    ProviderCode::parse(text).ok_or_else(|| Unfit::new(key, "a Provider Code has 1 to 32 letters, digits and hyphens"))
+fn code(key: &'static str, text: &str) -> Result<ProviderCode, ValidationError> {
+    ProviderCode::parse(text)
+        .ok_or_else(|| ValidationError::new(key, "a Provider Code has 1 to 32 letters, digits and hyphens"))
 }
 
 fn provider(place: String, raw: RawProvider, config: &Config) -> anyhow::Result<SeedProvider> {
@@ -291,7 +292,9 @@ fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
         users::check_name(name)?;
     }
     let password = match (&raw.password, raw.password_hash) {
-        (Some(_), Some(_)) => bail!(Unfit::new("password_hash", "stands beside password: give one of the two")),
+        (Some(_), Some(_)) => {
+            bail!(ValidationError::new("password_hash", "stands beside password: give one of the two"))
+        }
         (Some(text), None) => Password::Given(users::check_password(text)?),
         (None, Some(phc)) => {
             users::check_hash(&phc)?;
@@ -300,7 +303,7 @@ fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
         (None, None) => Password::None,
     };
     if raw.temporary == Some(false) && raw.temporary_until.is_some() {
-        bail!(Unfit::new("temporary_until", "stands beside temporary = false: give one of the two"));
+        bail!(ValidationError::new("temporary_until", "stands beside temporary = false: give one of the two"));
     }
     let temporary_until = raw.temporary_until.map(moment).transpose()?;
     let ties = ties(raw.handoff_sub, raw.handoff_issuer, raw.handoff_subs)?;
@@ -322,32 +325,36 @@ fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
     })
 }
 
-fn ties(sub: Option<String>, issuer: Option<String>, subs: BTreeMap<String, String>) -> Result<Vec<Tie>, Unfit> {
+fn ties(
+    sub: Option<String>,
+    issuer: Option<String>,
+    subs: BTreeMap<String, String>,
+) -> Result<Vec<Tie>, ValidationError> {
     let (key, ties) = match (sub, issuer) {
         (Some(_), _) if !subs.is_empty() => {
-            return Err(Unfit::new("handoff_subs", "stands beside handoff_sub: give one of the two"));
+            return Err(ValidationError::new("handoff_subs", "stands beside handoff_sub: give one of the two"));
         }
         (Some(sub), issuer) => ("handoff_sub", vec![Tie { sub, issuer }]),
-        (None, Some(_)) => return Err(Unfit::new("handoff_issuer", "stands without handoff_sub: give both")),
+        (None, Some(_)) => return Err(ValidationError::new("handoff_issuer", "stands without handoff_sub: give both")),
         (None, None) => {
             let tie = |(issuer, sub)| Tie { sub, issuer: Some(issuer) };
             ("handoff_subs", subs.into_iter().map(tie).collect())
         }
     };
-    ties.iter().try_for_each(|tie| issuers::check_sub(&tie.sub)).map_err(|why| Unfit::new(key, why))?;
+    ties.iter().try_for_each(|tie| issuers::check_sub(&tie.sub)).map_err(|why| ValidationError::new(key, why))?;
     Ok(ties)
 }
 
-fn moment(written: Datetime) -> Result<Timestamp, Unfit> {
+fn moment(written: Datetime) -> Result<Timestamp, ValidationError> {
     const WHY: &str = "must be a moment such as 2026-01-31T08:15:00Z";
     let moment: Option<jiff::Timestamp> = written.to_string().parse().ok();
-    moment.map(|at| Timestamp(at.as_millisecond())).ok_or_else(|| Unfit::new("temporary_until", WHY))
+    moment.map(|at| Timestamp(at.as_millisecond())).ok_or_else(|| ValidationError::new("temporary_until", WHY))
 }
 
-fn claims(table: Table) -> Result<Claims, Unfit> {
-    let json = serde_json::to_value(table).map_err(|error| Unfit::new("claims", error.to_string()))?;
+fn claims(table: Table) -> Result<Claims, ValidationError> {
+    let json = serde_json::to_value(table).map_err(|error| ValidationError::new("claims", error.to_string()))?;
     let members = json.as_object().cloned().unwrap_or_default();
-    Claims::parse(members).map_err(|why| Unfit::new("claims", why))
+    Claims::parse(members).map_err(|why| ValidationError::new("claims", why))
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ fn each_error_names_table_number_and_key() {
 }
 
 #[test]
-fn each_value_of_a_client_is_judged() {
+fn each_value_of_a_client_is_checked() {
     let refused_client =
         |rest: &str, words: &str| refused(&format!("[[client]]\nclient_id = \"portal\"\n{rest}"), words);
     refused("[[client]]\nclient_name = \"x\"", "client number 1: missing field `client_id`");
@@ -60,7 +60,7 @@ fn each_value_of_a_client_is_judged() {
 }
 
 #[test]
-fn each_value_of_a_user_is_judged() {
+fn each_value_of_a_user_is_checked() {
     refused_user("password = \"short\"", "user number 1 (SUNRISE-IL/amina): password: The password must be 8 to 64");
     refused_user("password = \"Correct-Horse-9\"\npassword_hash = \"x\"", "password_hash: stands beside");
     refused_user("password_hash = \"$2b$x\"", "password_hash: must be a PHC string");

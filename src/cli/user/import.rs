@@ -13,7 +13,7 @@ use crate::crypto::password::Busy;
 use crate::model::provider::Provider;
 use crate::operations::csv::text;
 use crate::operations::users;
-use crate::operations::users::import::{self, Fate, People};
+use crate::operations::users::import::{self, People, RowPlan};
 
 /// As many rows are read from one file.
 const MOST_ROWS: usize = 100_000;
@@ -86,13 +86,13 @@ async fn import(app: &App, provider: &Provider, people: People, report: &mut Rep
     // As many hashes at once as there are threads: nobody waits in the pool's queue, so nobody is turned away.
     let at_once = app.config.pool_limits().threads;
     let ready = people.rows.into_iter().map(|row| async move {
-        let hashed = match &row.fate {
-            Fate::Create(person) if !dry_run => {
+        let hashed = match &row.plan {
+            RowPlan::Create(person) if !dry_run => {
                 let password = person.password(app);
                 let hash = users::hash(app, &password).await;
                 Some(hash.map(|hash| (password, hash)))
             }
-            Fate::Create(_) | Fate::Exists | Fate::Refused(_) => None,
+            RowPlan::Create(_) | RowPlan::Exists | RowPlan::Refused(_) => None,
         };
         (row, hashed)
     });
@@ -110,13 +110,13 @@ async fn make(
     provider: &Provider,
     (mut row, hashed): Ready,
 ) -> anyhow::Result<(import::Row, Option<Zeroizing<String>>)> {
-    let (Fate::Create(person), Some(hashed)) = (&row.fate, hashed) else { return Ok((row, None)) };
+    let (RowPlan::Create(person), Some(hashed)) = (&row.plan, hashed) else { return Ok((row, None)) };
     let hashed = hashed.map_err(|_| anyhow!("the machine is too busy to hash passwords: import the file again"));
     let (password, hash) = hashed?;
     match import::create(&act(app), &provider.id, person, hash).await? {
         None => Ok((row, Some(password))),
-        Some(fate) => {
-            row.fate = fate;
+        Some(plan) => {
+            row.plan = plan;
             Ok((row, None))
         }
     }
@@ -138,16 +138,16 @@ impl<'a> Report<'a> {
 
     /// Prints a row before the next one is made: its password is nowhere else.
     fn print(&mut self, row: &import::Row, password: Option<&Zeroizing<String>>) -> anyhow::Result<()> {
-        let (fate, why) = match &row.fate {
-            Fate::Create(_) if self.dry_run => ("will be created", None),
-            Fate::Create(_) => ("created", None),
-            Fate::Exists => ("exists", None),
-            Fate::Refused(why) => ("refused", Some(why.join(" "))),
+        let (plan, why) = match &row.plan {
+            RowPlan::Create(_) if self.dry_run => ("will be created", None),
+            RowPlan::Create(_) => ("created", None),
+            RowPlan::Exists => ("exists", None),
+            RowPlan::Refused(why) => ("refused", Some(why.join(" "))),
         };
         let cells = Row::default()
             .with("line", row.line)
             .with("login_name", row.login_name.as_str())
-            .with("fate", fate)
+            .with("fate", plan)
             .with("temporary_password", password.map(|password| password.to_string()))
             .with("why", why);
         let printed = self.console.next(&mut self.listing, &cells);
@@ -158,7 +158,7 @@ impl<'a> Report<'a> {
             return Err(anyhow!("the report cannot be written any longer ({error}){lost}. Then import the file again"));
         }
         printed?;
-        self.refused += usize::from(matches!(row.fate, Fate::Refused(_)));
+        self.refused += usize::from(matches!(row.plan, RowPlan::Refused(_)));
         self.printed += 1;
         self.console.progress(format_args!("{} of {} rows", self.printed, self.of));
         Ok(())

@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES, UserType};
-use crate::operations::act::Act;
+use crate::operations::admin_context::AdminContext;
 use crate::operations::passwords::link;
 use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied};
 use crate::store;
@@ -327,7 +327,7 @@ async fn reset_password(
 
 async fn untie(app: &App, who: &Who, issuer: Option<&str>, console: &mut Console) -> anyhow::Result<()> {
     let user = who.find(app).await?;
-    let act: Act = act(app);
+    let act: AdminContext = act(app);
     match users::untie(&act, &user.provider_id, &user.id, issuer).await? {
         Untied::Yes(_) => {
             console.say(format_args!("{} is unlinked; the next handoff links the user again.", named(&user)))
@@ -369,7 +369,7 @@ fn print_once(
 
 /// Makes a one-time link and prints it, this once.
 async fn print_link(
-    act: &Act,
+    act: &AdminContext,
     provider_id: &str,
     user_id: &str,
     new: bool,

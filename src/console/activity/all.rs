@@ -3,18 +3,23 @@
 use axum::response::Response;
 
 use super::page::{self, Place};
-use super::records::Asked;
+use super::records::ActivityFilter;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::operations::activity::browse::Reach;
 use crate::store;
 use crate::web::error::PageError;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 
 /// One provider, if its code is given, in its time zone; else all, in the operator's.
-async fn place(app: &App, admin: &TherapAdmin, asked: &Asked, faults: &mut Faults) -> Result<Place, PageError> {
-    let provider = match asked.provider.as_str() {
+async fn place(
+    app: &App,
+    admin: &TherapAdmin,
+    query: &ActivityFilter,
+    faults: &mut FieldErrors,
+) -> Result<Place, PageError> {
+    let provider = match query.provider.as_str() {
         "" => None,
         code => {
             let code: String = code.chars().filter(|c| !c.is_control()).collect();
@@ -36,18 +41,18 @@ async fn place(app: &App, admin: &TherapAdmin, asked: &Asked, faults: &mut Fault
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin, asked: Asked) -> Result<Response, PageError> {
-    let mut faults = Faults::default();
-    let place = place(&app, &admin, &asked, &mut faults).await?;
-    page::page(&app, &arrival, &admin.session, place, asked, faults).await
+pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin, query: ActivityFilter) -> Result<Response, PageError> {
+    let mut faults = FieldErrors::default();
+    let place = place(&app, &admin, &query, &mut faults).await?;
+    page::page(&app, &arrival, &admin.session, place, query, faults).await
 }
 
 /// `GET /operator/activity/export`: exactly what the filter of the page shows, all of it.
 ///
 /// # Errors
 /// When the filter makes no sense, or the database cannot be asked.
-pub async fn export(app: App, admin: TherapAdmin, asked: Asked) -> Result<Response, PageError> {
-    let mut faults = Faults::default();
-    let place = place(&app, &admin, &asked, &mut faults).await?;
-    page::file(&app, "activity.csv", place, &asked, faults).await
+pub async fn export(app: App, admin: TherapAdmin, query: ActivityFilter) -> Result<Response, PageError> {
+    let mut faults = FieldErrors::default();
+    let place = place(&app, &admin, &query, &mut faults).await?;
+    page::file(&app, "activity.csv", place, &query, faults).await
 }

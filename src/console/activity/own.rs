@@ -3,12 +3,12 @@
 use axum::response::Response;
 
 use super::page::{self, Place};
-use super::records::Asked;
+use super::records::ActivityFilter;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::operations::activity::browse::Reach;
 use crate::web::error::PageError;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 
 fn place(admin: &ProviderAdmin) -> Place {
@@ -24,15 +24,20 @@ fn place(admin: &ProviderAdmin) -> Place {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, arrival: Arrival, admin: ProviderAdmin, asked: Asked) -> Result<Response, PageError> {
-    page::page(&app, &arrival, &admin.session, place(&admin), asked, Faults::default()).await
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: ProviderAdmin,
+    query: ActivityFilter,
+) -> Result<Response, PageError> {
+    page::page(&app, &arrival, &admin.session, place(&admin), query, FieldErrors::default()).await
 }
 
 /// `GET /admin/activity/export`: exactly what the filter of the page shows, all of it.
 ///
 /// # Errors
 /// When the filter makes no sense, or the database cannot be asked.
-pub async fn export(app: App, admin: ProviderAdmin, asked: Asked) -> Result<Response, PageError> {
+pub async fn export(app: App, admin: ProviderAdmin, query: ActivityFilter) -> Result<Response, PageError> {
     let name = format!("activity-{}.csv", admin.session.provider_code);
-    page::file(&app, &name, place(&admin), &asked, Faults::default()).await
+    page::file(&app, &name, place(&admin), &query, FieldErrors::default()).await
 }

@@ -5,19 +5,19 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::chart::Chart;
-use super::records::{Asked, RecordView};
+use super::records::{ActivityFilter, RecordView};
 use crate::app::App;
 use crate::model::session::Session;
 use crate::operations::activity::browse::{Listed, Reach, USUAL_DAYS};
 use crate::operations::activity::export::{Line, MEMBERS};
 use crate::operations::csv::file;
 use crate::operations::refused_handoffs;
-use crate::store::activity::Wanted;
+use crate::store::activity::Search;
 use crate::store::{self, Conn};
 use crate::time::{Timestamp, days};
 use crate::web::download;
 use crate::web::error::PageError;
-use crate::web::form::{Choice, Faults};
+use crate::web::form::{Choice, FieldErrors};
 use crate::web::ids::checked;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
@@ -46,12 +46,12 @@ impl Place {
         matches!(self.reach, Reach::Own(_))
     }
 
-    async fn chart(&self, app: &App, conn: &mut Conn, wanted: &Wanted, now: Timestamp) -> Result<Chart, store::Error> {
-        let last = wanted.until.map_or(now, |until| Timestamp(until.0 - 1).min(now));
-        let most = if wanted.since.is_some() { MOST_DAYS } else { USUAL_DAYS };
-        let days = days(wanted.since, last, &self.zone, most);
+    async fn chart(&self, app: &App, conn: &mut Conn, search: &Search, now: Timestamp) -> Result<Chart, store::Error> {
+        let last = search.until.map_or(now, |until| Timestamp(until.0 - 1).min(now));
+        let most = if search.since.is_some() { MOST_DAYS } else { USUAL_DAYS };
+        let days = days(search.since, last, &self.zone, most);
         let counts = self.reach.sign_ins(app, conn, &days, now).await?;
-        let cut = days.first().zip(wanted.since).is_some_and(|(first, since)| since < first.begins);
+        let cut = days.first().zip(search.since).is_some_and(|(first, since)| since < first.begins);
         Ok(Chart::of(&days, &counts, cut))
     }
 }
@@ -60,8 +60,8 @@ impl Place {
 #[template(path = "console/activity/page.html")]
 struct ActivityPage {
     page: Page,
-    faults: Faults,
-    asked: Asked,
+    faults: FieldErrors,
+    query: ActivityFilter,
     kinds: Vec<Choice>,
     outcomes: Vec<Choice>,
     login_types: Vec<Choice>,
@@ -84,18 +84,18 @@ pub async fn page(
     arrival: &Arrival,
     session: &Session,
     place: Place,
-    asked: Asked,
-    mut faults: Faults,
+    query: ActivityFilter,
+    mut faults: FieldErrors,
 ) -> Result<Response, PageError> {
-    let by_reference = !asked.reference.is_empty() && faults.is_empty();
+    let by_reference = !query.reference.is_empty() && faults.is_empty();
     let mut conn = refused_handoffs::reader(app, by_reference).await?;
-    let wanted = asked.wanted(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
-    let before = checked(&asked.before);
+    let search = query.search(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
+    let before = checked(&query.before);
     let (mut listed, mut chart) = (Listed::default(), None);
     if faults.is_empty() {
-        listed = place.reach.list(&mut conn, &wanted, before.as_deref(), ROWS).await?;
+        listed = place.reach.list(&mut conn, &search, before.as_deref(), ROWS).await?;
         if before.is_none() && !by_reference {
-            chart = Some(place.chart(app, &mut conn, &wanted, arrival.now).await?);
+            chart = Some(place.chart(app, &mut conn, &search, arrival.now).await?);
         }
     }
     drop(conn);
@@ -104,18 +104,18 @@ pub async fn page(
     let template = ActivityPage {
         page: Page::of(app, place.title, session),
         faults,
-        kinds: asked.kinds(!place.own()),
-        outcomes: asked.outcomes(),
-        login_types: asked.login_types(),
+        kinds: query.kinds(!place.own()),
+        outcomes: query.outcomes(),
+        login_types: query.login_types(),
         chart,
-        older: listed.next.map(|older| asked.address(place.path, Some(&older))),
+        older: listed.next.map(|older| query.address(place.path, Some(&older))),
         stopped: listed.stopped.map(|at| at.in_zone(&place.zone)),
-        newest: before.is_some().then(|| asked.address(place.path, None)),
+        newest: before.is_some().then(|| query.address(place.path, None)),
         rows: listed.records.into_iter().map(|record| view(record, &place.zone)).collect(),
         by_reference,
-        export: asked.address(&format!("{}/export", place.path), None),
+        export: query.address(&format!("{}/export", place.path), None),
         place,
-        asked,
+        query,
     };
     Ok(respond(status, Shape::Inside, &template))
 }
@@ -128,23 +128,23 @@ pub async fn file(
     app: &App,
     name: &str,
     place: Place,
-    asked: &Asked,
-    mut faults: Faults,
+    query: &ActivityFilter,
+    mut faults: FieldErrors,
 ) -> Result<Response, PageError> {
-    let mut conn = refused_handoffs::reader(app, !asked.reference.is_empty()).await?;
-    let wanted = asked.wanted(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
+    let mut conn = refused_handoffs::reader(app, !query.reference.is_empty()).await?;
+    let search = query.search(&mut conn, place.reach.provider_id(), &place.zone, &mut faults).await?;
     drop(conn);
     if !faults.is_empty() {
         return Err(PageError::BadForm("The filter of the file makes no sense. Set it on the page of the activity."));
     }
     let app = app.clone();
     Ok(download::csv(name, file::Head::of(MEMBERS), None, move |before: Option<String>| {
-        let (app, place, wanted) = (app.clone(), place.clone(), wanted.clone());
+        let (app, place, search) = (app.clone(), place.clone(), search.clone());
         async move {
             let mut conn = app.db.read_much().await?;
-            let found = place.reach.page(&mut conn, &wanted, before.as_deref(), FILE_ROWS).await?;
+            let found = place.reach.page(&mut conn, &search, before.as_deref(), FILE_ROWS).await?;
             let lines = found.records.iter().flat_map(|record| Line::of(record).csv()).collect();
-            Ok(found.place().map(|next| (lines, Some(next))))
+            Ok(found.cursor().map(|next| (lines, Some(next))))
         }
     }))
 }

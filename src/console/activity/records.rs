@@ -9,16 +9,16 @@ use crate::model::activity::{Kind, Outcome};
 use crate::model::login_name::LoginName;
 use crate::model::session::Method;
 use crate::model::{reason, reference};
-use crate::store::activity::{Record, Wanted, Whose};
+use crate::store::activity::{Record, Search, Whose};
 use crate::store::{self, Conn};
 use crate::time::{Timestamp, day_begins};
 use crate::web::error::PageError;
-use crate::web::form::{Choice, Faults, choices};
+use crate::web::form::{Choice, FieldErrors, choices};
 use crate::web::user_agent::browser;
 
 /// The query: what is looked for, as it was typed, and where the page begins.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ActivityFilter {
     /// Provider Code; the operator's pages alone read it.
     #[serde(default)]
     pub provider: String,
@@ -51,16 +51,16 @@ pub struct Asked {
     pub before: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Asked {
+impl<S: Send + Sync> FromRequestParts<S> for ActivityFilter {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {
-        let asked = Query::<Self>::try_from_uri(&parts.uri);
-        asked.map(|Query(asked)| asked).map_err(|_| PageError::BadForm("A filter was sent twice, or cannot be read."))
+        let query = Query::<Self>::try_from_uri(&parts.uri);
+        query.map(|Query(query)| query).map_err(|_| PageError::BadForm("A filter was sent twice, or cannot be read."))
     }
 }
 
-impl Asked {
+impl ActivityFilter {
     /// The filter as a query, without what is empty and without the place.
     #[must_use]
     pub fn query(&self) -> String {
@@ -98,13 +98,13 @@ impl Asked {
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn wanted(
+    pub async fn search(
         &self,
         conn: &mut Conn,
         provider_id: Option<&str>,
         zone: &str,
-        faults: &mut Faults,
-    ) -> Result<Wanted, store::Error> {
+        faults: &mut FieldErrors,
+    ) -> Result<Search, store::Error> {
         let mut day = |field: &str, text: &str, later: i64| {
             let begins = day_begins(text, later, zone);
             if !text.is_empty() && begins.is_none() {
@@ -127,7 +127,7 @@ impl Asked {
         if !self.reference.is_empty() && reference.is_none() {
             faults.add("reference", format!("A reference number {}.", reference::SHAPE));
         }
-        Ok(Wanted {
+        Ok(Search {
             reference,
             whose: self.whose(conn, provider_id).await?,
             since,
@@ -186,7 +186,7 @@ impl Asked {
 }
 
 /// One of a list of words; anything else is said at its field.
-fn word<T: std::str::FromStr>(faults: &mut Faults, field: &str, text: &str) -> Option<T> {
+fn word<T: std::str::FromStr>(faults: &mut FieldErrors, field: &str, text: &str) -> Option<T> {
     let parsed = text.parse().ok();
     if !text.is_empty() && parsed.is_none() {
         faults.add(field, "Please choose one of the list.");
@@ -269,9 +269,9 @@ mod tests {
 
     #[test]
     fn a_filter_reads_as_it_was_written() {
-        let asked = Asked { user: "a b&c".into(), from: "2026-01-31".into(), ..Asked::default() };
-        assert_eq!(asked.address("/x", None), "/x?from=2026-01-31&user=a+b%26c");
-        assert_eq!(asked.address("/x", Some("1")), "/x?from=2026-01-31&user=a+b%26c&before=1");
-        assert_eq!(Asked::default().address("/x", None), "/x");
+        let query = ActivityFilter { user: "a b&c".into(), from: "2026-01-31".into(), ..ActivityFilter::default() };
+        assert_eq!(query.address("/x", None), "/x?from=2026-01-31&user=a+b%26c");
+        assert_eq!(query.address("/x", Some("1")), "/x?from=2026-01-31&user=a+b%26c&before=1");
+        assert_eq!(ActivityFilter::default().address("/x", None), "/x");
     }
 }

@@ -12,11 +12,11 @@ use super::secret;
 use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
 use crate::console::answers::{back, switched};
-use crate::console::edition::{Edition, saved};
+use crate::console::form_revision::{FormRevision, saved};
 use crate::console::reauth::again::Sender;
 use crate::model::client::Client;
 use crate::model::client::rules::key_warnings;
-use crate::operations::act::Edited;
+use crate::operations::admin_context::Edited;
 use crate::operations::clients::{self, Changed, Deleted, Rotated};
 use crate::store::clients::{Holdings, StoredSecret};
 use crate::store::{self, statistics};
@@ -24,7 +24,7 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::{Choice, Faults, choices};
+use crate::web::form::{Choice, FieldErrors, choices};
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
@@ -48,8 +48,8 @@ const USUAL_OVERLAP: &str = "24";
 #[template(path = "console/clients/client.html")]
 struct ClientPage {
     page: Page,
-    faults: Faults,
-    edition: Edition,
+    faults: FieldErrors,
+    revision: FormRevision,
     client: Client,
     fields: Vec<FieldView>,
     ask_password: bool,
@@ -89,8 +89,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
     };
     Ok(ClientPage {
         page: Page::of(app, "Client", &admin.session),
-        faults: Faults::default(),
-        edition: Edition::of("client", client.revision),
+        faults: FieldErrors::default(),
+        revision: FormRevision::of("client", client.revision),
         fields: ClientForm::of(&client.metadata).fields(),
         ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.has_secret(),
@@ -137,9 +137,9 @@ pub async fn post(
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     let form = ClientForm::typed(&mut fields);
     page.fields = form.fields();
-    let read = page.edition.typed(&mut fields);
+    let read = page.revision.typed(&mut fields);
     let rules = app.config.client_rules();
-    let Some(draft) = form.judge(Some(&page.client.metadata), rules, &mut page.faults) else {
+    let Some(draft) = form.check(Some(&page.client.metadata), rules, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
@@ -151,14 +151,14 @@ pub async fn post(
     let answered = async {
         Ok(match clients::edit(&admin.act(&app, &arrival), &page.client.client_id, read, &draft).await? {
             Edited::Changed(Changed::Keys(keys)) => back(LIST, &id, saved(&keys)),
-            Edited::Changed(Changed::Unfit(unfit)) => {
-                page.faults.judge::<()>("The value", Err(unfit));
+            Edited::Changed(Changed::Invalid(invalid)) => {
+                page.faults.check::<()>("The value", Err(invalid));
                 respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
             }
             Edited::Changed(Changed::NotFound) => PageError::NotFound.into_response(),
             Edited::Stale => {
                 let now = find(&app, &id).await?;
-                page.edition.mark_stale(now.revision, ClientForm::of(&now.metadata).values(), &form.values());
+                page.revision.mark_stale(now.revision, ClientForm::of(&now.metadata).values(), &form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::console::edition::Values;
+use crate::console::form_revision::Values;
 use crate::model::client::Metadata;
 use crate::model::client::draft::Draft;
 use crate::model::client::rules::Rules;
 use crate::web::fields::Fields;
-use crate::web::form::{Choice, Faults, choices};
+use crate::web::form::{Choice, FieldErrors, choices};
 
 type Pairs = &'static [(&'static str, &'static str)];
 
@@ -227,7 +227,7 @@ impl ClientForm {
     }
 
     /// All of it as a draft, or what is wrong at each field; `before` is what it changes.
-    pub(super) fn judge(&self, before: Option<&Metadata>, rules: Rules, faults: &mut Faults) -> Option<Draft> {
+    pub(super) fn check(&self, before: Option<&Metadata>, rules: Rules, faults: &mut FieldErrors) -> Option<Draft> {
         let stored = before.map(Self::of);
         let mut draft = Draft::default();
         for member in MEMBERS {
@@ -246,11 +246,11 @@ impl ClientForm {
             }
         }
         if faults.is_empty() {
-            for unfit in draft.all_unfit(before, rules) {
-                let key = if unfit.key == "response_types" { "grant_types" } else { unfit.key };
+            for invalid in draft.all_errors(before, rules) {
+                let key = if invalid.key == "response_types" { "grant_types" } else { invalid.key };
                 let member = MEMBERS.iter().find(|member| member.key == key);
                 let label = member.map_or("It", name_of);
-                faults.add(&key.replace('_', "-"), format!("“{label}” {}.", unfit.why));
+                faults.add(&key.replace('_', "-"), format!("“{label}” {}.", invalid.why));
             }
         }
         faults.is_empty().then_some(draft)
@@ -308,8 +308,8 @@ mod tests {
             "grant_types": ["refresh_token", "authorization_code"], "default_max_age": 60, "first_party": true,
             "jwks": {"keys": []}, "userinfo_signed_response_alg": "ES256"}"#;
         let metadata = Draft::from_json(text).unwrap().new_metadata(Rules::default()).unwrap();
-        let mut faults = Faults::default();
-        let draft = ClientForm::of(&metadata).judge(Some(&metadata), Rules::default(), &mut faults).unwrap();
+        let mut faults = FieldErrors::default();
+        let draft = ClientForm::of(&metadata).check(Some(&metadata), Rules::default(), &mut faults).unwrap();
         assert_eq!(draft, Draft::default());
         assert!(faults.is_empty());
     }
@@ -317,10 +317,10 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_said_at_once() {
         let mut form = ClientForm::of(&Metadata::default());
-        let mut faults = Faults::default();
+        let mut faults = FieldErrors::default();
         form.0.insert("jwks_uri", "ftp://x".into());
         form.0.insert("scope", "nothing".into());
-        assert!(form.judge(None, Rules::default(), &mut faults).is_none());
+        assert!(form.check(None, Rules::default(), &mut faults).is_none());
         let fields: Vec<_> = faults.list().iter().map(|fault| fault.field.as_str()).collect();
         assert_eq!(fields, ["redirect-uris", "jwks-uri", "scope"]);
     }

@@ -22,7 +22,7 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -40,7 +40,7 @@ struct ClientsPage {
 
 /// The query: where the page begins.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ClientsQuery {
     #[serde(default)]
     after: String,
 }
@@ -49,9 +49,14 @@ pub struct Asked {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>, told: Told) -> Result<Response, PageError> {
+pub async fn get(
+    app: App,
+    admin: TherapAdmin,
+    Query(query): Query<ClientsQuery>,
+    told: Told,
+) -> Result<Response, PageError> {
     // A place is a client's id; anything else is none.
-    let after = Some(asked.after).filter(|after| check_client_id(after).is_ok()).unwrap_or_default();
+    let after = Some(query.after).filter(|after| check_client_id(after).is_ok()).unwrap_or_default();
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
     let mut rows = store::clients::list(&mut app.db.read_much().await?, &after, limit).await?;
     let more = rows.len() > ROWS;
@@ -73,7 +78,7 @@ pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>, told:
 #[template(path = "console/clients/new.html")]
 struct NewClientPage {
     page: Page,
-    faults: Faults,
+    faults: FieldErrors,
     client_id: String,
     fields: Vec<FieldView>,
     ask_password: bool,
@@ -82,7 +87,7 @@ struct NewClientPage {
 fn page(app: &App, now: Timestamp, admin: &TherapAdmin, client_id: &str, form: &ClientForm) -> NewClientPage {
     NewClientPage {
         page: Page::of(app, "New client", &admin.session),
-        faults: Faults::default(),
+        faults: FieldErrors::default(),
         client_id: client_id.to_owned(),
         fields: form.fields(),
         ask_password: !admin.typed_lately(now),
@@ -110,12 +115,12 @@ pub async fn create(
     let form = ClientForm::typed(&mut fields);
     let mut page = page(&app, arrival.now, &admin, &client_id, &form);
     let rules = app.config.client_rules();
-    page.faults.judge("The client_id", check_client_id(&client_id));
-    let mut of_metadata = Faults::default();
-    let draft = form.judge(None, rules, &mut of_metadata);
+    page.faults.check("The client_id", check_client_id(&client_id));
+    let mut of_metadata = FieldErrors::default();
+    let draft = form.check(None, rules, &mut of_metadata);
     page.faults.extend(of_metadata);
     let draft = draft.filter(|_| page.faults.is_empty());
-    let Some(metadata) = draft.and_then(|draft| page.faults.judge("The metadata", draft.new_metadata(rules))) else {
+    let Some(metadata) = draft.and_then(|draft| page.faults.check("The metadata", draft.new_metadata(rules))) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
@@ -125,7 +130,7 @@ pub async fn create(
     };
     let act = admin.act(&app, &arrival);
     let secret = metadata.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));
-    let client = clients::draw(&act, &client_id, metadata, true);
+    let client = clients::build(&act, &client_id, metadata, true);
     let answered = async {
         if clients::create(&act, &client, secret.as_ref().map(|text| text.as_str())).await? {
             return Ok(match secret {

@@ -10,17 +10,17 @@ use crate::app::App;
 use crate::config::Config;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
 use crate::console::answers::{back, switched};
-use crate::console::edition::{Edition, Values, saved};
+use crate::console::form_revision::{FormRevision, Values, saved};
 use crate::console::reauth::again::Sender;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::act::{Changed, Edited};
+use crate::operations::admin_context::{Changed, Edited};
 use crate::operations::issuers::{self, Draft, check_issuer};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
@@ -76,11 +76,11 @@ impl IssuerForm {
         ]
     }
 
-    /// All of it as a draft, or what is wrong; a new issuer's name is judged too.
-    pub(super) fn judge(&self, new: Option<&str>, config: &Config, faults: &mut Faults) -> Option<Draft> {
+    /// All of it as a draft, or what is wrong; a new issuer's name is checked too.
+    pub(super) fn check(&self, new: Option<&str>, config: &Config, faults: &mut FieldErrors) -> Option<Draft> {
         match new {
             Some(issuer) if issuer.trim().is_empty() => faults.add("issuer", "Please enter the issuer."),
-            Some(issuer) => drop(faults.judge("The issuer", check_issuer(issuer, config))),
+            Some(issuer) => drop(faults.check("The issuer", check_issuer(issuer, config))),
             None => {}
         }
         let lines =
@@ -114,7 +114,7 @@ impl IssuerForm {
             ("The client", Draft { client_id: draft.client_id.clone(), ..only() }),
             ("Each acr", Draft { acr: draft.acr.clone(), ..only() }),
         ] {
-            faults.judge(label, part.check(config));
+            faults.check(label, part.check(config));
         }
         faults.is_empty().then_some(draft)
     }
@@ -124,8 +124,8 @@ impl IssuerForm {
 #[template(path = "console/issuers/issuer.html")]
 struct IssuerPage {
     page: Page,
-    faults: Faults,
-    edition: Edition,
+    faults: FieldErrors,
+    revision: FormRevision,
     id: String,
     issuer: String,
     form: IssuerForm,
@@ -148,8 +148,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
     let keys = issuers::keys_in_force(&issuer);
     Ok(IssuerPage {
         page: Page::of(app, "Trusted issuer", &admin.session),
-        faults: Faults::default(),
-        edition: Edition::of("issuer", issuer.revision),
+        faults: FieldErrors::default(),
+        revision: FormRevision::of("issuer", issuer.revision),
         form: IssuerForm::of(&issuer),
         ask_password: !admin.typed_lately(now),
         enabled: issuer.enabled,
@@ -191,8 +191,8 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.form = IssuerForm::typed(&mut fields);
-    let read = page.edition.typed(&mut fields);
-    let Some(draft) = page.form.judge(None, &app.config, &mut page.faults) else {
+    let read = page.revision.typed(&mut fields);
+    let Some(draft) = page.form.check(None, &app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
@@ -207,7 +207,7 @@ pub async fn post(
             Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => PageError::NotFound.into_response(),
             Edited::Stale => {
                 let now = find(&app, &id).await?;
-                page.edition.mark_stale(now.revision, IssuerForm::of(&now).values(), &page.form.values());
+                page.revision.mark_stale(now.revision, IssuerForm::of(&now).values(), &page.form.values());
                 respond(StatusCode::CONFLICT, Shape::Inside, &page)
             }
         })

@@ -15,7 +15,7 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -41,7 +41,7 @@ pub async fn get(app: App, admin: TherapAdmin) -> Result<Response, PageError> {
 #[template(path = "console/issuers/new.html")]
 struct NewIssuerPage {
     page: Page,
-    faults: Faults,
+    faults: FieldErrors,
     issuer: String,
     form: IssuerForm,
     ask_password: bool,
@@ -50,7 +50,7 @@ struct NewIssuerPage {
 fn blank(app: &App, now: Timestamp, admin: &TherapAdmin) -> NewIssuerPage {
     NewIssuerPage {
         page: Page::of(app, "New trusted issuer", &admin.session),
-        faults: Faults::default(),
+        faults: FieldErrors::default(),
         issuer: String::new(),
         form: IssuerForm::default(),
         ask_password: !admin.typed_lately(now),
@@ -76,7 +76,7 @@ pub async fn create(
     let mut page = blank(&app, arrival.now, &admin);
     page.issuer = fields.take("issuer");
     page.form = IssuerForm::typed(&mut fields);
-    let Some(draft) = page.form.judge(Some(&page.issuer), &app.config, &mut page.faults) else {
+    let Some(draft) = page.form.check(Some(&page.issuer), &app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };

@@ -1,12 +1,12 @@
 //! The form of a provider's data, as a Provider Admin and a Therap Admin fill it in.
 
 use crate::config::Config;
-use crate::console::edition::Values;
+use crate::console::form_revision::Values;
 use crate::model::provider::Provider;
-use crate::operations::act::Unfit;
+use crate::operations::admin_context::ValidationError;
 use crate::operations::providers::Draft;
 use crate::web::fields::Fields;
-use crate::web::form::{Choice, Faults, choices};
+use crate::web::form::{Choice, FieldErrors, choices};
 
 /// What stands in the fields.
 #[derive(Clone, Debug, Default)]
@@ -95,12 +95,13 @@ impl ProviderForm {
     }
 
     /// All of it as a draft, or what is wrong at each field.
-    pub fn judge(&self, config: &Config, faults: &mut Faults) -> Option<Draft> {
+    pub fn check(&self, config: &Config, faults: &mut FieldErrors) -> Option<Draft> {
         let named = faults.need("name", &self.name, "Please enter the name.");
         let mut number = |key: &'static str, label: &str, text: &str| {
             let parsed = if text.is_empty() { Ok(0) } else { text.parse::<u32>() };
-            let parsed = parsed.map_err(|_| Unfit::new(key, "must be a whole number, or empty for the usual limit"));
-            faults.judge(label, parsed)
+            let parsed =
+                parsed.map_err(|_| ValidationError::new(key, "must be a whole number, or empty for the usual limit"));
+            faults.check(label, parsed)
         };
         let draft = Draft {
             name: Some(self.name.clone()),
@@ -124,7 +125,7 @@ impl ProviderForm {
             ("The number of minutes", Draft { idle_minutes: draft.idle_minutes, ..only() }),
             ("The number of hours", Draft { absolute_hours: draft.absolute_hours, ..only() }),
         ] {
-            faults.judge(label, part.check(config));
+            faults.check(label, part.check(config));
         }
         faults.is_empty().then_some(draft)
     }

@@ -12,13 +12,13 @@ use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
-use crate::operations::act::Unfit;
+use crate::operations::admin_context::ValidationError;
 use crate::operations::providers::{self, Created};
 use crate::store::providers::list as provider_list;
 use crate::store::providers::list::{ListedProvider, ProviderState};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::form::{Choice, Faults, choices};
+use crate::web::form::{Choice, FieldErrors, choices};
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -38,7 +38,7 @@ struct ProvidersPage {
 
 /// The query: what is looked for, and where the page begins.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ProvidersFilter {
     #[serde(default)]
     q: String,
     #[serde(default)]
@@ -47,7 +47,7 @@ pub struct Asked {
     after: String,
 }
 
-impl Asked {
+impl ProvidersFilter {
     fn address(&self, after: Option<&str>) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (name, value) in [("q", Some(self.q.as_str())), ("state", Some(self.state.as_str())), ("after", after)] {
@@ -63,21 +63,21 @@ impl Asked {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
-    let state: ProviderState = asked.state.parse().unwrap_or_default();
+pub async fn get(app: App, admin: TherapAdmin, Query(query): Query<ProvidersFilter>) -> Result<Response, PageError> {
+    let state: ProviderState = query.state.parse().unwrap_or_default();
     // A place is a folded code; anything else is none.
-    let after = ProviderCode::parse(&asked.after).map(|code| code.folded()).unwrap_or_default();
+    let after = ProviderCode::parse(&query.after).map(|code| code.folded()).unwrap_or_default();
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let mut rows = provider_list::page(&mut app.db.read_much().await?, &asked.q, state, &after, limit).await?;
+    let mut rows = provider_list::page(&mut app.db.read_much().await?, &query.q, state, &after, limit).await?;
     let more = rows.len() > ROWS;
     rows.truncate(ROWS);
     let template = ProvidersPage {
         page: Page::of(&app, "Providers", &admin.session),
         states: choices(&STATES, state.as_str()),
-        first: (!after.is_empty()).then(|| asked.address(None)),
-        next: rows.last().filter(|_| more).map(|last| asked.address(Some(&last.code_folded))),
+        first: (!after.is_empty()).then(|| query.address(None)),
+        next: rows.last().filter(|_| more).map(|last| query.address(Some(&last.code_folded))),
         rows,
-        q: asked.q,
+        q: query.q,
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }
@@ -95,7 +95,7 @@ const STATES: [(&str, &str); 6] = [
 #[template(path = "console/providers/new.html")]
 struct NewProviderPage {
     page: Page,
-    faults: Faults,
+    faults: FieldErrors,
     code: String,
     form: ProviderForm,
     limits: LimitHints,
@@ -104,7 +104,7 @@ struct NewProviderPage {
 fn blank(app: &App, admin: &TherapAdmin) -> NewProviderPage {
     NewProviderPage {
         page: Page::of(app, "New provider", &admin.session),
-        faults: Faults::default(),
+        faults: FieldErrors::default(),
         code: String::new(),
         form: ProviderForm {
             time_zone: "America/New_York".into(),
@@ -129,9 +129,9 @@ pub async fn create(app: App, arrival: Arrival, admin: TherapAdmin, mut fields: 
     page.code = fields.take("code");
     page.form = ProviderForm::typed(&mut fields);
     let code = ProviderCode::parse(&page.code)
-        .ok_or_else(|| Unfit::new("code", "must be 1 to 32 letters, digits and hyphens, such as SUNRISE-IL"));
-    let code = page.faults.judge("The Provider Code", code);
-    let draft = page.form.judge(&app.config, &mut page.faults);
+        .ok_or_else(|| ValidationError::new("code", "must be 1 to 32 letters, digits and hyphens, such as SUNRISE-IL"));
+    let code = page.faults.check("The Provider Code", code);
+    let draft = page.form.check(&app.config, &mut page.faults);
     if let (Some(code), Some(draft)) = (code, draft) {
         match providers::create(&admin.act(&app, &arrival), &code, &draft).await? {
             Created::Yes(provider) => {

@@ -1,6 +1,6 @@
 //! Providers: the list, one, and the one that an admin is of.
 
-pub mod acts;
+pub mod actions;
 mod form;
 pub mod list;
 pub mod own;

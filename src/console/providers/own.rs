@@ -7,16 +7,16 @@ use axum::response::Response;
 use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
-use crate::console::edition::{Edition, saved};
-use crate::console::unified_login::steps::StepView;
+use crate::console::form_revision::{FormRevision, saved};
+use crate::console::unified_login::history::StepView;
 use crate::model::provider::UnifiedLogin;
-use crate::operations::act::{Changed, Edited};
+use crate::operations::admin_context::{Changed, Edited};
 use crate::operations::providers;
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 
@@ -29,8 +29,8 @@ const STEPS: i64 = 50;
 #[template(path = "console/providers/own.html")]
 pub(in crate::console) struct ProviderPage {
     page: Page,
-    pub(in crate::console) faults: Faults,
-    edition: Edition,
+    pub(in crate::console) faults: FieldErrors,
+    revision: FormRevision,
     code: String,
     form: ProviderForm,
     limits: LimitHints,
@@ -55,9 +55,9 @@ pub async fn get(app: App, admin: ProviderAdmin, told: Told) -> Result<Response,
 /// When the database fails.
 pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: Fields) -> Result<Response, PageError> {
     let mut page = page(&app, &admin).await?;
-    let read = page.edition.typed(&mut fields);
+    let read = page.revision.typed(&mut fields);
     page.form = ProviderForm::typed(&mut fields);
-    let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
+    let Some(draft) = page.form.check(&app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let act = admin.act(&app, &arrival);
@@ -66,7 +66,7 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, &admin).await?;
-            page.edition.mark_stale(now.edition.read, now.form.values(), &page.form.values());
+            page.revision.mark_stale(now.revision.read, now.form.values(), &page.form.values());
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
@@ -76,7 +76,7 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
 pub(in crate::console) async fn page(app: &App, admin: &ProviderAdmin) -> Result<ProviderPage, PageError> {
     let id = admin.scope.provider_id();
     let mut conn = app.db.read().await?;
-    // Before the data: an edition that is older than they are only asks once more.
+    // Before the data: a revision that is older than they are only asks once more.
     let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
     let provider = store::providers::by_id(&mut conn, id).await?.ok_or(PageError::NotFound)?;
     let steps = store::unified_login::of_provider(&mut conn, id, STEPS).await?;
@@ -84,8 +84,8 @@ pub(in crate::console) async fn page(app: &App, admin: &ProviderAdmin) -> Result
     let zone = &provider.time_zone;
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
-        faults: Faults::default(),
-        edition: Edition::of("provider", revision),
+        faults: FieldErrors::default(),
+        revision: FormRevision::of("provider", revision),
         code: provider.code.clone(),
         form: ProviderForm::of(&provider),
         limits: LimitHints::of(&app.config),

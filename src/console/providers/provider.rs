@@ -8,19 +8,19 @@ use super::form::{LimitHints, ProviderForm};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
-use crate::console::edition::{Edition, saved};
-use crate::console::unified_login::steps::StepView;
+use crate::console::form_revision::{FormRevision, saved};
+use crate::console::unified_login::history::StepView;
 use crate::console::users::temporary::NewPerson;
 use crate::model::provider::{ProviderKind, UnifiedLogin};
 use crate::model::user::{Account, STRIKES};
-use crate::operations::act::{Changed, Edited};
+use crate::operations::admin_context::{Changed, Edited};
 use crate::operations::providers;
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
@@ -36,8 +36,8 @@ const STEPS: i64 = 50;
 #[template(path = "console/providers/provider.html")]
 pub(in crate::console) struct ProviderPage {
     page: Page,
-    pub(in crate::console) faults: Faults,
-    edition: Edition,
+    pub(in crate::console) faults: FieldErrors,
+    revision: FormRevision,
     id: String,
     pub(in crate::console) code: String,
     name: String,
@@ -107,9 +107,9 @@ pub async fn post(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
-    let read = page.edition.typed(&mut fields);
+    let read = page.revision.typed(&mut fields);
     page.form = ProviderForm::typed(&mut fields);
-    let Some(draft) = page.form.judge(&app.config, &mut page.faults) else {
+    let Some(draft) = page.form.check(&app.config, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     match providers::edit(&admin.act(&app, &arrival), &id, read, &draft).await? {
@@ -117,7 +117,7 @@ pub async fn post(
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, arrival.now, &admin, &id).await?;
-            page.edition.mark_stale(now.edition.read, now.form.values(), &page.form.values());
+            page.revision.mark_stale(now.revision.read, now.form.values(), &page.form.values());
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
@@ -131,7 +131,7 @@ pub(in crate::console) async fn page(
     id: &str,
 ) -> Result<ProviderPage, PageError> {
     let mut conn = app.db.read().await?;
-    // Before the data: an edition that is older than they are only asks once more.
+    // Before the data: a revision that is older than they are only asks once more.
     let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
     let found = store::providers::by_id(&mut conn, id).await?;
     let provider = found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or(PageError::NotFound)?;
@@ -141,8 +141,8 @@ pub(in crate::console) async fn page(
     let zone = &admin.session.time_zone;
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
-        faults: Faults::default(),
-        edition: Edition::of("provider", revision),
+        faults: FieldErrors::default(),
+        revision: FormRevision::of("provider", revision),
         id: provider.id.clone(),
         code: provider.code.clone(),
         name: provider.name.clone(),

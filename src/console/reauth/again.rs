@@ -15,7 +15,7 @@ use crate::operations::sign_in::{SignIn, sign_in};
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::session::browser;
@@ -65,8 +65,12 @@ pub struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Judges the sender of a form that is right otherwise: by the time of the last password, or by one in the form.
-    pub async fn prove(&self, fields: &mut Fields, faults: &mut Faults) -> Result<Result<Proof, Unproven>, PageError> {
+    /// Checks the sender of a form that is right otherwise: by the time of the last password, or by one in the form.
+    pub async fn prove(
+        &self,
+        fields: &mut Fields,
+        faults: &mut FieldErrors,
+    ) -> Result<Result<Proof, Unproven>, PageError> {
         if self.admin.typed_lately(self.arrival.now) {
             return Ok(Ok(Proof { renewed: None }));
         }
@@ -78,11 +82,11 @@ impl Sender<'_> {
         self.check(password, faults).await
     }
 
-    /// Judges a password.
+    /// Checks a password.
     pub async fn check(
         &self,
         password: Zeroizing<String>,
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Result<Result<Proof, Unproven>, PageError> {
         let (app, session) = (self.app, &self.admin.session);
         if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now).await {

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::return_to::ReturnTo;
@@ -21,13 +21,13 @@ use crate::web::return_to::ReturnTo;
 #[template(path = "console/reauth/confirm.html")]
 struct ConfirmPage {
     page: Page,
-    faults: Faults,
+    faults: FieldErrors,
     return_to: String,
 }
 
 /// The query: where the button was.
 #[derive(Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct ConfirmQuery {
     #[serde(default)]
     return_to: String,
 }
@@ -37,14 +37,14 @@ fn page(app: &App, admin: &TherapAdmin, return_to: &str) -> ConfirmPage {
     let return_to = ReturnTo::parse_or_none(return_to).filter(|path| path.as_str().starts_with("/operator"));
     ConfirmPage {
         page: Page::of(app, "Confirm it is you", &admin.session),
-        faults: Faults::default(),
+        faults: FieldErrors::default(),
         return_to: return_to.map_or_else(|| "/operator".to_owned(), |path| path.to_string()),
     }
 }
 
 /// `GET /operator/confirm`
-pub async fn get(app: App, admin: TherapAdmin, Query(asked): Query<Asked>) -> Response {
-    respond(StatusCode::OK, Shape::Inside, &page(&app, &admin, &asked.return_to))
+pub async fn get(app: App, admin: TherapAdmin, Query(query): Query<ConfirmQuery>) -> Response {
+    respond(StatusCode::OK, Shape::Inside, &page(&app, &admin, &query.return_to))
 }
 
 /// `POST /operator/confirm`

@@ -6,7 +6,7 @@ use axum::response::Response;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::console::providers::own;
-use crate::operations::unified_login::{self, Taken};
+use crate::operations::unified_login::{self, Transition};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -40,18 +40,18 @@ pub async fn withdraw(app: App, arrival: Arrival, admin: ProviderAdmin) -> Resul
 async fn answer(
     app: &App,
     admin: &ProviderAdmin,
-    taken: Taken,
+    taken: Transition,
     done: Notice,
     note: String,
 ) -> Result<Response, PageError> {
     match taken {
-        Taken::Yes => Ok(done.at(own::PATH)),
-        Taken::Stale => Ok(Notice::UnifiedLoginMovedOn.at(own::PATH)),
-        Taken::NotFound => Err(PageError::NotFound),
-        Taken::Unfit(unfit) => {
+        Transition::Yes => Ok(done.at(own::PATH)),
+        Transition::Stale => Ok(Notice::UnifiedLoginMovedOn.at(own::PATH)),
+        Transition::NotFound => Err(PageError::NotFound),
+        Transition::Invalid(invalid) => {
             let mut page = own::page(app, admin).await?;
             page.note = note;
-            page.faults.judge::<()>("The note", Err(unfit));
+            page.faults.check::<()>("The note", Err(invalid));
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }
     }

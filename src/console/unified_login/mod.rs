@@ -1,5 +1,5 @@
 //! Unified Login: a provider asks for it, Therap decides.
 
 pub mod asking;
+pub(in crate::console) mod history;
 pub mod requests;
-pub(in crate::console) mod steps;

@@ -4,10 +4,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::steps::{StepView, age};
+use super::history::{StepView, age};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::operations::unified_login::{self, Decision, Taken};
+use crate::operations::unified_login::{self, Decision, Transition};
 use crate::store;
 use crate::store::unified_login::Waiting;
 use crate::time::Timestamp;
@@ -80,16 +80,16 @@ pub async fn decide(
     };
     let (typed, read) = (fields.take("reason"), checked(&fields.take("step")));
     match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, &typed).await? {
-        Taken::Yes => Ok(done.at(PATH)),
-        Taken::Stale => Ok(Notice::RequestMovedOn.at(PATH)),
-        Taken::NotFound => Err(PageError::NotFound),
-        Taken::Unfit(unfit) => {
+        Transition::Yes => Ok(done.at(PATH)),
+        Transition::Stale => Ok(Notice::RequestMovedOn.at(PATH)),
+        Transition::NotFound => Err(PageError::NotFound),
+        Transition::Invalid(invalid) => {
             let mut page = page(&app, &arrival, &admin).await?;
             // It was the one that was read a moment ago.
             let Some(row) = page.waiting.iter_mut().find(|row| row.provider_id == id) else {
                 return Ok(Notice::RequestMovedOn.at(PATH));
             };
-            (row.reason, row.fault) = (typed, Some(sentence("The reason", &unfit.why)));
+            (row.reason, row.fault) = (typed, Some(sentence("The reason", &invalid.why)));
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }
     }

@@ -1,5 +1,6 @@
-//! `/admin/users/import`: many users out of a CSV file. The first POST shows every row's fate and writes nothing; the
-//! second sends the same text again and begins to make the users, if it is what was shown (`import_job`).
+//! `/admin/users/import`: many users out of a CSV file. The first POST shows what would be done with every row and
+//! writes nothing; the second sends the same text again and begins to make the users, if it is what was shown
+//! (`import_job`).
 
 use askama::Template;
 use axum::http::StatusCode;
@@ -10,14 +11,14 @@ use super::upload::Upload;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::crypto::secret::digest;
-use crate::operations::act::Act;
+use crate::operations::admin_context::AdminContext;
 use crate::operations::csv::text::{self, Encoding};
-use crate::operations::users::import::{self, COLUMNS, Fate, People, Row};
+use crate::operations::users::import::{self, COLUMNS, People, Row, RowPlan};
 use crate::operations::users::import_job::{self, Started};
 use crate::store;
 use crate::web::download;
 use crate::web::error::PageError;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 
@@ -28,7 +29,7 @@ const MOST_ROWS: usize = 2000;
 #[template(path = "console/users/import.html")]
 struct ImportPage {
     page: Page,
-    faults: Faults,
+    faults: FieldErrors,
     text: String,
     encoding: Encoding,
     /// What the preview was made of.
@@ -48,7 +49,7 @@ struct RowView {
     line: u64,
     login_name: String,
     name: String,
-    fate: &'static str,
+    plan: &'static str,
     why: Vec<String>,
 }
 
@@ -90,7 +91,7 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut upload: 
         page.show(people);
         return Ok(respond(StatusCode::OK, Shape::Inside, &page));
     }
-    let act = Act { deadline: app.patient_deadline(), ..admin.act(&app, &arrival) };
+    let act = AdminContext { deadline: app.patient_deadline(), ..admin.act(&app, &arrival) };
     match import_job::start(&act, &owner(&admin), admin.scope.provider_id(), people).await? {
         Started::Yes(running) => Ok(Redirect::to(&address(&running.id)).into_response()),
         Started::OneRuns => {
@@ -108,7 +109,7 @@ fn refused(mut page: ImportPage, why: impl Into<String>) -> Response {
     respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page)
 }
 
-/// The rows with their fates as things stand.
+/// The rows with what would be done with each as things stand.
 async fn read(app: &App, admin: &ProviderAdmin, page: &ImportPage) -> Result<Result<People, String>, PageError> {
     let mut conn = app.db.read().await?;
     let provider = store::providers::by_id(&mut conn, admin.scope.provider_id()).await?.ok_or(PageError::NotFound)?;
@@ -118,28 +119,28 @@ async fn read(app: &App, admin: &ProviderAdmin, page: &ImportPage) -> Result<Res
 impl ImportPage {
     fn show(&mut self, people: People) {
         self.notes = people.notes;
-        let count = |test: fn(&Fate) -> bool| people.rows.iter().filter(|row| test(&row.fate)).count();
-        self.create = count(|fate| matches!(fate, Fate::Create(_)));
-        self.exist = count(|fate| matches!(fate, Fate::Exists));
-        self.refused = count(|fate| matches!(fate, Fate::Refused(_)));
+        let count = |test: fn(&RowPlan) -> bool| people.rows.iter().filter(|row| test(&row.plan)).count();
+        self.create = count(|plan| matches!(plan, RowPlan::Create(_)));
+        self.exist = count(|plan| matches!(plan, RowPlan::Exists));
+        self.refused = count(|plan| matches!(plan, RowPlan::Refused(_)));
         self.rows = people.rows.into_iter().map(view).collect();
     }
 }
 
 fn view(row: Row) -> RowView {
-    let (fate, why) = match row.fate {
-        Fate::Create(_) => ("Will be created", Vec::new()),
-        Fate::Exists => ("Exists already", vec!["Nothing is changed.".to_owned()]),
-        Fate::Refused(why) => ("Cannot be created", why),
+    let (plan, why) = match row.plan {
+        RowPlan::Create(_) => ("Will be created", Vec::new()),
+        RowPlan::Exists => ("Exists already", vec!["Nothing is changed.".to_owned()]),
+        RowPlan::Refused(why) => ("Cannot be created", why),
     };
-    RowView { line: row.line, login_name: row.login_name, name: row.name, fate, why }
+    RowView { line: row.line, login_name: row.login_name, name: row.name, plan, why }
 }
 
 async fn blank(app: &App, arrival: &Arrival, admin: &ProviderAdmin) -> Result<ImportPage, PageError> {
     let earlier = import_job::list(app, &owner(admin), admin.scope.provider_id(), arrival.now).await?;
     Ok(ImportPage {
         page: Page::of(app, "Import users", &admin.session),
-        faults: Faults::default(),
+        faults: FieldErrors::default(),
         text: String::new(),
         encoding: Encoding::Utf8,
         seen: String::new(),

@@ -13,7 +13,7 @@ use crate::model::claims::Claims;
 use crate::operations::csv::file;
 use crate::operations::users::{self, Locks, Unlocked};
 use crate::store;
-use crate::store::users::directory::{self, Listed, Place, Search, Sort, State};
+use crate::store::users::directory::{self, Cursor, Listed, Search, Sort, State};
 use crate::time::Timestamp;
 use crate::web::download;
 use crate::web::error::PageError;
@@ -80,7 +80,7 @@ impl Row {
 
 /// The query: what is looked for, and where the page begins.
 #[derive(Clone, Debug, Default, Deserialize)]
-pub struct Asked {
+pub struct UsersFilter {
     q: Option<String>,
     state: Option<String>,
     user_type: Option<String>,
@@ -88,7 +88,7 @@ pub struct Asked {
     after: Option<String>,
 }
 
-impl Asked {
+impl UsersFilter {
     /// What is looked for; a word that is none means nothing.
     pub(super) fn search(&self) -> Search {
         fn word<T: std::str::FromStr + Default>(text: Option<&String>) -> T {
@@ -136,13 +136,13 @@ pub async fn get(
     app: App,
     arrival: Arrival,
     admin: ProviderAdmin,
-    Query(asked): Query<Asked>,
+    Query(query): Query<UsersFilter>,
     told: Told,
 ) -> Result<Response, PageError> {
-    let (search, scope) = (asked.search(), &admin.scope);
+    let (search, scope) = (query.search(), &admin.scope);
     let mut conn = app.db.read_much().await?;
-    let place = match asked.after.as_deref().and_then(checked) {
-        Some(id) => directory::place(&mut conn, scope, search.sort, &id).await?,
+    let place = match query.after.as_deref().and_then(checked) {
+        Some(id) => directory::cursor(&mut conn, scope, search.sort, &id).await?,
         None => None,
     };
     // One more than is shown tells whether there is more.
@@ -211,13 +211,13 @@ pub async fn unlock(
         }
     }
     // The filter is read and written anew: nothing but a filter comes of it.
-    let asked: Asked = read_query(&fields.take("query"));
-    Ok(Notice::UsersUnlocked(count).at(&address(&encoded(&query_of(&asked.search())))))
+    let query: UsersFilter = read_query(&fields.take("query"));
+    Ok(Notice::UsersUnlocked(count).at(&address(&encoded(&query_of(&query.search())))))
 }
 
-fn read_query(query: &str) -> Asked {
+fn read_query(query: &str) -> UsersFilter {
     let uri = format!("/?{query}").parse();
-    uri.ok().and_then(|uri| Query::try_from_uri(&uri).ok()).map(|Query(asked)| asked).unwrap_or_default()
+    uri.ok().and_then(|uri| Query::try_from_uri(&uri).ok()).map(|Query(query)| query).unwrap_or_default()
 }
 
 /// How many users of a file are in memory at once.
@@ -240,14 +240,14 @@ const MEMBERS: [&str; 11] = [
 ///
 /// # Errors
 /// When the session cannot be asked for.
-pub async fn export(app: App, admin: ProviderAdmin, Query(asked): Query<Asked>) -> Result<Response, PageError> {
-    let (search, scope) = (asked.search(), admin.scope);
+pub async fn export(app: App, admin: ProviderAdmin, Query(query): Query<UsersFilter>) -> Result<Response, PageError> {
+    let (search, scope) = (query.search(), admin.scope);
     let name = format!("users-{}.csv", admin.session.provider_code);
-    Ok(download::csv(&name, file::Head::of(MEMBERS), Place::default(), move |place: Place| {
+    Ok(download::csv(&name, file::Head::of(MEMBERS), Cursor::default(), move |place: Cursor| {
         let (app, scope, search) = (app.clone(), scope.clone(), search.clone());
         async move {
             let found = directory::page(&mut app.db.read_much().await?, &scope, &search, &place, FILE_ROWS).await?;
-            Ok(found.place().map(|next| (found.users.iter().flat_map(file_line).collect(), next)))
+            Ok(found.cursor().map(|next| (found.users.iter().flat_map(file_line).collect(), next)))
         }
     }))
 }

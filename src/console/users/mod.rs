@@ -1,12 +1,12 @@
 //! The users of one provider.
 
-pub mod acts;
+pub mod actions;
 pub mod import;
 pub mod import_job;
 pub mod list;
 pub mod new;
-pub(in crate::console) mod password_slip;
 pub(in crate::console) mod temporary;
+pub(in crate::console) mod temporary_password_page;
 mod upload;
 pub mod user;
 mod view;

@@ -3,17 +3,17 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::password_slip::{self, Whose};
+use super::temporary_password_page::{self, Whose};
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::login_name::LoginName;
 use crate::model::session::Session;
 use crate::model::user::{Account, UserType};
-use crate::operations::act::{Act, Unfit};
+use crate::operations::admin_context::{AdminContext, ValidationError};
 use crate::operations::users::{self, Created, Reset};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::form::Faults;
+use crate::web::form::FieldErrors;
 use crate::web::notice::Notice;
 use crate::web::sign_in_words::BUSY;
 
@@ -28,9 +28,9 @@ pub struct NewPerson {
     pub email: String,
 }
 
-/// What was typed, judged.
+/// What was typed, checked.
 #[derive(Debug)]
-pub struct Judged {
+pub struct Checked {
     login_name: LoginName,
     name: String,
     claims: Claims,
@@ -43,29 +43,29 @@ impl NewPerson {
     }
 
     /// What was typed as it can be kept, or what is wrong at each field. The name's field is `name`, to people `label`.
-    pub fn judge(&self, name: &'static str, label: &str, faults: &mut Faults) -> Option<Judged> {
+    pub fn check(&self, name: &'static str, label: &str, faults: &mut FieldErrors) -> Option<Checked> {
         let login_name = faults
             .need("login-name", &self.login_name, "Please enter a Login Name.")
-            .then(|| faults.judge("The Login Name", users::parse_login_name(&self.login_name)))
+            .then(|| faults.check("The Login Name", users::parse_login_name(&self.login_name)))
             .flatten();
-        let checked = users::check_name(&self.name).map_err(|unfit| Unfit { key: name, ..unfit });
+        let checked = users::check_name(&self.name).map_err(|invalid| ValidationError { key: name, ..invalid });
         let named = faults.need(&name.replace('_', "-"), &self.name, "Please enter the name.")
-            && faults.judge(label, checked).is_some();
-        let claims = faults.judge("The e-mail address", users::check_email(&self.email));
+            && faults.check(label, checked).is_some();
+        let claims = faults.check("The e-mail address", users::check_email(&self.email));
         if !named {
             return None;
         }
-        Some(Judged { login_name: login_name?, name: self.name.clone(), claims: claims? })
+        Some(Checked { login_name: login_name?, name: self.name.clone(), claims: claims? })
     }
 }
 
 /// By whom, for whom of which provider, and where the way leads on.
 #[derive(Clone, Copy, Debug)]
-pub struct Desk<'a> {
+pub struct TemporaryPasswords<'a> {
     /// The house.
     pub app: &'a App,
     /// The admin's act.
-    pub act: &'a Act,
+    pub act: &'a AdminContext,
     /// The admin's session.
     pub session: &'a Session,
     /// The provider's id.
@@ -74,32 +74,32 @@ pub struct Desk<'a> {
     pub provider_code: &'a str,
 }
 
-impl Desk<'_> {
+impl TemporaryPasswords<'_> {
     /// Makes the user and shows the password; or says at the form what is wrong, and the status to show it with.
     ///
     /// # Errors
     /// When there is no such provider, or the database fails.
     pub async fn create(
         self,
-        person: Judged,
+        person: Checked,
         user_type: UserType,
         heading: &'static str,
         back: impl FnOnce(&str) -> String,
-        faults: &mut Faults,
+        faults: &mut FieldErrors,
     ) -> Result<Result<Response, StatusCode>, PageError> {
         let password = users::generate_password(&self.app.random);
         let Ok(hash) = users::hash(self.app, &password).await else {
             faults.add("login-name", BUSY);
             return Ok(Err(StatusCode::SERVICE_UNAVAILABLE));
         };
-        let Judged { login_name, name, claims } = person;
+        let Checked { login_name, name, claims } = person;
         let user = users::with_temporary_password(self.act, login_name, name, user_type, &claims, hash);
         match users::create(self.act, self.provider_id, &user).await? {
             Created::Yes(id) => {
                 let (name, login_name, back) = (&user.name, user.login_name.shown(), &back(&id));
                 let whose = Whose { name, login_name, provider_code: self.provider_code, still_locked: false, back };
                 let until = users::temporary_until(self.app, self.act.now);
-                Ok(Ok(password_slip::show(self.app, self.session, heading, whose, password, until)))
+                Ok(Ok(temporary_password_page::show(self.app, self.session, heading, whose, password, until)))
             }
             Created::NameTaken => {
                 faults.add("login-name", "Another user has this Login Name already. Please choose another one.");
@@ -128,7 +128,7 @@ impl Desk<'_> {
                 let (name, login_name) = (&user.name, &user.login_name);
                 let whose = Whose { name, login_name, provider_code: self.provider_code, still_locked, back };
                 let heading = "The password was reset";
-                Ok(Ok(password_slip::show(self.app, self.session, heading, whose, password, until)))
+                Ok(Ok(temporary_password_page::show(self.app, self.session, heading, whose, password, until)))
             }
             Reset::Before => Ok(Err(Notice::PasswordNotReset)),
             Reset::Own => Ok(Err(Notice::OwnAccount)),

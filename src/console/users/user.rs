@@ -8,17 +8,17 @@ use super::view::{Access, parse_user_type, user_types};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::console::answers::back;
-use crate::console::edition::{Edition, Values, saved};
+use crate::console::form_revision::{FormRevision, Values, saved};
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES};
-use crate::operations::act::Edited;
+use crate::operations::admin_context::Edited;
 use crate::operations::users::{self, Changed, Draft};
 use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::{Choice, Faults};
+use crate::web::form::{Choice, FieldErrors};
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
@@ -31,8 +31,8 @@ pub(super) const LIST: &str = "/admin/users";
 #[template(path = "console/users/user.html")]
 struct UserPage {
     page: Page,
-    faults: Faults,
-    edition: Edition,
+    faults: FieldErrors,
+    revision: FormRevision,
     id: String,
     login_name: String,
     name: String,
@@ -85,19 +85,19 @@ pub async fn post(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
-    let read = page.edition.typed(&mut fields);
+    let read = page.revision.typed(&mut fields);
     (page.name, page.email) = (fields.take("name"), fields.take("email"));
     let typed = fields.take("user_type");
     // On one's own page there is nothing to choose.
     let user_type = if page.own { page.stored.user_type.parse().ok() } else { parse_user_type(&typed) };
     page.user_types = user_types(user_type.map_or("", |user_type| user_type.as_str()));
     if page.faults.need("name", &page.name, "Please enter the name.") {
-        page.faults.judge("The name", users::check_name(&page.name));
+        page.faults.check("The name", users::check_name(&page.name));
     }
     // An address that stands there already, by whichever way, may stay.
     let other_email = page.email != page.stored.email;
     let claims = other_email.then(|| users::with_email(page.claims.clone(), &page.email));
-    let claims = claims.and_then(|judged| page.faults.judge("The e-mail address", judged));
+    let claims = claims.and_then(|checked| page.faults.check("The e-mail address", checked));
     let (Some(user_type), true) = (user_type, page.faults.is_empty()) else {
         if user_type.is_none() {
             page.faults.add("user-type", "Please choose a User Type.");
@@ -113,7 +113,7 @@ pub async fn post(
             let now = self::page(&app, &arrival, &admin, &id).await?;
             let typed = values(&page.name, &page.email, user_type.as_str());
             let stored = values(&now.stored.name, &now.stored.email, now.stored.user_type);
-            page.edition.mark_stale(now.edition.read, stored, &typed);
+            page.revision.mark_stale(now.revision.read, stored, &typed);
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
@@ -128,7 +128,7 @@ fn values(name: &str, email: &str, user_type: &str) -> Values {
 /// The page of a user as it stands.
 async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> Result<UserPage, PageError> {
     let mut conn = app.db.read().await?;
-    // Before the data: an edition that is older than they are only asks once more.
+    // Before the data: a revision that is older than they are only asks once more.
     let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
     let user = store::users::in_scope(&mut conn, &admin.scope, id).await?.ok_or(PageError::NotFound)?;
     let claims = store::users::claims(&mut conn, id).await?.unwrap_or_default();
@@ -141,8 +141,8 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
         Stored { name: user.name.clone(), email: claims.email().to_owned(), user_type: user.user_type.as_str() };
     Ok(UserPage {
         page: Page::of(app, "User", &admin.session),
-        faults: Faults::default(),
-        edition: Edition::of("user", revision),
+        faults: FieldErrors::default(),
+        revision: FormRevision::of("user", revision),
         id: user.id.clone(),
         login_name: user.login_name.clone(),
         name: stored.name.clone(),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::crypto::strict_json;
 use crate::model::client::rules::{Rules, key_warnings};
 use crate::model::client::{GrantType, Metadata};
-use crate::model::unfit::Unfit;
+use crate::model::validation_error::ValidationError;
 
 /// Members of a client's metadata and their values: what is absent stays as it is, `null` takes a value away.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,7 +28,7 @@ impl Draft {
             members.insert("jwks".into(), Value::Object(set));
         }
         let draft = Self(members);
-        draft.over(&Metadata::default()).map_err(|unfit| unfit.to_string())?;
+        draft.over(&Metadata::default()).map_err(|invalid| invalid.to_string())?;
         Ok(draft)
     }
 
@@ -42,8 +42,8 @@ impl Draft {
         Self::parse(members)
     }
 
-    /// Takes members of metadata as a seed file has them. TOML knows no `null`: there an empty text takes away what need
-    /// not be there.
+    /// Takes members of metadata as a seed file has them. TOML knows no `null`: there an empty text takes away what
+    /// need not be there.
     ///
     /// # Errors
     /// One sentence that names the member.
@@ -74,7 +74,7 @@ impl Draft {
     ///
     /// # Errors
     /// The first member that is not accepted.
-    pub fn new_metadata(&self, rules: Rules) -> Result<Metadata, Unfit> {
+    pub fn new_metadata(&self, rules: Rules) -> Result<Metadata, ValidationError> {
         let (mut metadata, _) = self.over(&Metadata::default())?;
         if !metadata.may(GrantType::AuthorizationCode) && !self.0.contains_key("scope") {
             metadata.scope = String::new();
@@ -85,11 +85,11 @@ impl Draft {
 
     /// What [`Self::new_metadata`], or [`Self::change`] of `before`, would not accept: all of it, as a form shows it.
     #[must_use]
-    pub fn all_unfit(&self, before: Option<&Metadata>, rules: Rules) -> Vec<Unfit> {
+    pub fn all_errors(&self, before: Option<&Metadata>, rules: Rules) -> Vec<ValidationError> {
         match self.over(before.unwrap_or(&Metadata::default())) {
             Ok((_, keys)) if keys.is_empty() && before.is_some() => Vec::new(),
-            Ok((metadata, _)) => metadata.all_unfit(rules),
-            Err(unfit) => vec![unfit],
+            Ok((metadata, _)) => metadata.all_errors(rules),
+            Err(invalid) => vec![invalid],
         }
     }
 
@@ -97,7 +97,7 @@ impl Draft {
     ///
     /// # Errors
     /// The first member that is not accepted, of the whole.
-    pub fn change(&self, metadata: &Metadata, rules: Rules) -> Result<(Metadata, Vec<&'static str>), Unfit> {
+    pub fn change(&self, metadata: &Metadata, rules: Rules) -> Result<(Metadata, Vec<&'static str>), ValidationError> {
         let (changed, keys) = self.over(metadata)?;
         if !keys.is_empty() {
             changed.check(rules)?;
@@ -105,7 +105,7 @@ impl Draft {
         Ok((changed, keys))
     }
 
-    fn over(&self, metadata: &Metadata) -> Result<(Metadata, Vec<&'static str>), Unfit> {
+    fn over(&self, metadata: &Metadata) -> Result<(Metadata, Vec<&'static str>), ValidationError> {
         let before = members(metadata);
         let mut after = before.clone();
         for (name, value) in &self.0 {
@@ -119,7 +119,7 @@ impl Draft {
             |error: serde_path_to_error::Error<serde_json::Error>| {
                 let path = error.path().to_string();
                 let first = path.split(['.', '[']).next().and_then(key);
-                Unfit::new(first.unwrap_or("metadata"), error.into_inner().to_string())
+                ValidationError::new(first.unwrap_or("metadata"), error.into_inner().to_string())
             },
         )?;
         // RFC 7591 §2.1: who says which grants says which response types, unless told otherwise.
@@ -255,8 +255,8 @@ mod tests {
         let (after, keys) = set.change(&before, Rules::default()).unwrap();
         assert_eq!(keys, ["client_name", "tos_uri"]);
         assert_eq!((after.client_name, after.redirect_uris), (None, before.redirect_uris.clone()));
-        let unfit = draft(json!({"token_endpoint_auth_method": "private_key_jwt"})).change(&before, Rules::default());
-        assert_eq!(unfit.unwrap_err().key, "jwks");
+        let invalid = draft(json!({"token_endpoint_auth_method": "private_key_jwt"})).change(&before, Rules::default());
+        assert_eq!(invalid.unwrap_err().key, "jwks");
         let pinned = draft(json!({"token_endpoint_auth_method": "client_secret_basic"}));
         let (pinned, keys) = pinned.change(&before, Rules::default()).unwrap();
         assert_eq!((pinned.token_endpoint_auth_method, keys.len()), (Some(AuthMethod::Basic), 1));

@@ -246,8 +246,8 @@ impl Metadata {
         self.token_endpoint_auth_method == Some(AuthMethod::None)
     }
 
-    /// Whether what proved it under these metadata proves it no longer under the next ones: its secret, or one of its keys.
-    /// What an address gives as its keys is the client's own affair.
+    /// Whether what proved it under these metadata proves it no longer under the next ones: its secret, or one of its
+    /// keys. What an address gives as its keys is the client's own affair.
     #[must_use]
     pub fn loses_a_proof(&self, next: &Self) -> bool {
         if self.has_secret() {
@@ -295,7 +295,7 @@ pub struct Client {
 pub struct ClientProof {
     /// The client's row.
     pub client: String,
-    /// Its epoch as judged.
+    /// Its epoch as checked.
     pub epoch: i64,
     /// By what.
     pub by: ProvenBy,

@@ -1,5 +1,5 @@
 //! What the metadata of a client must be (RFC 7591 §2, OpenID Connect Registration §2, RFC 8252 for native ones). Pure:
-//! what has to be fetched is judged by whoever fetches it.
+//! what has to be fetched is checked by whoever fetches it.
 
 use url::Url;
 
@@ -9,7 +9,7 @@ use crate::model::address::{self, is_loopback, shown};
 use crate::model::client::{ApplicationType, AuthMethod, GrantType, Metadata};
 use crate::model::scope::{self, Scope};
 use crate::model::text::check_line;
-use crate::model::unfit::Unfit;
+use crate::model::validation_error::ValidationError;
 
 /// Which comforts of testing the configuration allows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,23 +29,23 @@ const MOST_AGE: u64 = 10 * 366 * 24 * 3600;
 
 /// The error code of RFC 7591 §3.2.2 for metadata that are refused.
 #[must_use]
-pub fn error_code(unfit: &Unfit) -> &'static str {
-    if unfit.key == "redirect_uris" { "invalid_redirect_uri" } else { "invalid_client_metadata" }
+pub fn error_code(invalid: &ValidationError) -> &'static str {
+    if invalid.key == "redirect_uris" { "invalid_redirect_uri" } else { "invalid_client_metadata" }
 }
 
-/// Judges a `client_id`: every printable ASCII character may be in it (RFC 6749 appendix A.1). A handoff's `target` tells
-/// an app from a path by its first one.
+/// Checks a `client_id`: every printable ASCII character may be in it (RFC 6749 appendix A.1). A handoff's `target`
+/// tells an app from a path by its first one.
 ///
 /// # Errors
 /// What it must be.
-pub fn check_client_id(client_id: &str) -> Result<(), Unfit> {
+pub fn check_client_id(client_id: &str) -> Result<(), ValidationError> {
     let good = (1..=255).contains(&client_id.len())
         && client_id.bytes().all(|b| (0x20..=0x7e).contains(&b))
         && !client_id.starts_with(['/', ' '])
         // No program can ask at such a path: what reads addresses folds them.
         && !matches!(client_id, "." | "..");
     let why = "must be 1 to 255 printable ASCII characters, the first of them neither '/' nor a space, and not \".\" or \"..\"";
-    good.then_some(()).ok_or_else(|| Unfit::new("client_id", why))
+    good.then_some(()).ok_or_else(|| ValidationError::new("client_id", why))
 }
 
 /// Reads a client's JWK Set under the house's rules: published test keys open no door that matters (G21).
@@ -68,21 +68,21 @@ pub fn key_warnings(jwks: &serde_json::Value) -> Vec<String> {
     ClientKeys::parse(&jwks.to_string()).map(|keys| keys.skipped().to_vec()).unwrap_or_default()
 }
 
-type Judged = Result<(), Unfit>;
+type Checked = Result<(), ValidationError>;
 
 impl Metadata {
-    /// Judges the whole: each member by itself, then those that must fit together.
+    /// Checks the whole: each member by itself, then those that must fit together.
     ///
     /// # Errors
     /// The first member that is not accepted; [`error_code`] names its kind.
-    pub fn check(&self, rules: Rules) -> Judged {
-        self.all_unfit(rules).into_iter().next().map_or(Ok(()), Err)
+    pub fn check(&self, rules: Rules) -> Checked {
+        self.all_errors(rules).into_iter().next().map_or(Ok(()), Err)
     }
 
     /// What of the whole is not accepted, one member of each kind at most.
     #[must_use]
-    pub fn all_unfit(&self, rules: Rules) -> Vec<Unfit> {
-        let judged = [
+    pub fn all_errors(&self, rules: Rules) -> Vec<ValidationError> {
+        let checked = [
             self.check_redirects(rules),
             self.check_grants(),
             self.check_credentials(rules),
@@ -90,63 +90,71 @@ impl Metadata {
             self.check_addresses(rules),
             self.check_rest(),
         ];
-        judged.into_iter().filter_map(Result::err).collect()
+        checked.into_iter().filter_map(Result::err).collect()
     }
 
-    fn check_redirects(&self, rules: Rules) -> Judged {
+    fn check_redirects(&self, rules: Rules) -> Checked {
         for (key, uris) in
             [("redirect_uris", &self.redirect_uris), ("post_logout_redirect_uris", &self.post_logout_redirect_uris)]
         {
             if uris.len() > MOST_URIS {
-                return Err(Unfit::new(key, format!("holds more than {MOST_URIS} addresses")));
+                return Err(ValidationError::new(key, format!("holds more than {MOST_URIS} addresses")));
             }
             for uri in uris {
-                check_redirect(uri, self.application_type, rules).map_err(|why| Unfit::new(key, why))?;
+                check_redirect(uri, self.application_type, rules).map_err(|why| ValidationError::new(key, why))?;
             }
         }
         if self.redirect_uris.is_empty() && self.may(GrantType::AuthorizationCode) {
-            return Err(Unfit::new("redirect_uris", "is empty: a client that signs people in needs at least one"));
+            return Err(ValidationError::new(
+                "redirect_uris",
+                "is empty: a client that signs people in needs at least one",
+            ));
         }
         Ok(())
     }
 
     /// RFC 7591 §2.1.
-    fn check_grants(&self) -> Judged {
+    fn check_grants(&self) -> Checked {
         let mut seen: Vec<GrantType> = Vec::new();
         for grant in &self.grant_types {
             if seen.contains(grant) {
-                return Err(Unfit::new("grant_types", format!("holds {grant} twice")));
+                return Err(ValidationError::new("grant_types", format!("holds {grant} twice")));
             }
             seen.push(*grant);
         }
         if seen.is_empty() {
-            return Err(Unfit::new("grant_types", "is empty: without any the client can do nothing"));
+            return Err(ValidationError::new("grant_types", "is empty: without any the client can do nothing"));
         }
         let code = self.may(GrantType::AuthorizationCode);
         if self.may(GrantType::RefreshToken) && !code {
-            return Err(Unfit::new(
+            return Err(ValidationError::new(
                 "grant_types",
                 "holds refresh_token without authorization_code, which alone gives one",
             ));
         }
         if let Some(other) = self.response_types.iter().find(|name| *name != "code") {
-            return Err(Unfit::new("response_types", format!("holds {}: only \"code\" is supported", shown(other))));
+            return Err(ValidationError::new(
+                "response_types",
+                format!("holds {}: only \"code\" is supported", shown(other)),
+            ));
         }
         match (code, self.response_types.len()) {
             (true, 1) | (false, 0) => Ok(()),
-            (true, 0) => {
-                Err(Unfit::new("response_types", "must hold \"code\", as grant_types holds authorization_code"))
-            }
-            (true, _) => Err(Unfit::new("response_types", "holds \"code\" twice")),
-            (false, _) => {
-                Err(Unfit::new("response_types", "must be empty, as grant_types does not hold authorization_code"))
-            }
+            (true, 0) => Err(ValidationError::new(
+                "response_types",
+                "must hold \"code\", as grant_types holds authorization_code",
+            )),
+            (true, _) => Err(ValidationError::new("response_types", "holds \"code\" twice")),
+            (false, _) => Err(ValidationError::new(
+                "response_types",
+                "must be empty, as grant_types does not hold authorization_code",
+            )),
         }
     }
 
-    fn check_credentials(&self, rules: Rules) -> Judged {
+    fn check_credentials(&self, rules: Rules) -> Checked {
         if self.jwks.is_some() && self.jwks_uri.is_some() {
-            return Err(Unfit::new("jwks_uri", "stands beside jwks: give one of the two"));
+            return Err(ValidationError::new("jwks_uri", "stands beside jwks: give one of the two"));
         }
         if let Some(address) = &self.jwks_uri {
             check_web("jwks_uri", address, rules)?;
@@ -155,49 +163,58 @@ impl Metadata {
         if let Some(jwks) = &self.jwks {
             let text = jwks.to_string();
             if text.len() > MOST_BYTES {
-                return Err(Unfit::new("jwks", format!("is longer than {MOST_BYTES} bytes")));
+                return Err(ValidationError::new("jwks", format!("is longer than {MOST_BYTES} bytes")));
             }
-            let keys = read_keys(&text, rules).map_err(|why| Unfit::new("jwks", why))?;
+            let keys = read_keys(&text, rules).map_err(|why| ValidationError::new("jwks", why))?;
             if signs && keys.is_empty() {
                 let why = keys.skipped().first().map(|why| format!(": {why}")).unwrap_or_default();
-                return Err(Unfit::new("jwks", format!("holds no key that can verify the client's assertions{why}")));
+                return Err(ValidationError::new(
+                    "jwks",
+                    format!("holds no key that can verify the client's assertions{why}"),
+                ));
             }
         }
         if signs && self.jwks.is_none() && self.jwks_uri.is_none() {
-            return Err(Unfit::new("jwks", "is missing, and so is jwks_uri: private_key_jwt needs one of the two"));
+            return Err(ValidationError::new(
+                "jwks",
+                "is missing, and so is jwks_uri: private_key_jwt needs one of the two",
+            ));
         }
         if self.is_public() && self.may(GrantType::ClientCredentials) {
-            return Err(Unfit::new(
+            return Err(ValidationError::new(
                 "grant_types",
                 "holds client_credentials, but a client without credentials has none",
             ));
         }
         if self.is_public() && self.introspect_all {
-            return Err(Unfit::new("introspect_all", "is on, but a client without credentials may introspect nothing"));
+            return Err(ValidationError::new(
+                "introspect_all",
+                "is on, but a client without credentials may introspect nothing",
+            ));
         }
         Ok(())
     }
 
-    fn check_scope(&self) -> Judged {
-        let unfit = |why: String| Err(Unfit::new("scope", why));
+    fn check_scope(&self) -> Checked {
+        let invalid = |why: String| Err(ValidationError::new("scope", why));
         if self.scope.len() > 1000 {
-            return unfit("must be at most 1000 characters".into());
+            return invalid("must be at most 1000 characters".into());
         }
         let Some(scopes) = Scope::parse(&self.scope) else {
-            return unfit("must be names with single spaces between them".into());
+            return invalid("must be names with single spaces between them".into());
         };
         if let Some(name) = scopes.names().find(|name| !scope::is_known(name)) {
-            return unfit(format!("holds {}, which is no scope here", shown(name)));
+            return invalid(format!("holds {}, which is no scope here", shown(name)));
         }
         match scopes.names().find(|name| scope::is_for_clients(name)) {
             Some(name) if !self.may(GrantType::ClientCredentials) => {
-                unfit(format!("holds {name}, which needs client_credentials among grant_types"))
+                invalid(format!("holds {name}, which needs client_credentials among grant_types"))
             }
             _ => Ok(()),
         }
     }
 
-    fn check_addresses(&self, rules: Rules) -> Judged {
+    fn check_addresses(&self, rules: Rules) -> Checked {
         for (key, address, bare) in [
             ("logo_uri", &self.logo_uri, false),
             ("client_uri", &self.client_uri, false),
@@ -210,7 +227,7 @@ impl Metadata {
             let Some(address) = address else { continue };
             let url = check_web(key, address, rules)?;
             if bare && url.fragment().is_some() {
-                return Err(Unfit::new(key, format!("holds {}, an address with a fragment", shown(address))));
+                return Err(ValidationError::new(key, format!("holds {}, an address with a fragment", shown(address))));
             }
         }
         let Some(logout) = self.frontchannel_logout_uri.as_deref().and_then(|text| Url::parse(text).ok()) else {
@@ -220,45 +237,48 @@ impl Metadata {
         let beside = |uri: &String| Url::parse(uri).is_ok_and(|url| url.origin() == logout.origin());
         if !self.redirect_uris.iter().any(beside) {
             let why = "must have scheme, host and port of one of the redirect_uris";
-            return Err(Unfit::new("frontchannel_logout_uri", why));
+            return Err(ValidationError::new("frontchannel_logout_uri", why));
         }
         Ok(())
     }
 
-    fn check_rest(&self) -> Judged {
+    fn check_rest(&self) -> Checked {
         if let Some(name) = &self.client_name {
-            check_line(name, 200).map_err(|why| Unfit::new("client_name", why))?;
+            check_line(name, 200).map_err(|why| ValidationError::new("client_name", why))?;
         }
         for (key, words) in [("contacts", &self.contacts), ("default_acr_values", &self.default_acr_values)] {
             if words.len() > MOST_WORDS {
-                return Err(Unfit::new(key, format!("holds more than {MOST_WORDS} values")));
+                return Err(ValidationError::new(key, format!("holds more than {MOST_WORDS} values")));
             }
             for word in words {
-                check_line(word, 255).map_err(|why| Unfit::new(key, format!("each value {why}")))?;
+                check_line(word, 255).map_err(|why| ValidationError::new(key, format!("each value {why}")))?;
             }
         }
         if self.default_acr_values.iter().any(|word| word.contains(' ')) {
-            return Err(Unfit::new("default_acr_values", "each value must be one word"));
+            return Err(ValidationError::new("default_acr_values", "each value must be one word"));
         }
         if self.default_max_age.is_some_and(|age| age > MOST_AGE) {
-            return Err(Unfit::new("default_max_age", format!("must be at most {MOST_AGE} seconds")));
+            return Err(ValidationError::new("default_max_age", format!("must be at most {MOST_AGE} seconds")));
         }
         if self.resources.len() > MOST_RESOURCES {
-            return Err(Unfit::new("resources", format!("holds more than {MOST_RESOURCES} addresses")));
+            return Err(ValidationError::new("resources", format!("holds more than {MOST_RESOURCES} addresses")));
         }
         for resource in &self.resources {
             // RFC 8707 §2: an absolute URI without a fragment.
-            let url = address::absolute(resource).map_err(|why| Unfit::new("resources", why))?;
+            let url = address::absolute(resource).map_err(|why| ValidationError::new("resources", why))?;
             if url.fragment().is_some() {
-                return Err(Unfit::new("resources", format!("holds {}, an address with a fragment", shown(resource))));
+                return Err(ValidationError::new(
+                    "resources",
+                    format!("holds {}, an address with a fragment", shown(resource)),
+                ));
             }
         }
         Ok(())
     }
 }
 
-fn check_web(key: &'static str, text: &str, rules: Rules) -> Result<Url, Unfit> {
-    address::web(text, rules.loopback_http).map_err(|why| Unfit::new(key, why))
+fn check_web(key: &'static str, text: &str, rules: Rules) -> Result<Url, ValidationError> {
+    address::web(text, rules.loopback_http).map_err(|why| ValidationError::new(key, why))
 }
 
 /// Where answers may go (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §4.1).
@@ -295,22 +315,22 @@ mod tests {
 
     const KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU","y":"I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}"#;
 
-    fn judge(rules: Rules, members: Value) -> Result<(), Unfit> {
+    fn check(rules: Rules, members: Value) -> Result<(), ValidationError> {
         let mut whole = json!({"redirect_uris": ["https://portal.example.org/callback"]});
         whole.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         serde_json::from_value::<Metadata>(whole).unwrap().check(rules)
     }
 
     fn accepted(members: Value) {
-        assert_eq!(judge(Rules::default(), members.clone()), Ok(()), "{members}");
+        assert_eq!(check(Rules::default(), members.clone()), Ok(()), "{members}");
     }
 
     fn refused(members: Value, key: &str) {
-        let unfit = judge(Rules::default(), members.clone()).expect_err(&members.to_string());
-        assert_eq!(unfit.key, key, "{members}: {unfit}");
+        let invalid = check(Rules::default(), members.clone()).expect_err(&members.to_string());
+        assert_eq!(invalid.key, key, "{members}: {invalid}");
         let kind = if key == "redirect_uris" { "invalid_redirect_uri" } else { "invalid_client_metadata" };
-        assert_eq!(error_code(&unfit), kind);
-        assert!(unfit.to_string().len() < 400, "{unfit}");
+        assert_eq!(error_code(&invalid), kind);
+        assert!(invalid.to_string().len() < 400, "{invalid}");
     }
 
     fn keys(count: usize) -> Value {
@@ -346,8 +366,8 @@ mod tests {
             refused(json!({"post_logout_redirect_uris": [bad]}), "post_logout_redirect_uris");
         }
         let testing = Rules { loopback_http: true, ..Rules::default() };
-        assert!(judge(testing, json!({"redirect_uris": ["http://localhost:4000/cb"]})).is_ok());
-        assert!(judge(testing, json!({"redirect_uris": ["http://a.example/cb"]})).is_err());
+        assert!(check(testing, json!({"redirect_uris": ["http://localhost:4000/cb"]})).is_ok());
+        assert!(check(testing, json!({"redirect_uris": ["http://a.example/cb"]})).is_err());
     }
 
     /// RFC 8252 §7: schemes of the app's own, claimed https, loopback with any port.
@@ -413,7 +433,7 @@ mod tests {
         let published = json!({"jwks": {"keys": [{"kid": "TEST-ONLY-a", "kty": "EC", "crv": "P-256",
             "x": "QlZDrGpOH98XOLEUquJsBwwJTenqECunjDu3eiRqSVU", "y": "I9eXDYJ2LsxDePSy9IewZ9UbptxSRTHbtA2lcGIfKL0"}]}});
         refused(published.clone(), "jwks");
-        assert_eq!(judge(Rules { test_keys: true, ..Rules::default() }, published), Ok(()));
+        assert_eq!(check(Rules { test_keys: true, ..Rules::default() }, published), Ok(()));
     }
 
     #[test]

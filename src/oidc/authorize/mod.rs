@@ -1,5 +1,5 @@
 //! The authorization endpoint (RFC 6749 §3.1): *validate → decide → respond*. A request that needs a person waits as an
-//! interaction; login, forced update and consent all come back to [`resume`], and it is judged anew.
+//! interaction; login, forced update and consent all come back to [`resume`], and it is checked again.
 
 mod decide;
 mod request;
@@ -52,7 +52,9 @@ pub async fn get(
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
     match validate(&app, &params, arrival.now).await {
-        Ok((client, request)) => Asked { client, request, waiting: None }.proceed(&app, &arrival, &headers).await,
+        Ok((client, request)) => {
+            ValidRequest { client, request, waiting: None }.proceed(&app, &arrival, &headers).await
+        }
         Err(error) => answer_error(&app, error),
     }
 }
@@ -82,7 +84,7 @@ pub struct Handle {
     i: Option<String>,
 }
 
-/// `GET /oauth2/authorize/resume?i=<handle>`: a waiting request, judged anew.
+/// `GET /oauth2/authorize/resume?i=<handle>`: a waiting request, checked again.
 ///
 /// # Errors
 /// As [`get`]; and when the request is another browser's, or too old.
@@ -98,7 +100,7 @@ pub async fn resume(
     let mut request = interaction.request.clone();
     // What the client may have lost meanwhile.
     request.scope = request.scope().within(&client.metadata.scopes()).to_string();
-    let asked = Asked { client, request, waiting: Some((interaction, handle)) };
+    let asked = ValidRequest { client, request, waiting: Some((interaction, handle)) };
     let mut response = asked.proceed(&app, &arrival, &headers).await?;
     if let Some(secret) = cookie {
         response.headers_mut().append(header::SET_COOKIE, Cookie::Browser.set(&secret, &app.config));
@@ -149,13 +151,13 @@ fn answer_error(app: &App, error: AuthorizeError) -> Result<Response, PageError>
 }
 
 /// A good request, and its waiting if it has waited.
-struct Asked {
+struct ValidRequest {
     client: Client,
     request: AuthorizationRequest,
     waiting: Option<(Interaction, Secret)>,
 }
 
-impl Asked {
+impl ValidRequest {
     async fn proceed(mut self, app: &App, arrival: &Arrival, headers: &HeaderMap) -> Result<Response, PageError> {
         let now = arrival.now;
         let browser = browser(headers, app);
@@ -255,7 +257,7 @@ impl Asked {
         let born = in_transaction!(app.db, app.ordinary_deadline(now), [captured], |tx| {
             let (code, session_id, user_id, allowed, waited) = captured;
             if let Some(allowed) = &allowed {
-                let consented = store::consents::hold(tx, &user_id, &code.client).await?;
+                let consented = store::consents::lock_for_update(tx, &user_id, &code.client).await?;
                 let consented = consented.and_then(|scope| Scope::parse(&scope)).unwrap_or_default();
                 if !allowed.is_within(&consented) {
                     return Ok(Born::NotAllowed);

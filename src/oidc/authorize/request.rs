@@ -1,5 +1,5 @@
-//! *Validate*: from parameters to a request that is good, or an error and where it may go. Before client and redirect URI
-//! are proven an error is our own page; after that it is a redirect (RFC 6749 §4.1.2.1).
+//! *Validate*: from parameters to a request that is good, or an error and where it may go. Before client and redirect
+//! URI are proven an error is our own page; after that it is a redirect (RFC 6749 §4.1.2.1).
 
 use std::borrow::Cow;
 
@@ -65,7 +65,7 @@ pub struct Answer {
     pub description: Cow<'static, str>,
 }
 
-/// Judges a request.
+/// Checks a request.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -109,7 +109,7 @@ pub async fn validate(
     if let Some(Err(_)) = response_mode {
         return Err(refuse("invalid_request", "response_mode is none of query, fragment, form_post".into()));
     }
-    let mut request = judge(params, &client, redirect_uri.clone(), answer_in, state.clone())
+    let mut request = check(params, &client, redirect_uri.clone(), answer_in, state.clone())
         .map_err(|(code, description)| refuse(code, description))?;
     if let Some(hint) = params.get("id_token_hint") {
         let hint = read_hint(app, hint, now).await?;
@@ -167,7 +167,7 @@ pub fn is_registered(client: &Client, redirect_uri: &str) -> bool {
 
 type Wrong = (&'static str, Cow<'static, str>);
 
-fn judge(
+fn check(
     params: &Params,
     client: &Client,
     redirect_uri: String,
@@ -182,7 +182,7 @@ fn judge(
     if params.get("registration").is_some() {
         return Err(("registration_not_supported", "registration is not supported here".into()));
     }
-    judge_response_type(params, client)?;
+    check_response_type(params, client)?;
     if params.get("nonce").is_some_and(|nonce| nonce.contains('\0')) {
         return Err(wrong("nonce holds a NUL"));
     }
@@ -214,10 +214,10 @@ fn judge(
         redirect_uri,
         response_mode,
         state,
-        scope: judge_scope(params.get("scope"), client)?.to_string(),
+        scope: check_scope(params.get("scope"), client)?.to_string(),
         nonce: params.get("nonce").map(str::to_owned),
-        code_challenge: judge_challenge(params, client).map_err(wrong)?,
-        prompt: judge_prompt(params.get("prompt")).map_err(wrong)?,
+        code_challenge: check_challenge(params, client).map_err(wrong)?,
+        prompt: check_prompt(params.get("prompt")).map_err(wrong)?,
         max_age,
         login_hint: params.get("login_hint").map(|hint| hint.chars().take(255).collect()),
         // OpenID Connect Core §5.5.1: a `sub` that is asked for is the user that is meant.
@@ -228,7 +228,7 @@ fn judge(
     })
 }
 
-fn judge_response_type(params: &Params, client: &Client) -> Result<(), Wrong> {
+fn check_response_type(params: &Params, client: &Client) -> Result<(), Wrong> {
     let Some(wanted) = params.get("response_type") else {
         return Err(("invalid_request", "response_type is missing".into()));
     };
@@ -246,7 +246,7 @@ fn judge_response_type(params: &Params, client: &Client) -> Result<(), Wrong> {
 }
 
 /// What the client may have of what it asks for: narrowed, never widened; what is unknown is ignored.
-fn judge_scope(asked: Option<&str>, client: &Client) -> Result<Scope, Wrong> {
+fn check_scope(asked: Option<&str>, client: &Client) -> Result<Scope, Wrong> {
     let scope = Scope::parse(asked.unwrap_or_default())
         .ok_or(("invalid_scope", "scope holds a character that scopes cannot have".into()))?;
     let about_users: Vec<&str> =
@@ -262,7 +262,7 @@ fn judge_scope(asked: Option<&str>, client: &Client) -> Result<Scope, Wrong> {
     Ok(scope)
 }
 
-fn judge_challenge(params: &Params, client: &Client) -> Result<Option<String>, &'static str> {
+fn check_challenge(params: &Params, client: &Client) -> Result<Option<String>, &'static str> {
     let (challenge, method) = (params.get("code_challenge"), params.get("code_challenge_method"));
     let Some(challenge) = challenge else {
         if method.is_some() {
@@ -281,7 +281,7 @@ fn judge_challenge(params: &Params, client: &Client) -> Result<Option<String>, &
     good.then(|| Some(challenge.to_owned())).ok_or("code_challenge is not the base64url of a SHA-256")
 }
 
-fn judge_prompt(text: Option<&str>) -> Result<Prompt, &'static str> {
+fn check_prompt(text: Option<&str>) -> Result<Prompt, &'static str> {
     let mut prompt = Prompt::default();
     for word in text.unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
         match word {
@@ -314,8 +314,8 @@ mod tests {
         Client { id, client_id, metadata, enabled: true, epoch: 1, revision: 1, created_at: 0 }
     }
 
-    fn judged(query: &str, client: &Client) -> Result<AuthorizationRequest, Wrong> {
-        judge(&Params::parse(query.as_bytes()), client, "https://app.example/cb".into(), ResponseMode::Query, None)
+    fn checked(query: &str, client: &Client) -> Result<AuthorizationRequest, Wrong> {
+        check(&Params::parse(query.as_bytes()), client, "https://app.example/cb".into(), ResponseMode::Query, None)
     }
 
     const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -371,13 +371,13 @@ mod tests {
             ("response_type=code&scope=openid&code_challenge_method=S256", "invalid_request", "without code_challenge"),
             ("response_type=code&scope=openid&resource=https://x", "invalid_target", "resource"),
         ] {
-            let (got, why) = judged(query, &app).unwrap_err();
+            let (got, why) = checked(query, &app).unwrap_err();
             assert!(got == code && why.contains(words), "{query}: {got} {why}");
         }
         let public = client(|m| m.token_endpoint_auth_method = Some(AuthMethod::None));
-        assert!(judged("response_type=code&scope=openid", &public).unwrap_err().1.contains("PKCE"));
+        assert!(checked("response_type=code&scope=openid", &public).unwrap_err().1.contains("PKCE"));
         let machine = client(|m| m.grant_types = vec![GrantType::ClientCredentials]);
-        assert_eq!(judged("response_type=code&scope=openid", &machine).unwrap_err().0, "unauthorized_client");
+        assert_eq!(checked("response_type=code&scope=openid", &machine).unwrap_err().0, "unauthorized_client");
     }
 
     #[test]
@@ -385,9 +385,9 @@ mod tests {
         let query = format!(
             "response_type=code&scope=openid%20email%20provider%20foo%20profile%20offline_access&ui_locales=x&foo=bar&code_challenge={CHALLENGE}&code_challenge_method=S256"
         );
-        let request = judged(&query, &client(|_| {})).unwrap();
+        let request = checked(&query, &client(|_| {})).unwrap();
         assert_eq!((request.scope.as_str(), request.code_challenge.as_deref()), ("openid profile", Some(CHALLENGE)));
         let refreshing = client(|m| m.grant_types.push(GrantType::RefreshToken));
-        assert_eq!(judged(&query, &refreshing).unwrap().scope, "offline_access openid profile");
+        assert_eq!(checked(&query, &refreshing).unwrap().scope, "offline_access openid profile");
     }
 }

@@ -1,5 +1,5 @@
-//! A request object by value (OpenID Connect Core §6.1). None is supported; how it asks to be answered is read all the same,
-//! so that a client which waits for a form or for its `state` can read the refusal.
+//! A request object by value (OpenID Connect Core §6.1). None is supported; how it asks to be answered is read all the
+//! same, so that a client which waits for a form or for its `state` can read the refusal.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

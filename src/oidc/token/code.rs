@@ -1,4 +1,5 @@
-//! The authorization code grant (RFC 6749 §4.1.3): spent before it is judged; a second use revokes what came of the first.
+//! The authorization code grant (RFC 6749 §4.1.3): spent before it is checked; a second use revokes what came of the
+//! first.
 
 use std::time::Duration;
 
@@ -49,12 +50,12 @@ pub(super) async fn exchange(
     // Tokens are made before the code is spent, so that one commit spends it and remembers them. What is read here
     // never changes; whether the code is still unspent is what the transaction finds out.
     let seen = store::tokens::codes::unspent(&mut app.db.read().await?, &exchange.code_hash).await?;
-    let judged = seen.map(|mut code| {
+    let checked = seen.map(|mut code| {
         check(&code, client, &exchange, now)?;
         code.resources = narrowed(&code.resources, params)?;
         Ok(code)
     });
-    match judged {
+    match checked {
         Some(Ok(code)) => issue(app, request, &exchange.code_hash, &code, now).await,
         Some(Err(why)) => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or(why)),
         None => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or_else(|| {

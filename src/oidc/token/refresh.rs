@@ -1,5 +1,5 @@
-//! The refresh token grant (RFC 6749 §6; G14). A token is `<family>.<secret>`. Public clients get a new one each time: the
-//! replaced one is answered alike for 10 seconds, and its use after that, or of any older one, revokes the family
+//! The refresh token grant (RFC 6749 §6; G14). A token is `<family>.<secret>`. Public clients get a new one each time:
+//! the replaced one is answered alike for 10 seconds, and its use after that, or of any older one, revokes the family
 //! (RFC 9700 §4.14.2). What was never a token of ours revokes nothing. Clients with credentials keep theirs.
 
 use std::time::Duration;

@@ -5,7 +5,7 @@ use crate::model::activity::actor_for_provider;
 use crate::model::tenant::ProviderScope;
 use crate::operations::activity::chain::{self, Page};
 use crate::store::activity::counts::{self, SignIns};
-use crate::store::activity::{self, Filter, Found, Record, Wanted, Whose};
+use crate::store::activity::{self, Filter, Record, Search, SearchPage, Whose};
 use crate::store::handoffs::refused;
 use crate::store::{Conn, Error, providers};
 use crate::time::{Day, Timestamp, days};
@@ -50,23 +50,23 @@ impl Reach {
     pub async fn list(
         &self,
         conn: &mut Conn,
-        wanted: &Wanted,
+        search: &Search,
         before: Option<&str>,
         rows: usize,
     ) -> Result<Listed, Error> {
         // One more than is shown tells whether there is more.
         let limit = i64::try_from(rows.saturating_add(1)).unwrap_or(i64::MAX);
-        let mut found = self.page(conn, wanted, before, limit).await?;
+        let mut found = self.page(conn, search, before, limit).await?;
         let next = found.cut(rows);
         Ok(Listed { next, stopped: found.stopped.map(|(_, at)| at), records: found.records })
     }
 
     /// The newest records, however far the search has to go for them.
-    pub async fn newest(&self, conn: &mut Conn, wanted: &Wanted, rows: usize) -> Result<Vec<Record>, Error> {
+    pub async fn newest(&self, conn: &mut Conn, search: &Search, rows: usize) -> Result<Vec<Record>, Error> {
         let mut records: Vec<Record> = Vec::new();
         let mut before = None;
         loop {
-            let listed = self.list(conn, wanted, before.as_deref(), rows - records.len()).await?;
+            let listed = self.list(conn, search, before.as_deref(), rows - records.len()).await?;
             records.extend(listed.records);
             before = listed.next;
             if before.is_none() || records.len() >= rows {
@@ -76,11 +76,11 @@ impl Reach {
     }
 
     /// All of them, newest first: for what is bounded by itself, as what one request brought about.
-    pub async fn all(&self, conn: &mut Conn, wanted: &Wanted) -> Result<Vec<Record>, Error> {
+    pub async fn all(&self, conn: &mut Conn, search: &Search) -> Result<Vec<Record>, Error> {
         let mut records: Vec<Record> = Vec::new();
         let mut before = None;
         loop {
-            let listed = self.list(conn, wanted, before.as_deref(), ALL_AT_ONCE).await?;
+            let listed = self.list(conn, search, before.as_deref(), ALL_AT_ONCE).await?;
             records.extend(listed.records);
             before = listed.next;
             if before.is_none() {
@@ -93,15 +93,15 @@ impl Reach {
     pub async fn page(
         &self,
         conn: &mut Conn,
-        wanted: &Wanted,
+        search: &Search,
         before: Option<&str>,
         limit: i64,
-    ) -> Result<Found, Error> {
-        let mut found = match (self, &wanted.reference) {
-            (_, Some(reference)) => self.by_reference(conn, reference, wanted, before, limit).await?,
-            (Self::Own(scope), None) => activity::of_provider(conn, scope, wanted, before, limit).await?,
+    ) -> Result<SearchPage, Error> {
+        let mut found = match (self, &search.reference) {
+            (_, Some(reference)) => self.by_reference(conn, reference, search, before, limit).await?,
+            (Self::Own(scope), None) => activity::of_provider(conn, scope, search, before, limit).await?,
             (Self::Operator(provider_id), None) => {
-                activity::of_all(conn, provider_id.as_deref(), wanted, before, limit).await?
+                activity::of_all(conn, provider_id.as_deref(), search, before, limit).await?
             }
         };
         if let Self::Own(_) = self {
@@ -118,10 +118,10 @@ impl Reach {
         &self,
         conn: &mut Conn,
         reference: &str,
-        wanted: &Wanted,
+        search: &Search,
         before: Option<&str>,
         limit: i64,
-    ) -> Result<Found, Error> {
+    ) -> Result<SearchPage, Error> {
         let mut records = activity::by_reference(conn, self.provider_id(), reference, before, limit).await?;
         if let Self::Operator(None) = self {
             records.extend(refused::by_reference(conn, reference, before, limit).await?);
@@ -131,24 +131,24 @@ impl Reach {
         // A full page is not the last, whatever of it fits.
         let is_full = i64::try_from(records.len()).is_ok_and(|found| found >= limit);
         let stopped = records.last().filter(|_| is_full).map(|last| (last.id.clone(), Timestamp(last.at)));
-        records.retain(|record| wanted.fits(record));
-        Ok(Found { records, stopped })
+        records.retain(|record| search.fits(record));
+        Ok(SearchPage { records, stopped })
     }
 
     /// A page of records in the order of their places, after one of them (A5).
-    pub async fn forward(&self, app: &App, wanted: &Wanted, after: i64, limit: i64) -> Result<Page, Error> {
+    pub async fn forward(&self, app: &App, search: &Search, after: i64, limit: i64) -> Result<Page, Error> {
         let filter = Filter {
             provider_id: self.provider_id().map(str::to_owned),
-            user_id: match &wanted.whose {
+            user_id: match &search.whose {
                 Whose::User(id) => Some(id.clone()),
                 Whose::Anybody | Whose::Named(_) | Whose::Strangers => None,
             },
-            since: wanted.since.map(|since| since.0),
-            until: wanted.until.map(|until| until.0),
-            kind: wanted.kind.map(|kind| kind.to_string()),
-            outcome: wanted.outcome.map(|outcome| outcome.to_string()),
-            login_type: wanted.method.map(|method| method.login_type().to_owned()),
-            strangers: wanted.whose == Whose::Strangers,
+            since: search.since.map(|since| since.0),
+            until: search.until.map(|until| until.0),
+            kind: search.kind.map(|kind| kind.to_string()),
+            outcome: search.outcome.map(|outcome| outcome.to_string()),
+            login_type: search.method.map(|method| method.login_type().to_owned()),
+            strangers: search.whose == Whose::Strangers,
         };
         let mut page = chain::page(app, &filter, after, limit).await?;
         if let Self::Own(_) = self {

@@ -1,5 +1,5 @@
-//! Gives every record that was committed its place in the chain (A3, A5), and reads the record in the order of places: who
-//! remembers where it stopped misses none. A record that was slow to commit gets its place later.
+//! Gives every record that was committed its place in the chain (A3, A5), and reads the record in the order of places:
+//! who remembers where it stopped misses none. A record that was slow to commit gets its place later.
 
 use std::time::Duration;
 

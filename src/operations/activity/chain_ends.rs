@@ -1,5 +1,5 @@
-//! Where the chain of the record begins and ends. Somebody who has the database alone can cut it off or put an older one in its
-//! place; a process that saw it before knows, and seals nothing upon it (A3).
+//! Where the chain of the record begins and ends. Somebody who has the database alone can cut it off or put an older
+//! one in its place; a process that saw it before knows, and seals nothing upon it (A3).
 
 use crate::app::App;
 use crate::cache::activity::chain_seen::Seen;
@@ -7,7 +7,7 @@ use crate::store::activity::chain::{self, Chain};
 use crate::store::activity::proof::{Proof, Written};
 use crate::store::{Conn, Error};
 
-/// Judges whether the chain goes on from where this process saw it end, and remembers where it ends now.
+/// Checks whether the chain goes on from where this process saw it end, and remembers where it ends now.
 ///
 /// # Errors
 /// [`Error::Damaged`] when it does not: what happened, and what to do.

@@ -3,9 +3,9 @@
 
 use crate::app::App;
 use crate::model::activity::Kind;
-use crate::operations::act::Act;
 use crate::operations::activity::chain_ends::end;
 use crate::operations::activity::verify::{Fault, Terms, Walk};
+use crate::operations::admin_context::AdminContext;
 use crate::store::activity::chain::{self, Pruned};
 use crate::store::{Error, activity, in_transaction};
 use crate::time::Timestamp;
@@ -68,7 +68,7 @@ pub async fn plan(app: &App, before: Timestamp, terms: Terms, mut told: impl FnM
 ///
 /// # Errors
 /// When it cannot be written: then nothing goes.
-pub async fn begin(act: &Act, plan: &Plan) -> Result<bool, Error> {
+pub async fn begin(act: &AdminContext, plan: &Plan) -> Result<bool, Error> {
     in_transaction!(act.app.db, act.deadline, [act, plan], |tx| {
         if !chain::prune(tx, &plan.to, plan.count).await? {
             return Ok(false);

@@ -1,5 +1,5 @@
-//! Proves that the record is as it was written (A3): walks the chain from its beginning, or from where records were removed
-//! by retention, and names the first record that was changed, removed, inserted or moved.
+//! Proves that the record is as it was written (A3): walks the chain from its beginning, or from where records were
+//! removed by retention, and names the first record that was changed, removed, inserted or moved.
 
 use serde::{Deserialize, Serialize};
 
@@ -144,14 +144,14 @@ pub struct Verified {
 pub struct Terms {
     /// What was exported before.
     pub anchors: Vec<Anchor>,
-    /// Up to this moment an older version may have written records, beside this one too. Where it is not said, it may have
-    /// until this one wrote its first.
+    /// Up to this moment an older version may have written records, beside this one too. Where it is not said, it may
+    /// have until this one wrote its first.
     pub older_until: Option<Timestamp>,
 }
 
 impl Terms {
-    /// Whether a record without a proof may be an older version's: when it was sealed or, if it is not yet, now; and whether
-    /// a record with a proof came before it.
+    /// Whether a record without a proof may be an older version's: when it was sealed or, if it is not yet, now; and
+    /// whether a record with a proof came before it.
     fn may_be_older(&self, at: Timestamp, proven: bool) -> bool {
         self.older_until.map_or(!proven, |until| at < until)
     }

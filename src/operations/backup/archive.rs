@@ -1,6 +1,6 @@
-//! The file that `backup` writes and `restore` reads: a tar of a manifest, the database and the keys, and at its end the
-//! SHA-256 of all that comes before. Every byte is covered, and proven before anything else in it is believed; names in it
-//! are compared and never used as paths.
+//! The file that `backup` writes and `restore` reads: a tar of a manifest, the database and the keys, and at its end
+//! the SHA-256 of all that comes before. Every byte is covered, and proven before anything else in it is believed;
+//! names in it are compared and never used as paths.
 
 use std::fs::File;
 use std::io::{self, Read, Seek as _, SeekFrom, Write};
@@ -323,7 +323,8 @@ mod tests {
         drop(dir);
     }
 
-    /// Another's archive, down to a right seal: whatever this program did not write is refused, and nothing leaves the folder.
+    /// Another's archive, down to a right seal: whatever this program did not write is refused, and nothing leaves the
+    /// folder.
     #[test]
     fn an_archive_of_other_entries_is_refused() {
         let (dir, file) = made();

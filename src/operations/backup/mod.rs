@@ -1,5 +1,5 @@
-//! Takes a backup of a SQLite installation while it serves: a copy of the database as it is at one moment, the keys, and
-//! what a restore must know of them, in one file that is there whole or not at all.
+//! Takes a backup of a SQLite installation while it serves: a copy of the database as it is at one moment, the keys,
+//! and what a restore must know of them, in one file that is there whole or not at all.
 
 pub mod archive;
 pub mod restore;
@@ -27,7 +27,8 @@ pub async fn take(app: &App, file: &Path, told: &mut Progress<'_>) -> anyhow::Re
     ensure!(!there_is(file), "{} exists already: choose another name", file.display());
     let taken_at = app.clock.now();
     let partial = Partial::beside(file, &app.random.id(taken_at))?;
-    // A key is added before it is first used and may be taken away after it was last used: of both moments all are needed.
+    // A key is added before it is first used and may be taken away after it was last used: of both moments all are
+    // needed.
     let keys_before = key_ring::texts(&app.config.keys.dir)?;
     told("copying the database", 0, 0);
     app.db.copy_into(&partial.database).await?;

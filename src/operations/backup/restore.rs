@@ -1,5 +1,5 @@
-//! Puts a backup in an installation's place, and ends everything that is older (G36): in the copy, before it is anybody's
-//! database. The same ending alone, for a database that other programs brought back.
+//! Puts a backup in an installation's place, and ends everything that is older (G36): in the copy, before it is
+//! anybody's database. The same ending alone, for a database that other programs brought back.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::app::{App, Opening};
 use crate::config::Config;
 use crate::model::activity::Kind;
 use crate::operations::Actor;
-use crate::operations::act::{Act, Authority, in_act};
+use crate::operations::admin_context::{AdminContext, Authority, in_act};
 use crate::operations::backup::Progress;
 use crate::operations::backup::archive::{self, Manifest};
 use crate::operations::providers::end_sessions_of;
@@ -91,7 +91,8 @@ impl Restore {
         config.keys.dir = folder.join(KEYS);
         let app = App::open_with(config, Opening::Migrate, clock, random).await.context("nothing was restored")?;
         let (now, taken_at) = (app.clock.now(), &self.manifest.taken_at);
-        let act = Act { app, actor, authority: Authority::House, now, deadline: Deadline::after(PATIENCE, now) };
+        let act =
+            AdminContext { app, actor, authority: Authority::House, now, deadline: Deadline::after(PATIENCE, now) };
         let note = format!("a backup of {taken_at}; everything older than {} is ended", now.rfc3339());
         let ended = end_older(&act, Older::All, note).await?;
         act.app.db.close().await;
@@ -124,16 +125,16 @@ pub struct Restored {
     pub occupied: Occupied,
 }
 
-/// Ends and records it in one transaction. Of a copy, whole providers are ended besides: whatever is born under an epoch is
-/// reached, also what a later version of this program keeps.
+/// Ends and records it in one transaction. Of a copy, whole providers are ended besides: whatever is born under an
+/// epoch is reached, also what a later version of this program keeps.
 ///
 /// # Errors
 /// When it cannot be written: then nothing was ended.
-pub async fn end_older(act: &Act, older: Older, note: String) -> Result<Ended, store::Error> {
+pub async fn end_older(act: &AdminContext, older: Older, note: String) -> Result<Ended, store::Error> {
     in_act!(act, [note], |tx| {
         if older == Older::All {
             for id in providers::ids(tx, None).await? {
-                let Some(provider) = providers::hold(tx, &id).await? else { continue };
+                let Some(provider) = providers::lock_for_update(tx, &id).await? else { continue };
                 end_sessions_of(tx, &act, &provider).await?;
             }
         }
@@ -147,7 +148,7 @@ pub async fn end_older(act: &Act, older: Older, note: String) -> Result<Ended, s
 ///
 /// # Errors
 /// As [`end_older`].
-pub async fn end_before(act: &Act, moment: Timestamp) -> Result<Ended, store::Error> {
-    let act = Act { deadline: Deadline::after(PATIENCE, act.now), ..act.clone() };
+pub async fn end_before(act: &AdminContext, moment: Timestamp) -> Result<Ended, store::Error> {
+    let act = AdminContext { deadline: Deadline::after(PATIENCE, act.now), ..act.clone() };
     end_older(&act, Older::Than(moment), format!("everything older than {} is ended", moment.rfc3339())).await
 }

@@ -224,7 +224,7 @@ async fn prove_by_assertion(
     if !keys::verifies(app, client, &jws, kid, alg, now).await {
         return Err(refused("the signature of client_assertion is not by a key of this client"));
     }
-    let (jti, usable_from) = judge_claims(&claims, client, &app.config.issuer, endpoint, now).map_err(refused)?;
+    let (jti, usable_from) = check_claims(&claims, client, &app.config.issuer, endpoint, now).map_err(refused)?;
     if app.issuers.is_full(&client.id) {
         return Err(NotProven::Failed(store::Error::Full));
     }
@@ -236,7 +236,7 @@ async fn prove_by_assertion(
 }
 
 /// What the claims must say (RFC 7523 §3, OpenID Connect Core §9); the `jti`, and since when we would have taken it.
-fn judge_claims<'a>(
+fn check_claims<'a>(
     claims: &'a serde_json::Map<String, Value>,
     client: &Client,
     issuer: &str,

@@ -56,7 +56,7 @@ pub async fn keys_of(app: &App, client: &Client, now: Timestamp) -> Result<Arc<C
     if let Some(jwks) = &client.metadata.jwks {
         let entry = app.client_keys.entry(&client.id, Source::Row(client.revision), now);
         if entry.get().keys.is_none() {
-            // Judged when it was registered; the rules of this replica may be stricter.
+            // Checked when it was registered; the rules of this replica may be stricter.
             let keys = read_keys(&jwks.to_string(), app.config.client_rules()).map_err(|_| NoKeys::Unusable)?;
             entry.put(keys, String::new(), now);
         }

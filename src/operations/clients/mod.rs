@@ -7,7 +7,7 @@ pub mod keys;
 
 use std::time::Duration;
 
-use super::act::{Act, Edited, Switched, Unfit, in_act};
+use super::admin_context::{AdminContext, Edited, Switched, ValidationError, in_act};
 use crate::app::App;
 use crate::config::Config;
 use crate::crypto::secret::Secret;
@@ -30,7 +30,7 @@ pub enum Changed {
     /// These keys have new values now, and that is recorded; when it is empty, nothing was new and nothing is recorded.
     Keys(Vec<&'static str>),
     /// The whole would not be accepted; nothing was written.
-    Unfit(Unfit),
+    Invalid(ValidationError),
     /// There is no such client.
     NotFound,
 }
@@ -57,18 +57,18 @@ pub fn make_secret(app: &App) -> String {
     Secret::random(&app.random).reveal()
 }
 
-/// Judges a secret that somebody typed. A form carries it as it stands (RFC 6749 Appendix A.2).
+/// Checks a secret that somebody typed. A form carries it as it stands (RFC 6749 Appendix A.2).
 ///
 /// # Errors
 /// What it must be.
-pub fn check_secret(secret: &str, config: &Config) -> Result<(), Unfit> {
+pub fn check_secret(secret: &str, config: &Config) -> Result<(), ValidationError> {
     let legal = |b: u8| (0x20..=0x7e).contains(&b);
-    let unfit = |why: String| Err(Unfit::new("client_secret", why));
+    let invalid = |why: String| Err(ValidationError::new("client_secret", why));
     if !(8..=255).contains(&secret.len()) || !secret.bytes().all(legal) {
-        return unfit("must be 8 to 255 printable ASCII characters".into());
+        return invalid("must be 8 to 255 printable ASCII characters".into());
     }
     if secret.len() < SHORTEST && !config.may_weaken() {
-        return unfit(format!(
+        return invalid(format!(
             "must be at least {SHORTEST} characters on a production site: `connect-idp client rotate-secret` makes a good one"
         ));
     }
@@ -81,29 +81,29 @@ pub fn hash_secret(app: &App, client_id: &str, secret: &str) -> String {
     app.keys.oldest().derive("client secrets").keyed_hash(&[client_id, secret])
 }
 
-/// A client that is not stored yet. Its metadata were judged.
+/// A client that is not stored yet. Its metadata were checked.
 #[must_use]
-pub fn draw(act: &Act, client_id: &str, metadata: Metadata, enabled: bool) -> Client {
+pub fn build(act: &AdminContext, client_id: &str, metadata: Metadata, enabled: bool) -> Client {
     Client {
         id: act.app.random.id(act.now),
         client_id: client_id.to_owned(),
         metadata,
         enabled,
         epoch: 1,
-        // An edition that was read of an earlier client of this name is none of this one's.
+        // A revision that was read of an earlier client of this name is none of this one's.
         revision: act.now.0,
         created_at: act.now.0,
     }
 }
 
 /// Makes a client, with a secret if it is to have one; `false` when its `client_id` is taken.
-pub async fn create(act: &Act, client: &Client, secret: Option<&str>) -> Result<bool, Error> {
+pub async fn create(act: &AdminContext, client: &Client, secret: Option<&str>) -> Result<bool, Error> {
     let hash = secret.map(|secret| hash_secret(&act.app, &client.client_id, secret));
     in_act!(act, [client, hash], |tx| add(tx, &act, &client, hash.as_deref()).await)
 }
 
 /// Adds a client and the hash of its secret; `false` when its `client_id` is taken.
-pub async fn add(tx: &mut Tx, act: &Act, client: &Client, secret_hash: Option<&str>) -> Result<bool, Error> {
+pub async fn add(tx: &mut Tx, act: &AdminContext, client: &Client, secret_hash: Option<&str>) -> Result<bool, Error> {
     if !clients::insert(tx, client).await? {
         return Ok(false);
     }
@@ -115,10 +115,10 @@ pub async fn add(tx: &mut Tx, act: &Act, client: &Client, secret_hash: Option<&s
 }
 
 /// Changes a client's metadata.
-pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, Error> {
+pub async fn set(act: &AdminContext, client_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
-        match clients::hold(tx, &client_id).await? {
+        match clients::lock_for_update(tx, &client_id).await? {
             Some(held) => change(tx, &act, &held, &draft).await,
             None => Ok(Changed::NotFound),
         }
@@ -126,10 +126,10 @@ pub async fn set(act: &Act, client_id: &str, draft: &Draft) -> Result<Changed, E
 }
 
 /// Writes an operator's form over a client's metadata, unless somebody else wrote since it was read.
-pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
+pub async fn edit(act: &AdminContext, client_id: &str, revision: i64, draft: &Draft) -> Result<Edited<Changed>, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id, draft], |tx| {
-        match clients::hold(tx, &client_id).await? {
+        match clients::lock_for_update(tx, &client_id).await? {
             Some(held) if held.revision != revision => Ok(Edited::Stale),
             Some(held) => Ok(Edited::Changed(change(tx, &act, &held, &draft).await?)),
             None => Ok(Edited::Changed(Changed::NotFound)),
@@ -138,12 +138,12 @@ pub async fn edit(act: &Act, client_id: &str, revision: i64, draft: &Draft) -> R
 }
 
 /// Changes the metadata of a client whose row is held. Where the client needs a secret no longer, it has none any more.
-/// With its secret, or with a key that is not registered any more, the access tokens end that may have been bought by it
-/// (G36).
-pub async fn change(tx: &mut Tx, act: &Act, held: &Client, draft: &Draft) -> Result<Changed, Error> {
+/// With its secret, or with a key that is not registered any more, the access tokens end that may have been bought by
+/// it (G36).
+pub async fn change(tx: &mut Tx, act: &AdminContext, held: &Client, draft: &Draft) -> Result<Changed, Error> {
     let (metadata, keys) = match draft.change(&held.metadata, act.app.config.client_rules()) {
         Ok(changed) => changed,
-        Err(unfit) => return Ok(Changed::Unfit(unfit)),
+        Err(invalid) => return Ok(Changed::Invalid(invalid)),
     };
     if keys.is_empty() {
         return Ok(Changed::Keys(keys));
@@ -166,11 +166,11 @@ pub fn newest(secrets: &[StoredSecret]) -> String {
     secrets.last().map(|secret| secret.id.clone()).unwrap_or_default()
 }
 
-/// Gives a client a new secret; those before it go on working for `overlap` (at most [`LONGEST_OVERLAP`]), or until they
-/// would have ended anyway. Without an overlap, the access tokens bought with them end too (G36). On a page that was shown
-/// once, only in place of the [`newest`] that was `seen`.
+/// Gives a client a new secret; those before it go on working for `overlap` (at most [`LONGEST_OVERLAP`]), or until
+/// they would have ended anyway. Without an overlap, the access tokens bought with them end too (G36). On a page that
+/// was shown once, only in place of the [`newest`] that was `seen`.
 pub async fn rotate_secret(
-    act: &Act,
+    act: &AdminContext,
     client_id: &str,
     secret: &str,
     overlap: Duration,
@@ -178,7 +178,7 @@ pub async fn rotate_secret(
 ) -> Result<Rotated, Error> {
     let (client_id, secret) = (client_id.to_owned(), secret.to_owned());
     in_act!(act, holding clients(client_id), [client_id, secret, seen], |tx| {
-        let held = clients::hold(tx, &client_id).await?;
+        let held = clients::lock_for_update(tx, &client_id).await?;
         if let (Some(held), Some(seen)) = (&held, &seen)
             && newest(&clients::secrets(tx, &held.id).await?) != *seen
         {
@@ -194,7 +194,7 @@ pub async fn rotate_secret(
 /// Gives a client whose row is held a new secret, as [`rotate_secret`] does.
 pub async fn replace_secret(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     held: &Client,
     secret: &str,
     overlap: Duration,
@@ -217,10 +217,10 @@ pub async fn replace_secret(
 }
 
 /// Switches a client on or off. Off, everything that it was given is dead at once.
-pub async fn set_enabled(act: &Act, client_id: &str, enabled: bool) -> Result<Switched, Error> {
+pub async fn set_enabled(act: &AdminContext, client_id: &str, enabled: bool) -> Result<Switched, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id], |tx| {
-        match clients::hold(tx, &client_id).await? {
+        match clients::lock_for_update(tx, &client_id).await? {
             Some(held) => switch_enabled(tx, &act, &held, enabled).await,
             None => Ok(Switched::NotFound),
         }
@@ -228,7 +228,7 @@ pub async fn set_enabled(act: &Act, client_id: &str, enabled: bool) -> Result<Sw
 }
 
 /// Switches a client whose row is held.
-pub async fn switch_enabled(tx: &mut Tx, act: &Act, held: &Client, enabled: bool) -> Result<Switched, Error> {
+pub async fn switch_enabled(tx: &mut Tx, act: &AdminContext, held: &Client, enabled: bool) -> Result<Switched, Error> {
     if !clients::set_enabled(tx, &held.id, enabled).await? {
         return Ok(Switched::Already);
     }
@@ -248,12 +248,12 @@ pub enum Deleted {
     Stale,
 }
 
-/// Removes a client and everything that is its: secrets, consents, codes, tokens; unless somebody else changed it since it
-/// was read in the edition `revision`, where one is given.
-pub async fn delete(act: &Act, client_id: &str, revision: Option<i64>) -> Result<Deleted, Error> {
+/// Removes a client and everything that is its: secrets, consents, codes, tokens; unless somebody else changed it since
+/// it was read in the revision `revision`, where one is given.
+pub async fn delete(act: &AdminContext, client_id: &str, revision: Option<i64>) -> Result<Deleted, Error> {
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id], |tx| {
-        let Some(held) = clients::hold(tx, &client_id).await? else {
+        let Some(held) = clients::lock_for_update(tx, &client_id).await? else {
             return Ok(Deleted::NotFound);
         };
         if revision.is_some_and(|read| read != held.revision) {

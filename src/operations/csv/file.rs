@@ -1,6 +1,7 @@
 //! CSV (RFC 4180) for spreadsheets: nothing in it is taken for a formula, and what is imported again is what it was.
 
-/// What makes a spreadsheet calculate, where a cell begins with it. The full-width signs do so where East Asian text is typed.
+/// What makes a spreadsheet calculate, where a cell begins with it. The full-width signs do so where East Asian text is
+/// typed.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 /// Where a cell begins for a program that divides lines by another sign than ours.
 const SEPARATORS: [char; 6] = [',', ';', '\t', '|', '\r', '\n'];
@@ -32,8 +33,8 @@ pub fn line<'a>(cells: impl IntoIterator<Item = &'a str>) -> Vec<u8> {
     format!("{}\r\n", cells.join(",")).into_bytes()
 }
 
-/// A cell that no spreadsheet takes for a formula: an apostrophe before what begins like one, and before what would begin
-/// a cell for a program that divides by another separator.
+/// A cell that no spreadsheet takes for a formula: an apostrophe before what begins like one, and before what would
+/// begin a cell for a program that divides by another separator.
 fn neutralized(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for piece in pieces(text) {

@@ -1,5 +1,5 @@
-//! A table out of a CSV file that another program wrote (G37): whatever its separator, and however it spells the names of
-//! its columns. What is passed over is named in a note; refused is what leaves nothing usable.
+//! A table out of a CSV file that another program wrote (G37): whatever its separator, and however it spells the names
+//! of its columns. What is passed over is named in a note; refused is what leaves nothing usable.
 
 use crate::operations::csv::file;
 

@@ -80,8 +80,8 @@ fn utf_16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, String> {
 }
 
 /// Text in Windows-1252, where it makes sense: Latin letters, never three in a row beyond ASCII, and the apostrophe of
-/// word processors. What else is there is as well another encoding's letter (`ü` of MS-DOS, `é` of Macintosh, Cyrillic),
-/// and a wrong name is worse than a file that is sent again.
+/// word processors. What else is there is as well another encoding's letter (`ü` of MS-DOS, `é` of Macintosh,
+/// Cyrillic), and a wrong name is worse than a file that is sent again.
 fn windows_1252(bytes: &[u8]) -> Option<String> {
     const APOSTROPHE: u8 = 0x92;
     // To a Macintosh of the time of CR it is a letter.

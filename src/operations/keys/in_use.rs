@@ -1,5 +1,5 @@
-//! Our signing keys in use: the one that signs now, the public set, and whether a signature is ours (G20). How keys come
-//! and go is in [`rotation`].
+//! Our signing keys in use: the one that signs now, the public set, and whether a signature is ours (G20). How keys
+//! come and go is in [`rotation`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,8 @@ use crate::time::Timestamp;
 const PROVES: Duration = Duration::from_millis(900);
 /// For how long a key that signed is taken to sign.
 const PROVEN: Duration = Duration::from_secs(10);
-/// What every JWK Set of ours holds. A key of a type that some libraries do not know comes in when a client asks for it.
+/// What every JWK Set of ours holds. A key of a type that some libraries do not know comes in when a client asks for
+/// it.
 pub const ALWAYS: [Algorithm; 3] = [Algorithm::Rs256, Algorithm::Ps256, Algorithm::Es256];
 
 /// The key that signs with an algorithm now; the first one is made where there is none.
@@ -47,8 +48,8 @@ fn opened(key: &Key) -> Result<Arc<SigningKey>, Error> {
     }
 }
 
-/// Proves that this replica signs with every algorithm of which a key is published (G33): a signature is made, and checked
-/// by the public half. Of a key that signed a moment ago it is known.
+/// Proves that this replica signs with every algorithm of which a key is published (G33): a signature is made, and
+/// checked by the public half. Of a key that signed a moment ago it is known.
 ///
 /// # Errors
 /// With which it cannot, why, and what to do.

@@ -23,7 +23,8 @@ pub const LONGEST_LIFE: Duration = Duration::from_hours(25);
 const FRESH: Duration = Duration::from_millis(500);
 /// How long a database that does not answer is waited for, where there are keys to go on with.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// A hint may have been signed by a key that is retired for this long (OpenID Connect RP-Initiated Logout §2: however old).
+/// A hint may have been signed by a key that is retired for this long (OpenID Connect RP-Initiated Logout §2: however
+/// old).
 const HINTS: Duration = Duration::from_hours(400 * 24);
 
 /// The keys as they were a moment ago.
@@ -55,7 +56,8 @@ pub async fn read_again(app: &App, now: Timestamp) -> Result<Arc<Snapshot>, Erro
     read(app, now).await
 }
 
-/// The keys as they are now, or as somebody else read them meanwhile: a thousand unknown `kid`s at once are one question.
+/// The keys as they are now, or as somebody else read them meanwhile: a thousand unknown `kid`s at once are one
+/// question.
 pub(super) async fn read_unless_newer(
     app: &App,
     known: Option<&Arc<Snapshot>>,

@@ -11,7 +11,7 @@ use crate::crypto::seal;
 use crate::crypto::signing::generate;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::signing_key::{State, states, successor_due};
-use crate::operations::act::{Act, in_act};
+use crate::operations::admin_context::{AdminContext, in_act};
 use crate::operations::keys::known::{LONGEST_LIFE, purpose, read_again};
 use crate::store::keys::{self, StoredKey};
 use crate::store::{Conn, Error, Tx, activity, in_transaction};
@@ -76,7 +76,7 @@ struct Held {
 
 impl Held {
     async fn of(tx: &mut Tx, alg: &str, now: Timestamp) -> Result<Self, Error> {
-        Ok(Self::new(keys::hold(tx, alg).await?, now))
+        Ok(Self::new(keys::lock_for_update(tx, alg).await?, now))
     }
 
     fn new(keys: Vec<StoredKey>, now: Timestamp) -> Self {
@@ -119,7 +119,7 @@ impl Held {
     }
 
     /// Lets the key that signs go on verifying what it signed until its successor took over.
-    async fn relieve(&self, tx: &mut Tx, signs_from: Timestamp) -> Result<(), Error> {
+    async fn demote(&self, tx: &mut Tx, signs_from: Timestamp) -> Result<(), Error> {
         match self.signing() {
             Some(key) => keys::verify_until(tx, &key.kid, signs_from.after(LONGEST_LIFE)).await,
             None => Ok(()),
@@ -150,7 +150,7 @@ pub async fn make_first(app: &App, alg: Algorithm, now: Timestamp) -> Result<Arc
 }
 
 /// Gives an algorithm a new key. One that is announced already is waited for, or signs at once.
-pub async fn rotate(act: &Act, alg: Algorithm, when: When) -> Result<Rotated, Error> {
+pub async fn rotate(act: &AdminContext, alg: Algorithm, when: When) -> Result<Rotated, Error> {
     let now = act.now;
     make_first(&act.app, alg, now).await?;
     let rows = keys::list(&mut act.app.db.read().await?).await?;
@@ -166,7 +166,7 @@ pub async fn rotate(act: &Act, alg: Algorithm, when: When) -> Result<Rotated, Er
 
 async fn rotate_held(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     held: &Held,
     mut new: StoredKey,
     when: When,
@@ -198,7 +198,7 @@ async fn rotate_held(
             (&new, signs_from)
         }
     };
-    held.relieve(tx, signs_from).await?;
+    held.demote(tx, signs_from).await?;
     let signs_from = signs_from.max(now);
     activity::record(tx, &act.event(Kind::SigningKeyRotated).noting(note(key, signs_from))).await?;
     Ok(Rotated::Done { kid: key.kid.clone(), signs_from })
@@ -206,7 +206,7 @@ async fn rotate_held(
 
 /// Takes a key back at once, as when it was stolen: what it signed is worth nothing any more. Where it was to sign, now
 /// or later, another takes its place in the same transaction.
-pub async fn retire(act: &Act, kid: &str) -> Result<Retired, Error> {
+pub async fn retire(act: &AdminContext, kid: &str) -> Result<Retired, Error> {
     let now = act.now;
     let rows = keys::list(&mut act.app.db.read().await?).await?;
     let Some(row) = rows.iter().find(|row| row.kid == kid) else {
@@ -222,7 +222,13 @@ pub async fn retire(act: &Act, kid: &str) -> Result<Retired, Error> {
     Ok(retired)
 }
 
-async fn retire_held(tx: &mut Tx, act: &Act, held: &Held, mut new: StoredKey, kid: &str) -> Result<Retired, Error> {
+async fn retire_held(
+    tx: &mut Tx,
+    act: &AdminContext,
+    held: &Held,
+    mut new: StoredKey,
+    kid: &str,
+) -> Result<Retired, Error> {
     let now = act.now;
     let Some((key, state)) = held.of_kid(kid) else {
         return Ok(Retired::NotFound);
@@ -244,7 +250,7 @@ async fn retire_held(tx: &mut Tx, act: &Act, held: &Held, mut new: StoredKey, ki
         (State::Announced, _) => {
             let signs_from = now.after(act.app.config.keys.announce());
             add_successor(tx, held, &mut new, signs_from).await?;
-            held.relieve(tx, signs_from).await?;
+            held.demote(tx, signs_from).await?;
             Some(&new)
         }
         (State::Verifying | State::Retired, _) => None,
@@ -284,8 +290,8 @@ pub async fn look_after(app: &App, wanted: &[Algorithm], now: Timestamp) -> Resu
     Ok(())
 }
 
-/// When the first of the keys that sign has done so for as long as it should; `None` where there is no key yet. A successor
-/// was announced before.
+/// When the first of the keys that sign has done so for as long as it should; `None` where there is no key yet. A
+/// successor was announced before.
 pub async fn first_expiry(app: &App, conn: &mut Conn, now: Timestamp) -> Result<Option<Timestamp>, Error> {
     let rows = keys::known_since(conn, now).await?;
     let newest = rows.chunk_by(|a, b| a.alg == b.alg).filter_map(<[StoredKey]>::last);
@@ -304,7 +310,7 @@ async fn announce_successor(app: &App, alg: Algorithm, now: Timestamp) -> Result
         let mut new = new;
         let announced = held.is_due(&app, now) && held.add(tx, &mut new, signs_from).await?;
         if announced {
-            held.relieve(tx, signs_from).await?;
+            held.demote(tx, signs_from).await?;
             activity::record(tx, &event).await?;
         }
         Ok(announced)

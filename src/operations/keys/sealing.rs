@@ -6,17 +6,17 @@ use anyhow::{Context as _, ensure};
 use crate::crypto::key_ring::name_after;
 use crate::crypto::seal;
 use crate::model::activity::Kind;
-use crate::operations::act::{Act, in_act};
+use crate::operations::admin_context::{AdminContext, in_act};
 use crate::operations::keys::known::{open, purpose};
 use crate::operations::keys::rotation::algorithm;
 use crate::store::{Error, activity, keys, settings};
 
-/// Adds a key-encryption key, which seals from now on wherever its file is, and says its name: one that this database has
-/// never known.
+/// Adds a key-encryption key, which seals from now on wherever its file is, and says its name: one that this database
+/// has never known.
 ///
 /// # Errors
 /// When its file cannot be made, or the record not be written.
-pub async fn renew(act: &Act) -> anyhow::Result<String> {
+pub async fn renew(act: &AdminContext) -> anyhow::Result<String> {
     let keys = &act.app.keys;
     let mut conn = act.app.db.read().await?;
     let (mut name, _) = keys.newest();
@@ -43,7 +43,7 @@ pub async fn renew(act: &Act) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// When one of them cannot be opened (then nothing changed), or the database fails.
-pub async fn reseal(act: &Act) -> Result<usize, Error> {
+pub async fn reseal(act: &AdminContext) -> Result<usize, Error> {
     let (current, _) = act.app.keys.newest();
     let rows = keys::list(&mut act.app.db.read().await?).await?;
     let mut seals = Vec::new();

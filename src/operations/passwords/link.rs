@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::activity::Kind;
 use crate::model::user::Account;
-use crate::operations::act::{Act, in_act};
+use crate::operations::admin_context::{AdminContext, in_act};
 use crate::store::passwords::links;
 use crate::store::{Error, Tx, activity, users};
 use crate::time::Timestamp;
@@ -26,11 +26,11 @@ pub struct Link {
 
 /// Makes a link for a user; `None` when there is no such user here. A new user's is part of the creation and has no
 /// record of its own; `new` says so.
-pub async fn make(act: &Act, provider_id: &str, user_id: &str, new: bool) -> Result<Option<Link>, Error> {
+pub async fn make(act: &AdminContext, provider_id: &str, user_id: &str, new: bool) -> Result<Option<Link>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let until = act.now.after(LIFE);
     in_act!(act, [provider_id, user_id], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(None);
         };
         // Another is made because the one before went astray.

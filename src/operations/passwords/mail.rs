@@ -16,7 +16,7 @@ use crate::model::login_name::LoginName;
 use crate::model::provider::ProviderCode;
 use crate::model::user::{Account, UserType};
 use crate::operations::passwords::link;
-use crate::outbound::mail::Letter;
+use crate::outbound::mail::Email;
 use crate::store::mails::{self, Mail, MailKind, NewMail};
 use crate::store::{Error, Tx, in_transaction, providers, users};
 use crate::time::Timestamp;
@@ -35,7 +35,7 @@ const LONGEST: usize = 1024;
 
 /// What somebody typed who forgot a password.
 #[derive(Deserialize, Serialize)]
-struct Asked {
+struct LinkRequest {
     login_name: String,
     provider_code: String,
 }
@@ -43,8 +43,8 @@ struct Asked {
 /// Takes down that somebody asks for a link; `false` when too many wait already. One step, whoever asks.
 pub async fn ask(app: &App, login_name: &str, provider_code: &str, now: Timestamp) -> Result<bool, Error> {
     let short = |text: &str| if text.len() <= LONGEST { text.to_owned() } else { String::new() };
-    let asked = Asked { login_name: short(login_name), provider_code: short(provider_code) };
-    let mail = sealed(app, MailKind::Asked, None, &asked, now.after(LINK_LIFE), now)?;
+    let asked = LinkRequest { login_name: short(login_name), provider_code: short(provider_code) };
+    let mail = sealed(app, MailKind::LinkRequest, None, &asked, now.after(LINK_LIFE), now)?;
     in_transaction!(app.db, app.ordinary_deadline(now), [mail], |tx| mails::insert(tx, &mail, now, WAITING_CAP).await)
 }
 
@@ -53,7 +53,7 @@ pub async fn ask(app: &App, login_name: &str, provider_code: &str, now: Timestam
 /// # Errors
 /// When the database fails; it is answered later.
 pub async fn answer(app: &App, mail: &Mail, now: Timestamp) -> Result<(), Error> {
-    let asked: Option<Asked> = opened(app, mail);
+    let asked: Option<LinkRequest> = opened(app, mail);
     let names = asked
         .and_then(|asked| Some((ProviderCode::parse(&asked.provider_code)?, LoginName::parse(&asked.login_name)?)));
     let id = mail.id.clone();
@@ -107,8 +107,8 @@ async fn link_for(tx: &mut Tx, app: &App, user_id: &str, now: Timestamp) -> Resu
          If that was not you, you need not do anything: your password has not changed.\n",
         account.login_name, account.provider_name, link.address
     );
-    let letter = letter(app, &account, to, "Set a new Therap Connect password", &body);
-    let mail = sealed(app, MailKind::ResetLink, Some(&account), &letter, link.until, now)?;
+    let email = email(app, &account, to, "Set a new Therap Connect password", &body);
+    let mail = sealed(app, MailKind::ResetLink, Some(&account), &email, link.until, now)?;
     mails::insert(tx, &mail, now, WAITING_CAP).await?;
     Ok("a link is mailed")
 }
@@ -141,8 +141,7 @@ pub async fn notify(tx: &mut Tx, app: &App, account: &Account, notice: Notice, n
          If you do not know why, tell a Provider Admin of your agency.\n",
         account.login_name, account.provider_name
     );
-    let mail =
-        sealed(app, kind, Some(account), &letter(app, account, to, subject, &body), now.after(NOTICE_LIFE), now)?;
+    let mail = sealed(app, kind, Some(account), &email(app, account, to, subject, &body), now.after(NOTICE_LIFE), now)?;
     if !mails::insert(tx, &mail, now, WAITING_CAP).await? {
         let id = account.id.clone();
         tx.after_commit(move || {
@@ -154,7 +153,7 @@ pub async fn notify(tx: &mut Tx, app: &App, account: &Account, notice: Notice, n
 
 /// The letter of a mail; `None` when no key of ours opens it.
 #[must_use]
-pub fn letter_of(app: &App, mail: &Mail) -> Option<Letter> {
+pub fn email_of(app: &App, mail: &Mail) -> Option<Email> {
     opened(app, mail)
 }
 
@@ -163,12 +162,12 @@ async fn address_of(tx: &mut Tx, user_id: &str) -> Result<Option<String>, Error>
     Ok(Claims::from_json(&claims).ok().and_then(|claims| claims.verified_email().map(str::to_owned)))
 }
 
-fn letter(app: &App, account: &Account, to: String, subject: &str, body: &str) -> Letter {
+fn email(app: &App, account: &Account, to: String, subject: &str, body: &str) -> Email {
     let beta =
         if app.config.site == Site::Beta { "\nThis is a non-production site for training and testing.\n" } else { "" };
     let from = &app.config.issuer;
     let body = format!("Hello {},\n\n{body}{beta}\nTherap Connect\n{from}\n", account.name);
-    Letter { to, subject: subject.to_owned(), body }
+    Email { to, subject: subject.to_owned(), body }
 }
 
 /// Each mail is sealed for itself: moved to another row it does not open.

@@ -1,10 +1,10 @@
-//! Logging out, by a browser or by an app's hint: the session is dead on the server, recorded, and noted for the clients
-//! that were signed in under it.
+//! Logging out, by a browser or by an app's hint: the session is dead on the server, recorded, and noted for the
+//! clients that were signed in under it.
 
 use crate::app::App;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::session::{EndReason, Session};
-use crate::operations::act::{Act, in_act};
+use crate::operations::admin_context::{AdminContext, in_act};
 use crate::operations::providers::end_sessions_of;
 use crate::operations::sessions::open::{Browser, RENEWAL, of_session};
 use crate::store::{self, in_transaction};
@@ -19,8 +19,8 @@ pub struct LoggedOut {
     pub unfinished: bool,
     /// The session that a hint named and the browser did not hold.
     pub elsewhere: bool,
-    /// The addresses to frame, one for each client that wants to hear of it in the browser (OpenID Connect Front-Channel
-    /// Logout §2).
+    /// The addresses to frame, one for each client that wants to hear of it in the browser (OpenID Connect
+    /// Front-Channel Logout §2).
     pub frames: Vec<String>,
 }
 
@@ -32,8 +32,8 @@ pub async fn held(app: &App, browser: &Browser, now: Timestamp) -> Result<Option
     }
 }
 
-/// Ends what a browser holds and what is under the `sid` of a hint, also where it is idle: what was born of it would live
-/// on. Harmless when there is nothing.
+/// Ends what a browser holds and what is under the `sid` of a hint, also where it is idle: what was born of it would
+/// live on. Harmless when there is nothing.
 ///
 /// # Errors
 /// When the database fails: then the session lives.
@@ -93,17 +93,17 @@ pub async fn log_out(
     Ok(LoggedOut { frames, ..ended })
 }
 
-/// Ends every session of one provider, or of all, with all that came of them; then what clients were given for themselves
-/// too. How many providers. For the hour of an incident, and after a restore (G36).
+/// Ends every session of one provider, or of all, with all that came of them; then what clients were given for
+/// themselves too. How many providers. For the hour of an incident, and after a restore (G36).
 ///
 /// # Errors
 /// When it cannot be written: then nothing was ended.
-pub async fn end_all(act: &Act, only: Option<&str>) -> Result<usize, store::Error> {
+pub async fn end_all(act: &AdminContext, only: Option<&str>) -> Result<usize, store::Error> {
     let only = only.map(str::to_owned);
     in_act!(act, [only], |tx| {
         let ids = store::providers::ids(tx, only.as_deref()).await?;
         for id in &ids {
-            let Some(provider) = store::providers::hold(tx, id).await? else { continue };
+            let Some(provider) = store::providers::lock_for_update(tx, id).await? else { continue };
             end_sessions_of(tx, &act, &provider).await?;
         }
         if only.is_none() {

@@ -26,7 +26,7 @@ pub struct Browser {
 /// Everything a new session is made of.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// The user, as judged.
+    /// The user, as checked.
     pub account: Account,
     /// The door.
     pub method: Method,
@@ -72,8 +72,8 @@ pub fn limits(app: &App, idle_minutes: Option<i64>, absolute_hours: Option<i64>)
     (Duration::from_mins(idle), Duration::from_hours(absolute))
 }
 
-/// Opens the session and records it, in the caller's transaction. The browser's own session of the same user is renewed:
-/// a new row and secret under the same `sid`; another user's is ended.
+/// Opens the session and records it, in the caller's transaction. The browser's own session of the same user is
+/// renewed: a new row and secret under the same `sid`; another user's is ended.
 pub async fn open_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Result<(), store::Error> {
     let id = opening.random.id(now);
     let renewed = settle_old_session(tx, opening, now).await?;
@@ -112,8 +112,8 @@ pub async fn open_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Res
     store::activity::record(tx, &event).await
 }
 
-/// When credentials were checked. Whoever gives a password again has an `auth_time` that is later in whole seconds, which
-/// is all that an app sees of it.
+/// When credentials were checked. Whoever gives a password again has an `auth_time` that is later in whole seconds,
+/// which is all that an app sees of it.
 fn later_second(opening: &Opening, old: &Session) -> Timestamp {
     match opening.method {
         Method::Password => opening.auth_time.max(Timestamp::from_seconds(Timestamp(old.auth_time).seconds() + 1)),

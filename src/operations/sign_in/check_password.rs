@@ -8,7 +8,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::app::App;
-use crate::cache::hash_door::{Turn, Whose};
+use crate::cache::hash_queue::{Turn, Whose};
 use crate::log;
 use crate::metrics::labels::Lockout;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
@@ -56,8 +56,8 @@ pub struct Attempt {
 pub enum Typist {
     /// A stranger, as far as we know: a wrong one is a strike at the account.
     Stranger,
-    /// The person who is signed in: a wrong one counts against this session alone, and the third ends it. What strangers
-    /// typed bars nothing here (G35).
+    /// The person who is signed in: a wrong one counts against this session alone, and the third ends it. What
+    /// strangers typed bars nothing here (G35).
     SignedIn(Session),
 }
 
@@ -173,11 +173,16 @@ async fn look_up(app: &App, attempt: &Attempt) -> Result<Subject, store::Error> 
         Some(_) => "inactive_provider",
         None => "unknown_user_or_provider",
     };
-    Ok(Subject { account: None, guessed: Guessed::Phantom(phantom(app, attempt, name.as_ref())), reason, known })
+    Ok(Subject {
+        account: None,
+        guessed: Guessed::UnknownAccount(unknown_account(app, attempt, name.as_ref())),
+        reason,
+        known,
+    })
 }
 
 /// The account of a name that is nobody's: spellings that would be one account are one phantom.
-fn phantom(app: &App, attempt: &Attempt, name: Option<&LoginName>) -> String {
+fn unknown_account(app: &App, attempt: &Attempt, name: Option<&LoginName>) -> String {
     let folded = name.map_or_else(|| attempt.login_name.to_lowercase(), |n| n.key().to_owned());
     app.name_key.keyed_hash(&["phantom", &folded, &attempt.provider_code])
 }
@@ -314,7 +319,7 @@ fn refused(app: &App, attempt: &Attempt, subject: &Subject, reason: &str, now: T
 /// What the transaction that opens something finds when it settles a right password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// All is as it was judged: go on.
+    /// All is as it was checked: go on.
     Good,
     /// A lock came in between.
     Locked(Lock),
@@ -328,7 +333,7 @@ pub enum Settled {
 
 impl Proven {
     /// Gives the strike back, clears the count, and looks once more whether the account is still the one that was
-    /// judged (G9): in the transaction that opens what the password was for.
+    /// checked (G9): in the transaction that opens what the password was for.
     pub async fn settle(facts: &SettleFacts, tx: &mut Tx, now: Timestamp) -> Result<Settled, store::Error> {
         let account = &facts.account;
         if facts.rehashed.is_some() {
@@ -343,7 +348,7 @@ impl Proven {
         };
         let is_signed_in = facts.session.is_some();
         if let Some(sid) = &facts.session
-            && store::sessions::hold_living(tx, sid).await?.is_none()
+            && store::sessions::lock_living(tx, sid).await?.is_none()
         {
             return Ok(Settled::SignedOut);
         }

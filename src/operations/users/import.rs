@@ -1,5 +1,5 @@
-//! Many users out of one CSV file. Every row has a fate that is known before anything is written; each is made whole or
-//! not at all.
+//! Many users out of one CSV file. What is done with each row is known before anything is written; each is made whole
+//! or not at all.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::Provider;
 use crate::model::user::UserType;
-use crate::operations::act::{Act, in_act};
+use crate::operations::admin_context::{AdminContext, in_act};
 use crate::operations::csv::file;
 use crate::operations::csv::table::{self, Columns};
 use crate::operations::csv::text::Encoding;
@@ -53,12 +53,12 @@ pub struct Row {
     /// The name as it stands there.
     pub name: String,
     /// What becomes of it.
-    pub fate: Fate,
+    pub plan: RowPlan,
 }
 
 /// What becomes of a row.
 #[derive(Clone, Debug)]
-pub enum Fate {
+pub enum RowPlan {
     /// A user is made of it.
     Create(Box<Person>),
     /// There is such a user already: nothing is done.
@@ -105,7 +105,7 @@ impl Person {
     }
 }
 
-/// The rows of a file with their fates as things stand; or, as a sentence, why it is no such file.
+/// The rows of a file with what would be done with each as things stand; or, as a sentence, why it is no such file.
 pub async fn plan(
     conn: &mut Conn,
     provider: &Provider,
@@ -123,7 +123,7 @@ pub async fn plan(
     Ok(Ok(people))
 }
 
-/// Reads the text of a file and judges each row by itself and beside the others.
+/// Reads the text of a file and checks each row by itself and beside the others.
 fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize) -> Result<People, String> {
     let table = table::read(text, COLUMNS, most)?;
     let mut seen = Seen::default();
@@ -138,12 +138,12 @@ fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize)
             sub: table.text(row, "handoff_sub"),
             issuer: table.text(row, "handoff_issuer"),
         };
-        let fate = if row.too_many {
-            Fate::Refused(vec![MORE_CELLS.into()])
+        let plan = if row.too_many {
+            RowPlan::Refused(vec![MORE_CELLS.into()])
         } else {
-            judge(&cells, row.line, provider, trusted, &mut seen)
+            check(&cells, row.line, provider, trusted, &mut seen)
         };
-        Row { line: row.line, login_name: cells.login_name, name: cells.name, fate }
+        Row { line: row.line, login_name: cells.login_name, name: cells.name, plan }
     });
     let rows = rows.collect();
     Ok(People { rows, notes: table.notes })
@@ -174,11 +174,11 @@ struct Seen {
     subs: HashMap<(String, String), u64>,
 }
 
-fn judge(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer], seen: &mut Seen) -> Fate {
+fn check(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer], seen: &mut Seen) -> RowPlan {
     let mut faults = Vec::new();
-    let mut fault = |unfit: crate::operations::act::Unfit| {
-        let why = unfit.why;
-        let whole = if why.starts_with("must") { format!("{} {why}", unfit.key) } else { why };
+    let mut fault = |invalid: crate::operations::admin_context::ValidationError| {
+        let why = invalid.why;
+        let whole = if why.starts_with("must") { format!("{} {why}", invalid.key) } else { why };
         faults.push(if whole.ends_with('.') { whole } else { format!("{whole}.") });
     };
     let login_name = users::parse_login_name(&cells.login_name).map_err(&mut fault).ok();
@@ -220,9 +220,9 @@ fn judge(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer
     }
     match (login_name, claims, user_type) {
         (Some(login_name), Some(claims), Some(user_type)) if faults.is_empty() => {
-            Fate::Create(Box::new(Person { login_name, name: cells.name.clone(), user_type, claims, password, sub }))
+            RowPlan::Create(Box::new(Person { login_name, name: cells.name.clone(), user_type, claims, password, sub }))
         }
-        _ => Fate::Refused(faults),
+        _ => RowPlan::Refused(faults),
     }
 }
 
@@ -243,16 +243,16 @@ fn sub(sub: &str, issuer: &str, trusted: &[TrustedIssuer]) -> Result<Option<Sub>
     Ok(Some(Sub { sub: sub.to_owned(), issuer: issuer.clone() }))
 }
 
-/// Judges rows by what the provider has already.
+/// Checks rows by what the provider has already.
 async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> Result<(), Error> {
     for row in rows {
-        let Fate::Create(person) = &row.fate else { continue };
+        let RowPlan::Create(person) = &row.plan else { continue };
         if store::users::id_of_name(conn, &provider.id, &person.login_name).await?.is_some() {
-            row.fate = Fate::Exists;
+            row.plan = RowPlan::Exists;
         } else if let Some(Sub { sub, issuer }) = &person.sub
             && store::issuers::tied(conn, &issuer.id, &provider.id, sub, "").await? != Tied::No
         {
-            row.fate = Fate::Refused(vec![SUB_TAKEN.into()]);
+            row.plan = RowPlan::Refused(vec![SUB_TAKEN.into()]);
         }
     }
     Ok(())
@@ -263,18 +263,23 @@ pub const SUB_TAKEN: &str = "This handoff_sub is linked to another user.";
 
 /// The user that a row makes, by the hash of the password.
 #[must_use]
-pub fn new_user(act: &Act, person: &Person, hash: String) -> NewUser {
+pub fn new_user(act: &AdminContext, person: &Person, hash: String) -> NewUser {
     let (login_name, name) = (person.login_name.clone(), person.name.clone());
     with_temporary_password(act, login_name, name, person.user_type, &person.claims, hash)
 }
 
 /// Makes the user of one row, with its tie, or nothing at all; what became of it.
-pub async fn create(act: &Act, provider_id: &str, person: &Person, hash: String) -> Result<Option<Fate>, Error> {
+pub async fn create(
+    act: &AdminContext,
+    provider_id: &str,
+    person: &Person,
+    hash: String,
+) -> Result<Option<RowPlan>, Error> {
     let user = new_user(act, person, hash);
     let (provider_id, person) = (provider_id.to_owned(), person.clone());
     let done = in_act!(act, [provider_id, user, person], |tx| add(tx, &act, &provider_id, &user, &person).await);
     match done {
-        Err(Error::Withdrawn) => Ok(Some(Fate::Refused(vec![SUB_TAKEN.into()]))),
+        Err(Error::Withdrawn) => Ok(Some(RowPlan::Refused(vec![SUB_TAKEN.into()]))),
         done => done,
     }
 }
@@ -282,23 +287,23 @@ pub async fn create(act: &Act, provider_id: &str, person: &Person, hash: String)
 /// Adds the user of one row, with its tie; what became of it, when none was made.
 ///
 /// # Errors
-/// [`Error::Withdrawn`] when somebody else has the tie ([`SUB_TAKEN`]): the transaction must be taken back. Otherwise when
-/// it cannot be written.
+/// [`Error::Withdrawn`] when somebody else has the tie ([`SUB_TAKEN`]): the transaction must be taken back. Otherwise
+/// when it cannot be written.
 pub async fn add(
     tx: &mut Tx,
-    act: &Act,
+    act: &AdminContext,
     provider_id: &str,
     user: &NewUser,
     person: &Person,
-) -> Result<Option<Fate>, Error> {
+) -> Result<Option<RowPlan>, Error> {
     let Some(provider) = providers::by_id(tx, provider_id).await? else {
-        return Ok(Some(Fate::Refused(vec!["The provider is not there any more.".into()])));
+        return Ok(Some(RowPlan::Refused(vec!["The provider is not there any more.".into()])));
     };
     match users::add(tx, act, &provider, user).await? {
         Created::Yes(_) => {}
-        Created::NameTaken => return Ok(Some(Fate::Exists)),
+        Created::NameTaken => return Ok(Some(RowPlan::Exists)),
         Created::WrongType | Created::NoSuchProvider => {
-            return Ok(Some(Fate::Refused(vec!["Its user_type cannot be had here.".into()])));
+            return Ok(Some(RowPlan::Refused(vec!["Its user_type cannot be had here.".into()])));
         }
     }
     if let Some(Sub { sub, issuer }) = &person.sub {
@@ -333,22 +338,22 @@ mod tests {
         }
     }
 
-    fn fates(text: &str) -> Vec<String> {
+    fn row_results(text: &str) -> Vec<String> {
         let (text, _) = text::decode(text.as_bytes()).unwrap();
         let people = read(&text, &agency(), &[], 10).unwrap();
         people
             .rows
             .iter()
-            .map(|row| match &row.fate {
-                Fate::Create(person) => format!("{} {}", row.line, person.user_type),
-                Fate::Exists => "exists".into(),
-                Fate::Refused(why) => format!("{} {}", row.line, why.join(" ")),
+            .map(|row| match &row.plan {
+                RowPlan::Create(person) => format!("{} {}", row.line, person.user_type),
+                RowPlan::Exists => "exists".into(),
+                RowPlan::Refused(why) => format!("{} {}", row.line, why.join(" ")),
             })
             .collect()
     }
 
     #[test]
-    fn each_row_is_judged() {
+    fn each_row_is_checked() {
         let text = "\u{feff}name,login_name,user_type,email,password\r\n\
                     Amina,amina,,,\r\n\
                     Paul,paul,Provider Admin,p@example.org,Correct-Horse-9\r\n\
@@ -360,15 +365,19 @@ mod tests {
                     Case,case,REGULAR user\r\n\
                     Comma,Comma, the,,,x\r\n\
                     Formula,formula,,,=Correct-Horse-9\r\n";
-        let fates = fates(text);
-        assert_eq!(fates[..2], ["2 Regular User", "3 Provider Admin"]);
-        assert!(fates[2].starts_with("4 name must be"), "{}", fates[2]);
-        assert_eq!(fates[3], "6 This Login Name is already on line 2.");
-        assert_eq!(fates[4], "7 user_type must be Regular User or Provider Admin.");
-        assert!(fates[5].contains("email must be an e-mail address.") && fates[5].contains("8 to 64"), "{}", fates[5]);
-        assert_eq!(fates[6..8], ["9 Regular User", "10 Regular User"]);
-        assert!(fates[9].starts_with("12 A spreadsheet takes the password for a formula"), "{}", fates[9]);
-        assert!(fates[8].starts_with("11 It has more cells than the first line names."), "{}", fates[8]);
+        let row_results = row_results(text);
+        assert_eq!(row_results[..2], ["2 Regular User", "3 Provider Admin"]);
+        assert!(row_results[2].starts_with("4 name must be"), "{}", row_results[2]);
+        assert_eq!(row_results[3], "6 This Login Name is already on line 2.");
+        assert_eq!(row_results[4], "7 user_type must be Regular User or Provider Admin.");
+        assert!(
+            row_results[5].contains("email must be an e-mail address.") && row_results[5].contains("8 to 64"),
+            "{}",
+            row_results[5]
+        );
+        assert_eq!(row_results[6..8], ["9 Regular User", "10 Regular User"]);
+        assert!(row_results[9].starts_with("12 A spreadsheet takes the password for a formula"), "{}", row_results[9]);
+        assert!(row_results[8].starts_with("11 It has more cells than the first line names."), "{}", row_results[8]);
     }
 
     #[test]
@@ -376,7 +385,7 @@ mod tests {
         let (text, _) = text::decode(&template()).unwrap();
         assert_eq!(read(&text, &agency(), &[], 9).unwrap_err(), "The file has no rows below its first line.");
         let filled = format!("{text}amina,Amina,provider admin,a@example.org,,,\n");
-        assert_eq!(fates(&filled), ["2 Provider Admin"]);
+        assert_eq!(row_results(&filled), ["2 Provider Admin"]);
         assert_eq!(read(&filled, &agency(), &[], 9).unwrap().notes, [""; 0]);
     }
 }

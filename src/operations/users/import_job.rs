@@ -1,6 +1,6 @@
-//! An import of users as a stored job: it belongs to the process and not to the request that began it, and the result of
-//! each row is kept, sealed, in the transaction that makes its user. So no temporary password is lost with a browser: who
-//! began the import opens its report again, for a day.
+//! An import of users as a stored job: it belongs to the process and not to the request that began it, and the result
+//! of each row is kept, sealed, in the transaction that makes its user. So no temporary password is lost with a
+//! browser: who began the import opens its report again, for a day.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::crypto::seal;
 use crate::log;
-use crate::operations::act::{Act, in_act};
+use crate::operations::admin_context::{AdminContext, in_act};
 use crate::operations::csv::file;
 use crate::operations::users;
-use crate::operations::users::import::{self, Fate, People, Person};
+use crate::operations::users::import::{self, People, Person, RowPlan};
 use crate::store::users::imports::{self, Begun, Import, ImportState, NewImport};
 use crate::store::{Error, in_transaction};
 use crate::time::{Deadline, Timestamp};
@@ -126,11 +126,11 @@ impl fmt::Debug for HandedOut {
 }
 
 impl RowResult {
-    fn of(fate: &Fate) -> Option<Self> {
-        match fate {
-            Fate::Create(_) => None,
-            Fate::Exists => Some(Self::Exists),
-            Fate::Refused(why) => Some(Self::Refused(why.clone())),
+    fn of(plan: &RowPlan) -> Option<Self> {
+        match plan {
+            RowPlan::Create(_) => None,
+            RowPlan::Exists => Some(Self::Exists),
+            RowPlan::Refused(why) => Some(Self::Refused(why.clone())),
         }
     }
 }
@@ -167,13 +167,13 @@ fn row_part(place: i64) -> String {
 ///
 /// # Errors
 /// When it cannot be written: nothing began then.
-pub async fn start(act: &Act, owner: &Owner, provider_id: &str, people: People) -> Result<Started, Error> {
+pub async fn start(act: &AdminContext, owner: &Owner, provider_id: &str, people: People) -> Result<Started, Error> {
     let job = Job { id: act.app.random.id(act.now), provider_id: provider_id.to_owned() };
     let mut work = Vec::new();
     let mut plan = Plan { notes: people.notes, rows: Vec::with_capacity(people.rows.len()) };
     for (place, row) in (0_i64..).zip(people.rows) {
-        let known = RowResult::of(&row.fate);
-        if let Fate::Create(person) = row.fate {
+        let known = RowResult::of(&row.plan);
+        if let RowPlan::Create(person) = row.plan {
             work.push((place, *person));
         }
         plan.rows.push(PlannedRow { line: row.line, login_name: row.login_name, name: row.name, known });
@@ -205,7 +205,7 @@ pub async fn start(act: &Act, owner: &Owner, provider_id: &str, people: People) 
 }
 
 /// Makes the users one after the other, and says how it ended.
-async fn run(act: &Act, job: &Job, work: Vec<(i64, Person)>) {
+async fn run(act: &AdminContext, job: &Job, work: Vec<(i64, Person)>) {
     let (app, job) = (&act.app, job.clone());
     let beating = beat(app, &job);
     let mut ended = ImportState::Done;
@@ -249,7 +249,7 @@ fn beat(app: &App, job: &Job) -> tokio::task::JoinHandle<()> {
 }
 
 /// Makes the user of a row and keeps its result, in one transaction; how the import ended, when it did.
-async fn make(base: &Act, job: &Job, place: i64, person: &Person) -> Result<Option<ImportState>, Error> {
+async fn make(base: &AdminContext, job: &Job, place: i64, person: &Person) -> Result<Option<ImportState>, Error> {
     let app = &base.app;
     let password = person.password(app);
     let hash = match hash(app, &password).await {
@@ -258,7 +258,7 @@ async fn make(base: &Act, job: &Job, place: i64, person: &Person) -> Result<Opti
     };
     let now = app.clock.now();
     // The authority is read again, and the record dated, at this row's own moment (G28).
-    let act = &Act { now, deadline: Deadline::after(Duration::from_mins(1), now), ..base.clone() };
+    let act = &AdminContext { now, deadline: Deadline::after(Duration::from_mins(1), now), ..base.clone() };
     let user = import::new_user(act, person, hash);
     let created = job.sealed(app, &row_part(place), &RowResult::Created(HandedOut(password)))?;
     let (job, person) = (job.clone(), person.clone());
@@ -266,8 +266,8 @@ async fn make(base: &Act, job: &Job, place: i64, person: &Person) -> Result<Opti
         if !imports::advance(tx, &job.id, 1, now.after(LEASE)).await? {
             return Ok(Some(ImportState::Interrupted));
         }
-        let fate = import::add(tx, &act, &job.provider_id, &user, &person).await?;
-        let result = match fate.as_ref().and_then(RowResult::of) {
+        let plan = import::add(tx, &act, &job.provider_id, &user, &person).await?;
+        let result = match plan.as_ref().and_then(RowResult::of) {
             None => created,
             Some(result) => job.sealed(&act.app, &row_part(place), &result)?,
         };

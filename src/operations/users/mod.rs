@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::act::{Act, Edited, Switched, Unfit, in_act};
+use super::admin_context::{AdminContext, Edited, Switched, ValidationError, in_act};
 use super::providers::replace;
 use crate::app::App;
-use crate::cache::hash_door::Whose;
+use crate::cache::hash_queue::Whose;
 use crate::crypto::password::{Busy, is_usable_hash};
 use crate::metrics::labels::Lockout;
 use crate::model::activity::Kind;
@@ -33,40 +33,40 @@ use crate::time::{Random, Timestamp};
 ///
 /// # Errors
 /// What it must be.
-pub fn parse_login_name(text: &str) -> Result<LoginName, Unfit> {
+pub fn parse_login_name(text: &str) -> Result<LoginName, ValidationError> {
     const WHY: &str = "use 1 to 255 letters, digits or symbols, no spaces, such as amina or a.diallo@example.org";
     LoginName::parse(text).ok_or_else(|| {
         let shown = text.replace(char::is_control, "\u{fffd}");
-        Unfit::new("login_name", format!("“{shown}” is not a valid Login Name: {WHY}"))
+        ValidationError::new("login_name", format!("“{shown}” is not a valid Login Name: {WHY}"))
     })
 }
 
-/// Judges a person's name.
+/// Checks a person's name.
 ///
 /// # Errors
 /// What it must be.
-pub fn check_name(name: &str) -> Result<(), Unfit> {
-    check_line(name, 200).map_err(|why| Unfit::new("name", why))
+pub fn check_name(name: &str) -> Result<(), ValidationError> {
+    check_line(name, 200).map_err(|why| ValidationError::new("name", why))
 }
 
-/// Judges a password that somebody gives a user, and prepares it.
+/// Checks a password that somebody gives a user, and prepares it.
 ///
 /// # Errors
 /// Every rule it breaks.
-pub fn check_password(text: &str) -> Result<Zeroizing<String>, Unfit> {
+pub fn check_password(text: &str) -> Result<Zeroizing<String>, ValidationError> {
     password_rules::check(text).map_err(|broken| {
         let messages: Vec<_> = broken.into_iter().map(password_rules::Broken::message).collect();
-        Unfit::new("password", messages.join(" "))
+        ValidationError::new("password", messages.join(" "))
     })
 }
 
-/// Judges a hash that was made elsewhere.
+/// Checks a hash that was made elsewhere.
 ///
 /// # Errors
 /// What it must be.
-pub fn check_hash(phc: &str) -> Result<(), Unfit> {
+pub fn check_hash(phc: &str) -> Result<(), ValidationError> {
     const WHY: &str = "must be a PHC string of Argon2 with a 32-byte output, such as $argon2id$v=19$m=19456,t=2,p=1$…";
-    is_usable_hash(phc).then_some(()).ok_or_else(|| Unfit::new("password_hash", WHY))
+    is_usable_hash(phc).then_some(()).ok_or_else(|| ValidationError::new("password_hash", WHY))
 }
 
 /// A password to read out once: three groups that satisfy the password rules, about 57 random bits, without signs that
@@ -94,7 +94,7 @@ pub fn generate_password(random: &Random) -> Zeroizing<String> {
 ///
 /// # Errors
 /// Every rule that the given one breaks.
-pub fn temporary_password(given: Option<&str>, random: &Random) -> Result<Zeroizing<String>, Unfit> {
+pub fn temporary_password(given: Option<&str>, random: &Random) -> Result<Zeroizing<String>, ValidationError> {
     given.map_or_else(|| Ok(generate_password(random)), check_password)
 }
 
@@ -104,8 +104,8 @@ pub fn temporary_until(app: &App, now: Timestamp) -> Timestamp {
     now.after(Duration::from_secs(u64::from(app.config.password.temporary_days) * 86_400))
 }
 
-/// Hashes a prepared password on the bounded pool. What administrators set takes turns, one at a time: people who sign in
-/// meanwhile always find room.
+/// Hashes a prepared password on the bounded pool. What administrators set takes turns, one at a time: people who sign
+/// in meanwhile always find room.
 ///
 /// # Errors
 /// When the pool has no room.
@@ -117,7 +117,7 @@ pub async fn hash(app: &App, password: &Zeroizing<String>) -> Result<String, Bus
 /// A person as the user that is to be added, with a temporary password by its hash.
 #[must_use]
 pub fn with_temporary_password(
-    act: &Act,
+    act: &AdminContext,
     login_name: LoginName,
     name: String,
     user_type: UserType,
@@ -152,7 +152,7 @@ pub enum Created {
 }
 
 /// Makes a user whose password is hashed already.
-pub async fn create(act: &Act, provider_id: &str, user: &NewUser) -> Result<Created, Error> {
+pub async fn create(act: &AdminContext, provider_id: &str, user: &NewUser) -> Result<Created, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, [provider_id, user], |tx| {
         match providers::by_id(tx, &provider_id).await? {
@@ -163,7 +163,7 @@ pub async fn create(act: &Act, provider_id: &str, user: &NewUser) -> Result<Crea
 }
 
 /// Adds a user.
-pub async fn add(tx: &mut Tx, act: &Act, provider: &Provider, user: &NewUser) -> Result<Created, Error> {
+pub async fn add(tx: &mut Tx, act: &AdminContext, provider: &Provider, user: &NewUser) -> Result<Created, Error> {
     if !user.user_type.belongs_in(provider.kind) {
         return Ok(Created::WrongType);
     }
@@ -212,10 +212,10 @@ pub enum Changed {
 }
 
 /// Changes a user's data.
-pub async fn set(act: &Act, provider_id: &str, user_id: &str, draft: &Draft) -> Result<Changed, Error> {
+pub async fn set(act: &AdminContext, provider_id: &str, user_id: &str, draft: &Draft) -> Result<Changed, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, draft], |tx| {
-        match users::hold(tx, &provider_id, &user_id).await? {
+        match users::lock_for_update(tx, &provider_id, &user_id).await? {
             Some(user) => change(tx, &act, user, &draft).await,
             None => Ok(Changed::NotFound),
         }
@@ -223,7 +223,7 @@ pub async fn set(act: &Act, provider_id: &str, user_id: &str, draft: &Draft) -> 
 }
 
 /// Changes the data of a user whose row is held.
-pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) -> Result<Changed, Error> {
+pub async fn change(tx: &mut Tx, act: &AdminContext, mut user: Account, draft: &Draft) -> Result<Changed, Error> {
     let realm = if user.user_type == UserType::TherapAdmin { ProviderKind::Operator } else { ProviderKind::Agency };
     if draft.user_type.is_some_and(|wanted| !wanted.belongs_in(realm)) {
         return Ok(Changed::WrongType);
@@ -256,9 +256,9 @@ pub async fn change(tx: &mut Tx, act: &Act, mut user: Account, draft: &Draft) ->
     Ok(Changed::Keys(keys))
 }
 
-/// Changes a user's data, unless somebody else wrote since they were read in the edition `revision`.
+/// Changes a user's data, unless somebody else wrote since they were read in the revision `revision`.
 pub async fn edit(
-    act: &Act,
+    act: &AdminContext,
     provider_id: &str,
     user_id: &str,
     revision: i64,
@@ -266,7 +266,7 @@ pub async fn edit(
 ) -> Result<Edited<Changed>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, draft], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Edited::Changed(Changed::NotFound));
         };
         if users::revision(tx, &user.id).await? != Some(revision) {
@@ -276,11 +276,11 @@ pub async fn edit(
     })
 }
 
-/// Judges an e-mail address; empty is none.
+/// Checks an e-mail address; empty is none.
 ///
 /// # Errors
 /// What it must be.
-pub fn check_email(email: &str) -> Result<Claims, Unfit> {
+pub fn check_email(email: &str) -> Result<Claims, ValidationError> {
     with_email(Claims::default(), email)
 }
 
@@ -288,15 +288,15 @@ pub fn check_email(email: &str) -> Result<Claims, Unfit> {
 ///
 /// # Errors
 /// What it must be.
-pub fn with_email(claims: Claims, email: &str) -> Result<Claims, Unfit> {
-    claims.with_email(email).map_err(|why| Unfit::new("email", why))
+pub fn with_email(claims: Claims, email: &str) -> Result<Claims, ValidationError> {
+    claims.with_email(email).map_err(|why| ValidationError::new("email", why))
 }
 
 /// Puts an admin's lock on a user, which ends every session.
-pub async fn lock(act: &Act, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
+pub async fn lock(act: &AdminContext, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let done = in_act!(act, [provider_id, user_id], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
         if act.is_by(&user) {
@@ -343,10 +343,10 @@ pub enum Unlocked {
 }
 
 /// Takes locks off a user.
-pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -> Result<Unlocked, Error> {
+pub async fn unlock(act: &AdminContext, provider_id: &str, user_id: &str, locks: Locks) -> Result<Unlocked, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Unlocked::NotFound);
         };
         let admin = locks != Locks::Password && users::set_admin_lock(tx, &user.id, false).await?;
@@ -364,10 +364,10 @@ pub async fn unlock(act: &Act, provider_id: &str, user_id: &str, locks: Locks) -
 }
 
 /// Deactivates or reactivates a user. Deactivating ends every session.
-pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: bool) -> Result<Switched, Error> {
+pub async fn set_active(act: &AdminContext, provider_id: &str, user_id: &str, active: bool) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
-        match users::hold(tx, &provider_id, &user_id).await? {
+        match users::lock_for_update(tx, &provider_id, &user_id).await? {
             Some(user) => switch_active(tx, &act, &user, active).await,
             None => Ok(Switched::NotFound),
         }
@@ -375,7 +375,7 @@ pub async fn set_active(act: &Act, provider_id: &str, user_id: &str, active: boo
 }
 
 /// Deactivates or reactivates a user whose row is held.
-pub async fn switch_active(tx: &mut Tx, act: &Act, user: &Account, active: bool) -> Result<Switched, Error> {
+pub async fn switch_active(tx: &mut Tx, act: &AdminContext, user: &Account, active: bool) -> Result<Switched, Error> {
     if !active && act.is_by(user) {
         return Ok(Switched::Own);
     }
@@ -422,16 +422,16 @@ pub enum Reset {
     Busy,
 }
 
-/// Gives a user a temporary password; on a page that was shown once, only in place of the password of that version. It lifts
-/// a password lock, never an admin's, and ends every session (L7, R4).
+/// Gives a user a temporary password; on a page that was shown once, only in place of the password of that version. It
+/// lifts a password lock, never an admin's, and ends every session (L7, R4).
 pub async fn reset_password(
-    act: &Act,
+    act: &AdminContext,
     provider_id: &str,
     user_id: &str,
     password: &Zeroizing<String>,
     seen: Option<i64>,
 ) -> Result<Reset, Error> {
-    // What needs no hash is judged before there is one (G31); the transaction judges it again.
+    // What needs no hash is checked before there is one (G31); the transaction checks it again.
     let found = users::by_id(&mut act.app.db.read().await?, user_id).await?;
     if let Err(refused) = may_reset(act, found.filter(|user| user.provider_id == provider_id), seen) {
         return Ok(refused);
@@ -441,7 +441,7 @@ pub async fn reset_password(
     };
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, hash], |tx| {
-        let user = match may_reset(&act, users::hold(tx, &provider_id, &user_id).await?, seen) {
+        let user = match may_reset(&act, users::lock_for_update(tx, &provider_id, &user_id).await?, seen) {
             Ok(user) => user,
             Err(refused) => return Ok(refused),
         };
@@ -459,7 +459,7 @@ pub async fn reset_password(
 }
 
 /// The user whose password this act may reset, or why it may not.
-fn may_reset(act: &Act, found: Option<Account>, seen: Option<i64>) -> Result<Account, Reset> {
+fn may_reset(act: &AdminContext, found: Option<Account>, seen: Option<i64>) -> Result<Account, Reset> {
     match found {
         None => Err(Reset::NotFound),
         Some(user) if act.is_by(&user) => Err(Reset::Own),
@@ -482,11 +482,16 @@ pub enum Untied {
 }
 
 /// Removes a user's tie to one issuer, or to all (U12).
-pub async fn untie(act: &Act, provider_id: &str, user_id: &str, issuer: Option<&str>) -> Result<Untied, Error> {
+pub async fn untie(
+    act: &AdminContext,
+    provider_id: &str,
+    user_id: &str,
+    issuer: Option<&str>,
+) -> Result<Untied, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     let issuer = issuer.map(str::to_owned);
     in_act!(act, [provider_id, user_id, issuer], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Untied::NoSuchUser);
         };
         let issuer_id = match &issuer {
@@ -508,10 +513,10 @@ pub async fn untie(act: &Act, provider_id: &str, user_id: &str, issuer: Option<&
 
 /// Ends every session of a user: the open ones by their rows, and whatever is on its way by the epoch. `None` when
 /// there is no such user here; otherwise how many were open.
-pub async fn end_sessions(act: &Act, provider_id: &str, user_id: &str) -> Result<Option<u64>, Error> {
+pub async fn end_sessions(act: &AdminContext, provider_id: &str, user_id: &str) -> Result<Option<u64>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(None);
         };
         users::bump_epoch(tx, &user.id).await?;
@@ -523,10 +528,15 @@ pub async fn end_sessions(act: &Act, provider_id: &str, user_id: &str) -> Result
 }
 
 /// Ends one session of a user.
-pub async fn end_session(act: &Act, provider_id: &str, user_id: &str, session_id: &str) -> Result<Switched, Error> {
+pub async fn end_session(
+    act: &AdminContext,
+    provider_id: &str,
+    user_id: &str,
+    session_id: &str,
+) -> Result<Switched, Error> {
     let (provider_id, user_id, session_id) = (provider_id.to_owned(), user_id.to_owned(), session_id.to_owned());
     in_act!(act, [provider_id, user_id, session_id], |tx| {
-        let Some(user) = users::hold(tx, &provider_id, &user_id).await? else {
+        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
         let standing = sessions::one_of_user(tx, &user.id, &session_id, act.now).await?;

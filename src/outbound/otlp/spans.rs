@@ -1,5 +1,5 @@
-//! Requests as spans, in the JSON of OTLP 1 and by the semantic conventions of OpenTelemetry for HTTP. Nothing personal: no
-//! path, no query, no address, no agent.
+//! Requests as spans, in the JSON of OTLP 1 and by the semantic conventions of OpenTelemetry for HTTP. Nothing
+//! personal: no path, no query, no address, no agent.
 
 use std::sync::Arc;
 use std::time::Duration;

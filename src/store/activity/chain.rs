@@ -1,6 +1,6 @@
 //! The chain of the record (A3, A5): the place of each record in the order of commits, and its seal, which rests on all
-//! before it. Whoever seals holds the one row of `activity_chain`, so that there is one next place however many replicas
-//! there are.
+//! before it. Whoever seals holds the one row of `activity_chain`, so that there is one next place however many
+//! replicas there are.
 
 use std::time::Duration;
 
@@ -70,7 +70,7 @@ pub async fn chain(conn: &mut Conn) -> Result<Chain, Error> {
 }
 
 /// The same, and nobody else seals or removes anything until this transaction is over.
-async fn hold(tx: &mut Tx) -> Result<Chain, Error> {
+async fn lock_for_update(tx: &mut Tx) -> Result<Chain, Error> {
     query(locking!((select_chain!()), "FOR UPDATE")).fetch_one(tx).await
 }
 
@@ -141,7 +141,7 @@ pub struct Batch {
 /// When it cannot be written, or no key is known here.
 pub async fn seal(tx: &mut Tx, after: &str, now: Timestamp) -> Result<Batch, Error> {
     const MOVE: &str = "UPDATE activity_chain SET seq = $1, hash = $2, looked_to = $3";
-    let chain = hold(tx).await?;
+    let chain = lock_for_update(tx).await?;
     let key = tx.record_key.clone().ok_or_else(|| Error::Damaged("no key to seal the record with".into()))?;
     let (mut seq, mut hash, mut seals) = (chain.seq, chain.hash, Vec::new());
     let (mut looked_to, mut last) = (chain.looked_to, None);
@@ -263,7 +263,7 @@ pub struct Pruned {
 pub async fn prune(tx: &mut Tx, to: &Pruned, count: i64) -> Result<bool, Error> {
     const SQL: &str = "UPDATE activity_chain SET pruned_seq = $1, pruned_hash = $2, \
                        pruned_before = CASE WHEN pruned_before > $3 THEN pruned_before ELSE $3 END";
-    let chain = hold(tx).await?;
+    let chain = lock_for_update(tx).await?;
     if chain.pruned_seq + count != to.seq {
         return Ok(false);
     }
@@ -307,7 +307,7 @@ pub async fn remove_pruned(tx: &mut Tx) -> Result<u64, Error> {
         ")"
     );
     // Held, so that nobody else removes the seals of another batch meanwhile.
-    let seq = hold(tx).await?.pruned_seq;
+    let seq = lock_for_update(tx).await?.pruned_seq;
     query(RECORDS).bind(seq).execute(tx).await?;
     query(SEALS).bind(seq).execute(tx).await
 }

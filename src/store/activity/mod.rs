@@ -199,7 +199,7 @@ pub enum Whose {
 
 /// What an admin looks for in the record: all that is set must fit.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct Search {
     /// Whose.
     pub whose: Whose,
     /// At or after.
@@ -216,7 +216,7 @@ pub struct Wanted {
     pub reference: Option<String>,
 }
 
-impl Wanted {
+impl Search {
     /// Whether a record that was found by its reference number is wanted.
     #[must_use]
     pub fn fits(&self, record: &Record) -> bool {
@@ -238,14 +238,14 @@ impl Wanted {
 
 /// What was found, and how far.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct SearchPage {
     /// Newest first.
     pub records: Vec<Record>,
     /// Where the search stopped before its end, by id and time: what is older was not looked at.
     pub stopped: Option<(String, Timestamp)>,
 }
 
-impl Found {
+impl SearchPage {
     /// Keeps so many records for a page; what the next page is older than, if there may be more.
     pub fn cut(&mut self, rows: usize) -> Option<String> {
         if self.records.len() <= rows {
@@ -258,7 +258,7 @@ impl Found {
 
     /// What a file goes on before, if there may be more.
     #[must_use]
-    pub fn place(&self) -> Option<String> {
+    pub fn cursor(&self) -> Option<String> {
         self.stopped.as_ref().map(|(id, _)| id.clone()).or_else(|| self.last())
     }
 
@@ -319,20 +319,20 @@ macro_rules! statements {
     };
 }
 
-/// The way for what is wanted: what is rare among many sign-ins has an index of its own, which an engine uses only where
-/// the statement itself says that it is meant. `$4` is [`word`].
+/// The way for what is wanted: what is rare among many sign-ins has an index of its own, which an engine uses only
+/// where the statement itself says that it is meant. `$4` is [`word`].
 macro_rules! way {
-    ($wanted:expr, $scope:literal) => {
-        match $wanted {
-            Wanted { whose: Whose::User(_), .. } => statements!("user_id = $4"),
-            Wanted { whose: Whose::Strangers, .. } => statements!(concat!($scope, " AND name_hash IS NOT NULL")),
-            Wanted { whose: Whose::Named(_), .. } => {
+    ($search:expr, $scope:literal) => {
+        match $search {
+            Search { whose: Whose::User(_), .. } => statements!("user_id = $4"),
+            Search { whose: Whose::Strangers, .. } => statements!(concat!($scope, " AND name_hash IS NOT NULL")),
+            Search { whose: Whose::Named(_), .. } => {
                 statements!(concat!($scope, " AND login_name = $4 AND login_name IS NOT NULL AND user_id IS NULL"))
             }
-            Wanted { outcome: Some(Outcome::Refused | Outcome::Unfinished), .. } => {
+            Search { outcome: Some(Outcome::Refused | Outcome::Unfinished), .. } => {
                 statements!(concat!($scope, " AND outcome <> 'success'"))
             }
-            Wanted { kind: Some(kind), .. } if is_change(*kind) => {
+            Search { kind: Some(kind), .. } if is_change(*kind) => {
                 statements!(concat!($scope, " AND kind = $4 AND kind NOT IN ('sign_in', 'logout')"))
             }
             _ => statements!($scope),
@@ -345,8 +345,8 @@ const fn is_change(kind: Kind) -> bool {
 }
 
 /// The word that the way of [`way`] names.
-fn word(wanted: &Wanted) -> &str {
-    match (&wanted.whose, wanted.kind) {
+fn word(search: &Search) -> &str {
+    match (&search.whose, search.kind) {
         (Whose::User(text) | Whose::Named(text), _) => text,
         (Whose::Anybody, Some(kind)) => kind.as_str(),
         (Whose::Anybody | Whose::Strangers, _) => "",
@@ -360,11 +360,11 @@ fn word(wanted: &Wanted) -> &str {
 pub async fn of_provider(
     conn: &mut Conn,
     scope: &ProviderScope,
-    wanted: &Wanted,
+    search: &Search,
     before: Option<&str>,
     limit: i64,
-) -> Result<Found, Error> {
-    search(conn, &way!(wanted, "provider_id = $1"), scope.provider_id(), wanted, before, limit).await
+) -> Result<SearchPage, Error> {
+    find(conn, &way!(search, "provider_id = $1"), scope.provider_id(), search, before, limit).await
 }
 
 /// The records of every provider, or of one, for the operator.
@@ -374,15 +374,15 @@ pub async fn of_provider(
 pub async fn of_all(
     conn: &mut Conn,
     provider_id: Option<&str>,
-    wanted: &Wanted,
+    search: &Search,
     before: Option<&str>,
     limit: i64,
-) -> Result<Found, Error> {
+) -> Result<SearchPage, Error> {
     let statements = match provider_id {
-        Some(_) => way!(wanted, "provider_id = $1"),
-        None => way!(wanted, "$1 = ''"),
+        Some(_) => way!(search, "provider_id = $1"),
+        None => way!(search, "$1 = ''"),
     };
-    search(conn, &statements, provider_id.unwrap_or_default(), wanted, before, limit).await
+    find(conn, &statements, provider_id.unwrap_or_default(), search, before, limit).await
 }
 
 /// A page of the records of a reference number older than `before`, of a provider or of all, newest first: those of one
@@ -406,42 +406,42 @@ pub async fn by_reference(
     query(SQL).bind(reference).bind(provider_id).bind(before).bind(limit).fetch_all(conn).await
 }
 
-async fn search(
+async fn find(
     conn: &mut Conn,
     statements: &Statements,
     provider_id: &str,
-    wanted: &Wanted,
+    search: &Search,
     before: Option<&str>,
     limit: i64,
-) -> Result<Found, Error> {
-    /// An id is made a little after the moment that the record names; after a clock that ran ahead was put right, ids run
-    /// ahead for as long.
+) -> Result<SearchPage, Error> {
+    /// An id is made a little after the moment that the record names; after a clock that ran ahead was put right, ids
+    /// run ahead for as long.
     const SLACK: Duration = Duration::from_mins(15);
-    let end = wanted.until.map_or_else(|| AFTER_ALL.to_owned(), |until| until.after(SLACK).first_id());
+    let end = search.until.map_or_else(|| AFTER_ALL.to_owned(), |until| until.after(SLACK).first_id());
     let before = before.map_or_else(|| end.clone(), |before| end.clone().min(before.to_owned()));
-    let since = wanted.since.map(Timestamp::first_id).unwrap_or_default();
+    let since = search.since.map(Timestamp::first_id).unwrap_or_default();
     let records: Vec<Record> = query(statements.find)
         .bind(provider_id)
         .bind(&before)
         .bind(&since)
-        .bind(word(wanted))
-        .bind(wanted.since.map_or(0, |since| since.0))
-        .bind(wanted.until.map_or(i64::MAX, |until| until.0))
-        .bind(wanted.kind.map_or("", Kind::as_str))
-        .bind(wanted.outcome.map_or("", Outcome::as_str))
-        .bind(wanted.method.map_or("", Method::login_type))
+        .bind(word(search))
+        .bind(search.since.map_or(0, |since| since.0))
+        .bind(search.until.map_or(i64::MAX, |until| until.0))
+        .bind(search.kind.map_or("", Kind::as_str))
+        .bind(search.outcome.map_or("", Outcome::as_str))
+        .bind(search.method.map_or("", Method::login_type))
         .bind(limit)
         .fetch_all(conn)
         .await?;
     if i64::try_from(records.len()).is_ok_and(|found| found >= limit) {
-        return Ok(Found { records, stopped: None });
+        return Ok(SearchPage { records, stopped: None });
     }
     let last: Option<Walked> = query(statements.last_walked)
         .bind(provider_id)
         .bind(&before)
         .bind(&since)
-        .bind(word(wanted))
+        .bind(word(search))
         .fetch_optional(conn)
         .await?;
-    Ok(Found { records, stopped: last.map(|last| (last.id, Timestamp(last.at))) })
+    Ok(SearchPage { records, stopped: last.map(|last| (last.id, Timestamp(last.at))) })
 }

@@ -1,5 +1,5 @@
-//! What shows that a record is as this program wrote it, and where (A3): a proof of its own, made when it is written, and
-//! the seal of its place, made when it gets one. Both are keyed: who has the database alone can make neither.
+//! What shows that a record is as this program wrote it, and where (A3): a proof of its own, made when it is written,
+//! and the seal of its place, made when it gets one. Both are keyed: who has the database alone can make neither.
 
 use std::borrow::Cow;
 

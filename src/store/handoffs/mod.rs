@@ -104,7 +104,7 @@ pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<()
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Handoff>, Error> {
+pub async fn lock_for_update(tx: &mut Tx, id: &str, handle_hash: &str) -> Result<Option<Handoff>, Error> {
     query(locking!("SELECT id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_epoch, \
          sub, deadline, auth_time, acr, amr, target, address, browser, reference FROM handoffs \
          WHERE id = $1 AND handle_hash = $2", "FOR NO KEY UPDATE")).bind(id).bind(handle_hash).fetch_optional(tx).await

@@ -1,5 +1,5 @@
-//! Handoffs that were refused before a trusted signature (A4): strangers do not write into the record, so these are kept
-//! apart, few and not for long.
+//! Handoffs that were refused before a trusted signature (A4): strangers do not write into the record, so these are
+//! kept apart, few and not for long.
 
 use crate::store::activity::{AFTER_ALL, Record};
 use crate::store::{Conn, Error, Tx, query};

@@ -4,8 +4,8 @@ use crate::model::user::Account;
 use crate::store::{Conn, Error, Tx, query};
 use crate::time::Timestamp;
 
-/// Stores a link under its secret's digest; it stands for the account as it was read. One that is mailed works only while the
-/// provider allows that.
+/// Stores a link under its secret's digest; it stands for the account as it was read. One that is mailed works only
+/// while the provider allows that.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _, Transaction, raw_sql};
 
 use super::said::is_kept_waiting;
-use super::server::{Lent, Server};
+use super::server::{PooledConnection, Server};
 use crate::config::Pooling;
 use crate::store::error::Error;
 use crate::store::migrations;
@@ -13,14 +13,15 @@ use crate::store::migrations;
 /// Who migrates holds this lock, any number of ours.
 const MIGRATING: i64 = 0x6964_705f_6d69_6772;
 
-/// As long a step of the schema waits for a table that is in use before it lets others at it, and so often it tries again.
+/// As long a step of the schema waits for a table that is in use before it lets others at it, and so often it tries
+/// again.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 const LOCK_PAUSE: Duration = Duration::from_secs(2);
 const LOCK_TRIES: u32 = 150;
 
 impl Server {
-    /// Runs what is missing of the schema, all or nothing; then builds the indices that are missing. Broken off, it is whole
-    /// when it is run again.
+    /// Runs what is missing of the schema, all or nothing; then builds the indices that are missing. Broken off, it is
+    /// whole when it is run again.
     pub(in crate::store) async fn migrate(&self) -> anyhow::Result<()> {
         let mut tried = 1;
         while let Err(error) = self.take_steps().await {
@@ -35,11 +36,11 @@ impl Server {
     }
 
     /// A connection that is closed after its use.
-    pub(in crate::store) async fn acquire_alone(&self) -> Result<Lent, Error> {
+    pub(in crate::store) async fn acquire_alone(&self) -> Result<PooledConnection, Error> {
         loop {
-            if let Some(mut lent) = self.acquire().await? {
-                lent.close_on_drop();
-                return Ok(lent);
+            if let Some(mut pooled) = self.acquire().await? {
+                pooled.close_on_drop();
+                return Ok(pooled);
             }
         }
     }
@@ -47,8 +48,8 @@ impl Server {
     /// The lock lasts as long as the transaction, so that no pooler can part the two.
     async fn take_steps(&self) -> anyhow::Result<()> {
         const IS_NEW: &str = "SELECT CAST(1 AS BIGINT) WHERE to_regclass('_sqlx_migrations') IS NULL";
-        let mut lent = self.acquire_alone().await?;
-        let mut tx = self.begin_to_change_schema(&mut lent).await?;
+        let mut pooled = self.acquire_alone().await?;
+        let mut tx = self.begin_to_change_schema(&mut pooled).await?;
         let is_new = raw_sql(IS_NEW).fetch_optional(&mut *tx).await?.is_some();
         let migrator = if is_new { migrations::migrator() } else { migrations::migrator_without_indices() };
         migrator.run(&mut *tx).await?;
@@ -56,13 +57,13 @@ impl Server {
         Ok(())
     }
 
-    /// A transaction in which the schema may change, one at a time: however long it takes, and without waiting long for a
-    /// table.
+    /// A transaction in which the schema may change, one at a time: however long it takes, and without waiting long for
+    /// a table.
     pub(in crate::store) async fn begin_to_change_schema<'c>(
         &self,
-        lent: &'c mut Lent,
+        pooled: &'c mut PooledConnection,
     ) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
-        let mut tx = lent.connection.begin().await?;
+        let mut tx = pooled.connection.begin().await?;
         // What a step does to ten million records takes longer than any statement of ours may.
         raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         if self.pooling() == Pooling::Transaction {
@@ -75,11 +76,11 @@ impl Server {
         Ok(tx)
     }
 
-    /// One after the other, beside everything else. What another process builds at the same time is waited for without a
-    /// transaction: a build waits for everybody's.
+    /// One after the other, beside everything else. What another process builds at the same time is waited for without
+    /// a transaction: a build waits for everybody's.
     async fn build_indices(&self) -> anyhow::Result<()> {
-        let mut lent = self.acquire_alone().await?;
-        let conn = &mut *lent.connection;
+        let mut pooled = self.acquire_alone().await?;
+        let conn = &mut *pooled.connection;
         if self.pooling() == Pooling::Session {
             raw_sql("SET statement_timeout = 0").execute(&mut *conn).await?;
             let turn = format!("SELECT CAST(1 AS BIGINT) WHERE pg_try_advisory_lock({})", MIGRATING + 1);

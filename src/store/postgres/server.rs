@@ -1,5 +1,5 @@
-//! PostgreSQL as we reach it: the pool, what each connection is told, which ones are trusted no longer, and why there is
-//! none.
+//! PostgreSQL as we reach it: the pool, what each connection is told, which ones are trusted no longer, and why there
+//! is none.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -44,7 +44,7 @@ struct Parts {
     pooling: Pooling,
     doubt: Doubt,
     /// How many connections somebody has.
-    lent: AtomicU32,
+    pooled: AtomicU32,
     said_all_lent: RwLock<Option<Instant>>,
     diagnosis: Mutex<Option<(Instant, Result<(), String>)>>,
 }
@@ -56,9 +56,9 @@ impl fmt::Debug for Server {
     }
 }
 
-/// When a connection was last found to be cut. Those opened before it are as likely of no use, and are replaced: a server
-/// that failed over or restarted has cut them all, and one that was read-only for a while is so for each that was opened
-/// then (G33).
+/// When a connection was last found to be cut. Those opened before it are as likely of no use, and are replaced: a
+/// server that failed over or restarted has cut them all, and one that was read-only for a while is so for each that
+/// was opened then (G33).
 #[derive(Clone, Debug, Default)]
 struct Doubt(Arc<RwLock<Option<Instant>>>);
 
@@ -79,18 +79,18 @@ fn is_long_ago(at: Instant) -> bool {
 }
 
 /// A connection that somebody has.
-pub(in crate::store) struct Lent {
+pub(in crate::store) struct PooledConnection {
     pub(super) connection: PoolConnection<Postgres>,
     server: Server,
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
-        self.server.0.lent.fetch_sub(1, Ordering::Relaxed);
+        self.server.0.pooled.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Lent {
+impl PooledConnection {
     /// Whether the connection is ours for good, and keeps what we name on it.
     pub(super) fn is_whole(&self) -> bool {
         self.server.pooling() == Pooling::Session
@@ -119,8 +119,8 @@ impl Lent {
         self.begin_to_read().await
     }
 
-    /// Behind a pooler that gives each transaction any connection, what a SELECT needs from one step to the next lasts in
-    /// a transaction alone.
+    /// Behind a pooler that gives each transaction any connection, what a SELECT needs from one step to the next lasts
+    /// in a transaction alone.
     pub(super) async fn begin_to_read(&mut self) -> Result<(), Error> {
         if self.server.0.pooling == Pooling::Transaction {
             let begin = begin("BEGIN READ ONLY", Pooling::Transaction, STATEMENT_TIMEOUT);
@@ -195,19 +195,19 @@ impl Server {
             pool: pool.connect_lazy_with(options),
             pooling,
             doubt,
-            lent: AtomicU32::new(0),
+            pooled: AtomicU32::new(0),
             said_all_lent: RwLock::default(),
             diagnosis: Mutex::default(),
         })))
     }
 
     /// A connection; `None` when it may be tried again: all are taken, or there is one to be had by now.
-    pub(in crate::store) async fn acquire(&self) -> Result<Option<Lent>, Error> {
+    pub(in crate::store) async fn acquire(&self) -> Result<Option<PooledConnection>, Error> {
         use sqlx::Error::{PoolClosed, PoolTimedOut};
         match self.0.pool.acquire().await {
             Ok(connection) => {
-                self.0.lent.fetch_add(1, Ordering::Relaxed);
-                Ok(Some(Lent { connection, server: self.clone() }))
+                self.0.pooled.fetch_add(1, Ordering::Relaxed);
+                Ok(Some(PooledConnection { connection, server: self.clone() }))
             }
             Err(PoolTimedOut) if self.are_all_lent() => {
                 self.say_all_lent();
@@ -248,7 +248,7 @@ impl Server {
     }
 
     fn are_all_lent(&self) -> bool {
-        self.0.lent.load(Ordering::Relaxed) >= self.most()
+        self.0.pooled.load(Ordering::Relaxed) >= self.most()
     }
 
     fn say_all_lent(&self) {

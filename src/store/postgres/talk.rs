@@ -8,17 +8,18 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, SqlStr, raw_sql};
 
 use super::said::is_cut;
-use super::server::Lent;
+use super::server::PooledConnection;
 use crate::store::error::Error;
 use crate::store::measures::{Fault, Measures};
 use crate::store::statement::Value;
 
-/// What statements run on. Dropped while one is unanswered, or a transaction is open, the connection is closed: nobody waits
-/// for an answer that may never come, and nobody gets what somebody else left unfinished.
+/// What statements run on. Dropped while one is unanswered, or a transaction is open, the connection is closed: nobody
+/// waits for an answer that may never come, and nobody gets what somebody else left unfinished.
 ///
-/// A connection that was cut is replaced under a SELECT, which is asked again (G33): nothing was written, and nobody notices.
+/// A connection that was cut is replaced under a SELECT, which is asked again (G33): nothing was written, and nobody
+/// notices.
 pub(in crate::store) struct Talk {
-    lent: Lent,
+    pooled: PooledConnection,
     unanswered: bool,
     /// Whether another connection may take its place: once, and never in a transaction.
     renewable: bool,
@@ -27,49 +28,53 @@ pub(in crate::store) struct Talk {
 
 impl fmt::Debug for Talk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Talk({})", self.lent.place())
+        write!(f, "Talk({})", self.pooled.place())
     }
 }
 
 impl Drop for Talk {
     fn drop(&mut self) {
         if self.unanswered || self.in_transaction {
-            self.lent.close_on_drop();
+            self.pooled.close_on_drop();
         }
     }
 }
 
 impl Talk {
     /// In which nothing is written.
-    pub(in crate::store) async fn to_read(lent: Lent) -> Result<Self, Error> {
-        let mut talk = Self { lent, unanswered: true, renewable: true, in_transaction: false };
-        if let Err(error) = talk.lent.begin_to_read().await {
+    pub(in crate::store) async fn to_read(pooled: PooledConnection) -> Result<Self, Error> {
+        let mut talk = Self { pooled, unanswered: true, renewable: true, in_transaction: false };
+        if let Err(error) = talk.pooled.begin_to_read().await {
             if !error.ends_connection() {
                 return Err(error);
             }
-            talk.lent.doubt();
-            talk.lent.renew().await?;
+            talk.pooled.doubt();
+            talk.pooled.renew().await?;
         }
         talk.unanswered = false;
         Ok(talk)
     }
 
     /// A transaction whose statements end with the time that is left.
-    pub(in crate::store) async fn to_write(lent: Lent, time: Duration, measures: &Measures) -> Result<Self, Error> {
-        let begin = lent.begin(time);
-        let mut talk = Self { lent, unanswered: false, renewable: false, in_transaction: true };
+    pub(in crate::store) async fn to_write(
+        pooled: PooledConnection,
+        time: Duration,
+        measures: &Measures,
+    ) -> Result<Self, Error> {
+        let begin = pooled.begin(time);
+        let mut talk = Self { pooled, unanswered: false, renewable: false, in_transaction: true };
         talk.simple(begin.as_str(), measures).await?;
         Ok(talk)
     }
 
-    /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a server
-    /// that is read-only by now, is closed (G33).
+    /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a
+    /// server that is read-only by now, is closed (G33).
     pub(in crate::store) async fn finish<T>(
         &mut self,
-        fate: Result<T, Error>,
+        result: Result<T, Error>,
         measures: &Measures,
     ) -> Result<T, Error> {
-        match &fate {
+        match &result {
             Ok(_) => {
                 self.simple("COMMIT", measures).await?;
                 self.in_transaction = false;
@@ -77,13 +82,13 @@ impl Talk {
             Err(error) if error.ends_connection() => {}
             Err(_) => self.in_transaction = self.simple("ROLLBACK", measures).await.is_err(),
         }
-        fate
+        result
     }
 
     /// Runs a text of one or more statements.
     pub(in crate::store) async fn simple(&mut self, sql: &str, measures: &Measures) -> Result<(), Error> {
         self.unanswered = true;
-        let done = raw_sql(AssertSqlSafe(sql)).execute(&mut *self.lent.connection).await;
+        let done = raw_sql(AssertSqlSafe(sql)).execute(&mut *self.pooled.connection).await;
         self.heard(&done, measures);
         Ok(done.map(drop)?)
     }
@@ -97,9 +102,9 @@ impl Talk {
     ) -> Result<(Vec<PgRow>, u64), Error> {
         loop {
             self.unanswered = true;
-            let named = self.lent.is_whole();
-            let done = ask(&mut self.lent.connection, sql, values, named).await;
-            if self.heard(&done, measures) && std::mem::take(&mut self.renewable) && self.lent.renew().await.is_ok() {
+            let named = self.pooled.is_whole();
+            let done = ask(&mut self.pooled.connection, sql, values, named).await;
+            if self.heard(&done, measures) && std::mem::take(&mut self.renewable) && self.pooled.renew().await.is_ok() {
                 continue;
             }
             return Ok(done?);
@@ -115,7 +120,7 @@ impl Talk {
             measures.fault(if self.unanswered { Fault::Cut } else { Fault::Statement });
         }
         if self.unanswered {
-            self.lent.doubt();
+            self.pooled.doubt();
         }
         self.unanswered
     }

@@ -161,7 +161,7 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error>
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
+pub async fn lock_for_update(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
     query(locking!(
         "SELECT id, kind, code, name, active, unified_login, time_zone, \
          contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1",
@@ -172,7 +172,7 @@ pub async fn hold(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
     .await
 }
 
-/// Which edition of a provider's data is stored: two admins who read the same may not both write over it.
+/// Which revision of a provider's data is stored: two admins who read the same may not both write over it.
 ///
 /// # Errors
 /// When the database cannot be asked.

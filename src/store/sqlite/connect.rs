@@ -100,7 +100,8 @@ pub(super) fn keep_private(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Copies what it holds at this moment, and nothing that was deleted: one transaction that reads, which no writer waits for.
+/// Copies what it holds at this moment, and nothing that was deleted: one transaction that reads, which no writer waits
+/// for.
 pub(super) fn copy(from: &Connection, file: &Path) -> anyhow::Result<()> {
     let name = file.to_str().context("the name of the backup must be UTF-8 text")?;
     from.execute_batch("PRAGMA query_only = OFF")?;

@@ -1,5 +1,5 @@
-//! Takes the steps of the schema on SQLite. They are noted where sqlx notes them, so that a file that either made is the
-//! other's as well.
+//! Takes the steps of the schema on SQLite. They are noted where sqlx notes them, so that a file that either made is
+//! the other's as well.
 
 use anyhow::ensure;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};

@@ -1,13 +1,13 @@
 //! SQLite as we use it: readers that answer on the thread that asks, and one thread that writes ([`writer`]).
 
 mod connect;
-mod desk;
-mod lent;
 mod migrate;
+mod pool;
 #[cfg(test)]
 mod tests;
 mod work;
 mod writer;
+mod writer_thread;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 
 use self::connect::{Use, closed, connect};
 pub(super) use self::connect::{file_of, url_of};
-use self::lent::Home;
-pub(super) use self::lent::Lent;
+use self::pool::IdleConnections;
+pub(super) use self::pool::PooledConnection;
 use self::writer::Writer;
 use super::connection::AfterCommit;
 use super::error::Error;
@@ -36,7 +36,7 @@ pub(super) struct Sqlite(Arc<Parts>);
 
 struct Parts {
     file: PathBuf,
-    readers: Arc<Home>,
+    readers: Arc<IdleConnections>,
     /// A place for each reader that may be.
     places: Arc<Semaphore>,
     most: usize,
@@ -74,24 +74,24 @@ impl Sqlite {
         let most = usize::try_from(readers.max(1))?;
         let first = connect(&file, Use::Read)
             .with_context(|| format!("the database file {} cannot be read", file.display()))?;
-        let readers = Arc::new(Home::with(first, in_use));
+        let readers = Arc::new(IdleConnections::with(first, in_use));
         Ok(Self(Arc::new(Parts { file, readers, places: Arc::new(Semaphore::new(most)), most, writer })))
     }
 
     /// A connection for reading.
-    pub(super) async fn read(&self) -> Result<Lent, Error> {
+    pub(super) async fn read(&self) -> Result<PooledConnection, Error> {
         let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| closed())?;
         let connection = match self.0.readers.take() {
             Some(connection) => connection,
             None => connect(&self.0.file, Use::Read)?,
         };
-        Ok(Lent::new(connection, Arc::clone(&self.0.readers), Some(place)))
+        Ok(PooledConnection::new(connection, Arc::clone(&self.0.readers), Some(place)))
     }
 
     /// Has work done by the one thread that writes: see [`Writer::write`].
     pub(super) async fn write<T, W, F>(&self, deadline: Deadline, measures: &Arc<Measures>, work: W) -> Result<T, Error>
     where
-        W: Fn(Lent) -> F + Send + 'static,
+        W: Fn(PooledConnection) -> F + Send + 'static,
         F: Future<Output = Result<(T, AfterCommit), Error>>,
         T: Send + 'static,
     {
@@ -118,11 +118,11 @@ impl Sqlite {
     }
 
     pub(super) fn connections(&self) -> Connections {
-        let lent = self.0.most.saturating_sub(self.0.places.available_permits());
+        let pooled = self.0.most.saturating_sub(self.0.places.available_permits());
         let (writers, writing) = self.0.writer.as_ref().map_or((0, false), |writer| (1, writer.is_at_work()));
         let writing = usize::from(writing);
         Connections {
-            in_use: lent + writing,
+            in_use: pooled + writing,
             idle: self.0.readers.count() + writers - writing,
             most: self.0.most + writers,
         }

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::lent::Lent;
+use super::pool::PooledConnection;
 use crate::log;
 use crate::store::connection::AfterCommit;
 use crate::store::error::Error;
@@ -57,9 +57,9 @@ pub(super) trait Work: Send {
     fn begin(&self) -> bool;
     fn deadline(&self) -> Deadline;
     /// Does it, once more if need be; whether it is to be kept.
-    fn run(&mut self, lent: Lent) -> bool;
+    fn run(&mut self, pooled: PooledConnection) -> bool;
     /// Says what came of it.
-    fn answer(self: Box<Self>, fate: Result<(), Error>);
+    fn answer(self: Box<Self>, result: Result<(), Error>);
 }
 
 /// See [`Work`]: `T` comes of it.
@@ -104,7 +104,7 @@ impl<T, W> Task<T, W> {
 
 impl<T, W, F> Work for Task<T, W>
 where
-    W: Fn(Lent) -> F + Send,
+    W: Fn(PooledConnection) -> F + Send,
     F: Future<Output = Result<(T, AfterCommit), Error>>,
     T: Send,
 {
@@ -120,25 +120,25 @@ where
         self.deadline
     }
 
-    fn run(&mut self, lent: Lent) -> bool {
+    fn run(&mut self, pooled: PooledConnection) -> bool {
         if let Some(asked) = self.asked.take() {
             self.measures.waited(Purpose::Write, asked.elapsed());
         }
         let _runtime = self.runtime.as_ref().map(Handle::enter);
-        let done = catch_unwind(AssertUnwindSafe(|| for_request(self.request.as_ref(), (self.work)(lent))));
+        let done = catch_unwind(AssertUnwindSafe(|| for_request(self.request.as_ref(), (self.work)(pooled))));
         self.done = done.unwrap_or(Err(Error::TaskDied));
         self.done.is_ok()
     }
 
-    fn answer(self: Box<Self>, fate: Result<(), Error>) {
-        if fate.as_ref().is_err_and(|error| !matches!(error, Error::Late)) {
+    fn answer(self: Box<Self>, result: Result<(), Error>) {
+        if result.as_ref().is_err_and(|error| !matches!(error, Error::Late)) {
             self.measures.fault(Fault::Statement);
         }
         let Self { work, done, answer, request, .. } = *self;
         // Who has the answer may be the last to have the database, and leaves the file to others: nothing of this piece of
         // work keeps it any longer.
         drop(work);
-        let done = fate.and(done).map(|(done, after_commit)| {
+        let done = result.and(done).map(|(done, after_commit)| {
             for_request(request.as_ref(), async { after_commit.say() });
             done
         });
@@ -155,8 +155,8 @@ fn for_request<F: Future>(request: Option<&Arc<log::Request>>, future: F) -> F::
     }
 }
 
-/// Runs a future on this thread: its statements are ready at once. Whatever else it waits for, everybody who writes waits
-/// for as well; in debug builds that is a panic, which a test finds.
+/// Runs a future on this thread: its statements are ready at once. Whatever else it waits for, everybody who writes
+/// waits for as well; in debug builds that is a panic, which a test finds.
 fn run_here<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {

@@ -11,9 +11,9 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::connect::closed;
-use super::desk::{Desk, Order, Queue};
-use super::lent::{Home, Lent};
+use super::pool::{IdleConnections, PooledConnection};
 use super::work::Task;
+use super::writer_thread::{Order, Queue, WriterThread};
 use crate::store::connection::AfterCommit;
 use crate::store::error::Error;
 use crate::store::measures::Measures;
@@ -46,11 +46,11 @@ impl Writer {
     /// Starts the thread on a connection; `in_use` is held as long as it runs.
     pub(super) fn start(connection: Connection, file: &Path, clock: Clock, in_use: Arc<InUse>) -> anyhow::Result<Self> {
         let (orders, taken) = mpsc::channel();
-        let home = Arc::new(Home::with(connection, in_use));
+        let idle = Arc::new(IdleConnections::with(connection, in_use));
         let is_at_work = Arc::new(AtomicBool::new(false));
         let (file, queue) = (file.to_owned(), Queue::of(taken));
-        let desk = Desk { queue, home, file, clock, is_at_work: Arc::clone(&is_at_work) };
-        let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || desk.run());
+        let writer = WriterThread { queue, idle, file, clock, is_at_work: Arc::clone(&is_at_work) };
+        let thread = thread::Builder::new().name("sqlite-writer".into()).spawn(move || writer.run());
         let thread = thread.context("the thread that writes to the database cannot be started")?;
         Ok(Self { orders: Some(orders), thread: Some(thread), is_at_work })
     }
@@ -64,11 +64,11 @@ impl Writer {
         self.orders.as_ref().ok_or_else(closed)?.send(order).map_err(|_| closed())
     }
 
-    /// Has work done in a transaction, and waits for its commit. Begun, it goes on when nobody waits for it any longer. Its
-    /// body may run twice, and waits for nothing but the connection it gets.
+    /// Has work done in a transaction, and waits for its commit. Begun, it goes on when nobody waits for it any longer.
+    /// Its body may run twice, and waits for nothing but the connection it gets.
     pub(super) async fn write<T, W, F>(&self, deadline: Deadline, measures: &Arc<Measures>, work: W) -> Result<T, Error>
     where
-        W: Fn(Lent) -> F + Send + 'static,
+        W: Fn(PooledConnection) -> F + Send + 'static,
         F: Future<Output = Result<(T, AfterCommit), Error>>,
         T: Send + 'static,
     {

@@ -145,8 +145,8 @@ pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<
     query(SQL).bind(now.0).bind(hash).fetch_optional(conn).await
 }
 
-/// Whether a program may still act by a token of its own: neither it nor its client was taken away or changed since it was
-/// judged. The rows are held (G28).
+/// Whether a program may still act by a token of its own: neither it nor its client was taken away or changed since it
+/// was checked. The rows are held (G28).
 ///
 /// # Errors
 /// When the database cannot be asked.

@@ -12,7 +12,7 @@ pub struct NewCode {
     pub family_id: String,
     /// The client's row.
     pub client: String,
-    /// The client's epoch as judged.
+    /// The client's epoch as checked.
     pub client_epoch: i64,
     /// Where it goes.
     pub redirect_uri: String,

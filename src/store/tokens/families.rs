@@ -20,8 +20,8 @@ pub struct NewFamily {
 
 /// Makes the family of a spent code; `false` when what the code was born under no longer stands.
 ///
-/// The session's row is held until the transaction ends: whoever ends the session waits for the family, and then sees it
-/// among those to be told and revoked; or was first, and there is none.
+/// The session's row is held until the transaction ends: whoever ends the session waits for the family, and then sees
+/// it among those to be told and revoked; or was first, and there is none.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -29,7 +29,8 @@ pub async fn insert(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<b
     if born(tx, family, now).await? {
         return Ok(true);
     }
-    // A renewal that was waited for has put another row in its session's place: looked for once more, that one is there.
+    // A renewal that was waited for has put another row in its session's place: looked for once more, that one is
+    // there.
     born(tx, family, now).await
 }
 
@@ -109,8 +110,8 @@ pub async fn live(conn: &mut Conn, id: &str, now: Timestamp) -> Result<Option<Fa
     query(SQL).bind(now.0).bind(id).fetch_optional(conn).await
 }
 
-/// Puts the next refresh token in the place of `old_hash`, and keeps the sealed answer for a retry; `false` when another
-/// token is in that place by now, or the family was revoked.
+/// Puts the next refresh token in the place of `old_hash`, and keeps the sealed answer for a retry; `false` when
+/// another token is in that place by now, or the family was revoked.
 ///
 /// # Errors
 /// When it cannot be written.

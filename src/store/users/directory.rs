@@ -106,12 +106,12 @@ pub struct Search {
 
 /// A place in a list: the sort key and id of the row before.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct Cursor {
     key: String,
     id: String,
 }
 
-impl Place {
+impl Cursor {
     /// The id of the row before.
     #[must_use]
     pub fn id(&self) -> &str {
@@ -125,28 +125,28 @@ impl Place {
 
 /// Who was found, and how far.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct SearchPage {
     /// In the order that was asked for.
     pub users: Vec<Listed>,
     /// Where the search stopped before its end: who comes after was not looked at.
-    pub stopped: Option<Place>,
+    pub stopped: Option<Cursor>,
 }
 
-impl Found {
+impl SearchPage {
     /// Keeps so many users for a page; what the next page begins after, if there may be more.
-    pub fn cut(&mut self, rows: usize) -> Option<Place> {
+    pub fn cut(&mut self, rows: usize) -> Option<Cursor> {
         if self.users.len() <= rows {
             return self.stopped.clone();
         }
         self.users.truncate(rows);
         self.stopped = None;
-        self.users.last().map(Place::after)
+        self.users.last().map(Cursor::after)
     }
 
     /// What a file goes on after, if there may be more.
     #[must_use]
-    pub fn place(&self) -> Option<Place> {
-        self.stopped.clone().or_else(|| self.users.last().map(Place::after))
+    pub fn cursor(&self) -> Option<Cursor> {
+        self.stopped.clone().or_else(|| self.users.last().map(Cursor::after))
     }
 }
 
@@ -243,11 +243,11 @@ pub async fn page(
     conn: &mut Conn,
     scope: &ProviderScope,
     search: &Search,
-    place: &Place,
+    cursor: &Cursor,
     limit: i64,
-) -> Result<Found, Error> {
+) -> Result<SearchPage, Error> {
     if search.state == State::NeverSignedIn {
-        return never_signed_in(conn, scope, search, place, limit).await;
+        return never_signed_in(conn, scope, search, cursor, limit).await;
     }
     let sql = match search.sort {
         Sort::Name => select_by_state!("name_key"),
@@ -255,51 +255,51 @@ pub async fn page(
     };
     let users = query(sql)
         .bind(scope.provider_id())
-        .bind(&place.key)
-        .bind(&place.id)
+        .bind(&cursor.key)
+        .bind(&cursor.id)
         .bind(pattern(&search.text))
         .bind(search.user_type.map_or("", UserType::as_str))
         .bind(search.state.as_str())
         .bind(limit)
         .fetch_all(conn)
         .await?;
-    Ok(Found { users, stopped: None })
+    Ok(SearchPage { users, stopped: None })
 }
 
 async fn never_signed_in(
     conn: &mut Conn,
     scope: &ProviderScope,
     search: &Search,
-    place: &Place,
+    cursor: &Cursor,
     limit: i64,
-) -> Result<Found, Error> {
+) -> Result<SearchPage, Error> {
     let (sql, last_asked) = match search.sort {
         Sort::Name => (select_never_signed_in!("name_key"), select_last_asked!("name_key")),
         Sort::LoginName => (select_never_signed_in!("login_name_key"), select_last_asked!("login_name_key")),
     };
     let last: Option<(String, String, i64)> = query(last_asked)
         .bind(scope.provider_id())
-        .bind(&place.key)
-        .bind(&place.id)
+        .bind(&cursor.key)
+        .bind(&cursor.id)
         .bind(pattern(&search.text))
         .bind(search.user_type.map_or("", UserType::as_str))
         .fetch_optional(conn)
         .await?;
     let Some((id, key, asked)) = last else {
-        return Ok(Found::default());
+        return Ok(SearchPage::default());
     };
     let users: Vec<Listed> = query(sql)
         .bind(scope.provider_id())
-        .bind(&place.key)
-        .bind(&place.id)
+        .bind(&cursor.key)
+        .bind(&cursor.id)
         .bind(pattern(&search.text))
         .bind(search.user_type.map_or("", UserType::as_str))
         .bind(limit)
         .fetch_all(conn)
         .await?;
     let full = i64::try_from(users.len()).is_ok_and(|found| found >= limit);
-    let stopped = (asked == most_asked!() && !full).then_some(Place { key, id });
-    Ok(Found { users, stopped })
+    let stopped = (asked == most_asked!() && !full).then_some(Cursor { key, id });
+    Ok(SearchPage { users, stopped })
 }
 
 /// One user as a list shows it.
@@ -315,7 +315,7 @@ pub async fn one(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Result<Opt
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn place(conn: &mut Conn, scope: &ProviderScope, sort: Sort, id: &str) -> Result<Option<Place>, Error> {
+pub async fn cursor(conn: &mut Conn, scope: &ProviderScope, sort: Sort, id: &str) -> Result<Option<Cursor>, Error> {
     const BY_NAME: &str = "SELECT name_key, id FROM users WHERE provider_id = $1 AND id = $2";
     const BY_LOGIN_NAME: &str = "SELECT login_name_key, id FROM users WHERE provider_id = $1 AND id = $2";
     let sql = match sort {
@@ -323,7 +323,7 @@ pub async fn place(conn: &mut Conn, scope: &ProviderScope, sort: Sort, id: &str)
         Sort::LoginName => BY_LOGIN_NAME,
     };
     let row: Option<(String, String)> = query(sql).bind(scope.provider_id()).bind(id).fetch_optional(conn).await?;
-    Ok(row.map(|(key, id)| Place { key, id }))
+    Ok(row.map(|(key, id)| Cursor { key, id }))
 }
 
 /// What `LIKE` matches: the text anywhere, its own signs taken literally.

@@ -198,7 +198,7 @@ pub async fn in_scope(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Resul
     query(SQL).bind(scope.provider_id()).bind(id).fetch_optional(conn).await
 }
 
-/// Which edition of a user's data is stored: two admins who read the same may not both write over it.
+/// Which revision of a user's data is stored: two admins who read the same may not both write over it.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -274,7 +274,7 @@ pub async fn rehash(tx: &mut Tx, account: &Account, hash: &str) -> Result<(), Er
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn hold(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Account>, Error> {
+pub async fn lock_for_update(tx: &mut Tx, provider_id: &str, id: &str) -> Result<Option<Account>, Error> {
     let row: Option<(String,)> =
         query(locking!("SELECT id FROM users WHERE provider_id = $1 AND id = $2", "FOR NO KEY UPDATE"))
             .bind(provider_id)

@@ -1,4 +1,5 @@
-//! The way of a browser to a site, on which script files are broken: what an old engine, a filter or a bad line does to one.
+//! The way of a browser to a site, on which script files are broken: what an old engine, a filter or a bad line does to
+//! one.
 
 use std::net::Ipv4Addr;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! What is done to the stand, one function each. Whatever a fault took away is there again when its function returns; a Redis that
-//! is gone for good, when the next fault begins.
+//! What is done to the stand, one function each. Whatever a fault took away is there again when its function returns; a
+//! Redis that is gone for good, when the next fault begins.
 
 use std::net::TcpStream;
 use std::time::Duration;
@@ -157,7 +157,8 @@ impl Site {
         assert!(rotated.status.success() || said.contains("are published"), "{said}");
     }
 
-    /// A replica whose clock is wrong takes no part, and says why; what it is asked all the same ends nothing of others.
+    /// A replica whose clock is wrong takes no part, and says why; what it is asked all the same ends nothing of
+    /// others.
     async fn set_a_clock_wrong(&mut self) {
         let (replica, off) = (self.dice.below(self.stand.replicas.len()), ["+10m", "-10m"][self.dice.below(2)]);
         self.stand.end(replica).await;

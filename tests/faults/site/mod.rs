@@ -1,7 +1,9 @@
-//! What many machines must bear: three replicas, their database with a standby, a Redis, and faults in all of them while
-//! people sign in, are handed over, let apps in and log out. After each fault everything that anybody was told still holds.
+//! What many machines must bear: three replicas, their database with a standby, a Redis, and faults in all of them
+//! while people sign in, are handed over, let apps in and log out. After each fault everything that anybody was told
+//! still holds.
 //!
-//! The short form brings each fault about once. The long form, `tests/run --long`, goes on at random until there were so many.
+//! The short form brings each fault about once. The long form, `tests/run --long`, goes on at random until there were
+//! so many.
 
 pub mod check;
 pub mod crowd;

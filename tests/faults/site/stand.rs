@@ -186,8 +186,8 @@ fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
 }
 
-/// HAProxy before the replicas: each request goes to the next. A request that did not reach a replica goes to another one;
-/// one that did and was not answered is asked again where it may be: by GET.
+/// HAProxy before the replicas: each request goes to the next. A request that did not reach a replica goes to another
+/// one; one that did and was not answered is asked again where it may be: by GET.
 async fn front(program: &Path, folder: &Path, replicas: &[Service]) -> Server {
     let port = free_port();
     let mut settings = format!(

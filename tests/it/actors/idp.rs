@@ -14,8 +14,8 @@ use connect_idp::model::login_name::LoginName;
 use connect_idp::model::password_rules;
 use connect_idp::model::provider::{Provider, ProviderCode, ProviderKind, UnifiedLogin};
 use connect_idp::model::user::{Account, UserType};
-use connect_idp::operations::act::{Act, Authority};
 use connect_idp::operations::activity::verify::{Terms, Verified, verify};
+use connect_idp::operations::admin_context::{AdminContext, Authority};
 use connect_idp::operations::{self, Actor};
 use connect_idp::store::activity::{Filter, Record};
 use connect_idp::store::users::NewUser;
@@ -183,10 +183,10 @@ impl Idp {
     }
 
     /// An administrative act of an operator, now.
-    pub fn act(&self) -> Act {
+    pub fn act(&self) -> AdminContext {
         let (app, now) = (self.app.clone(), self.now());
         let actor = Actor { name: "operator test".into(), visitor: Visitor::default() };
-        Act { deadline: app.patient_deadline(), app, actor, authority: Authority::House, now }
+        AdminContext { deadline: app.patient_deadline(), app, actor, authority: Authority::House, now }
     }
 
     /// Makes a provider with Unified Login on.

@@ -1,4 +1,5 @@
-//! Whom requests are sent as: a [`Browser`], [`TherapServices`], a [`RelyingParty`] with its [`BackChannel`]; and the [`Idp`] they are sent to.
+//! Whom requests are sent as: a [`Browser`], [`TherapServices`], a [`RelyingParty`] with its [`BackChannel`]; and the
+//! [`Idp`] they are sent to.
 
 mod answer;
 mod back_channel;

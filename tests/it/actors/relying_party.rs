@@ -1,5 +1,5 @@
-//! An app that signs its users in through the service: by hand, parameter by parameter; and by the `openidconnect` crate,
-//! an independent judge.
+//! An app that signs its users in through the service: by hand, parameter by parameter; and by the `openidconnect`
+//! crate, an independent check.
 
 use std::collections::HashMap;
 

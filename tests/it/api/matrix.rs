@@ -1,6 +1,6 @@
-//! Who reaches which endpoint of the API: every operation of the document × every kind of caller × own, foreign and unknown
-//! objects. The rows come from the document, which is made of the routes: a route added later without a body here, or with
-//! another audience than it says, fails.
+//! Who reaches which endpoint of the API: every operation of the document × every kind of caller × own, foreign and
+//! unknown objects. The rows come from the document, which is made of the routes: a route added later without a body
+//! here, or with another audience than it says, fails.
 
 use axum::http::StatusCode;
 use connect_idp::model::header_text::ascii;
@@ -21,7 +21,7 @@ struct Operation {
     path: String,
     scope: String,
     has_body: bool,
-    needs_edition: bool,
+    needs_if_match: bool,
 }
 
 impl Operation {
@@ -83,7 +83,7 @@ impl Operation {
         if !kind.is_empty() {
             headers.insert("content-type", kind.parse().unwrap());
         }
-        if self.needs_edition {
+        if self.needs_if_match {
             headers.insert("if-match", "*".parse().unwrap());
         }
         let method = self.method.parse().unwrap();
@@ -103,7 +103,7 @@ async fn operations(idp: &Idp) -> Vec<Operation> {
                 path: path.clone(),
                 scope: operation["security"][0]["oauth2"][0].as_str().unwrap().to_owned(),
                 has_body: operation.get("requestBody").is_some(),
-                needs_edition: parameters.into_iter().flatten().any(|one| one["name"] == "If-Match"),
+                needs_if_match: parameters.into_iter().flatten().any(|one| one["name"] == "If-Match"),
             });
         }
     }

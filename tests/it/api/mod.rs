@@ -1,8 +1,8 @@
 //! The admin API.
 
 mod clients;
+mod extract;
+mod idempotency;
 mod matrix;
-mod once;
 mod providers;
-mod reading;
 mod users;

@@ -7,7 +7,8 @@ use crate::actors::{Idp, User};
 const USERS: &str = "/api/v1/providers/SUNRISE-IL/users";
 
 both_engines! {
-    /// A program creates a user, who signs in with the temporary password; every step is recorded with the program's name.
+    /// A program creates a user, who signs in with the temporary password; every step is recorded with the program's
+    /// name.
     async fn a_program_manages_users(engine: Engine) {
         let idp = Idp::start(engine).await;
         let program = idp.client("hr", "users.read:SUNRISE-IL users.write:SUNRISE-IL").await;
@@ -90,7 +91,7 @@ both_engines! {
         program.patch(&path, "*", &json!({"name": "Sixth"})).await.assert(200);
     }
 
-    /// Of many writers with one edition, one wins.
+    /// Of many writers with one revision, one wins.
     async fn of_edits_that_race_one_wins(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -139,7 +140,7 @@ both_engines! {
         assert_eq!(program.get(&format!("{USERS}?state=locked")).await.json["items"], json!([]));
     }
 
-    /// Every row's fate first, then the rows; who is there already is left alone.
+    /// What would be done with every row first, then the rows; who is there already is left alone.
     async fn a_file_is_tried_and_then_imported(engine: Engine) {
         let idp = Idp::start(engine).await;
         idp.user("amina").create().await;

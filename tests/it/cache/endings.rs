@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::client::AccessTokenFormat;
-use connect_idp::operations::act::Switched;
+use connect_idp::operations::admin_context::Switched;
 use connect_idp::operations::keys::in_use::signer;
 use connect_idp::operations::keys::rotation::{self, When};
 use connect_idp::operations::{clients, issuers};
@@ -16,24 +16,24 @@ use crate::actors::{Engine, keep_log};
 /// After so long it holds everywhere.
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The fates of Redis.
+/// What happens to Redis.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum RedisState {
     None,
     There,
     Gone,
 }
 
-async fn both(engine: Engine, fate: Fate) -> Option<(Option<RedisServer>, Idp, Idp)> {
+async fn both(engine: Engine, state: RedisState) -> Option<(Option<RedisServer>, Idp, Idp)> {
     keep_log();
     let mut redis = None;
-    if fate != Fate::None {
+    if state != RedisState::None {
         redis = Some(RedisServer::start()?);
     }
     let settings = redis.as_ref().map(|redis| connect_idp::config::Redis { url: redis.url() });
     let first = Idp::start_live(engine, |config| config.redis = settings).await;
     let second = first.replica(|_| {}).await;
-    if let (Fate::Gone, Some(redis)) = (fate, &mut redis) {
+    if let (RedisState::Gone, Some(redis)) = (state, &mut redis) {
         redis.kill();
     }
     Some((redis, first, second))
@@ -45,8 +45,8 @@ async fn signed_in(idp: &Idp, user: &User) -> Browser {
     browser
 }
 
-async fn everything_ends_everywhere(engine: Engine, fate: Fate) {
-    let Some((_redis, first, second)) = both(engine, fate).await else { return };
+async fn everything_ends_everywhere(engine: Engine, state: RedisState) {
+    let Some((_redis, first, second)) = both(engine, state).await else { return };
     let [amina, bilal, chidi] = ["amina", "bilal", "chidi"].map(|name| first.user(name));
     let (amina, bilal, chidi) = (amina.create().await, bilal.create().await, chidi.create().await);
 
@@ -118,15 +118,15 @@ async fn everything_ends_everywhere(engine: Engine, fate: Fate) {
 
 both_engines! {
     async fn what_ends_is_dead_everywhere_without_redis(engine: Engine) {
-        everything_ends_everywhere(engine, Fate::None).await;
+        everything_ends_everywhere(engine, RedisState::None).await;
     }
 
     async fn what_ends_is_dead_everywhere_with_redis(engine: Engine) {
-        everything_ends_everywhere(engine, Fate::There).await;
+        everything_ends_everywhere(engine, RedisState::There).await;
     }
 
     async fn what_ends_is_dead_everywhere_with_redis_gone(engine: Engine) {
-        everything_ends_everywhere(engine, Fate::Gone).await;
+        everything_ends_everywhere(engine, RedisState::Gone).await;
     }
 
     /// Keys that one replica fetched from an issuer's address hold at the others, which verified by those before.

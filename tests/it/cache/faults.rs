@@ -129,7 +129,8 @@ async fn redis_may_come_later_or_never() {
     assert!(replicas.both[0].app.redis.as_ref().unwrap().round_trip().await.unwrap() < Duration::from_secs(1));
 }
 
-/// What it may do is taken away, its memory is full, it follows another server, it wants a password: it is as good as gone.
+/// What it may do is taken away, its memory is full, it follows another server, it wants a password: it is as good as
+/// gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_may_refuse() {
     let Some(redis) = RedisServer::start() else { return };

@@ -29,8 +29,8 @@ both_engines! {
         assert_eq!(broken.examples(&mut conn, idp.now()).await.unwrap(), names[..3]);
     }
 
-    /// Replicas that were told different things are named, with the keys; one that is gone is forgotten, one that stops at
-    /// once. What each may have of its own is no difference, and nothing that is stored tells a value.
+    /// Replicas that were told different things are named, with the keys; one that is gone is forgotten, one that stops
+    /// at once. What each may have of its own is no difference, and nothing that is stored tells a value.
     async fn replicas_that_differ_are_told(engine: Engine) {
         let idp = Idp::start(engine).await;
         let twin = idp.replica(|own| own.drain_seconds += 1).await;

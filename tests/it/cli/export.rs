@@ -1,5 +1,5 @@
-//! What was set can be exported as a seed file, kept, and applied again without a difference; `--prune` switches off what
-//! the file does not name, and no more.
+//! What was set can be exported as a seed file, kept, and applied again without a difference; `--prune` switches off
+//! what the file does not name, and no more.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -241,7 +241,7 @@ async fn furnish_with_apps(idp: &Idp) {
     for (client_id, metadata, enabled) in
         [("portal", portal.clone(), true), ("Zeta", portal, false), ("https://a.program/~1?x", program, true)]
     {
-        assert!(clients::create(&act, &clients::draw(&act, client_id, metadata, enabled), None).await.unwrap());
+        assert!(clients::create(&act, &clients::build(&act, client_id, metadata, enabled), None).await.unwrap());
     }
 }
 

@@ -102,7 +102,8 @@ both_engines! {
         assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
     }
 
-    /// A fault after the password was proven: the renewed session is on the 503, and the same form sent again is saved (U3).
+    /// A fault after the password was proven: the renewed session is on the 503, and the same form sent again is saved
+    /// (U3).
     async fn a_fault_after_the_password_keeps_the_renewed_session(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut root = therap_admin(&idp, "root").await;
@@ -166,7 +167,7 @@ both_engines! {
             let missing = root.submit(&page, form, &fields).await;
             assert_eq!((missing.status.as_u16(), missing.attribute("#form-errors a", "href").as_deref()), (422, Some("#password")));
             assert_eq!(missing.attribute(id, "value").as_deref(), Some("Kept"));
-            assert_eq!(idp.activity().await.len(), tries, "no password was judged");
+            assert_eq!(idp.activity().await.len(), tries, "no password was checked");
             let wrong = root.submit(&missing, form, &[("password", "Wrong-Horse-9")]).await;
             assert_eq!((wrong.status.as_u16(), wrong.text("#password-error").as_str()), (403, "The password is incorrect."));
             assert_eq!(wrong.attribute(id, "value").as_deref(), Some("Kept"));

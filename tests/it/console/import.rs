@@ -16,7 +16,7 @@ pub async fn admin(idp: &Idp) -> Browser {
     browser
 }
 
-fn fates(page: &Answer) -> Vec<String> {
+fn row_results(page: &Answer) -> Vec<String> {
     page.texts("#import-table .pill")
 }
 
@@ -53,7 +53,8 @@ pub async fn upload(browser: &mut Browser, file: &[u8]) -> Answer {
 }
 
 both_engines! {
-    /// Every row's fate is seen before anything is written; then each is made whole, with a password shown once.
+    /// What will be done with every row is seen before anything is written; then each is made whole, with a password
+    /// shown once.
     async fn a_file_is_previewed_and_then_made(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut browser = admin(&idp).await;
@@ -69,7 +70,7 @@ both_engines! {
         let before = idp.activity().await.len();
         let page = upload(&mut browser, file.as_bytes()).await;
         assert_eq!(page.status, 200, "{:?}", page.texts("#form-errors"));
-        assert_eq!(fates(&page), ["Will be created", "Will be created", "Exists already", "Cannot be created", "Cannot be created"]);
+        assert_eq!(row_results(&page), ["Will be created", "Will be created", "Exists already", "Cannot be created", "Cannot be created"]);
         assert!(page.text("#import-preview").starts_with("2 will be created, 1 exist already, 2 cannot be created."));
         assert_eq!(idp.activity().await.len(), before, "nothing is written yet");
         let done = import(&mut browser, &page).await;
@@ -114,7 +115,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let mut browser = admin(&idp).await;
         let shown = browser.post(PATH, &[("text", "login_name,name\r\nnina,Nina\r\n")]).await;
-        assert_eq!(fates(&shown), ["Will be created"]);
+        assert_eq!(row_results(&shown), ["Will be created"]);
         let other = browser.submit(&shown, "#create-form", &[("text", "login_name,name\nzoe,Zoe\n")]).await;
         assert!(other.has("#import-preview") && !other.has("#import-done"));
         let none = browser.post(PATH, &[("text", "login_name,name\nzoe,Zoe\n"), ("go", "create")]).await;
@@ -143,7 +144,7 @@ both_engines! {
         assert_eq!(upload(&mut browser, large.as_bytes()).await.status, 400);
         assert_eq!(browser.post(PATH, &[("text", &large)]).await.status, 400);
         let nul = browser.post(PATH, &[("text", "login_name,name\nx\0,a\0b\ny,Y\n")]).await;
-        assert_eq!(fates(&nul), ["Cannot be created", "Will be created"]);
+        assert_eq!(row_results(&nul), ["Cannot be created", "Will be created"]);
     }
 
     /// Two admins import the same file at once: each user is made once.

@@ -1,9 +1,9 @@
-//! An import is a stored job: whatever becomes of the browser, the rights or the process, no password is lost, and nobody
-//! else sees one.
+//! An import is a stored job: whatever becomes of the browser, the rights or the process, no password is lost, and
+//! nobody else sees one.
 
 use std::time::Duration;
 
-use connect_idp::cache::hash_door::{Turn, Whose};
+use connect_idp::cache::hash_queue::{Turn, Whose};
 use connect_idp::jobs;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::users;
@@ -41,8 +41,8 @@ fn passwords(page: &Answer) -> Vec<String> {
 }
 
 both_engines! {
-    /// The browser is lost when the import has begun: the same person finds the report from another one, and its passwords
-    /// are those that work.
+    /// The browser is lost when the import has begun: the same person finds the report from another one, and its
+    /// passwords are those that work.
     async fn a_lost_browser_loses_no_password(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (paul, mut browser) = admin(&idp, "paul").await;

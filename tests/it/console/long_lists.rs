@@ -65,7 +65,8 @@ async fn many_users(idp: &Idp) {
 }
 
 both_engines! {
-    /// A filter that hardly anything fits stops after so many records and says so; "Older" goes on; the file holds it all.
+    /// A filter that hardly anything fits stops after so many records and says so; "Older" goes on; the file holds it
+    /// all.
     async fn a_search_in_a_long_record_stops_and_goes_on(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut paul = admin(&idp, UserType::ProviderAdmin, "SUNRISE-IL").await;

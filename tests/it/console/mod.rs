@@ -2,7 +2,7 @@
 
 mod activity;
 mod clients;
-mod editions;
+mod form_revisions;
 pub mod import;
 mod import_job;
 mod keys;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use connect_idp::cache::hash_door::Whose;
+use connect_idp::cache::hash_queue::Whose;
 use connect_idp::config::Config;
 use connect_idp::model::user::UserType;
 use connect_idp::web::notice::Notice;

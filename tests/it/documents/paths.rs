@@ -35,8 +35,8 @@ fn plain(path: &Path) -> PathBuf {
     })
 }
 
-/// The file that a word names, if it is a path of the repository: below one of its folders, or the name of a source or a
-/// document.
+/// The file that a word names, if it is a path of the repository: below one of its folders, or the name of a source or
+/// a document.
 fn named<'a>(word: &'a str, folders: &BTreeSet<String>) -> Option<&'a str> {
     let word =
         word.trim_matches(|c: char| !c.is_alphanumeric() && !"./_-*<{$…".contains(c)).trim_end_matches(['.', '/']);

@@ -1,4 +1,5 @@
-//! docs/rules.md: every code that is named anywhere is defined there, and every rule there is held by a test that exists.
+//! docs/rules.md: every code that is named anywhere is defined there, and every rule there is held by a test that
+//! exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -90,8 +90,8 @@ both_engines! {
         assert_eq!(read.skipped, ["user may arrive by handoff", "sub fits the user", "user not locked"]);
     }
 
-    /// What was pasted a minute later is judged to its end, and at its own time it is what it was.
-    async fn an_old_assertion_is_judged_at_its_own_time(engine: Engine) {
+    /// What was pasted a minute later is checked to its end, and at its own time it is what it was.
+    async fn an_old_assertion_is_checked_at_its_own_time(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
         let assertion = idp.therap_services().sign(&amina);

@@ -15,7 +15,7 @@ use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::refusal::Refusal;
 use connect_idp::model::user::UserType;
 use connect_idp::operations;
-use connect_idp::operations::act::Switched;
+use connect_idp::operations::admin_context::Switched;
 use serde_json::json;
 
 use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User, encode, public_jwks};
@@ -395,8 +395,8 @@ both_engines! {
         }
     }
 
-    /// U7: the order of judging. A late one that is anything else besides, and anything that comes before lateness.
-    async fn the_order_of_judging_is_kept(engine: Engine) {
+    /// U7: the order of the checks. A late one that is anything else besides, and anything that comes before lateness.
+    async fn the_order_of_checks_is_kept(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
         let locked = idp.user("locked").admin_locked().create().await;
@@ -453,7 +453,7 @@ both_engines! {
         let first = browser.click_from(other_issuer, &foreign).await;
         browser.complete(&first).await;
         browser.assert_signed_in_as(&bob).await;
-        // The first handoff of all never came to its end: its tie is judged there too.
+        // The first handoff of all never came to its end: its tie is checked there too.
         let mut slow = idp.browser();
         let first = slow.click(&by(&bob, "person-3")).await;
         let untied = operations::users::untie(&idp.act(), &amina.provider_id, &amina.id, Some(ISSUER)).await.unwrap();

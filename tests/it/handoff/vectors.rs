@@ -77,12 +77,12 @@ fn trusted(issuer: &str, enabled: bool, jwks: &Value) -> Arc<Trusted> {
 }
 
 /// What the service says of each vector, and whether it would record it.
-fn judged(all: &Vectors) -> Vec<(String, bool)> {
+fn checked(all: &Vectors) -> Vec<(String, bool)> {
     let mut issuers = vec![trusted(&all.issuer, true, &all.jwks)];
     issuers.extend(all.other_issuers.iter().map(|other| trusted(&other.issuer, other.enabled, &other.jwks)));
     let snapshot = Snapshot { at: Timestamp(0), issuers };
     let rules = Rules { audience: &all.audience, future_skew: Duration::from_secs(5) };
-    let judge = |vector: &Vector| {
+    let check = |vector: &Vector| {
         let now = Timestamp::from_seconds(vector.now);
         match verify(&vector.assertion, &snapshot, rules, now, &mut Trail::default()) {
             Ok(assertion) if assertion.deadline(now, Duration::from_secs(30)) <= now => ("timed_out".to_owned(), true),
@@ -90,7 +90,7 @@ fn judged(all: &Vectors) -> Vec<(String, bool)> {
             Err(rejected) => (rejected.refusal.to_string(), rejected.signed.is_some()),
         }
     };
-    all.list.iter().map(judge).collect()
+    all.list.iter().map(check).collect()
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn every_vector_has_the_one_right_answer() {
     let wrong: Vec<_> = all
         .list
         .iter()
-        .zip(judged(&all))
+        .zip(checked(&all))
         .filter(|(vector, (answer, _))| vector.expect != *answer)
         .map(|(vector, (answer, _))| format!("{}: {answer}, not {}", vector.name, vector.expect))
         .collect();
@@ -111,7 +111,7 @@ fn every_vector_has_the_one_right_answer() {
 fn what_comes_after_a_good_signature_is_recorded() {
     let all = vectors();
     let reasons = documented();
-    for (vector, (answer, recorded)) in all.list.iter().zip(judged(&all)) {
+    for (vector, (answer, recorded)) in all.list.iter().zip(checked(&all)) {
         if answer != "accepted" {
             let after = reasons.after_signature.contains(&answer);
             assert_eq!(recorded, after, "{}: {answer}", vector.name);

@@ -489,7 +489,8 @@ both_engines! {
         idp.browser().log_in(&amina, NEW).await.assert_page(403, LOCKED);
     }
 
-    /// G31: what needs no hash is judged first, and every page that takes a password has the throttle of the login page.
+    /// G31: what needs no hash is checked first, and every page that takes a password has the throttle of the login
+    /// page.
     async fn every_page_that_takes_a_password_is_throttled(engine: Engine) {
         let idp = Idp::start_with(engine, |config| {
             config.throttle.enabled = true;

@@ -3,8 +3,8 @@
 use crate::actors::{Callback, Idp};
 
 both_engines! {
-    /// The page of the sign-in, in the history of a browser that went on to the app: the person is signed in, and nothing is
-    /// asked.
+    /// The page of the sign-in, in the history of a browser that went on to the app: the person is signed in, and
+    /// nothing is asked.
     async fn back_to_the_login_page_says_that_the_app_has_its_answer(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

@@ -11,7 +11,8 @@ use serde_json::json;
 use crate::actors::{Callback, From, Idp, claims, encode};
 
 both_engines! {
-    /// RFC 6749 §4.1: from the request through the login page to a code, with state and iss (RFC 9207) exactly as they were.
+    /// RFC 6749 §4.1: from the request through the login page to a code, with state and iss (RFC 9207) exactly as they
+    /// were.
     async fn a_sign_in_ends_at_the_app(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
@@ -102,7 +103,8 @@ both_engines! {
         assert!(!form.header("content-security-policy").unwrap().contains("form-action"));
     }
 
-    /// OpenID Connect Core §6.1, §3.1.2.6: an object is refused in the way that it asked for, to the address outside it.
+    /// OpenID Connect Core §6.1, §3.1.2.6: an object is refused in the way that it asked for, to the address outside
+    /// it.
     async fn a_request_object_is_refused_in_the_way_that_it_asked_for(engine: Engine) {
         let idp = Idp::start(engine).await;
         let app = idp.app("portal", |_| {}).await;
@@ -136,8 +138,8 @@ both_engines! {
         Callback::of(&idp.browser().get(&twice).await).assert_error("invalid_request");
     }
 
-    /// OpenID Connect Core §6.2, §3.1.2.6: a request by reference is refused in the way of the request, to an address that is
-    /// the client's, and nothing is fetched.
+    /// OpenID Connect Core §6.2, §3.1.2.6: a request by reference is refused in the way of the request, to an address
+    /// that is the client's, and nothing is fetched.
     async fn a_request_by_reference_is_refused_in_the_way_of_the_request(engine: Engine) {
         let idp = Idp::start(engine).await;
         let app = idp.app("portal", |_| {}).await;
@@ -321,8 +323,8 @@ both_engines! {
         assert_eq!(victim.get("/oauth2/authorize/resume").await.status, 400);
     }
 
-    /// A request that was answered gives no second answer for nothing: nobody goes on from the history where somebody had
-    /// to sign in, and nobody is told to sign in again, since nothing is asked.
+    /// A request that was answered gives no second answer for nothing: nobody goes on from the history where somebody
+    /// had to sign in, and nobody is told to sign in again, since nothing is asked.
     async fn an_answered_request_asks_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
@@ -349,8 +351,8 @@ both_engines! {
         assert!(!Callback::of(&app.send(&mut browser, &quiet).await).code().is_empty());
     }
 
-    /// RFC 6749 §4.1.2.1: a description is ASCII on one line, whatever was sent; Multiple Response Types §2.1: the fragment
-    /// where tokens were asked for.
+    /// RFC 6749 §4.1.2.1: a description is ASCII on one line, whatever was sent; Multiple Response Types §2.1: the
+    /// fragment where tokens were asked for.
     async fn an_error_is_readable_where_the_client_looks(engine: Engine) {
         let idp = Idp::start(engine).await;
         let app = idp.app("portal", |_| {}).await;

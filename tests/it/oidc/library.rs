@@ -1,5 +1,5 @@
-//! The `openidconnect` crate as the judge: discovery, sign-in, validation, userinfo, refresh, revocation, from the issuer,
-//! a client id, a secret and a redirect URI alone.
+//! The `openidconnect` crate as an independent check: discovery, sign-in, validation, userinfo, refresh, revocation,
+//! from the issuer, a client id, a secret and a redirect URI alone.
 
 use std::convert::Infallible;
 

@@ -1,9 +1,10 @@
-//! Logout: asked for by an app (OpenID Connect RP-Initiated Logout), told to apps (Back-Channel and Front-Channel Logout).
+//! Logout: asked for by an app (OpenID Connect RP-Initiated Logout), told to apps (Back-Channel and Front-Channel
+//! Logout).
 
 use std::time::Duration;
 
 use axum::http::{HeaderMap, Method};
-use connect_idp::jobs::logout::work_off;
+use connect_idp::jobs::logout::process_batch;
 use connect_idp::model::activity::Kind;
 use connect_idp::operations::clients;
 
@@ -177,7 +178,8 @@ both_engines! {
         browser.assert_signed_out().await;
     }
 
-    /// L8: a change of password ends the refresh tokens born of the other sessions, offline ones too, and keeps its own.
+    /// L8: a change of password ends the refresh tokens born of the other sessions, offline ones too, and keeps its
+    /// own.
     async fn a_new_password_ends_the_others_refresh_tokens(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, portal(&idp).await);
@@ -195,8 +197,8 @@ both_engines! {
         app.refresh(&theirs).await.assert_oauth_error(400, "invalid_grant");
     }
 
-    /// R4: what was born of a session lives on through its idleness, so a logout after that ends it: our own, an app's by its
-    /// hint, and an app's without one.
+    /// R4: what was born of a session lives on through its idleness, so a logout after that ends it: our own, an app's
+    /// by its hint, and an app's without one.
     async fn a_logout_reaches_a_session_that_is_idle(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, portal(&idp).await);
@@ -225,8 +227,8 @@ both_engines! {
         assert_eq!(idp.record().await.iter().filter(|line| *line == "logout success").count(), 3);
     }
 
-    /// R4, G38: who ends one session from elsewhere ends it also where it became idle since it was listed, with what was born
-    /// of it.
+    /// R4, G38: who ends one session from elsewhere ends it also where it became idle since it was listed, with what
+    /// was born of it.
     async fn a_session_that_is_ended_by_its_id_may_be_idle(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, portal(&idp).await);
@@ -279,8 +281,8 @@ both_engines! {
         assert_eq!(cleared(&browser.submit(&page, "#logout-form", &[]).await), [session]);
     }
 
-    /// An app's server may call with a hint, without a cookie: the session of its `sid` is over, also where it is idle or was
-    /// renewed; recorded with the app. Where there is none, nothing is claimed.
+    /// An app's server may call with a hint, without a cookie: the session of its `sid` is over, also where it is idle
+    /// or was renewed; recorded with the app. Where there is none, nothing is claimed.
     async fn an_apps_server_ends_the_session_of_its_hint(engine: Engine) {
         let idp = Idp::start_with(engine, on_loopback).await;
         let (amina, told) = (idp.user("amina").create().await, BackChannel::listen().await);
@@ -312,7 +314,7 @@ both_engines! {
         assert!(logouts.iter().all(|record| record.note.as_deref() == Some("asked for by The portal")));
         assert!(logouts.iter().all(|record| record.login_name.as_deref() == Some("amina")));
         for _ in 0..2 {
-            work_off(&idp.app).await.unwrap();
+            process_batch(&idp.app).await.unwrap();
         }
         assert_eq!(told.sent().len(), 3);
 

@@ -57,8 +57,8 @@ both_engines! {
         assert_eq!((logouts.len(), logouts[0].note.as_deref()), (1, Some("asked for by The oauth2-proxy")));
     }
 
-    /// Kubernetes 0.37, dex 2.45 and pgAdmin 9.18 read the ID token alone; after a refresh too. dex refuses a person without
-    /// `email_verified`, pgAdmin names one without `email` by `sub`.
+    /// Kubernetes 0.37, dex 2.45 and pgAdmin 9.18 read the ID token alone; after a refresh too. dex refuses a person
+    /// without `email_verified`, pgAdmin names one without `email` by `sub`.
     async fn kubernetes_dex_and_pgadmin_find_claims_in_the_id_token(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, mut browser) = (amina(&idp).await, idp.browser());
@@ -121,8 +121,8 @@ both_engines! {
         browser.assert_signed_out().await;
     }
 
-    /// Gitea 1.26 and `JupyterHub` 6.1 send the browser without a hint; Okta's middleware to an address that is one slash longer
-    /// than the registered one.
+    /// Gitea 1.26 and `JupyterHub` 6.1 send the browser without a hint; Okta's middleware to an address that is one
+    /// slash longer than the registered one.
     async fn gitea_jupyterhub_and_oktas_middleware_log_a_browser_out(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = amina(&idp).await;
@@ -154,8 +154,8 @@ both_engines! {
         assert_eq!(tokens["scope"], "openid profile");
     }
 
-    /// Spring Security 7 as a resource server wants `typ` JWT of an access token. RFC 9068 §2.1 says otherwise; the guide
-    /// names the validator that knows it.
+    /// Spring Security 7 as a resource server wants `typ` JWT of an access token. RFC 9068 §2.1 says otherwise; the
+    /// guide names the validator that knows it.
     async fn spring_security_gets_an_at_jwt_and_is_told_how_to_read_it(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (amina(&idp).await, idp.app("spring", |m| m.access_token_format = AccessTokenFormat::Jwt).await);

@@ -89,7 +89,8 @@ both_engines! {
         assert_eq!(idp.number("SELECT COUNT(*) FROM access_tokens").await, 2);
     }
 
-    /// G28, G36: a secret is replaced without overlap while it buys tokens, in every way: none of them is usable afterwards.
+    /// G28, G36: a secret is replaced without overlap while it buys tokens, in every way: none of them is usable
+    /// afterwards.
     async fn nothing_bought_with_a_secret_outlives_its_replacement(engine: Engine) {
         let idp = Idp::start_live(engine, |config| {
             config.database.connections = 10;

@@ -32,7 +32,8 @@ both_engines! {
         assert_eq!(less.as_object().unwrap().len(), 3, "{less}");
     }
 
-    /// OpenID Connect Core §5.1: an address or a number says whether it is proved, by scope and by `claims`, at both endpoints.
+    /// OpenID Connect Core §5.1: an address or a number says whether it is proved, by scope and by `claims`, at both
+    /// endpoints.
     async fn an_unproved_address_is_said_to_be_unproved(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
@@ -126,8 +127,8 @@ both_engines! {
         public.post("/oauth2/introspect", &[("token", access)]).await.assert_oauth_error(401, "invalid_client");
     }
 
-    /// RFC 7662 §4, G38: a token is active to its own client, to who has a resource that it is for, and to a gateway that an
-    /// operator lets look at all. Nobody else learns that there is one.
+    /// RFC 7662 §4, G38: a token is active to its own client, to who has a resource that it is for, and to a gateway
+    /// that an operator lets look at all. Nobody else learns that there is one.
     async fn a_token_is_active_to_whom_it_is_meant_for(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

@@ -115,8 +115,8 @@ both_engines! {
         assert!(!app.is_active(access).await && !app.is_active(refresh).await);
     }
 
-    /// RFC 6749 §2.3.1: a client that names no method uses either, and whoever is proven by either hears the same reason: some
-    /// libraries send the same request by the other one after any refusal.
+    /// RFC 6749 §2.3.1: a client that names no method uses either, and whoever is proven by either hears the same
+    /// reason: some libraries send the same request by the other one after any refusal.
     async fn a_client_that_names_no_method_uses_basic_or_post(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("jupyterhub", |_| {}).await);
@@ -456,8 +456,8 @@ both_engines! {
         assert_eq!(claims(again["id_token"].as_str().unwrap())["provider_code"], "SUNRISE-IL");
     }
 
-    /// OpenID Connect Core §5.4: the claims of scopes are at userinfo; for a client with `id_token_claims` in the ID token
-    /// too, after a refresh as well, of the scope that was granted and no other.
+    /// OpenID Connect Core §5.4: the claims of scopes are at userinfo; for a client with `id_token_claims` in the ID
+    /// token too, after a refresh as well, of the scope that was granted and no other.
     async fn the_claims_of_scopes_stand_in_the_id_token_where_a_client_wants_them(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

@@ -1,13 +1,13 @@
-//! Logouts told to apps, server to server (OpenID Connect Back-Channel Logout): what leaves a note, whom it reaches, what
-//! the token holds, and what happens when an app or a replica fails.
+//! Logouts told to apps, server to server (OpenID Connect Back-Channel Logout): what leaves a note, whom it reaches,
+//! what the token holds, and what happens when an app or a replica fails.
 
 use std::time::Duration;
 
 use connect_idp::crypto::jws::Unverified;
 use connect_idp::crypto::key_set::VerifyingKeys;
-use connect_idp::jobs::logout::{run, work_off};
+use connect_idp::jobs::logout::{process_batch, run};
 use connect_idp::operations;
-use connect_idp::operations::act::Switched;
+use connect_idp::operations::admin_context::Switched;
 use connect_idp::operations::keys::in_use;
 use connect_idp::operations::passwords::link;
 use connect_idp::{jobs, store};
@@ -30,8 +30,8 @@ both_engines! {
         let mut browser = idp.browser();
         let id_token = claims(app.tokens(&mut browser, &amina, &[]).await["id_token"].as_str().unwrap());
         browser.post("/logout", &[]).await;
-        work_off(&idp.app).await.unwrap();
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         let sent = channel.sent();
         assert_eq!((sent.len(), silent.sent().len()), (1, 0), "once, and only who was signed in");
         let jws = Unverified::parse(&sent[0], 8192).unwrap();
@@ -128,7 +128,7 @@ both_engines! {
                 }
                 _ => idp.set_provider_active(&user.provider_id, false).await,
             }
-            work_off(&idp.app).await.unwrap();
+            process_batch(&idp.app).await.unwrap();
             expected += usize::from(way != "renewed");
             if way == "provider" {
                 // With it ends the one that was renewed.
@@ -149,7 +149,7 @@ both_engines! {
         browser.post("/logout", &[]).await;
         for (wait, sent) in [(0, 1), (999, 1), (1, 2), (4_999, 2), (1, 3), (100_000, 3)] {
             idp.advance(Duration::from_millis(wait));
-            work_off(&idp.app).await.unwrap();
+            process_batch(&idp.app).await.unwrap();
             assert_eq!(channel.sent().len(), sent, "after {wait} ms more");
         }
         let bruno = idp.user("bruno").create().await;
@@ -157,7 +157,7 @@ both_engines! {
         app.tokens(&mut browser, &bruno, &[]).await;
         browser.post("/logout", &[]).await;
         for _ in 0..40 {
-            work_off(&idp.app).await.unwrap();
+            process_batch(&idp.app).await.unwrap();
             idp.advance(Duration::from_hours(1));
         }
         assert_eq!(idp.number("SELECT COUNT(*) FROM logout_deliveries WHERE state = 'given_up'").await, 1);
@@ -176,12 +176,12 @@ both_engines! {
         }
         let works = (0..6).map(|n| {
             let app = if n % 2 == 0 { idp.app.clone() } else { other.app.clone() };
-            tokio::spawn(async move { work_off(&app).await.unwrap() })
+            tokio::spawn(async move { process_batch(&app).await.unwrap() })
         });
         for work in works.collect::<Vec<_>>() {
             work.await.unwrap();
         }
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 8);
     }
 
@@ -204,10 +204,10 @@ both_engines! {
             now.after(Duration::from_secs(20)).0,
             now.0
         )).await;
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 0);
         idp.advance(Duration::from_secs(20));
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 1);
     }
     /// R4: a session that ends by idleness or by age tells nobody.
@@ -220,13 +220,14 @@ both_engines! {
             idp.advance(Duration::from_hours(hours));
             jobs::sweep(&idp.app).await.unwrap();
             jobs::purge(&idp.app).await.unwrap();
-            work_off(&idp.app).await.unwrap();
+            process_batch(&idp.app).await.unwrap();
         }
         assert_eq!(idp.number("SELECT COUNT(*) FROM sessions").await, 0);
         assert_eq!(channel.sent().len(), 0);
     }
 
-    /// Back-Channel Logout §2.5, R4: told by the service's own job within a second, though another app has let hundreds wait.
+    /// Back-Channel Logout §2.5, R4: told by the service's own job within a second, though another app has let hundreds
+    /// wait.
     async fn a_silent_app_holds_up_nobody_else(engine: Engine) {
         let idp = Idp::start_live(engine, on_loopback).await;
         let amina = idp.user("amina").create().await;
@@ -272,7 +273,7 @@ both_engines! {
             app.client.id
         )).await;
         idp.set_provider_active(&amina.provider_id, false).await;
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 21);
         assert_eq!(idp.number("SELECT COUNT(*) FROM logout_deliveries").await, 21);
     }
@@ -284,15 +285,15 @@ both_engines! {
         let (app, channel) = told(&idp, "portal").await;
         app.tokens(&mut idp.browser(), &amina, &[]).await;
         idp.lock(&amina).await;
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 1);
-        // As an exchange leaves it that was judged before the lock and committed after it.
+        // As an exchange leaves it that was checked before the lock and committed after it.
         idp.outsider().await.run(&format!("{} FROM families f", copy("'late'", "'late sid'"))).await;
         idp.advance(Duration::from_secs(59));
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 1);
         idp.advance(Duration::from_secs(1));
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 2);
         assert_eq!(claims(&channel.sent()[1])["sid"], "late sid");
         assert_eq!(idp.number("SELECT COUNT(*) FROM logout_notes").await, 0);
@@ -336,7 +337,7 @@ both_engines! {
         let tokens = exchange.await.unwrap();
         assert_eq!((tokens.status.as_u16(), change.await.unwrap().status.as_u16()), (200, 303));
         app.refresh(tokens.json()["refresh_token"].as_str().unwrap()).await.assert_oauth_error(400, "invalid_grant");
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(channel.sent().len(), 1);
     }
 }

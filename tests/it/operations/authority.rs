@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method};
 use connect_idp::model::client::{AuthMethod, ClientProof, ProvenBy};
 use connect_idp::model::user::UserType;
-use connect_idp::operations::act::{Act, Authority, Switched};
+use connect_idp::operations::admin_context::{AdminContext, Authority, Switched};
 use connect_idp::operations::{self, providers, users};
 use connect_idp::store::tokens::access::NewAccessToken;
 use connect_idp::store::{self, Error};
@@ -29,7 +29,7 @@ async fn admin(idp: &Idp, name: &str, code: &str, user_type: UserType) -> (User,
 
 /// Locks a user by an authority; whether it was done.
 async fn locks(idp: &Idp, authority: &Authority, user: &User) -> bool {
-    let act = Act { authority: authority.clone(), ..idp.act() };
+    let act = AdminContext { authority: authority.clone(), ..idp.act() };
     let done = users::lock(&act, &user.provider_id, &user.id).await;
     let is_locked = idp.account(user).await.admin_locked;
     match done {
@@ -44,7 +44,7 @@ async fn locks(idp: &Idp, authority: &Authority, user: &User) -> bool {
 }
 
 both_engines! {
-    /// Whatever takes an admin's authority away after it was judged has the last word in the transaction of the act.
+    /// Whatever takes an admin's authority away after it was checked has the last word in the transaction of the act.
     async fn an_act_whose_authority_was_taken_away_changes_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -194,8 +194,8 @@ both_engines! {
         }
     }
 
-    /// Acts that stand in each other's way, sixteen at once: each is done or has lost its right, and nobody is told to come
-    /// back later.
+    /// Acts that stand in each other's way, sixteen at once: each is done or has lost its right, and nobody is told to
+    /// come back later.
     async fn sixteen_acts_at_once_are_all_done_or_rightly_refused(engine: Engine) {
         let idp = Idp::start_live(engine, |c| c.database.connections = 20).await;
         let begun = tokio::time::Instant::now();
@@ -204,8 +204,9 @@ both_engines! {
             admins.push(admin(&idp, &format!("paul{number}"), "SUNRISE-IL", UserType::ProviderAdmin).await);
             roots.push(admin(&idp, &format!("root{number}"), "THERAP", UserType::TherapAdmin).await);
         }
-        // What the act rests on is what it changes: an admin's own provider, the operators' own, a program's own client.
-        let of = |authority: &Authority| Act { authority: authority.clone(), ..idp.act() };
+        // What the act rests on is what it changes: an admin's own provider, the operators' own, a program's own
+        // client.
+        let of = |authority: &Authority| AdminContext { authority: authority.clone(), ..idp.act() };
         for (kind, who) in [("provider", &admins), ("operator", &roots)] {
             let done = join_all(who.iter().enumerate().map(|(number, (user, authority))| {
                 let (act, id) = (of(authority), user.provider_id.clone());

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use connect_idp::config::Config;
-use connect_idp::jobs::logout::work_off;
+use connect_idp::jobs::logout::process_batch;
 use connect_idp::operations::backup;
 use connect_idp::operations::backup::restore::{Restore, Restored, end_before};
 use connect_idp::operations::passwords::link;
@@ -125,7 +125,8 @@ impl Held {
 }
 
 both_engines! {
-    /// After somebody else's restore: what was born before the moment is dead, each kind of it, and what came after lives.
+    /// After somebody else's restore: what was born before the moment is dead, each kind of it, and what came after
+    /// lives.
     async fn what_is_older_than_the_moment_is_ended_and_nothing_else(engine: Engine) {
         let idp = Idp::start(engine).await;
         let held = Held::by(&idp).await;
@@ -170,7 +171,7 @@ both_engines! {
         party.tokens(&mut idp.browser(), &amina, &[]).await;
         idp.advance(Duration::from_secs(1));
         end_before(&idp.act(), idp.now()).await.unwrap();
-        work_off(&idp.app).await.unwrap();
+        process_batch(&idp.app).await.unwrap();
         assert_eq!(told.sent().len(), 1);
     }
 }
@@ -221,7 +222,8 @@ async fn a_backup_under_load_has_everything_that_was_acknowledged() {
     assert_eq!(records.iter().filter(|line| *line == "restored success").count(), 1);
 }
 
-/// Whatever was alive in the backup is dead when it is restored, each kind of it; passwords and clients are as they were.
+/// Whatever was alive in the backup is dead when it is restored, each kind of it; passwords and clients are as they
+/// were.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restored_backup_opens_nothing_that_is_older() {
     let idp = Idp::start(Engine::Sqlite).await;

@@ -1,4 +1,5 @@
-//! Files as spreadsheets write them, each made by hand after a real one (`csv/`): what becomes of every row, by the page.
+//! Files as spreadsheets write them, each made by hand after a real one (`csv/`): what becomes of every row, by the
+//! page.
 
 use std::path::PathBuf;
 
@@ -143,7 +144,8 @@ both_engines! {
         }
     }
 
-    /// An export is imported at another agency as it is: names are what they were, and what is not known there is named.
+    /// An export is imported at another agency as it is: names are what they were, and what is not known there is
+    /// named.
     async fn an_export_is_imported_again(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut browser = admin(&idp).await;

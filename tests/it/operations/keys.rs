@@ -266,8 +266,8 @@ both_engines! {
         idp.assert_invariants().await;
     }
 
-    /// A stolen key is worth nothing from the commit on: not published, no token and no hint of its is ours, its private
-    /// half is gone, and another signs.
+    /// A stolen key is worth nothing from the commit on: not published, no token and no hint of its is ours, its
+    /// private half is gone, and another signs.
     async fn a_key_that_is_taken_back_is_worth_nothing(engine: Engine) {
         let idp = Idp::start(engine).await;
         let other = idp.replica(|_| {}).await;

@@ -1,4 +1,5 @@
-//! The move from SQLite to PostgreSQL: everything is there afterwards and lives on; and a move that fails leaves nothing.
+//! The move from SQLite to PostgreSQL: everything is there afterwards and lives on; and a move that fails leaves
+//! nothing.
 
 use connect_idp::cli::{Cli, Console};
 use connect_idp::config::Config;

@@ -121,7 +121,7 @@ async fn ask(idp: &Idp, user: &User) -> Answer {
 /// What the job does in two rounds: answers what was asked, and sends what came of it.
 async fn deliver(idp: &Idp) {
     for _ in 0..2 {
-        jobs::mail::work_off(&idp.app).await.unwrap();
+        jobs::mail::process_batch(&idp.app).await.unwrap();
     }
 }
 
@@ -131,7 +131,8 @@ async fn set(idp: &Idp, path: &str) -> Answer {
 }
 
 both_engines! {
-    /// From the page to the new password: sessions end, a password lock is lifted, one record, a notice, nothing left behind.
+    /// From the page to the new password: sessions end, a password lock is lifted, one record, a notice, nothing left
+    /// behind.
     async fn a_forgotten_password_is_set_by_a_mailed_link(engine: Engine) {
         let Some(server) = Server::start(&[]) else { return };
         let idp = server.idp(engine).await;
@@ -306,7 +307,7 @@ both_engines! {
         assert!(server.mails().is_empty(), "not before its pause is over");
         idp.advance(Duration::from_secs(2));
         let other = idp.replica(|_| {}).await;
-        let (one, two) = tokio::join!(jobs::mail::work_off(&idp.app), jobs::mail::work_off(&other.app));
+        let (one, two) = tokio::join!(jobs::mail::process_batch(&idp.app), jobs::mail::process_batch(&other.app));
         one.and(two).unwrap();
         assert_eq!(server.subjects(), [RESET]);
         server.refuse(Some("550 nobody here"));

@@ -178,8 +178,8 @@ const WHOLE: &str =
     "SELECT COUNT(*) FROM pg_index WHERE indisvalid AND indexrelid = to_regclass('activity_reference')::oid";
 const BROKEN: &str = "SELECT COUNT(*) FROM pg_index WHERE NOT indisvalid";
 
-/// G23: a step of the schema stops no sign-in, whoever holds a table for long; killed while it builds an index, it is whole
-/// when it is run again.
+/// G23: a step of the schema stops no sign-in, whoever holds a table for long; killed while it builds an index, it is
+/// whole when it is run again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_migration_stops_nobody_and_may_be_broken_off() {
     if postgres_server().is_none() {

@@ -51,7 +51,8 @@ both_engines! {
         }
     }
 
-    /// Two tabs, two replicas, the Back button: each page says its own once, whichever replica answers, and no other says it.
+    /// Two tabs, two replicas, the Back button: each page says its own once, whichever replica answers, and no other
+    /// says it.
     async fn a_notice_is_said_once_by_its_own_page(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (_, mut first) = admin(&idp).await;
@@ -111,7 +112,8 @@ both_engines! {
         assert!(!later.get(&page).await.has(NOTICES));
     }
 
-    /// A change of password renews the session in the answer that leaves the notice, and a logout ends it: both are said.
+    /// A change of password renews the session in the answer that leaves the notice, and a logout ends it: both are
+    /// said.
     async fn a_notice_outlives_the_renewal_of_its_session(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

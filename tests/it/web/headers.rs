@@ -1,5 +1,5 @@
-//! The security headers of every kind of answer (docs/rules.md, *After every request*, 6, and G27). What holds of all of them,
-//! the browser of these tests checks at every answer.
+//! The security headers of every kind of answer (docs/rules.md, *After every request*, 6, and G27). What holds of all
+//! of them, the browser of these tests checks at every answer.
 
 use axum::http::{HeaderMap, HeaderValue, Method};
 
@@ -14,7 +14,8 @@ fn form_action(answer: &Answer) -> bool {
 }
 
 both_engines! {
-    /// G27: before and around a sign-in forms may end at a relying party and a pop-up may hold the page; inside neither.
+    /// G27: before and around a sign-in forms may end at a relying party and a pop-up may hold the page; inside
+    /// neither.
     async fn each_kind_of_page_has_its_headers(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -136,7 +137,8 @@ both_engines! {
         }
     }
 
-    /// Pages that go on by themselves do so where `app.js` is refused: by a file that holds nothing a browser may not know.
+    /// Pages that go on by themselves do so where `app.js` is refused: by a file that holds nothing a browser may not
+    /// know.
     async fn pages_that_go_on_have_a_plain_script_of_their_own(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);

@@ -20,7 +20,8 @@ async fn ask(idp: &Idp, path: &str) -> (u16, String) {
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-/// G33: after the database was read-only for a while, as in a fail-over, and its connections were cut, it is used again.
+/// G33: after the database was read-only for a while, as in a fail-over, and its connections were cut, it is used
+/// again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_was_read_only_is_used_again() {
     const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \

@@ -6,7 +6,7 @@ use connect_idp::model::activity::{Event, Kind, Outcome, Visitor};
 use connect_idp::model::user::UserType;
 use connect_idp::operations::activity::browse::Reach;
 use connect_idp::operations::refused_handoffs::write_down;
-use connect_idp::store::activity::Wanted;
+use connect_idp::store::activity::Search;
 use connect_idp::{jobs, store};
 
 use crate::actors::{Answer, Browser, Idp, User};
@@ -119,8 +119,8 @@ both_engines! {
         let file = root.get("/operator/activity/export?reference=7K3M-9Q0T").await;
         assert_eq!((seen, file.body.lines().count()), (260, 261));
         let reach = Reach::Operator(None);
-        let wanted = Wanted { reference: Some("7K3M-9Q0T".into()), ..Wanted::default() };
-        let all = reach.all(&mut idp.app.db.read().await.unwrap(), &wanted).await.unwrap();
+        let search = Search { reference: Some("7K3M-9Q0T".into()), ..Search::default() };
+        let all = reach.all(&mut idp.app.db.read().await.unwrap(), &search).await.unwrap();
         assert!(all.len() == 260 && all.is_sorted_by(|a, b| a.id > b.id));
     }
 

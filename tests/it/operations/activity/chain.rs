@@ -1,4 +1,5 @@
-//! The record in the order of commits (A5), and as it was written (A3): sealed, verified, and removed by retention alone.
+//! The record in the order of commits (A5), and as it was written (A3): sealed, verified, and removed by retention
+//! alone.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -494,8 +495,8 @@ both_engines! {
         assert_eq!(found(&Terms::default()).await, (false, true, false));
     }
 
-    /// A3: a running service that finds the chain cut off, or put back to an older one, seals nothing upon it, and does when
-    /// it is whole again. What has its place can be read all the while.
+    /// A3: a running service that finds the chain cut off, or put back to an older one, seals nothing upon it, and does
+    /// when it is whole again. What has its place can be read all the while.
     async fn nothing_is_sealed_upon_a_chain_that_was_put_back(engine: Engine) {
         let idp = Idp::start(engine).await;
         write_some(&idp, 3).await;

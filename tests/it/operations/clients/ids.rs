@@ -1,4 +1,5 @@
-//! Ids of clients as other providers gave them: every printable ASCII character (RFC 6749 appendix A.1), wherever an id goes.
+//! Ids of clients as other providers gave them: every printable ASCII character (RFC 6749 appendix A.1), wherever an id
+//! goes.
 
 use connect_idp::model::activity::Kind;
 use connect_idp::model::client::AuthMethod;
@@ -47,7 +48,8 @@ async fn app(idp: &Idp, id: &str) -> RelyingParty {
 }
 
 both_engines! {
-    /// From the request through consent, tokens (RFC 6749 §2.3.1: Basic with form-encoded halves) and a refresh to the logout.
+    /// From the request through consent, tokens (RFC 6749 §2.3.1: Basic with form-encoded halves) and a refresh to the
+    /// logout.
     async fn people_sign_in_at_an_app_whatever_its_id(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -143,7 +145,7 @@ both_engines! {
         }
         for number in 0..60 {
             let metadata = draft(&json!({"redirect_uris": [CALLBACK]})).new_metadata(idp.app.config.client_rules()).unwrap();
-            let client = clients::draw(&idp.act(), &format!("a&after=+%20{number}"), metadata, true);
+            let client = clients::build(&idp.act(), &format!("a&after=+%20{number}"), metadata, true);
             assert!(clients::create(&idp.act(), &client, None).await.unwrap());
         }
         let first = browser.get("/operator/clients").await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use connect_idp::model::client::draft::Draft;
 use connect_idp::model::client::{Client, Metadata};
 use connect_idp::model::user::UserType;
-use connect_idp::operations::act::Switched;
+use connect_idp::operations::admin_context::Switched;
 use connect_idp::operations::clients::{self, Changed, Deleted, Rotated};
 use connect_idp::store;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub fn portal() -> Value {
 
 pub async fn create(idp: &Idp, client_id: &str, members: &Value, secret: Option<&str>) -> Client {
     let metadata = draft(members).new_metadata(idp.app.config.client_rules()).unwrap();
-    let client = clients::draw(&idp.act(), client_id, metadata, true);
+    let client = clients::build(&idp.act(), client_id, metadata, true);
     assert!(clients::create(&idp.act(), &client, secret).await.unwrap());
     client
 }
@@ -136,7 +136,7 @@ both_engines! {
         assert_eq!(idp.number("SELECT COUNT(*) FROM client_secrets").await, 0);
         assert_eq!(idp.number("SELECT COUNT(*) FROM access_tokens").await, 0);
         assert_eq!(clients::delete(&idp.act(), "portal", None).await.unwrap(), Deleted::NotFound);
-        // The name is free again, and is another client: an edition that was read of the first is not one of its.
+        // The name is free again, and is another client: a revision that was read of the first is not one of its.
         idp.advance(Duration::from_secs(1));
         let again = create(&idp, "portal", &portal(), None).await;
         assert_ne!(again.revision, client.revision);
@@ -145,13 +145,13 @@ both_engines! {
         idp.assert_activity(["client_created success", "client_created success", "client_deleted success"]).await;
     }
 
-    /// A change is judged with what stands already, is one record, and makes a new revision.
-    async fn a_change_is_judged_as_a_whole(engine: Engine) {
+    /// A change is checked with what stands already, is one record, and makes a new revision.
+    async fn a_change_is_checked_as_a_whole(engine: Engine) {
         let idp = Idp::start(engine).await;
         let before = create(&idp, "portal", &portal(), Some(FIRST)).await;
         let set = async |members: Value| clients::set(&idp.act(), "portal", &draft(&members)).await.unwrap();
-        let Changed::Unfit(unfit) = set(json!({"redirect_uris": []})).await else { panic!("accepted") };
-        assert_eq!(unfit.key, "redirect_uris");
+        let Changed::Invalid(invalid) = set(json!({"redirect_uris": []})).await else { panic!("accepted") };
+        assert_eq!(invalid.key, "redirect_uris");
         assert_eq!(set(json!({"client_name": null})).await, Changed::Keys(Vec::new()));
         assert_eq!(read(&idp, "portal").await.unwrap().revision, before.revision);
         assert_eq!(set(json!({"client_name": "Portal"})).await, Changed::Keys(vec!["client_name"]));
@@ -182,7 +182,7 @@ both_engines! {
         let metadata = draft(&portal()).new_metadata(idp.app.config.client_rules()).unwrap();
         let make = || {
             let (act, metadata) = (idp.act(), metadata.clone());
-            async move { clients::create(&act, &clients::draw(&act, "portal", metadata, true), Some(FIRST)).await.unwrap() }
+            async move { clients::create(&act, &clients::build(&act, "portal", metadata, true), Some(FIRST)).await.unwrap() }
         };
         let answers = futures_util::future::join_all((0..32).map(|_| make())).await;
         assert_eq!(answers.into_iter().filter(|made| *made).count(), 1);

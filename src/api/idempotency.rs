@@ -1,5 +1,5 @@
-//! `Idempotency-Key` on what creates: a program whose connection broke sends the same request again under the same key and
-//! gets the answer of the first time, status, headers and all, for 24 hours.
+//! `Idempotency-Key` on what creates: a program whose connection broke sends the same request again under the same key
+//! and gets the answer of the first time, status, headers and all, for 24 hours.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::caller::Caller;
-use super::editions::etag;
+use super::etag::etag;
 use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::crypto::seal;
 use crate::crypto::secret::digest;
 use crate::model::header_text;
-use crate::model::unfit::Unfit;
-use crate::operations::idempotent_create::{Creation, Made, create};
+use crate::model::validation_error::ValidationError;
+use crate::operations::idempotent_create::{CreateOutcome, Creation, create};
 use crate::store::idempotency::Keyed;
 
 /// The key of a request, if it has one.
@@ -51,7 +51,7 @@ pub struct New {
     pub location: String,
     /// What the answer shows.
     pub body: Value,
-    /// The edition that is shown.
+    /// The revision that is shown.
     pub revision: i64,
     /// Which member is in the way when there is one of the same name already.
     pub name: &'static str,
@@ -75,20 +75,20 @@ impl IdempotencyKey {
         let kept = Kept { location, body, revision };
         let keyed = self.0.as_ref().map(|key| seal_under(app, caller, key, request, &kept)).transpose()?;
         let kept = match create(&caller.act(app), &creation, keyed.as_ref()).await? {
-            Made::Yes => kept,
-            Made::Before(sealed) => {
+            CreateOutcome::Yes => kept,
+            CreateOutcome::Before(sealed) => {
                 let opened = keyed.and_then(|keyed| seal::open(&app.keys, &purpose(&keyed.key_hash), &sealed));
                 let kept = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok());
                 kept.ok_or_else(|| {
                     Problem::new(Kind::Conflict, "It was created before; its answer is not kept any more.")
                 })?
             }
-            Made::NameTaken => {
+            CreateOutcome::NameTaken => {
                 let detail = format!("There is one of this {name} already. Nothing was created.");
                 return Err(Problem::new(Kind::Conflict, detail));
             }
-            Made::WrongType => return Err(Unfit::new("user_type", "cannot be had here").into()),
-            Made::KeyTaken => {
+            CreateOutcome::WrongType => return Err(ValidationError::new("user_type", "cannot be had here").into()),
+            CreateOutcome::KeyTaken => {
                 let detail = "This Idempotency-Key was used for another request. Nothing was created.";
                 return Err(Problem::new(Kind::Conflict, detail));
             }

@@ -3,7 +3,7 @@
 
 use axum::response::Response;
 
-use super::temporary::Desk;
+use super::temporary::TemporaryPasswords;
 use super::user::LIST;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
@@ -80,8 +80,8 @@ pub async fn reset_password(
     let user = user.ok_or(PageError::NotFound)?;
     let act = &admin.act(&app, &arrival);
     let (provider_id, provider_code) = (admin.scope.provider_id(), admin.session.provider_code.as_str());
-    let desk = Desk { app: &app, act, session: &admin.session, provider_id, provider_code };
-    let reset = desk.reset(&user, &mut fields, &format!("{LIST}/{id}")).await?;
+    let passwords = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
+    let reset = passwords.reset(&user, &mut fields, &format!("{LIST}/{id}")).await?;
     Ok(reset.unwrap_or_else(|why| back(LIST, &id, why)))
 }
 

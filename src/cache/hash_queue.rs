@@ -1,5 +1,5 @@
-//! The one door to the hash pool (G31): whoever wants a password hashed waits for a turn first, in the order they came. One
-//! account has three turns at a time, as many as it has guesses (G3); all administrators together have one.
+//! The one door to the hash pool (G31): whoever wants a password hashed waits for a turn first, in the order they came.
+//! One account has three turns at a time, as many as it has guesses (G3); all administrators together have one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -31,19 +31,19 @@ pub struct Turn {
 
 /// The pool, and who waits for it in this process. What keeps a guesser's promise is the database; this only keeps its
 /// waiters in order.
-pub struct HashDoor {
+pub struct HashQueue {
     pool: HashPool,
     accounts: Mutex<HashMap<String, Arc<Semaphore>>>,
     administration: Arc<Semaphore>,
 }
 
-impl fmt::Debug for HashDoor {
+impl fmt::Debug for HashQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.pool.fmt(f)
     }
 }
 
-impl HashDoor {
+impl HashQueue {
     /// A door before a pool.
     #[must_use]
     pub fn new(pool: HashPool) -> Self {
@@ -136,19 +136,19 @@ mod tests {
     async fn an_account_has_three_turns_and_the_administrators_one() {
         let cost = Cost { memory_kib: 64, iterations: 1, parallelism: 1 };
         let limits = PoolLimits { threads: 1, queue: 1, patience: Duration::from_secs(20) };
-        let door = HashDoor::new(HashPool::start(cost, limits, Random::System).unwrap());
-        let is_free = async |whose: Whose<'_>| tokio::time::timeout(Duration::ZERO, door.turn(whose)).await.is_ok();
-        let held = [door.turn(Whose::Account("a")).await, door.turn(Whose::Account("a")).await];
+        let queue = HashQueue::new(HashPool::start(cost, limits, Random::System).unwrap());
+        let is_free = async |whose: Whose<'_>| tokio::time::timeout(Duration::ZERO, queue.turn(whose)).await.is_ok();
+        let held = [queue.turn(Whose::Account("a")).await, queue.turn(Whose::Account("a")).await];
         assert!(is_free(Whose::Account("a")).await);
-        let third = door.turn(Whose::Account("a")).await;
+        let third = queue.turn(Whose::Account("a")).await;
         assert!(!is_free(Whose::Account("a")).await && is_free(Whose::Account("b")).await);
-        let administration = door.turn(Whose::Administration).await;
+        let administration = queue.turn(Whose::Administration).await;
         assert!(!is_free(Whose::Administration).await);
         let names: Vec<_> = (0..SWEEP_EVERY).map(|number| number.to_string()).collect();
         for name in &names {
             assert!(is_free(Whose::Account(name)).await);
         }
-        assert!(door.accounts.lock().unwrap().len() < SWEEP_EVERY);
+        assert!(queue.accounts.lock().unwrap().len() < SWEEP_EVERY);
         drop((held, third, administration));
         assert!(is_free(Whose::Account("a")).await && is_free(Whose::Administration).await);
     }

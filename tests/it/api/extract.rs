@@ -112,8 +112,8 @@ both_engines! {
     }
 }
 
-/// Every schema that the document names is there, every operation has a scope that is one of ours, and says how it may be
-/// refused.
+/// Every schema that the document names is there, every operation has a scope that is one of ours, and says how it may
+/// be refused.
 #[tokio::test]
 async fn the_document_is_whole() {
     let idp = Idp::start(crate::actors::Engine::Sqlite).await;

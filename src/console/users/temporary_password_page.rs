@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 use crate::web::page::{Page, Shape, respond};
 
 #[derive(Template)]
-#[template(path = "console/users/password_slip.html")]
+#[template(path = "console/users/temporary_password_page.html")]
 struct PasswordSlip {
     page: Page,
     heading: &'static str,

@@ -1,19 +1,19 @@
-//! An administrative act: who does it, by what authority, when, and until when it is worth doing. Pages and commands make
-//! one and hand it to the operation; the operation's transaction reads the authority again (`in_act!`), and writes its
-//! record from it.
+//! An administrative act: who does it, by what authority, when, and until when it is worth doing. Pages and commands
+//! make one and hand it to the operation; the operation's transaction reads the authority again (`in_act!`), and writes
+//! its record from it.
 
 use super::Actor;
 use crate::app::App;
 use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::provider::Provider;
-pub use crate::model::unfit::Unfit;
 use crate::model::user::{Account, UserType};
+pub use crate::model::validation_error::ValidationError;
 use crate::store::{self, Tx};
 use crate::time::{Deadline, Timestamp};
 
 /// One act. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Act {
+pub struct AdminContext {
     /// The house it is done in.
     pub app: App,
     /// Who does it.
@@ -26,7 +26,7 @@ pub struct Act {
     pub deadline: Deadline,
 }
 
-/// What an act rests on. It was judged when the request arrived; whoever took it away since has the last word (G28).
+/// What an act rests on. It was checked when the request arrived; whoever took it away since has the last word (G28).
 #[derive(Clone, Debug)]
 pub enum Authority {
     /// Whoever can run commands on this machine, and the house itself.
@@ -44,7 +44,7 @@ pub enum Authority {
     Token {
         /// The digest under which it is remembered.
         hash: String,
-        /// What it was judged by: the client's metadata, JSON.
+        /// What it was checked by: the client's metadata, JSON.
         metadata: String,
     },
 }
@@ -64,14 +64,14 @@ impl Authority {
     }
 }
 
-/// The one transaction of an act: `in_act!(act, [user_id, draft], |tx| { … Ok(x) })`, as `in_transaction!` does it, once its
-/// authority is proven in it. What an act changes may be what its authority rests on, as an admin's own provider: such a row
-/// is held to be changed before it is held to be read, `in_act!(act, holding providers(provider_id), [provider_id], …)`. Two
-/// that read it first could each wait for the other.
+/// The one transaction of an act: `in_act!(act, [user_id, draft], |tx| { … Ok(x) })`, as `in_transaction!` does it,
+/// once its authority is proven in it. What an act changes may be what its authority rests on, as an admin's own
+/// provider: such a row is held to be changed before it is held to be read, `in_act!(act, holding
+/// providers(provider_id), [provider_id], …)`. Two that read it first could each wait for the other.
 macro_rules! in_act {
     ($act:ident, holding $table:ident($key:ident), [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
         $crate::store::in_transaction!($act.app.db, $act.deadline, [$act, $($captured),*], |$tx| {
-            $crate::store::$table::hold($tx, &$key).await?;
+            $crate::store::$table::lock_for_update($tx, &$key).await?;
             $act.authority.prove($tx, $act.now).await?;
             $body
         })
@@ -85,7 +85,7 @@ macro_rules! in_act {
 }
 pub(crate) use in_act;
 
-impl Act {
+impl AdminContext {
     /// Whether it is done by this user: an admin's own account is not the admin's to lock, deactivate or reset.
     #[must_use]
     pub fn is_by(&self, user: &Account) -> bool {
@@ -125,10 +125,10 @@ pub enum Switched {
     Own,
 }
 
-/// What became of an edit of data that were read in an edition.
+/// What became of an edit of data that were read in a revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edited<C> {
-    /// They were still in that edition.
+    /// They were still in that revision.
     Changed(C),
     /// Somebody else changed them since; nothing was written.
     Stale,

@@ -1,4 +1,4 @@
-//! Editions of what can be edited: an `ETag` on what is read (RFC 9110 §8.8.3), and `If-Match` on what is written
+//! Revisions of what can be edited: an `ETag` on what is read (RFC 9110 §8.8.3), and `If-Match` on what is written
 //! (§13.1.1), so that nobody writes over a change that was never seen.
 
 use axum::Json;
@@ -12,9 +12,9 @@ use super::problem::{Kind, Problem};
 use crate::app::App;
 use crate::model::header_text;
 
-/// A thing and its edition, as an answer.
+/// A thing and its revision, as an answer.
 #[derive(Debug)]
-pub struct Edition<T> {
+pub struct WithEtag<T> {
     /// 200 or 201.
     pub status: StatusCode,
     /// Goes up with every change.
@@ -23,23 +23,23 @@ pub struct Edition<T> {
     pub body: T,
 }
 
-impl<T> Edition<T> {
+impl<T> WithEtag<T> {
     /// As it was asked for.
     pub const fn ok(revision: i64, body: T) -> Self {
         Self { status: StatusCode::OK, revision, body }
     }
 }
 
-/// The edition in which a provider and a user begin; their names are never free again.
-pub const FIRST: i64 = 1;
+/// The revision in which a provider and a user begin; their names are never free again.
+pub const FIRST_REVISION: i64 = 1;
 
-/// How an edition is written in a header.
+/// How a revision is written in a header.
 #[must_use]
 pub fn etag(revision: i64) -> String {
     format!("\"{revision}\"")
 }
 
-impl<T: Serialize> IntoResponse for Edition<T> {
+impl<T: Serialize> IntoResponse for WithEtag<T> {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.body)).into_response();
         if let Ok(value) = HeaderValue::from_str(&etag(self.revision)) {
@@ -49,7 +49,7 @@ impl<T: Serialize> IntoResponse for Edition<T> {
     }
 }
 
-/// Which editions may be written over.
+/// Which revisions may be written over.
 #[derive(Debug)]
 pub enum IfMatch {
     /// Whichever stands there.
@@ -59,7 +59,7 @@ pub enum IfMatch {
 }
 
 impl IfMatch {
-    /// The edition that stands there, if it may be written over.
+    /// The revision that stands there, if it may be written over.
     ///
     /// # Errors
     /// 412 when it is none that was read.

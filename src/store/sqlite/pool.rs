@@ -14,13 +14,13 @@ use crate::store::statement::{Row, Value};
 
 /// Where connections are that nobody has. The file is in use as long as anybody has one, or may.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct IdleConnections {
     connections: Mutex<Vec<Connection>>,
     #[expect(dead_code, reason = "held until dropped")]
     in_use: Arc<InUse>,
 }
 
-impl Home {
+impl IdleConnections {
     pub(super) fn with(connection: Connection, in_use: Arc<InUse>) -> Self {
         Self { connections: Mutex::new(vec![connection]), in_use }
     }
@@ -48,26 +48,30 @@ impl Home {
 
 /// A connection that goes home when dropped.
 #[derive(Debug)]
-pub(in crate::store) struct Lent {
+pub(in crate::store) struct PooledConnection {
     connection: Option<Connection>,
-    home: Arc<Home>,
+    idle: Arc<IdleConnections>,
     /// Whether what it is asked may take long: the other tasks of this thread go on elsewhere meanwhile.
     is_slow: bool,
     #[expect(dead_code, reason = "held until dropped")]
     place: Option<OwnedSemaphorePermit>,
 }
 
-impl Drop for Lent {
+impl Drop for PooledConnection {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
-            self.home.put(connection);
+            self.idle.put(connection);
         }
     }
 }
 
-impl Lent {
-    pub(super) const fn new(connection: Connection, home: Arc<Home>, place: Option<OwnedSemaphorePermit>) -> Self {
-        Self { connection: Some(connection), home, is_slow: false, place }
+impl PooledConnection {
+    pub(super) const fn new(
+        connection: Connection,
+        idle: Arc<IdleConnections>,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        Self { connection: Some(connection), idle, is_slow: false, place }
     }
 
     /// From now on it is asked for much.

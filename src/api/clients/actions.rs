@@ -9,13 +9,13 @@ use utoipa::ToSchema;
 
 use crate::api::caller::{Everywhere, WriteClients};
 use crate::api::clients::{AtClient, View, find, read};
-use crate::api::editions::{Edition, IfMatch, stale};
+use crate::api::etag::{IfMatch, WithEtag, stale};
+use crate::api::extract::{Body, ClientId};
 use crate::api::problem::{Details, Problem};
 use crate::api::providers::moved_on;
-use crate::api::reading::{Body, ClientId};
 use crate::app::App;
-use crate::model::unfit::Unfit;
-use crate::operations::act::Switched;
+use crate::model::validation_error::ValidationError;
+use crate::operations::admin_context::Switched;
 use crate::operations::clients::{self, Deleted, LONGEST_OVERLAP, Rotated};
 
 /// How to replace a secret.
@@ -54,7 +54,7 @@ pub async fn rotate_secret(
     not_itself(&program, &client_id)?;
     let longest = LONGEST_OVERLAP.as_secs() / 3600;
     if body.read.keep_old_hours > longest {
-        return Err(Unfit::new("keep_old_hours", format!("must be at most {longest}")).into());
+        return Err(ValidationError::new("keep_old_hours", format!("must be at most {longest}")).into());
     }
     let (act, overlap) = (program.caller.act(&app), Duration::from_hours(body.read.keep_old_hours));
     let secret = clients::make_secret(&app);
@@ -64,7 +64,8 @@ pub async fn rotate_secret(
             Ok(Json(NewSecret { client_secret: secret, old_until }))
         }
         Rotated::NoSecret => {
-            Err(Unfit::new("token_endpoint_auth_method", "of this client proves who it is without a secret").into())
+            Err(ValidationError::new("token_endpoint_auth_method", "of this client proves who it is without a secret")
+                .into())
         }
         Rotated::Before | Rotated::NotFound => Err(Problem::not_found()),
     }
@@ -75,7 +76,7 @@ async fn switch(
     program: &Everywhere<WriteClients>,
     client_id: &str,
     on: bool,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     match clients::set_enabled(&program.caller.act(app), client_id, on).await? {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, client_id).await,
@@ -94,13 +95,13 @@ fn not_itself(program: &Everywhere<WriteClients>, client_id: &str) -> Result<(),
 /// Switch a client off: all its tokens are revoked
 #[utoipa::path(post, path = "/api/v1/clients/{client_id}/disable", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.write"])),
-    responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its edition"))),
+    responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its revision"))),
         (status = 409, description = "It is the client that asks", body = Details, content_type = "application/problem+json")))]
 pub async fn disable(
     app: App,
     program: Everywhere<WriteClients>,
     ClientId(client_id): ClientId,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     not_itself(&program, &client_id)?;
     switch(&app, &program, &client_id, false).await
 }
@@ -108,12 +109,12 @@ pub async fn disable(
 /// Switch a client on
 #[utoipa::path(post, path = "/api/v1/clients/{client_id}/enable", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.write"])),
-    responses((status = 200, description = "It is on", body = View, headers(("ETag", description = "Its edition")))))]
+    responses((status = 200, description = "It is on", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn enable(
     app: App,
     program: Everywhere<WriteClients>,
     ClientId(client_id): ClientId,
-) -> Result<Edition<View>, Problem> {
+) -> Result<WithEtag<View>, Problem> {
     switch(&app, &program, &client_id, true).await
 }
 

@@ -1,5 +1,5 @@
-//! What the thread that writes does: work that waits is done together, each piece in a savepoint of its own, and committed
-//! once. One that fails, panics or is late hurts none of the others.
+//! What the thread that writes does: work that waits is done together, each piece in a savepoint of its own, and
+//! committed once. One that fails, panics or is late hurts none of the others.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::connect::{Use, closed, connect};
-use super::lent::{Home, Lent};
+use super::pool::{IdleConnections, PooledConnection};
 use super::work::Work;
 use crate::store::error::Error;
 use crate::store::held;
@@ -28,9 +28,9 @@ pub(super) enum Order {
 }
 
 /// What the thread works with.
-pub(super) struct Desk {
+pub(super) struct WriterThread {
     pub(super) queue: Queue,
-    pub(super) home: Arc<Home>,
+    pub(super) idle: Arc<IdleConnections>,
     pub(super) file: PathBuf,
     pub(super) clock: Clock,
     pub(super) is_at_work: Arc<AtomicBool>,
@@ -107,7 +107,7 @@ impl Queue {
     }
 }
 
-impl Desk {
+impl WriterThread {
     pub(super) fn run(mut self) {
         held::watch_this_thread();
         while self.queue.wait() {
@@ -117,7 +117,7 @@ impl Desk {
             }
             self.is_at_work.store(false, Ordering::Relaxed);
         }
-        self.home.close();
+        self.idle.close();
         self.queue.end();
     }
 
@@ -168,11 +168,11 @@ impl Desk {
             self.queue.put_back(in_time);
             return;
         }
-        let fate = self.simple("COMMIT");
-        if fate.is_err() {
+        let result = self.simple("COMMIT");
+        if result.is_err() {
             self.take_back();
         }
-        answer_all(in_time, &fate);
+        answer_all(in_time, &result);
     }
 
     /// Does one piece of work, and keeps it or takes it back; `false` when all of the transaction went with it.
@@ -180,14 +180,14 @@ impl Desk {
         // The first needs no savepoint: when it fails, there is nothing else to keep.
         let is_first = kept.is_empty();
         let begun = if is_first { Ok(()) } else { self.simple("SAVEPOINT one") };
-        let lent = match begun.and_then(|()| self.lend()) {
-            Ok(lent) => lent,
+        let pooled = match begun.and_then(|()| self.connection()) {
+            Ok(pooled) => pooled,
             Err(error) => {
                 work.answer(Err(error));
                 return false;
             }
         };
-        let keep = work.run(lent);
+        let keep = work.run(pooled);
         let settled = match (keep, is_first) {
             // A full disk: SQLite took everything back by itself.
             _ if self.is_over() => Err(Error::Unavailable("the transaction was rolled back".into())),
@@ -210,36 +210,36 @@ impl Desk {
     /// Rolls back what is open. A connection that does not let itself be rolled back is given up.
     fn take_back(&self) {
         if !self.is_over() && self.simple("ROLLBACK").is_err() {
-            self.home.close();
+            self.idle.close();
         }
     }
 
     /// The connection; it comes back when the work is done, whatever came of it.
-    fn lend(&self) -> Result<Lent, Error> {
-        let connection = match self.home.take() {
+    fn connection(&self) -> Result<PooledConnection, Error> {
+        let connection = match self.idle.take() {
             Some(connection) => connection,
             None => connect(&self.file, Use::Write)?,
         };
-        Ok(Lent::new(connection, Arc::clone(&self.home), None))
+        Ok(PooledConnection::new(connection, Arc::clone(&self.idle), None))
     }
 
     /// Whether no transaction is open any more.
     fn is_over(&self) -> bool {
-        self.lend().is_ok_and(|lent| lent.connection().is_autocommit())
+        self.connection().is_ok_and(|pooled| pooled.connection().is_autocommit())
     }
 
     /// A connection that is of no use any more, as one to a file that was replaced, is given up.
     fn simple(&self, sql: &str) -> Result<(), Error> {
-        let done = self.lend()?.simple(sql);
+        let done = self.connection()?.simple(sql);
         if done.as_ref().is_err_and(Error::ends_connection) {
-            self.home.close();
+            self.idle.close();
         }
         done
     }
 }
 
-fn answer_all(works: impl IntoIterator<Item = Box<dyn Work>>, fate: &Result<(), Error>) {
+fn answer_all(works: impl IntoIterator<Item = Box<dyn Work>>, result: &Result<(), Error>) {
     for work in works {
-        work.answer(fate.clone());
+        work.answer(result.clone());
     }
 }

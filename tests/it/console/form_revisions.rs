@@ -1,5 +1,5 @@
-//! Forms that change what stands already: of two admins at one form the second is told what the first wrote, whatever else
-//! was wrong with the form before, and loses nothing that was typed.
+//! Forms that change what stands already: of two admins at one form the second is told what the first wrote, whatever
+//! else was wrong with the form before, and loses nothing that was typed.
 
 use connect_idp::model::user::UserType;
 use connect_idp::web::notice::Notice;
@@ -8,8 +8,8 @@ use crate::actors::{ISSUER, Idp};
 use crate::console::operator::therap_admin;
 
 both_engines! {
-    /// The five forms: a form that comes back with a fault is still the edition that was read, so that correcting it does not
-    /// write over what somebody else saved meanwhile.
+    /// The five forms: a form that comes back with a fault is still the revision that was read, so that correcting it
+    /// does not write over what somebody else saved meanwhile.
     async fn a_fault_in_between_hides_nobodys_change(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);

@@ -1,5 +1,5 @@
-//! A form that changes what stands already. It carries the edition that was read; when somebody else wrote since, nothing is
-//! saved, and the form says what stands there now beside what was typed.
+//! A form that changes what stands already. It carries the revision that was read; when somebody else wrote since,
+//! nothing is saved, and the form says what stands there now beside what was typed.
 
 use crate::web::fields::Fields;
 use crate::web::notice::Notice;
@@ -10,8 +10,8 @@ const SAID: usize = 200;
 /// What stands in the fields of a form, by the names that people read, in order.
 pub(super) type Values = Vec<(&'static str, String)>;
 
-/// Which edition a form shows.
-pub(super) struct Edition {
+/// Which revision a form shows.
+pub(super) struct FormRevision {
     /// Of what, in a word.
     pub what: &'static str,
     /// Its number, which the form carries.
@@ -20,7 +20,7 @@ pub(super) struct Edition {
     pub stale: Option<Values>,
 }
 
-impl Edition {
+impl FormRevision {
     /// The newest one.
     pub(super) const fn of(what: &'static str, revision: i64) -> Self {
         Self { what, read: revision, stale: None }
@@ -76,13 +76,13 @@ mod tests {
 
     #[test]
     fn what_differs_from_what_was_typed_is_said() {
-        let mut edition = Edition::of("user", 1);
+        let mut revision = FormRevision::of("user", 1);
         let list = "a\nb";
         let typed = vec![("Name", "Mine".to_owned()), ("Keys", "é".repeat(300)), ("Lines", "a\r\nb\r\n".to_owned())];
         let keys = format!("{}z", "é".repeat(299));
         let stored = vec![("Name", "Theirs".to_owned()), ("Keys", keys), ("Lines", list.to_owned())];
-        edition.mark_stale(7, stored, &typed);
+        revision.mark_stale(7, stored, &typed);
         let said = vec![("Name", "Theirs".to_owned()), ("Keys", format!("…{}z", "é".repeat(50)))];
-        assert_eq!((edition.read, edition.stale), (7, Some(said)));
+        assert_eq!((revision.read, revision.stale), (7, Some(said)));
     }
 }

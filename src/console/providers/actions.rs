@@ -9,12 +9,12 @@ use crate::app::App;
 use crate::console::admins::{Reauthenticated, TherapAdmin};
 use crate::console::answers::{back, form_again, switched};
 use crate::console::reauth::again::Sender;
-use crate::console::users::temporary::{Desk, NewPerson};
+use crate::console::users::temporary::{NewPerson, TemporaryPasswords};
 use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
-use crate::operations::act::Unfit;
+use crate::operations::admin_context::ValidationError;
 use crate::operations::providers;
-use crate::operations::unified_login::{self, Taken};
+use crate::operations::unified_login::{self, Transition};
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -97,13 +97,13 @@ pub async fn switch_off(
     agency(&app, &id).await?;
     let typed = fields.take("note");
     match unified_login::switch_off(&proof.admin.act(&app, &arrival), &id, &typed).await? {
-        Taken::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
-        Taken::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginWasOff)),
-        Taken::NotFound => Err(PageError::NotFound),
-        Taken::Unfit(unfit) => {
+        Transition::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
+        Transition::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginWasOff)),
+        Transition::NotFound => Err(PageError::NotFound),
+        Transition::Invalid(invalid) => {
             let mut page = provider::page(&app, arrival.now, &proof.admin, &id).await?;
             page.note = typed;
-            page.faults.judge::<()>("The reason", Err(Unfit { key: "note", ..unfit }));
+            page.faults.check::<()>("The reason", Err(ValidationError { key: "note", ..invalid }));
             Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
         }
     }
@@ -124,7 +124,7 @@ pub async fn new_admin(
     let mut page = provider::page(&app, arrival.now, &admin, &id).await?;
     page.new_admin = NewPerson::typed(&mut fields, "admin_name");
     let faults = &mut page.faults;
-    let Some(person) = page.new_admin.judge("admin_name", "The admin’s name", faults) else {
+    let Some(person) = page.new_admin.check("admin_name", "The admin’s name", faults) else {
         return Ok(form_again(StatusCode::UNPROCESSABLE_ENTITY, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
@@ -135,10 +135,11 @@ pub async fn new_admin(
     page.ask_password = false;
     let act = &admin.act(&app, &arrival);
     let code = page.code.clone();
-    let desk = Desk { app: &app, act, session: &admin.session, provider_id: &id, provider_code: &code };
+    let passwords =
+        TemporaryPasswords { app: &app, act, session: &admin.session, provider_id: &id, provider_code: &code };
     let back = |_: &str| format!("{LIST}/{id}");
     let heading = "The Provider Admin was created";
-    let made = desk.create(person, UserType::ProviderAdmin, heading, back, &mut page.faults).await;
+    let made = passwords.create(person, UserType::ProviderAdmin, heading, back, &mut page.faults).await;
     Ok(proof.on(made.map(|made| made.unwrap_or_else(|status| form_again(status, &page)))))
 }
 
@@ -163,7 +164,7 @@ pub async fn reset_password(
         .ok_or(PageError::NotFound)?;
     let act = &admin.act(&app, &arrival);
     let (provider_id, provider_code) = (provider.id.as_str(), provider.code.as_str());
-    let desk = Desk { app: &app, act, session: &admin.session, provider_id, provider_code };
-    let reset = desk.reset(&user, &mut fields, &format!("{LIST}/{id}")).await?;
+    let passwords = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
+    let reset = passwords.reset(&user, &mut fields, &format!("{LIST}/{id}")).await?;
     Ok(reset.unwrap_or_else(|why| back(LIST, &id, why)))
 }

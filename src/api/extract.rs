@@ -1,8 +1,8 @@
-//! What is read of a request: parts of the path, the query, the body. Each once, into types that refuse what they do not
-//! know (G16).
+//! What is read of a request: parts of the path, the query, the body. Each once, into types that refuse what they do
+//! not know (G16).
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::crypto::strict_json;
 use crate::model::client::rules::check_client_id;
 use crate::model::header_text;
-use crate::model::unfit::Unfit;
+use crate::model::validation_error::ValidationError;
 use crate::web::ids::checked;
 
 /// Makes an extractor for a part of the path that must pass a test; what does not is as unknown as what is nobody's.
@@ -63,14 +63,14 @@ pub(super) fn is_storable(text: &str) -> bool {
 
 /// The query: no parameter twice, none that is not known.
 #[derive(Debug)]
-pub struct Asked<T>(pub T);
+pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned> FromRequestParts<App> for Asked<T> {
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        let read = Query::<T>::try_from_uri(&parts.uri);
-        read.map(|Query(asked)| Self(asked))
+        let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
+        read.map(|axum::extract::Query(query)| Self(query))
             .map_err(|error| Problem::new(Kind::Malformed, sentence(&error.body_text())))
     }
 }
@@ -150,12 +150,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Change<T> {
 
 /// Gathers what is wrong with each member, so that all of it is said at once.
 #[derive(Debug, Default)]
-pub struct Faults(Vec<Unfit>);
+pub struct FieldErrors(Vec<ValidationError>);
 
-impl Faults {
+impl FieldErrors {
     /// The value, or nothing and one more fault.
-    pub fn judge<T>(&mut self, judged: Result<T, Unfit>) -> Option<T> {
-        judged.map_err(|unfit| self.0.push(unfit)).ok()
+    pub fn check<T>(&mut self, checked: Result<T, ValidationError>) -> Option<T> {
+        checked.map_err(|invalid| self.0.push(invalid)).ok()
     }
 
     /// Goes on only when nothing is wrong.
@@ -176,7 +176,7 @@ const MOST: u32 = 200;
 #[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
-pub struct Place {
+pub struct Paging {
     /// At most so many rows.
     #[param(minimum = 1, maximum = 200, default = 50)]
     pub limit: Option<u32>,
@@ -184,7 +184,7 @@ pub struct Place {
     pub cursor: Option<String>,
 }
 
-impl Place {
+impl Paging {
     /// How many rows to ask the store for: one more than are shown tells whether there is a next page.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl Place {
     pub fn rows(limit: Option<u32>) -> Result<usize, Problem> {
         match limit.unwrap_or(USUAL) {
             limit @ 1..=MOST => Ok(limit as usize),
-            _ => Err(Unfit::new("limit", format!("must be 1 to {MOST}")).into()),
+            _ => Err(ValidationError::new("limit", format!("must be 1 to {MOST}")).into()),
         }
     }
 
@@ -215,7 +215,7 @@ pub fn cursor_id(cursor: Option<&str>) -> Result<Option<String>, Problem> {
 
 /// The answer to a cursor that no page gave.
 pub fn bad_cursor() -> Problem {
-    Unfit::new("cursor", "must be `next` of the page before").into()
+    ValidationError::new("cursor", "must be `next` of the page before").into()
 }
 
 /// A text to look for. What cannot be stored is not there.

@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::api::caller::{InProvider, WriteUsers};
-use crate::api::editions::Edition;
+use crate::api::etag::WithEtag;
+use crate::api::extract::{Body, UserId};
 use crate::api::problem::Problem;
-use crate::api::reading::{Body, UserId};
 use crate::api::users::{AtUser, View, read, temporary_password};
 use crate::app::App;
-use crate::model::unfit::Unfit;
+use crate::model::validation_error::ValidationError;
 use crate::model::{words, words_in_json};
-use crate::operations::act::Switched;
+use crate::operations::admin_context::Switched;
 use crate::operations::users::{self, Locks, Reset, Unlocked, Untied};
 
-type Answer = Result<Edition<View>, Problem>;
+type Answer = Result<WithEtag<View>, Problem>;
 
 async fn switched(app: &App, program: &InProvider<WriteUsers>, id: &str, switched: Switched) -> Answer {
     match switched {
@@ -28,7 +28,7 @@ async fn switched(app: &App, program: &InProvider<WriteUsers>, id: &str, switche
 /// Lock a user as an administrator does: every session and token ends immediately
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/lock", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user is locked", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The user is locked", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn lock(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Answer {
     let done = users::lock(&program.caller.act(&app), &program.provider.id, &id).await?;
     switched(&app, &program, &id, done).await
@@ -58,7 +58,7 @@ pub struct Unlock {
 /// Lift a lock
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/unlock", tag = "Users", params(AtUser),
     request_body = Unlock, security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The lock is removed", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The lock is removed", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn unlock(app: App, program: InProvider<WriteUsers>, UserId(id): UserId, body: Body<Unlock>) -> Answer {
     let locks = match body.read.lock {
         Which::Password => Locks::Password,
@@ -74,7 +74,7 @@ pub async fn unlock(app: App, program: InProvider<WriteUsers>, UserId(id): UserI
 /// Deactivate a user: every session and token ends immediately
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/deactivate", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user is deactivated", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The user is deactivated", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn deactivate(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Answer {
     let done = users::set_active(&program.caller.act(&app), &program.provider.id, &id, false).await?;
     switched(&app, &program, &id, done).await
@@ -83,7 +83,7 @@ pub async fn deactivate(app: App, program: InProvider<WriteUsers>, UserId(id): U
 /// Reactivate a user
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/reactivate", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user is active", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The user is active", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn reactivate(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Answer {
     let done = users::set_active(&program.caller.act(&app), &program.provider.id, &id, true).await?;
     switched(&app, &program, &id, done).await
@@ -143,15 +143,15 @@ pub struct Untie {
 /// Unlink a user from a trusted issuer: the next handoff links the user again
 #[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/untie", tag = "Users", params(AtUser),
     request_body = Untie, security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user is unlinked", body = View, headers(("ETag", description = "The user's edition")))))]
+    responses((status = 200, description = "The user is unlinked", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn untie(app: App, program: InProvider<WriteUsers>, UserId(id): UserId, body: Body<Untie>) -> Answer {
     let issuer = body.read.issuer;
     if issuer.as_ref().is_some_and(|issuer| issuer.contains('\0')) {
-        return Err(Unfit::new("issuer", "is no trusted issuer").into());
+        return Err(ValidationError::new("issuer", "is no trusted issuer").into());
     }
     match users::untie(&program.caller.act(&app), &program.provider.id, &id, issuer.as_deref()).await? {
         Untied::Yes(_) | Untied::WasNot => read(&app, &program.scope, &id).await,
-        Untied::NoSuchIssuer => Err(Unfit::new("issuer", "is no trusted issuer").into()),
+        Untied::NoSuchIssuer => Err(ValidationError::new("issuer", "is no trusted issuer").into()),
         Untied::NoSuchUser => Err(Problem::not_found()),
     }
 }
