@@ -139,6 +139,46 @@ if (profile) {
   });
 }
 
+// ---- Copying: a button beside everything that is copied elsewhere ----
+
+// What is shown once and was neither copied nor printed is lost by leaving.
+let isKept = false;
+for (const kept of ["copy", "beforeprint"]) addEventListener(kept, () => { isKept = true; });
+
+const SAID_MS = 2500;
+const said = make("p", { className: "visually-hidden" });
+said.setAttribute("role", "status");
+document.body.append(said);
+
+// Browsers give the clipboard to secure pages alone.
+for (const shown of navigator.clipboard ? all("[data-copy]") : []) {
+  const button = make("button", { type: "button", className: "copy no-print", textContent: "Copy" });
+  button.setAttribute("aria-label", `Copy ${shown.dataset.copy}`);
+  button.addEventListener("click", async () => {
+    const isCopied = await navigator.clipboard.writeText(shown.textContent.trim()).then(() => true, () => false);
+    isKept ||= isCopied;
+    button.textContent = isCopied ? "Copied" : "Not copied";
+    said.textContent = isCopied ? `Copied ${shown.dataset.copy}.` : "It could not be copied: mark it and copy it by hand.";
+    setTimeout(() => {
+      button.textContent = "Copy";
+      said.textContent = "";
+    }, SAID_MS);
+  });
+  shown.after(" ", button);
+}
+
+for (const onwards of all("a[data-keeps]")) {
+  onwards.addEventListener("click", (event) => {
+    if (isKept || document.getElementById("leave-anyway")) return;
+    event.preventDefault();
+    const asked = make("p", { className: "message bad no-print" });
+    const anyway = make("a", { id: "leave-anyway", href: onwards.href, textContent: "Leave anyway" });
+    asked.setAttribute("role", "alert");
+    asked.append(`${onwards.dataset.keeps} is not shown again, and was neither copied nor printed. `, anyway);
+    onwards.parentElement.before(asked);
+  });
+}
+
 // ---- Printing: a button for it, where there is a browser to be asked ----
 
 for (const button of all("button[data-print]")) {

@@ -30,7 +30,9 @@ async fn users(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.follow("#create-submit").await;
     browser.see("#temporary-password").await;
     look("admin-password").await;
-    browser.follow("#go-on").await;
+    browser.click("#go-on").await;
+    look("admin-password-not-kept").await;
+    browser.follow("#leave-anyway").await;
     browser.follow("#lock").await;
     look("admin-user").await;
     browser.fill("#name", " ").await;
@@ -111,6 +113,8 @@ async fn clients(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.follow("#create-submit").await;
     browser.see("#client-secret").await;
     look("operator-client-secret").await;
+    browser.click("#client-secret + .copy").await;
+    browser.reads("#client-secret + .copy", "Copied").await;
     browser.follow("#go-on").await;
     look("operator-client").await;
     browser.fill("#scope", "nothing").await;
