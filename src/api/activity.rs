@@ -252,7 +252,7 @@ async fn forward(
 /// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks
 /// with `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of
 /// them fit, it may hold fewer rows than asked for, or none, and still have a `next`.
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, ActivityQuery),
+#[utoipa::path(get, operation_id = "listProviderActivity", path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, ActivityQuery),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_provider(
     app: App,
@@ -279,7 +279,7 @@ pub async fn of_provider(
 /// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks
 /// with `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of
 /// them fit, it may hold fewer rows than asked for, or none, and still have a `next`.
-#[utoipa::path(get, path = "/api/v1/activity", tag = "Activity", params(ActivityQuery),
+#[utoipa::path(get, operation_id = "listActivity", path = "/api/v1/activity", tag = "Activity", params(ActivityQuery),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
 pub async fn of_all(
     app: App,

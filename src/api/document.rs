@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
-use serde_json::{Value, json};
+use serde_json::Value;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{ClientCredentials, Flow, OAuth2, Scopes, SecurityScheme};
 use utoipa::openapi::{
@@ -13,6 +13,7 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema as _, ToSchema as _};
 
 use super::problem::{Details, FieldError, Kind};
+use super::{examples, schemas};
 use crate::app::App;
 use crate::model::scope::CLIENT_SCOPES;
 use crate::web::oauth_error::data;
@@ -46,36 +47,11 @@ pub fn complete(mut document: OpenApi, app: &App) -> Value {
         .build();
     components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
     document.components = Some(components);
-    for (path, item) in &mut document.paths.paths {
-        for (method, operation) in operations_mut(item) {
-            operation.operation_id = Some(operation_id(method, path));
-            add_problems(operation);
-        }
-    }
+    document.paths.paths.values_mut().flat_map(operations_mut).for_each(add_problems);
     let mut document = serde_json::to_value(document).unwrap_or_default();
-    for name in ["NewClient", "ClientChange"] {
-        allow_null(&mut document["components"]["schemas"][name]);
-    }
+    schemas::complete(&mut document);
+    examples::complete(&mut document);
     document
-}
-
-/// A client's metadata as it is written: `null` takes the value of any member away, be its type what it may.
-fn allow_null(schema: &mut Value) {
-    for part in schema.get_mut("allOf").and_then(Value::as_array_mut).into_iter().flatten() {
-        allow_null(part);
-    }
-    let required = schema.get("required").cloned().unwrap_or_default();
-    let is_required = |name: &str| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
-    for (name, member) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten() {
-        if is_required(name) {
-            continue;
-        }
-        if let Some(kind) = member["type"].as_str() {
-            member["type"] = json!([kind, "null"]);
-        } else if member["type"].is_null() {
-            *member = json!({"description": member["description"], "oneOf": [member, {"type": "null"}]});
-        }
-    }
 }
 
 /// `GET /api/v1/openapi.json`
@@ -89,18 +65,10 @@ pub async fn answer(json: &Unchanging, asked: &HeaderMap) -> Response {
     data(json.answer(asked, headers).await)
 }
 
-/// The operations of a path, with their methods.
-fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+/// The operations of a path.
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem { get, post, put, patch, delete, .. } = item;
-    let all = [("get", get), ("post", post), ("put", put), ("patch", patch), ("delete", delete)];
-    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
-}
-
-/// One name for one operation: `post_providers_provider_code_users`.
-fn operation_id(method: &str, path: &str) -> String {
-    let path = path.trim_start_matches("/api/v1");
-    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    [method].into_iter().chain(words).collect::<Vec<_>>().join("_")
+    [get, post, put, patch, delete].into_iter().filter_map(Option::as_mut)
 }
 
 /// What every operation of its shape may be refused with.
@@ -130,7 +98,8 @@ fn add_problems(operation: &mut Operation) {
         kinds.extend([Kind::Stale, Kind::PreconditionRequired]);
     }
     for kind in kinds {
-        let schema = RefOr::Ref(Ref::from_schema_name(Details::name()));
+        let name = if kind == Kind::Invalid { "ValidationProblem".into() } else { Details::name() };
+        let schema = RefOr::Ref(Ref::from_schema_name(name));
         let content = ContentBuilder::new().schema(Some(schema)).build();
         let response = ResponseBuilder::new().description(kind.title()).content("application/problem+json", content);
         operation.responses.responses.insert(kind.status().as_u16().to_string(), RefOr::T(response.build()));

@@ -90,15 +90,42 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         const TYPES: [&str; 2] = ["application/json", "application/merge-patch+json"];
         let bytes = of_type(request, app, &TYPES).await?;
-        let members = strict_json::parse_object(&bytes)
+        let mut members = strict_json::parse_object(&bytes)
             .map_err(|fault| Problem::new(Kind::Malformed, format!("The body must be one JSON object: {fault}.")))?;
+        members.values_mut().for_each(make_whole);
         let read = serde_path_to_error::deserialize(Value::Object(members)).map_err(|error| {
             let path = error.path().to_string();
-            let at = if path == "." { String::new() } else { format!("{path}: ") };
-            Problem::new(Kind::Invalid, sentence(&format!("{at}{}", error.into_inner())))
+            let why = error.into_inner().to_string();
+            if path == "." {
+                return Problem::invalid(named_in(&why).unwrap_or("body"), sentence(&why));
+            }
+            Problem::invalid(&path, sentence(&format!("{path}: {why}")))
         })?;
         Ok(Self { read, bytes })
     }
+}
+
+/// A whole number is one however it is written: JSON Schema knows no difference between 10 and 10.0.
+fn make_whole(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            // Beyond this not every whole number can be told from its neighbours.
+            const SURE: f64 = 9_007_199_254_740_991.0;
+            let whole = number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0 && n.abs() <= SURE);
+            if let Some(whole) = whole.and_then(|n| format!("{n:.0}").parse::<i64>().ok()) {
+                *value = Value::from(whole);
+            }
+        }
+        Value::Array(parts) => parts.iter_mut().for_each(make_whole),
+        Value::Object(members) => members.values_mut().for_each(make_whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+/// The member that a library's words about a whole body name, as one that is missing.
+fn named_in(words: &str) -> Option<&str> {
+    let begins = ["missing field", "unknown field", "duplicate field"].iter().any(|begin| words.starts_with(begin));
+    words.split('`').nth(1).filter(|_| begins)
 }
 
 /// The body of a request whose Content-Type is one of these.
@@ -247,4 +274,25 @@ impl<T> Page<T> {
 #[must_use]
 pub fn one_more(rows: usize) -> i64 {
     i64::try_from(rows + 1).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_whole_number_is_whole_however_it_is_written() {
+        let mut value: Value =
+            serde_json::from_str(r#"{"a": 10.0, "b": [1e3, -2.0], "c": 1.5, "d": 1e300, "e": 7}"#).unwrap();
+        make_whole(&mut value);
+        assert_eq!(value, json!({"a": 10, "b": [1000, -2], "c": 1.5, "d": 1e300, "e": 7}));
+    }
+
+    #[test]
+    fn a_member_is_named() {
+        assert_eq!(named_in("missing field `reason`"), Some("reason"));
+        assert_eq!(named_in("invalid type: `x`"), None);
+    }
 }

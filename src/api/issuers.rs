@@ -82,7 +82,7 @@ async fn read(app: &App, id: &str) -> Result<WithEtag<View>, Problem> {
 }
 
 /// List the trusted issuers
-#[utoipa::path(get, path = "/api/v1/issuers", tag = "Trusted issuers", security(("oauth2" = ["issuers.read"])),
+#[utoipa::path(get, operation_id = "listIssuers", path = "/api/v1/issuers", tag = "Trusted issuers", security(("oauth2" = ["issuers.read"])),
     responses((status = 200, description = "All of them", body = Page<View>)))]
 pub async fn list(app: App, _program: Everywhere<ReadIssuers>) -> Result<Json<Page<View>>, Problem> {
     let mut conn = app.db.read_much().await?;
@@ -118,8 +118,8 @@ pub struct ToCreate {
 }
 
 /// Trust an issuer
-#[utoipa::path(post, path = "/api/v1/issuers", tag = "Trusted issuers", request_body = ToCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
+#[utoipa::path(post, operation_id = "createIssuer", path = "/api/v1/issuers", tag = "Trusted issuers", request_body = ToCreate,
+    params(("Idempotency-Key" = String, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["issuers.write"])),
     responses((status = 201, description = "It is trusted from now on", body = View,
         headers(("Location", description = "Where it is"), ("ETag", description = "Its revision"))),
@@ -162,7 +162,7 @@ pub struct AtIssuer {
 }
 
 /// Show a trusted issuer
-#[utoipa::path(get, path = "/api/v1/issuers/{issuer_id}", tag = "Trusted issuers", params(AtIssuer),
+#[utoipa::path(get, operation_id = "getIssuer", path = "/api/v1/issuers/{issuer_id}", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.read"])),
     responses((status = 200, description = "The issuer", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn show(
@@ -198,7 +198,7 @@ pub struct ToChange {
 }
 
 /// Change a trusted issuer
-#[utoipa::path(patch, path = "/api/v1/issuers/{issuer_id}", tag = "Trusted issuers", request_body = ToChange,
+#[utoipa::path(patch, operation_id = "updateIssuer", path = "/api/v1/issuers/{issuer_id}", tag = "Trusted issuers", request_body = ToChange,
     params(AtIssuer, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["issuers.write"])),
     responses((status = 200, description = "The issuer as it is now", body = View, headers(("ETag", description = "Its revision")))))]
@@ -247,7 +247,7 @@ pub struct Disable {
 }
 
 /// Switch a trusted issuer off, immediately
-#[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/disable", tag = "Trusted issuers", params(AtIssuer),
+#[utoipa::path(post, operation_id = "disableIssuer", path = "/api/v1/issuers/{issuer_id}/disable", tag = "Trusted issuers", params(AtIssuer),
     request_body = Disable, security(("oauth2" = ["issuers.write"])),
     responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn disable(
@@ -262,7 +262,7 @@ pub async fn disable(
 }
 
 /// Switch a trusted issuer on
-#[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/enable", tag = "Trusted issuers", params(AtIssuer),
+#[utoipa::path(post, operation_id = "enableIssuer", path = "/api/v1/issuers/{issuer_id}/enable", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.write"])),
     responses((status = 200, description = "It is on", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn enable(
@@ -276,7 +276,7 @@ pub async fn enable(
 }
 
 /// End every session that came from a trusted issuer
-#[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/end-sessions", tag = "Trusted issuers", params(AtIssuer),
+#[utoipa::path(post, operation_id = "endIssuerSessions", path = "/api/v1/issuers/{issuer_id}/end-sessions", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.write"])),
     responses((status = 200, description = "They have ended", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn end_sessions(
@@ -290,7 +290,7 @@ pub async fn end_sessions(
 }
 
 /// Remove every link of a trusted issuer
-#[utoipa::path(post, path = "/api/v1/issuers/{issuer_id}/untie", tag = "Trusted issuers", params(AtIssuer),
+#[utoipa::path(post, operation_id = "untieIssuer", path = "/api/v1/issuers/{issuer_id}/untie", tag = "Trusted issuers", params(AtIssuer),
     security(("oauth2" = ["issuers.write"])), responses((status = 200, description = "How many there were", body = Count)))]
 pub async fn untie(
     app: App,

@@ -51,7 +51,7 @@ impl View {
 }
 
 /// List the signing keys, retired ones included
-#[utoipa::path(get, path = "/api/v1/keys", tag = "Signing keys", security(("oauth2" = ["keys.read"])),
+#[utoipa::path(get, operation_id = "listKeys", path = "/api/v1/keys", tag = "Signing keys", security(("oauth2" = ["keys.read"])),
     responses((status = 200, description = "All of them", body = Page<View>)))]
 pub async fn list(app: App, program: Everywhere<ReadKeys>) -> Result<Json<Page<View>>, Problem> {
     let listed = in_use::list(&app, program.caller.now()).await?;
@@ -82,7 +82,7 @@ pub struct Next {
 }
 
 /// Make a new signing key
-#[utoipa::path(post, path = "/api/v1/keys/rotate", tag = "Signing keys", request_body = Rotate,
+#[utoipa::path(post, operation_id = "rotateKey", path = "/api/v1/keys/rotate", tag = "Signing keys", request_body = Rotate,
     security(("oauth2" = ["keys.write"])),
     responses((status = 200, description = "The key that takes over", body = Next),
         (status = 409, description = "A key is announced already, or too many are published", body = Details, content_type = "application/problem+json")))]
@@ -109,7 +109,7 @@ pub struct AtKey {
 }
 
 /// Revoke a key: what it signed is no longer valid
-#[utoipa::path(post, path = "/api/v1/keys/{kid}/retire", tag = "Signing keys", params(AtKey),
+#[utoipa::path(post, operation_id = "retireKey", path = "/api/v1/keys/{kid}/retire", tag = "Signing keys", params(AtKey),
     security(("oauth2" = ["keys.write"])),
     responses((status = 200, description = "The key as it is now", body = View),
         (status = 409, description = "It is already revoked or retired", body = Details, content_type = "application/problem+json")))]

@@ -2,6 +2,8 @@
 //! that is in the log. A handler returns a [`Problem`]; the outermost layer turns it, and every other bare error answer
 //! of the API, into the body.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -114,13 +116,16 @@ impl Kind {
     }
 }
 
+/// As much of a key that somebody sent is named.
+const LONGEST_KEY: usize = 100;
+
 /// Something that a program did wrong, or that failed under it.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// What went wrong.
     pub kind: Kind,
     detail: String,
-    errors: Vec<ValidationError>,
+    errors: Vec<FieldError>,
     challenge: Option<String>,
     retry_after: Option<u64>,
     cause: Option<String>,
@@ -130,6 +135,14 @@ impl Problem {
     /// A problem, and what to do about it in one sentence.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self { kind, detail: detail.into(), errors: Vec::new(), challenge: None, retry_after: None, cause: None }
+    }
+
+    /// A value that is not accepted, under a key that may be the sender's own; the detail is a sentence.
+    #[must_use]
+    pub fn invalid(key: &str, detail: String) -> Self {
+        let key: String = key.chars().filter(|c| !c.is_control()).take(LONGEST_KEY).collect();
+        let error = FieldError { key: key.into(), detail: detail.clone() };
+        Self { errors: vec![error], ..Self::new(Kind::Invalid, detail) }
     }
 
     /// There is nothing here, or nothing that the token may know of: the two are one (G15).
@@ -180,6 +193,10 @@ impl From<ValidationError> for Problem {
 
 impl From<Vec<ValidationError>> for Problem {
     fn from(errors: Vec<ValidationError>) -> Self {
+        let errors = errors
+            .into_iter()
+            .map(|ValidationError { key, why }| FieldError { key: key.into(), detail: why })
+            .collect();
         Self { errors, ..Self::new(Kind::Invalid, "Mend what errors names and send the request again.") }
     }
 }
@@ -216,16 +233,17 @@ pub struct Details {
     detail: String,
     /// The number under which the log knows this request.
     reference: String,
-    /// The values that are not accepted.
+    /// The values that are not accepted; with every 422.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<FieldError>,
 }
 
 /// A value that is not accepted.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
-    /// The member of the body.
-    key: &'static str,
+    /// The member of the body or the parameter; `body` for the whole.
+    #[schema(value_type = String)]
+    key: Cow<'static, str>,
     /// What it must be.
     detail: String,
 }
@@ -245,19 +263,21 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
     if let Some(cause) = &problem.cause {
         tracing::error!(reference = %visitor.reference, %cause, "answered {kind}: {cause}");
     } else {
-        // Never the detail: it may repeat what was sent, and people send passwords.
-        let keys: Vec<_> = problem.errors.iter().map(|invalid| invalid.key).collect();
+        // Never the detail, nor a key that is not one of ours: they may repeat what was sent, and people send passwords.
+        let ours = |error: &FieldError| match error.key {
+            Cow::Borrowed(key) => Some(key),
+            Cow::Owned(_) => None,
+        };
+        let keys: Vec<_> = problem.errors.iter().filter_map(ours).collect();
         tracing::info!(reference = %visitor.reference, address = %visitor.address, "answered {kind} {}", keys.join(", "));
     }
-    let errors =
-        problem.errors.into_iter().map(|invalid| FieldError { key: invalid.key, detail: invalid.why }).collect();
     let body = Details {
         r#type: format!("{}/api/v1#{kind}", app.config.issuer),
         title: kind.title(),
         status: kind.status().as_u16(),
         detail: problem.detail,
         reference: visitor.reference.clone(),
-        errors,
+        errors: problem.errors,
     };
     let mut response = data((kind.status(), Json(body)));
     let headers = response.headers_mut();

@@ -97,7 +97,7 @@ pub struct Search {
 }
 
 /// List the providers, by code
-#[utoipa::path(get, path = "/api/v1/providers", tag = "Providers", params(Search), security(("oauth2" = ["providers.read"])),
+#[utoipa::path(get, operation_id = "listProviders", path = "/api/v1/providers", tag = "Providers", params(Search), security(("oauth2" = ["providers.read"])),
     responses((status = 200, description = "A page of them", body = Page<Row>)))]
 pub async fn list(
     app: App,
@@ -138,8 +138,8 @@ pub struct ToCreate {
 }
 
 /// Create a provider
-#[utoipa::path(post, path = "/api/v1/providers", tag = "Providers", request_body = ToCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
+#[utoipa::path(post, operation_id = "createProvider", path = "/api/v1/providers", tag = "Providers", request_body = ToCreate,
+    params(("Idempotency-Key" = String, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["providers.write"])),
     responses((status = 201, description = "It is there, active, with Unified Login off", body = View,
         headers(("Location", description = "Where it is"), ("ETag", description = "Its revision"))),
@@ -192,7 +192,7 @@ pub(super) async fn read(app: &App, id: &str) -> Result<WithEtag<View>, Problem>
 }
 
 /// Show a provider
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}", tag = "Providers", params(AtProvider),
+#[utoipa::path(get, operation_id = "getProvider", path = "/api/v1/providers/{provider_code}", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.read"])),
     responses((status = 200, description = "The provider", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn show(app: App, program: InProvider<ReadProviders>) -> Result<WithEtag<View>, Problem> {
@@ -226,7 +226,7 @@ pub struct ToChange {
 }
 
 /// Change a provider
-#[utoipa::path(patch, path = "/api/v1/providers/{provider_code}", tag = "Providers", request_body = ToChange,
+#[utoipa::path(patch, operation_id = "updateProvider", path = "/api/v1/providers/{provider_code}", tag = "Providers", request_body = ToChange,
     params(AtProvider, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "The provider as it is now", body = View, headers(("ETag", description = "Its revision")))))]
@@ -264,7 +264,7 @@ async fn switched(app: &App, id: &str, switched: Switched) -> Result<WithEtag<Vi
 }
 
 /// Activate a provider
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/activate", tag = "Providers", params(AtProvider),
+#[utoipa::path(post, operation_id = "activateProvider", path = "/api/v1/providers/{provider_code}/activate", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is active", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn activate(app: App, program: OverProvider<WriteProviders>) -> Result<WithEtag<View>, Problem> {
@@ -273,7 +273,7 @@ pub async fn activate(app: App, program: OverProvider<WriteProviders>) -> Result
 }
 
 /// Deactivate a provider: every session and token of its users ends immediately
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/deactivate", tag = "Providers", params(AtProvider),
+#[utoipa::path(post, operation_id = "deactivateProvider", path = "/api/v1/providers/{provider_code}/deactivate", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is inactive", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn deactivate(app: App, program: OverProvider<WriteProviders>) -> Result<WithEtag<View>, Problem> {
@@ -282,7 +282,7 @@ pub async fn deactivate(app: App, program: OverProvider<WriteProviders>) -> Resu
 }
 
 /// End every session of a provider's users
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/end-sessions", tag = "Providers", params(AtProvider),
+#[utoipa::path(post, operation_id = "endProviderSessions", path = "/api/v1/providers/{provider_code}/end-sessions", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "They have ended", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn end_sessions(app: App, program: OverProvider<WriteProviders>) -> Result<WithEtag<View>, Problem> {
@@ -299,7 +299,7 @@ pub struct Count {
 }
 
 /// Lift the password lock of every user of a provider; an administrator's locks stay
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unlock-all", tag = "Providers", params(AtProvider),
+#[utoipa::path(post, operation_id = "unlockProviderUsers", path = "/api/v1/providers/{provider_code}/unlock-all", tag = "Providers", params(AtProvider),
     security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "How many were locked", body = Count)))]
 pub async fn unlock_all(app: App, program: OverProvider<WriteProviders>) -> Result<axum::Json<Count>, Problem> {

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use super::document::ABOUT;
+use super::examples;
 use super::problem::Kind;
 use crate::app::App;
 use crate::model::scope::{CLIENT_SCOPES, PROVIDER_SCOPES};
@@ -100,6 +101,8 @@ struct Endpoint {
     body: Vec<Field>,
     answers: Vec<(String, String)>,
     shown: Vec<Field>,
+    /// A command that makes such a call.
+    example: String,
 }
 
 /// A parameter or a member.
@@ -162,6 +165,7 @@ fn endpoint(document: &Value, path: &str, method: &str, operation: &Value) -> En
             .flatten()
             .map(|(status, answer)| (status.clone(), text(&answer["description"])))
             .collect(),
+        example: examples::command(document, path, method, operation),
         shown: good.map(|answer| fields(document, &schema_of(answer))).unwrap_or_default(),
     }
 }

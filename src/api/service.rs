@@ -79,7 +79,7 @@ fn refusal_view(row: Refused) -> RefusalView {
 }
 
 /// Show the numbers of the last 24 hours
-#[utoipa::path(get, path = "/api/v1/statistics", tag = "Service", security(("oauth2" = ["activity.read"])),
+#[utoipa::path(get, operation_id = "getStatistics", path = "/api/v1/statistics", tag = "Service", security(("oauth2" = ["activity.read"])),
     responses((status = 200, description = "The numbers", body = Statistics)))]
 pub async fn statistics(app: App, program: Everywhere<ReadActivity>) -> Result<Json<Statistics>, Problem> {
     let since = program.caller.now().before(SPAN);
@@ -115,7 +115,7 @@ fn failing_view(row: Failing) -> FailingView {
 }
 
 /// List the clients with undelivered logouts, those with the most first; at most 100
-#[utoipa::path(get, path = "/api/v1/deliveries", tag = "Service", security(("oauth2" = ["clients.read"])),
+#[utoipa::path(get, operation_id = "listFailingLogouts", path = "/api/v1/deliveries", tag = "Service", security(("oauth2" = ["clients.read"])),
     responses((status = 200, description = "Clients and numbers", body = Page<FailingView>)))]
 pub async fn deliveries(app: App, _program: Everywhere<ReadClients>) -> Result<Json<Page<FailingView>>, Problem> {
     let rows = statistics::failing_by_client(&mut app.db.read().await?, None).await?;

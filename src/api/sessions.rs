@@ -74,7 +74,7 @@ fn tie_view(tie: Tie) -> TieView {
 }
 
 /// List a user's sessions and links
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
+#[utoipa::path(get, operation_id = "listSessions", path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.read"])), responses((status = 200, description = "Sessions and links", body = Sessions)))]
 pub async fn list(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<Json<Sessions>, Problem> {
     let mut conn = app.db.read_much().await?;
@@ -88,7 +88,7 @@ pub async fn list(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) 
 }
 
 /// End every session of a user, and whatever is on its way to become one
-#[utoipa::path(delete, path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
+#[utoipa::path(delete, operation_id = "endSessions", path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])), responses((status = 204, description = "They have ended")))]
 pub async fn end_all(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Result<StatusCode, Problem> {
     let ended = users::end_sessions(&program.caller.act(&app), &program.provider.id, &id).await?;
@@ -111,7 +111,7 @@ pub struct AtSession {
 }
 
 /// End one session of a user; one that is over already is no fault
-#[utoipa::path(delete, path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions/{session_id}", tag = "Users",
+#[utoipa::path(delete, operation_id = "endSession", path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions/{session_id}", tag = "Users",
     params(AtSession), security(("oauth2" = ["users.write"])), responses((status = 204, description = "It has ended")))]
 pub async fn end(
     app: App,

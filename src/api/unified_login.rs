@@ -77,7 +77,7 @@ async fn taken(app: &App, caller: &Caller, provider_id: &str, taken: Transition)
 }
 
 /// Show where a provider is on the way to Unified Login
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/unified-login", tag = "Unified Login", params(AtProvider),
+#[utoipa::path(get, operation_id = "getUnifiedLogin", path = "/api/v1/providers/{provider_code}/unified-login", tag = "Unified Login", params(AtProvider),
     security(("oauth2" = ["providers.read"])), responses((status = 200, description = "State and steps", body = View)))]
 pub async fn show(app: App, program: InProvider<ReadProviders>) -> Result<Json<View>, Problem> {
     read(&app, &program.caller, &program.provider.id).await
@@ -94,7 +94,7 @@ pub struct Asking {
 }
 
 /// Ask for Unified Login
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/request", tag = "Unified Login",
+#[utoipa::path(post, operation_id = "requestUnifiedLogin", path = "/api/v1/providers/{provider_code}/unified-login/request", tag = "Unified Login",
     params(AtProvider), request_body = Asking, security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It waits for a decision", body = View),
         (status = 409, description = "It is not off", body = Details, content_type = "application/problem+json")))]
@@ -105,7 +105,7 @@ pub async fn request(app: App, program: InProvider<WriteProviders>, body: Body<A
 }
 
 /// Withdraw the request
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/withdraw", tag = "Unified Login",
+#[utoipa::path(post, operation_id = "withdrawUnifiedLogin", path = "/api/v1/providers/{provider_code}/unified-login/withdraw", tag = "Unified Login",
     params(AtProvider), security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is off", body = View),
         (status = 409, description = "No request is pending", body = Details, content_type = "application/problem+json")))]
@@ -114,59 +114,75 @@ pub async fn withdraw(app: App, program: InProvider<WriteProviders>) -> Result<J
     taken(&app, &program.caller, &program.provider.id, done).await
 }
 
-/// A decision.
+/// That a request is approved.
 #[derive(Debug, Deserialize, ToSchema)]
-#[schema(as = UnifiedLoginDecision)]
+#[schema(as = UnifiedLoginApproval)]
 #[serde(deny_unknown_fields)]
-pub struct Deciding {
+pub struct Approving {
     /// `id` of the step that is decided, as it was read; `null` where a seed file asked.
     #[schema(format = "uuid")]
     request: Option<String>,
-    /// Why; needed to decline.
+    /// Why, if there is something to say.
     #[schema(max_length = 500)]
     reason: Option<String>,
+}
+
+/// That a request is declined.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = UnifiedLoginDecline)]
+#[serde(deny_unknown_fields)]
+pub struct Declining {
+    /// `id` of the step that is decided, as it was read; `null` where a seed file asked.
+    #[schema(format = "uuid")]
+    request: Option<String>,
+    /// Why, in words that the provider's admins read.
+    #[schema(min_length = 1, max_length = 500)]
+    reason: String,
 }
 
 async fn decide(
     app: &App,
     caller: &Caller,
     provider_id: &str,
-    body: Deciding,
+    request: Option<String>,
     decision: Decision,
+    reason: &str,
 ) -> Result<Json<View>, Problem> {
-    let read = match body.request {
+    let read = match request {
         None => None,
         Some(text) => Some(checked(&text).ok_or_else(|| ValidationError::new("request", "must be the id of a step"))?),
     };
-    let reason = body.reason.unwrap_or_default();
-    let done = unified_login::decide(&caller.act(app), provider_id, read, decision, &reason).await?;
+    let done = unified_login::decide(&caller.act(app), provider_id, read, decision, reason).await?;
     taken(app, caller, provider_id, done).await
 }
 
 /// Approve the request: Unified Login is on
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/approve", tag = "Unified Login",
-    params(AtProvider), request_body = Deciding, security(("oauth2" = ["providers.write"])),
+#[utoipa::path(post, operation_id = "approveUnifiedLogin", path = "/api/v1/providers/{provider_code}/unified-login/approve", tag = "Unified Login",
+    params(AtProvider), request_body = Approving, security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is on", body = View),
         (status = 409, description = "This request is no longer pending", body = Details, content_type = "application/problem+json")))]
 pub async fn approve(
     app: App,
     program: OverProvider<WriteProviders>,
-    body: Body<Deciding>,
+    body: Body<Approving>,
 ) -> Result<Json<View>, Problem> {
-    decide(&app, &program.caller, &program.provider.id, body.read, Decision::Approve).await
+    let Approving { request, reason } = body.read;
+    let reason = reason.unwrap_or_default();
+    decide(&app, &program.caller, &program.provider.id, request, Decision::Approve, &reason).await
 }
 
 /// Decline the request
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/decline", tag = "Unified Login",
-    params(AtProvider), request_body = Deciding, security(("oauth2" = ["providers.write"])),
+#[utoipa::path(post, operation_id = "declineUnifiedLogin", path = "/api/v1/providers/{provider_code}/unified-login/decline", tag = "Unified Login",
+    params(AtProvider), request_body = Declining, security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is off", body = View),
         (status = 409, description = "This request is no longer pending", body = Details, content_type = "application/problem+json")))]
 pub async fn decline(
     app: App,
     program: OverProvider<WriteProviders>,
-    body: Body<Deciding>,
+    body: Body<Declining>,
 ) -> Result<Json<View>, Problem> {
-    decide(&app, &program.caller, &program.provider.id, body.read, Decision::Decline).await
+    let Declining { request, reason } = body.read;
+    decide(&app, &program.caller, &program.provider.id, request, Decision::Decline, &reason).await
 }
 
 /// Why.
@@ -179,7 +195,7 @@ pub struct Reason {
 }
 
 /// Switch Unified Login off
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/unified-login/switch-off", tag = "Unified Login",
+#[utoipa::path(post, operation_id = "switchOffUnifiedLogin", path = "/api/v1/providers/{provider_code}/unified-login/switch-off", tag = "Unified Login",
     params(AtProvider), request_body = Reason, security(("oauth2" = ["providers.write"])),
     responses((status = 200, description = "It is off", body = View),
         (status = 409, description = "It is not on", body = Details, content_type = "application/problem+json")))]
@@ -229,7 +245,7 @@ impl WaitingView {
 }
 
 /// List the requests that wait, the oldest first; at most 200
-#[utoipa::path(get, path = "/api/v1/unified-login-requests", tag = "Unified Login",
+#[utoipa::path(get, operation_id = "listUnifiedLoginRequests", path = "/api/v1/unified-login-requests", tag = "Unified Login",
     security(("oauth2" = ["providers.read"])), responses((status = 200, description = "The pending requests", body = Page<WaitingView>)))]
 pub async fn waiting(app: App, _program: Everywhere<ReadProviders>) -> Result<Json<Page<WaitingView>>, Problem> {
     let waiting = store::unified_login::waiting(&mut app.db.read().await?, MOST).await?;

@@ -220,10 +220,7 @@ pub fn actor_for_provider(actor: &str) -> String {
         "system" => "Therap Connect".into(),
         other if other.starts_with("operator") || other.starts_with("therap admin") => "Therap".into(),
         other if other.starts_with("issuer") => "Therap Services".into(),
-        other => match other.strip_prefix("client ") {
-            Some(program) => format!("Program {program}"),
-            None => other.strip_prefix("admin ").unwrap_or(other).to_owned(),
-        },
+        other => other.strip_prefix("admin ").unwrap_or(other).to_owned(),
     }
 }
 
@@ -349,7 +346,7 @@ mod tests {
             ("operator client sync", "Therap"),
             ("therap admin root", "Therap"),
             ("admin paul", "paul"),
-            ("client hr", "Program hr"),
+            ("client hr", "client hr"),
         ] {
             assert_eq!(actor_for_provider(actor), shown);
         }

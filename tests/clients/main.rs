@@ -33,6 +33,7 @@ mod jupyterhub;
 mod keycloak;
 mod oauth2_proxy;
 mod oidc_client_ts;
+mod openapi;
 mod openid_client;
 mod openidconnect;
 mod passport;

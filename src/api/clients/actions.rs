@@ -40,7 +40,7 @@ pub struct NewSecret {
 }
 
 /// Give a client a new secret
-#[utoipa::path(post, path = "/api/v1/clients/{client_id}/rotate-secret", tag = "Clients", params(AtClient),
+#[utoipa::path(post, operation_id = "rotateClientSecret", path = "/api/v1/clients/{client_id}/rotate-secret", tag = "Clients", params(AtClient),
     request_body = RotateSecret, security(("oauth2" = ["clients.write"])),
     responses((status = 200, description = "The new secret", body = NewSecret),
         (status = 409, description = "It is the client that asks", body = Details, content_type = "application/problem+json")))]
@@ -93,7 +93,7 @@ fn not_itself(program: &Everywhere<WriteClients>, client_id: &str) -> Result<(),
 }
 
 /// Switch a client off: all its tokens are revoked
-#[utoipa::path(post, path = "/api/v1/clients/{client_id}/disable", tag = "Clients", params(AtClient),
+#[utoipa::path(post, operation_id = "disableClient", path = "/api/v1/clients/{client_id}/disable", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.write"])),
     responses((status = 200, description = "It is off", body = View, headers(("ETag", description = "Its revision"))),
         (status = 409, description = "It is the client that asks", body = Details, content_type = "application/problem+json")))]
@@ -107,7 +107,7 @@ pub async fn disable(
 }
 
 /// Switch a client on
-#[utoipa::path(post, path = "/api/v1/clients/{client_id}/enable", tag = "Clients", params(AtClient),
+#[utoipa::path(post, operation_id = "enableClient", path = "/api/v1/clients/{client_id}/enable", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.write"])),
     responses((status = 200, description = "It is on", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn enable(
@@ -119,7 +119,7 @@ pub async fn enable(
 }
 
 /// Delete a client, with its secrets, consents, codes and tokens
-#[utoipa::path(delete, path = "/api/v1/clients/{client_id}", tag = "Clients",
+#[utoipa::path(delete, operation_id = "deleteClient", path = "/api/v1/clients/{client_id}", tag = "Clients",
     params(AtClient, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["clients.write"])), responses((status = 204, description = "It is gone"),
         (status = 409, description = "It is the client that asks", body = Details, content_type = "application/problem+json")))]

@@ -12,7 +12,7 @@ use super::caller::{Everywhere, ReadClients, WriteClients};
 use super::etag::{IfMatch, WithEtag, stale};
 use super::extract::{Body, ClientId, Page, Paging, Query, one_more};
 use super::idempotency::{IdempotencyKey, New};
-use crate::api::problem::{Details, Kind, Problem};
+use crate::api::problem::{Details, Problem};
 use crate::app::App;
 use crate::model::client::draft::Draft;
 use crate::model::client::rules::{check_client_id, key_warnings};
@@ -70,7 +70,7 @@ pub(super) async fn read(app: &App, client_id: &str) -> Result<WithEtag<View>, P
 }
 
 /// List the clients, by `client_id`, at most 50 a page
-#[utoipa::path(get, path = "/api/v1/clients", tag = "Clients", params(Paging), security(("oauth2" = ["clients.read"])),
+#[utoipa::path(get, operation_id = "listClients", path = "/api/v1/clients", tag = "Clients", params(Paging), security(("oauth2" = ["clients.read"])),
     responses((status = 200, description = "A page of them", body = Page<View>)))]
 pub async fn list(
     app: App,
@@ -84,7 +84,7 @@ pub async fn list(
     Ok(Json(Page::of(found, rows, |client| client.client_id.clone(), View::of)))
 }
 
-/// A client to be: its name, and its metadata.
+/// A client to be: its name, and its metadata (RFC 7591 §2). A member that is not named here is refused.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = NewClient)]
 pub struct ToCreate {
@@ -109,12 +109,13 @@ pub struct CreatedClient {
 
 /// The metadata as a draft.
 fn draft(members: Map<String, Value>) -> Result<Draft, Problem> {
-    Draft::parse(members).map_err(|why| Problem::new(Kind::Invalid, why))
+    Draft::parse(members)
+        .map_err(|why| Problem::invalid(why.split_once(": ").map_or("body", |(key, _)| key), why.clone()))
 }
 
 /// Create a client
-#[utoipa::path(post, path = "/api/v1/clients", tag = "Clients", request_body = ToCreate,
-    params(("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
+#[utoipa::path(post, operation_id = "createClient", path = "/api/v1/clients", tag = "Clients", request_body = ToCreate,
+    params(("Idempotency-Key" = String, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["clients.write"])),
     responses((status = 201, description = "The client, and its secret where it needs one", body = CreatedClient,
         headers(("Location", description = "Where it is"), ("ETag", description = "Its revision"))),
@@ -156,7 +157,7 @@ pub struct AtClient {
 }
 
 /// Show a client
-#[utoipa::path(get, path = "/api/v1/clients/{client_id}", tag = "Clients", params(AtClient),
+#[utoipa::path(get, operation_id = "getClient", path = "/api/v1/clients/{client_id}", tag = "Clients", params(AtClient),
     security(("oauth2" = ["clients.read"])),
     responses((status = 200, description = "The client", body = View, headers(("ETag", description = "Its revision")))))]
 pub async fn show(
@@ -167,7 +168,8 @@ pub async fn show(
     read(&app, &client_id).await
 }
 
-/// What is to be different: what is absent stays as it is, `null` takes a value away (RFC 7396).
+/// What is to be different: what is absent stays as it is, `null` takes a value away (RFC 7396). A member that is not named
+/// here is refused.
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = ClientChange)]
 pub struct ToChange {
@@ -178,7 +180,7 @@ pub struct ToChange {
 }
 
 /// Change a client's metadata
-#[utoipa::path(patch, path = "/api/v1/clients/{client_id}", tag = "Clients", request_body = ToChange,
+#[utoipa::path(patch, operation_id = "updateClient", path = "/api/v1/clients/{client_id}", tag = "Clients", request_body = ToChange,
     params(AtClient, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["clients.write"])),
     responses((status = 200, description = "The client as it is now", body = View, headers(("ETag", description = "Its revision")))))]

@@ -26,7 +26,7 @@ async fn switched(app: &App, program: &InProvider<WriteUsers>, id: &str, switche
 }
 
 /// Lock a user as an administrator does: every session and token ends immediately
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/lock", tag = "Users", params(AtUser),
+#[utoipa::path(post, operation_id = "lockUser", path = "/api/v1/providers/{provider_code}/users/{user_id}/lock", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The user is locked", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn lock(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Answer {
@@ -56,7 +56,7 @@ pub struct Unlock {
 }
 
 /// Lift a lock
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/unlock", tag = "Users", params(AtUser),
+#[utoipa::path(post, operation_id = "unlockUser", path = "/api/v1/providers/{provider_code}/users/{user_id}/unlock", tag = "Users", params(AtUser),
     request_body = Unlock, security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The lock is removed", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn unlock(app: App, program: InProvider<WriteUsers>, UserId(id): UserId, body: Body<Unlock>) -> Answer {
@@ -72,7 +72,7 @@ pub async fn unlock(app: App, program: InProvider<WriteUsers>, UserId(id): UserI
 }
 
 /// Deactivate a user: every session and token ends immediately
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/deactivate", tag = "Users", params(AtUser),
+#[utoipa::path(post, operation_id = "deactivateUser", path = "/api/v1/providers/{provider_code}/users/{user_id}/deactivate", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The user is deactivated", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn deactivate(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Answer {
@@ -81,7 +81,7 @@ pub async fn deactivate(app: App, program: InProvider<WriteUsers>, UserId(id): U
 }
 
 /// Reactivate a user
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/reactivate", tag = "Users", params(AtUser),
+#[utoipa::path(post, operation_id = "reactivateUser", path = "/api/v1/providers/{provider_code}/users/{user_id}/reactivate", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The user is active", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn reactivate(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Answer {
@@ -111,7 +111,7 @@ pub struct ResetPassword {
 }
 
 /// Give a user a temporary password: sessions end, a password lock is lifted
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/reset-password", tag = "Users",
+#[utoipa::path(post, operation_id = "resetPassword", path = "/api/v1/providers/{provider_code}/users/{user_id}/reset-password", tag = "Users",
     params(AtUser), request_body = PasswordReset, security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The temporary password", body = ResetPassword)))]
 pub async fn reset_password(
@@ -141,7 +141,7 @@ pub struct Untie {
 }
 
 /// Unlink a user from a trusted issuer: the next handoff links the user again
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/{user_id}/untie", tag = "Users", params(AtUser),
+#[utoipa::path(post, operation_id = "untieUser", path = "/api/v1/providers/{provider_code}/users/{user_id}/untie", tag = "Users", params(AtUser),
     request_body = Untie, security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The user is unlinked", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn untie(app: App, program: InProvider<WriteUsers>, UserId(id): UserId, body: Body<Untie>) -> Answer {

@@ -123,7 +123,7 @@ pub struct Imports {
 /// The first line names the columns: `login_name`, `name`, and any of `user_type`, `email`, `password`, `handoff_sub`,
 /// `handoff_issuer`. The same file may be sent again: existing users are not changed. An import continues when the
 /// connection is lost; one runs at a time for each program and provider.
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users/import", tag = "Users", params(AtProvider, How),
+#[utoipa::path(post, operation_id = "importUsers", path = "/api/v1/providers/{provider_code}/users/import", tag = "Users", params(AtProvider, How),
     request_body(content = String, content_type = "text/csv", description = "The file; UTF-8 is best"),
     security(("oauth2" = ["users.write"])), responses((status = 200, description = "The result of each row", body = Imported)))]
 pub async fn import(
@@ -162,7 +162,7 @@ pub async fn import(
 /// List what this program imported here in the last 24 hours
 ///
 /// With the temporary passwords, for a program that lost the answer to its import.
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/import", tag = "Users", params(AtProvider),
+#[utoipa::path(get, operation_id = "listImports", path = "/api/v1/providers/{provider_code}/users/import", tag = "Users", params(AtProvider),
     security(("oauth2" = ["users.write"])), responses((status = 200, description = "The imports", body = Imports)))]
 pub async fn list(app: App, program: InProvider<WriteUsers>) -> Result<Json<Imports>, Problem> {
     let (owner, provider_id, now) = (Owner::client(&program.caller.client), &program.provider.id, app.clock.now());
@@ -178,5 +178,5 @@ async fn read(app: &App, provider: &Provider, bytes: &[u8]) -> Result<People, Pr
     let (text, encoding) = text::decode(bytes).map_err(|why| Problem::new(Kind::Malformed, why))?;
     let mut conn = app.db.read_much().await?;
     let people = import::plan(&mut conn, provider, &text, encoding, MOST_ROWS).await?;
-    people.map_err(|why| Problem::new(Kind::Invalid, why))
+    people.map_err(|why| Problem::invalid("body", why))
 }

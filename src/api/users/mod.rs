@@ -118,7 +118,7 @@ pub struct Search {
 ///
 /// Whoever never signed in is asked for user by user: such a page may hold fewer rows than asked for, or none, and
 /// still have a `next`.
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users", tag = "Users", params(AtProvider, Search),
+#[utoipa::path(get, operation_id = "listUsers", path = "/api/v1/providers/{provider_code}/users", tag = "Users", params(AtProvider, Search),
     security(("oauth2" = ["users.read"])), responses((status = 200, description = "A page of them", body = Page<View>)))]
 pub async fn list(
     app: App,
@@ -222,8 +222,8 @@ fn patched(
 }
 
 /// Create a user with a temporary password
-#[utoipa::path(post, path = "/api/v1/providers/{provider_code}/users", tag = "Users", request_body = ToCreate,
-    params(AtProvider, ("Idempotency-Key" = Option<String>, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
+#[utoipa::path(post, operation_id = "createUser", path = "/api/v1/providers/{provider_code}/users", tag = "Users", request_body = ToCreate,
+    params(AtProvider, ("Idempotency-Key" = String, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["users.write"])),
     responses((status = 201, description = "The user and the temporary password", body = CreatedUser,
         headers(("Location", description = "Where the user is"), ("ETag", description = "The user's revision"))),
@@ -286,7 +286,7 @@ pub struct AtUser {
 }
 
 /// Show a user
-#[utoipa::path(get, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", params(AtUser),
+#[utoipa::path(get, operation_id = "getUser", path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.read"])),
     responses((status = 200, description = "The user", body = View, headers(("ETag", description = "The user's revision")))))]
 pub async fn show(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) -> Result<WithEtag<View>, Problem> {
@@ -309,7 +309,7 @@ pub struct ToChange {
 }
 
 /// Change a user
-#[utoipa::path(patch, path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", request_body = ToChange,
+#[utoipa::path(patch, operation_id = "updateUser", path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", request_body = ToChange,
     params(AtUser, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["users.write"])),
     responses((status = 200, description = "The user as it is now", body = View, headers(("ETag", description = "The user's revision")))))]

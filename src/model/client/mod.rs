@@ -87,7 +87,8 @@ impl utoipa::PartialSchema for Algorithm {
 
 impl utoipa::ToSchema for Algorithm {}
 
-/// The metadata of a client, every default filled in. Unknown members are ignored when read.
+// What is stored may hold members of another version, which are ignored when read.
+/// The metadata of a client, every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "the standards' own members")]
@@ -112,6 +113,7 @@ pub struct Metadata {
     pub token_endpoint_auth_signing_alg: Option<Algorithm>,
     /// Its public keys.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     pub jwks: Option<Value>,
     /// Where its public keys are.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -24,7 +24,9 @@ pub struct Told {
 
 impl Told {
     pub fn of(answer: &Answer) -> Self {
-        let json = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
+        let json: Value = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
+        let is_unfit = json["type"].as_str().is_some_and(|kind| kind.ends_with("#invalid"));
+        assert!(!is_unfit || json["errors"].as_array().is_some_and(|errors| !errors.is_empty()), "{json}");
         Self { status: answer.status.as_u16(), headers: answer.headers.clone(), json }
     }
 

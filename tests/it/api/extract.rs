@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, Method};
 use connect_idp::model::header_text::ascii;
+use connect_idp::model::provider::UnifiedLogin;
 use serde_json::{Value, json};
 
 use crate::actors::{Idp, Told, bearer};
@@ -41,6 +42,40 @@ both_engines! {
         for query in ["limit=0", "limit=201"] {
             assert_eq!(program.get(&format!("{USERS}?{query}")).await.problem(), "invalid", "{query}");
         }
+    }
+
+    /// Each value that is not accepted is named, whoever finds it: who reads JSON, or who knows what is meant.
+    async fn what_is_not_accepted_is_named(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let program = idp.client("ops", "providers.write users.write clients.write").await;
+        let decline = "/api/v1/providers/CEDAR-OR/unified-login/decline";
+        idp.user("amina").create().await;
+        idp.provider("CEDAR-OR", |p| p.unified_login = UnifiedLogin::Requested).await;
+        let waits = "must not contain control characters or tabs, but for line breaks";
+        for (path, body, key, why) in [
+            (USERS, json!({"name": "A"}), "login_name", "missing field"),
+            (USERS, json!({"login_name": "a", "name": "A", "shoe_size": 5}), "shoe_size", "unknown field"),
+            (USERS, json!({"login_name": 5, "name": "A"}), "login_name", "invalid type"),
+            ("/api/v1/clients", json!({"client_id": "x", "nickname": "y"}), "nickname", "there is no such key"),
+            ("/api/v1/clients", json!({"client_id": "x", "jwks": "{"}), "jwks", "not a JSON object"),
+            ("/api/v1/providers", json!({"code": "A", "name": "A", "idle_minutes": 1.5}), "idle_minutes", "invalid type"),
+            (decline, json!({"request": null}), "reason", "missing field"),
+            (decline, json!({"request": null, "reason": "a\tb"}), "reason", waits),
+            (decline, json!({"request": null, "reason": "x".repeat(501)}), "reason", "must be at most 500 characters"),
+        ] {
+            let told = program.post(path, &body).await;
+            let error = &told.assert(422).json["errors"][0];
+            assert_eq!(error["key"], key, "{body}: {error}");
+            assert!(error["detail"].as_str().unwrap().contains(why), "{body}: {error}");
+        }
+    }
+
+    /// JSON Schema knows one kind of whole number, however it is written.
+    async fn a_whole_number_may_have_a_point(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let program = idp.client("ops", "providers.read providers.write").await;
+        let made = program.post("/api/v1/providers", &json!({"code": "A", "name": "A", "idle_minutes": 10.0})).await;
+        assert_eq!(made.assert(201).json["idle_minutes"], 10);
     }
 
     /// RFC 6750 §3: the challenge; RFC 9457: the body; the reference is the log's.
@@ -136,20 +171,69 @@ async fn the_document_is_whole() {
             }
             assert!(operation["summary"].is_string(), "{method} {path}");
             let name = operation["operationId"].as_str().unwrap();
+            assert!(name.starts_with(char::is_lowercase) && name.chars().all(char::is_alphabetic), "{name}");
             assert!(names.insert(name.to_owned()), "{name} is the name of two operations");
+            for part in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(part["in"] == "query" || part["example"].is_string(), "{name}: {}", part["name"]);
+            }
+            for (kind, body) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+                assert!(!body["example"].is_null(), "{name}: {kind} has no example");
+            }
+            let invalid = &operation["responses"]["422"];
+            let invalid = &invalid["content"]["application/problem+json"]["schema"]["$ref"];
+            assert!(invalid.is_null() || invalid == "#/components/schemas/ValidationProblem", "{name}: {invalid}");
         }
     }
     assert_eq!(json!(document["servers"][0]["url"]), json!(idp.app.config.issuer));
-    // RFC 7396: whatever a client's metadata holds can be taken away.
-    let metadata = &document["components"]["schemas"]["ClientChange"]["allOf"][0]["allOf"];
-    let members: Vec<_> =
-        metadata.as_array().unwrap().iter().filter_map(|part| part["properties"].as_object()).flatten().collect();
-    assert!(members.len() > 20);
-    for (name, member) in members {
-        let kinds = member["oneOf"].as_array().map_or(&member["type"], |either| &either[1]["type"]);
-        assert!(
-            kinds == "null" || kinds.as_array().is_some_and(|kinds| kinds.contains(&json!("null"))),
-            "{name}: {member}"
-        );
+    assert_no_null(&document, "");
+    let schemas = &document["components"]["schemas"];
+    for (name, schema) in schemas.as_object().unwrap() {
+        if let Some(row) = name.strip_suffix("Page") {
+            let items = &schema["properties"]["items"]["items"];
+            assert_eq!(items["$ref"], format!("#/components/schemas/{row}"), "{name}");
+        }
+        assert!(!name.contains('_'), "{name}");
+    }
+    for row in ["User", "Client", "TrustedIssuer", "SigningKey", "ActivityRecord", "ListedProvider"] {
+        assert!(schemas[format!("{row}Page")].is_object(), "{row}");
+    }
+    assert_eq!(schemas["User"]["properties"]["claims"]["additionalProperties"], true);
+    assert!(schemas["ValidationProblem"]["required"].as_array().unwrap().contains(&json!("errors")));
+    assert_eq!(schemas["UnifiedLoginDecline"]["required"], json!(["reason"]));
+    // What is answered is there, or is left out and never null.
+    assert!(schemas["User"]["required"].as_array().unwrap().contains(&json!("last_sign_in_at")));
+    assert_eq!(schemas["UserPage"]["properties"]["next"]["type"], "string");
+    assert_eq!(schemas["Metadata"]["properties"]["logo_uri"]["type"], "string");
+    // RFC 7396: whatever a client's metadata holds can be taken away, and nothing else is taken.
+    for (name, required) in [("ClientChange", Value::Null), ("NewClient", json!(["client_id"]))] {
+        let schema = &schemas[name];
+        assert_eq!((&schema["required"], &schema["additionalProperties"]), (&required, &json!(false)), "{name}");
+        let members = schema["properties"].as_object().unwrap();
+        assert!(members.len() > 20);
+        for (name, member) in members.iter().filter(|(name, _)| *name != "client_id") {
+            let kinds = member["oneOf"].as_array().map_or(&member["type"], |either| &either[1]["type"]);
+            assert!(
+                kinds == "null" || kinds.as_array().is_some_and(|kinds| kinds.contains(&json!("null"))),
+                "{name}: {member}"
+            );
+        }
+    }
+    for (schema, member) in [("NewUser", "login_name"), ("NewTrustedIssuer", "issuer"), ("NewProvider", "time_zone")] {
+        assert!(schemas[schema]["properties"][member]["pattern"].is_string(), "{schema}: {member}");
+    }
+    assert!(schemas["NewTrustedIssuer"]["properties"]["origins"]["items"]["pattern"].is_string());
+}
+
+/// OpenAPI knows no `null` but among examples and the words of an `enum`.
+fn assert_no_null(value: &Value, path: &str) {
+    match value {
+        Value::Null => panic!("{path} is null"),
+        Value::Object(members) => {
+            for (name, member) in members.iter().filter(|(name, _)| *name != "example") {
+                assert_no_null(member, &format!("{path}/{name}"));
+            }
+        }
+        Value::Array(parts) => parts.iter().for_each(|part| assert_no_null(part, path)),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -1,6 +1,7 @@
 //! The admin API.
 
 mod clients;
+mod examples;
 mod extract;
 mod idempotency;
 mod matrix;
