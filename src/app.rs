@@ -67,6 +67,10 @@ pub struct Parts {
     pub keys: KeyRing,
     /// Under which names that are nobody's are hashed (G5, A1).
     pub name_key: Secret,
+    /// Under which clients' secrets are hashed.
+    pub client_secret_key: Secret,
+    /// By which refresh tokens of ours are known again.
+    pub refresh_token_key: Secret,
     /// Under which the record is sealed (A3).
     pub record_key: Secret,
     /// The door to the threads that hash passwords.
@@ -108,7 +112,7 @@ pub struct Parts {
     /// What is counted.
     pub metrics: Metrics,
     clock_is_wrong: AtomicBool,
-    is_draining: AtomicBool,
+    is_draining: Arc<AtomicBool>,
 }
 
 impl Deref for App {
@@ -248,6 +252,8 @@ impl App {
             mailer,
             presence: Presence::new(&config, &keys, &random, clock.now()),
             name_key: keys.oldest().derive("names that are nobody's"),
+            client_secret_key: keys.oldest().derive("client secrets"),
+            refresh_token_key: keys.oldest().derive("refresh tokens"),
             record_key,
             issuers: IssuerCache::default(),
             signing_keys: SigningKeyCache::default(),
@@ -258,7 +264,7 @@ impl App {
             background: Background::default(),
             metrics,
             clock_is_wrong: AtomicBool::new(false),
-            is_draining: AtomicBool::new(false),
+            is_draining: Arc::default(),
             config,
             clock,
             random,
@@ -313,6 +319,12 @@ impl App {
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.is_draining.load(Ordering::Relaxed)
+    }
+
+    /// The same, for whoever asks at each answer.
+    #[must_use]
+    pub fn draining(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.is_draining)
     }
 
     /// Until when the work of an ordinary request may commit. Its answer is owed sooner (`web::layers`).

@@ -9,15 +9,13 @@ mod supervisor;
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Version, header};
-use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt as _;
@@ -116,17 +114,18 @@ async fn serve_until(app: App, listeners: Listeners, stop: BoxFuture<'_, ()>) ->
     };
     let limits = Limits { whole: MAX_CONNECTIONS, reserve: 0, each: MAX_CONNECTIONS_OF_ONE };
     let shares = || Shares::new(limits, &app.proxies);
-    let draining = |routes: Router| routes.layer(from_fn_with_state(app.clone(), end_connections_of_a_drain));
     let headers = Arc::new(refusals::headers(&app.config));
     let place = listeners.public.place();
     let public = Service {
-        routes: draining(router::router(&app).into_router()),
+        routes: router::router(&app).into_router(),
+        draining: app.draining(),
         shares: shares(),
         proxies: app.proxies.clone(),
         headers: Arc::clone(&headers),
     };
     let internal = Service {
-        routes: draining(request_line::around(health::routes(), &app, Logged::AsHealth).with_state(app.clone())),
+        routes: request_line::around(health::routes(), &app, Logged::AsHealth).with_state(app.clone()),
+        draining: app.draining(),
         shares: shares(),
         // They ask in the same way whether this replica is ready.
         proxies: app.proxies.clone(),
@@ -175,18 +174,8 @@ async fn drain(app: &App) {
     }
 }
 
-/// During a drain each answer over HTTP/1.1 is the last of its connection, so that the next request goes elsewhere.
-async fn end_connections_of_a_drain(State(app): State<App>, request: Request<Body>, next: Next) -> Response {
-    let is_http1 = request.version() <= Version::HTTP_11;
-    let mut answer = next.run(request).await;
-    if is_http1 && app.is_draining() {
-        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    answer
-}
-
-/// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and
-/// then or on SIGHUP, finds another pair. A pair that is not usable is said, and never replaces the one that was.
+/// Makes a new acceptor now and then, so that the keys of session tickets change, and when a look at the files, now and then
+/// or on SIGHUP, finds another pair. A pair that is not usable is said, and never replaces the one that was.
 async fn renew_certificate(
     app: App,
     files: config::Tls,
@@ -350,6 +339,8 @@ async fn accept(
 #[derive(Clone)]
 struct Service {
     routes: Router,
+    /// During a drain each answer over HTTP/1.1 is the last of its connection, so that the next request goes elsewhere.
+    draining: Arc<AtomicBool>,
     shares: Arc<Shares>,
     /// Who may speak HTTP/2 without TLS.
     proxies: Proxies,
@@ -404,13 +395,19 @@ where
     let seen = Arc::clone(&activity);
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        let (Service { routes, headers, .. }, request) = (service.clone(), request.map(Body::new));
-        let running = seen.run();
+        let (Service { routes, headers, draining, .. }, request) = (service.clone(), request.map(Body::new));
+        let (running, is_http1) = (seen.run(), request.version() <= Version::HTTP_11);
         let answered = drain_body(request, async move |request| match refusals::of(&request, &headers) {
             Some(refusal) => Ok(refusal),
             None => routes.oneshot(request).await,
         });
-        async move { Ok::<_, Infallible>(running.answered(answered.await?)) }
+        async move {
+            let mut answer = answered.await?;
+            if is_http1 && draining.load(Ordering::Relaxed) {
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(running.answered(answer))
+        }
     });
     let builder = builder(protocol);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
@@ -540,8 +537,8 @@ mod tests {
 
     fn service(routes: Router) -> Service {
         let limits = Limits { whole: 1, reserve: 0, each: 1 };
-        let (proxies, headers) = (Proxies::default(), Arc::default());
-        Service { routes, shares: Shares::new(limits, &proxies), proxies, headers }
+        let (proxies, headers, draining) = (Proxies::default(), Arc::default(), Arc::default());
+        Service { routes, draining, shares: Shares::new(limits, &proxies), proxies, headers }
     }
 
     /// Whoever is refused before all is read hears it, and asks again on the same connection.

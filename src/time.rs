@@ -258,6 +258,27 @@ impl Random {
         bytes
     }
 
+    /// `N` bytes for ids, which say which and open nothing. As unpredictable, from a generator that each thread has and the
+    /// operating system seeds: a call of the system for each id would cost more than the id. Never for a secret.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the threads' own generators")]
+    fn id_bytes<const N: usize>(&self) -> [u8; N] {
+        match self {
+            Self::System => {
+                let mut bytes = [0; N];
+                rand::rng().fill_bytes(&mut bytes);
+                bytes
+            }
+            Self::Seeded(_) => self.bytes(),
+        }
+    }
+
+    /// Ids of a trace and of a span in it (W3C Trace Context §3.2.2).
+    #[must_use]
+    pub fn trace_ids(&self) -> ([u8; 16], [u8; 8]) {
+        (self.id_bytes(), self.id_bytes())
+    }
+
     /// A UUIDv7 for a thing born `now`. Ids sort by birth, and those of one process in the order they were made, also
     /// within a millisecond (RFC 9562 §5.7 and §6.2, method 3: the 12 bits after the time count up).
     #[must_use]
@@ -267,7 +288,7 @@ impl Random {
         let next = |last: u64| tick.max(last + 1);
         let last = LAST.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |last| Some(next(last)));
         let tick = next(last.unwrap_or_else(|last| last));
-        let mut bytes = self.bytes::<10>();
+        let mut bytes = self.id_bytes::<10>();
         bytes[0] = u8::try_from(tick >> 8 & 0xf).unwrap_or(0);
         bytes[1] = u8::try_from(tick & 0xff).unwrap_or(0);
         uuid::Builder::from_unix_timestamp_millis(tick >> 12, &bytes).into_uuid().to_string()
@@ -277,7 +298,7 @@ impl Random {
     #[must_use]
     pub fn id_born(&self, birth: Timestamp) -> String {
         let millis = u64::try_from(birth.0).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, &self.bytes()).into_uuid().to_string()
+        uuid::Builder::from_unix_timestamp_millis(millis, &self.id_bytes()).into_uuid().to_string()
     }
 
     /// A reference number that a person can read out: two groups of four, without letters that look alike.
@@ -285,7 +306,7 @@ impl Random {
     pub fn reference(&self) -> String {
         const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
         let mut text = String::with_capacity(9);
-        for (place, byte) in self.bytes::<8>().into_iter().enumerate() {
+        for (place, byte) in self.id_bytes::<8>().into_iter().enumerate() {
             if place == 4 {
                 text.push('-');
             }

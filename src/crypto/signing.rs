@@ -9,7 +9,6 @@ use josekit::jwk::alg::ec::EcCurve;
 use josekit::jwk::alg::ed::EdCurve;
 use josekit::jws::{ES256, EdDSA, JwsSigner, PS256, RS256};
 use serde::Serialize;
-use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
@@ -109,12 +108,27 @@ impl SigningKey {
     /// # Errors
     /// When the cryptography fails.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignError> {
-        let header: Value = json!({ "typ": typ, "alg": self.algorithm.name(), "kid": self.kid });
-        let claims = serde_json::to_vec(claims).map_err(|error| SignError(error.to_string()))?;
-        let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims));
-        let signature = self.signer.sign(input.as_bytes())?;
-        Ok(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
+        let json = |error: serde_json::Error| SignError(error.to_string());
+        let header = serde_json::to_vec(&Header { alg: self.algorithm.name(), kid: &self.kid, typ }).map_err(json)?;
+        let claims = serde_json::to_vec(claims).map_err(json)?;
+        // Six bits a character, and room for the longest signature, of RSA.
+        let mut jws = String::with_capacity((header.len() + claims.len()) * 4 / 3 + 1400);
+        URL_SAFE_NO_PAD.encode_string(header, &mut jws);
+        jws.push('.');
+        URL_SAFE_NO_PAD.encode_string(claims, &mut jws);
+        let signature = self.signer.sign(jws.as_bytes())?;
+        jws.push('.');
+        URL_SAFE_NO_PAD.encode_string(signature, &mut jws);
+        Ok(jws)
     }
+}
+
+/// The header of what we sign.
+#[derive(Serialize)]
+struct Header<'a> {
+    alg: &'a str,
+    kid: &'a str,
+    typ: &'a str,
 }
 
 /// `at_hash` and `c_hash`: the left half of the hash that the algorithm uses (OpenID Connect Core §3.1.3.6).
@@ -129,6 +143,8 @@ pub fn half_hash(algorithm: Algorithm, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
     use crate::crypto::jws::{Unverified, VerifyingKey};
 

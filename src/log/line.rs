@@ -23,6 +23,9 @@ pub struct Line<'a> {
 impl Line<'_> {
     /// Writes it.
     pub fn write(&self) {
+        if !tracing::enabled!(target: TARGET, tracing::Level::INFO) {
+            return;
+        }
         let (request, learnt) = (self.request, self.request.learnt());
         let Request { http_method, route, ids, .. } = request;
         let status = self.status;

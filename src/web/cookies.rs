@@ -21,6 +21,9 @@ pub enum Cookie {
     Notice(String),
 }
 
+/// How the names of cookies of a [`Cookie::Notice`] begin.
+const NOTICE: &str = "connect-notice-";
+
 impl Cookie {
     fn name(&self, config: &Config) -> String {
         // Browsers send a host's cookies to each of its ports (RFC 6265 §8.5): services beside each other have names of
@@ -31,7 +34,7 @@ impl Cookie {
             Self::PreAuth => format!("connect-update{port}"),
             Self::Handoff(id) => format!("handoff-{id}"),
             Self::Browser => format!("connect-browser{port}"),
-            Self::Notice(path) => format!("connect-notice-{}{port}", digest(path).get(..12).unwrap_or_default()),
+            Self::Notice(path) => format!("{NOTICE}{}{port}", digest(path).get(..12).unwrap_or_default()),
         };
         if config.is_https() { format!("__Host-{name}") } else { name }
     }
@@ -45,8 +48,13 @@ impl Cookie {
     /// What a request brings in this cookie.
     #[must_use]
     pub fn read_text<'a>(&self, headers: &'a HeaderMap, config: &Config) -> Option<&'a str> {
-        let name = self.name(config);
-        let mut pairs = header_text::items(headers, header::COOKIE, b';');
+        let pairs = || header_text::items(headers, header::COOKIE, b';');
+        let is_notice = |pair: &[u8]| pair.strip_prefix(b"__Host-").unwrap_or(pair).starts_with(NOTICE.as_bytes());
+        // Its name is a digest, which is made where there may be one.
+        if matches!(self, Self::Notice(_)) && !pairs().any(is_notice) {
+            return None;
+        }
+        let (name, mut pairs) = (self.name(config), pairs());
         let value = pairs.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))?;
         std::str::from_utf8(value).ok()
     }

@@ -1,23 +1,15 @@
 //! Our own forms are sent by our own pages: checked by `Sec-Fetch-Site`, else by `Origin`, without state (G27). A page
 //! left open overnight still works.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 
-use super::error::PageError;
 use super::group::Forms;
-use crate::app::App;
 
-/// Refuses forms that another site sent, where the routes take our own alone.
-pub async fn guard(State((app, forms)): State<(App, Forms)>, request: Request, next: Next) -> Response {
+/// Whether this is a form that another site sent, where the routes take our own alone.
+pub fn is_foreign(request: &Request, forms: Forms, issuer: &str) -> bool {
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if safe || forms == Forms::Anybodys || is_ours(request.headers(), &app.config.issuer) {
-        next.run(request).await
-    } else {
-        PageError::ForeignForm.into_response()
-    }
+    !safe && forms == Forms::Ours && !is_ours(request.headers(), issuer)
 }
 
 /// Browsers say where a form comes from; what says nothing is no browser and has no cookies to abuse.

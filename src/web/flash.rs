@@ -6,10 +6,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -87,28 +86,49 @@ fn read(app: &App, headers: &HeaderMap, path: &str) -> Option<Notice> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(word).ok()?).ok()
 }
 
-/// Sets the cookie of what was left for a page, and clears it when the page shows it: not every answer at its address does.
-pub async fn carry(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let session = Cookie::Session.read(request.headers(), &app.config);
-    let is_told =
-        request.method() == Method::GET && cookie_of(&path).read_text(request.headers(), &app.config).is_some();
-    let shown = Shown::default();
-    request.extensions_mut().insert(shown.clone());
-    let mut response = next.run(request).await;
-    let cookie = if let Some(Left { notice, path }) = response.extensions_mut().remove() {
-        // The answer may renew the session or end it.
-        let session = Cookie::Session.after(session, response.headers(), &app.config);
-        let word = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&notice).unwrap_or_default());
-        let sealed = format!("{word}.{}", seal(&app, session.as_ref(), &path, &word));
-        cookie_of(&path).set_text(&sealed, &app.config)
-    } else if is_told && shown.0.load(Ordering::Relaxed) && response.status().is_success() {
-        cookie_of(&path).clear(&app.config)
-    } else {
-        return response;
-    };
-    response.headers_mut().append(header::SET_COOKIE, cookie);
-    response
+/// What a request brings along that its answer may need.
+#[derive(Debug, Default)]
+pub struct Brought {
+    session: Option<Secret>,
+    /// The cookie of what this very page is to say, and whether it does: not every answer at its address shows it.
+    told: Option<(Cookie, Shown)>,
+}
+
+impl Brought {
+    /// Of the cookies of this request; most have none.
+    #[must_use]
+    pub fn with(request: &mut Request, app: &App) -> Self {
+        let headers = request.headers();
+        if !headers.contains_key(header::COOKIE) {
+            return Self::default();
+        }
+        let session = Cookie::Session.read(headers, &app.config);
+        let told = Some(cookie_of(request.uri().path()))
+            .filter(|cookie| request.method() == Method::GET && cookie.read_text(headers, &app.config).is_some())
+            .map(|cookie| (cookie, Shown::default()));
+        if let Some((_, shown)) = &told {
+            request.extensions_mut().insert(shown.clone());
+        }
+        Self { session, told }
+    }
+
+    /// Sets the cookie of what was left for a page, and clears it when the page was shown.
+    pub fn carry(self, app: &App, response: &mut Response) {
+        let is_shown = |shown: &Shown| shown.0.load(Ordering::Relaxed) && response.status().is_success();
+        let told = self.told.filter(|(_, shown)| is_shown(shown));
+        let cookie = if let Some(Left { notice, path }) = response.extensions_mut().remove() {
+            // The answer may renew the session or end it.
+            let session = Cookie::Session.after(self.session, response.headers(), &app.config);
+            let word = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&notice).unwrap_or_default());
+            let sealed = format!("{word}.{}", seal(app, session.as_ref(), &path, &word));
+            cookie_of(&path).set_text(&sealed, &app.config)
+        } else if let Some((told, _)) = told {
+            told.clear(&app.config)
+        } else {
+            return;
+        };
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
 }
 
 fn cookie_of(path: &str) -> Cookie {

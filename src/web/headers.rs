@@ -6,14 +6,23 @@ use axum::response::Response;
 use super::page::{Extras, Shape};
 use crate::config::Config;
 
-const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// What every policy begins with.
+macro_rules! csp {
+    ($($rest:literal)?) => {
+        concat!("default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'" $(, $rest)?)
+    };
+}
+const CSP: &str = csp!();
+/// The policies of a page that needs nothing of others: before and around a sign-in, and after it.
+const ENTRANCE: &str = csp!("; img-src 'self'");
+const INSIDE: &str = csp!("; img-src 'self'; form-action 'self'");
 
 /// Puts the headers on an answer. What a handler set itself (an asset's caching) stays.
 pub fn secure(response: &mut Response, config: &Config) {
     let shape = response.extensions().get::<Shape>().copied();
-    let extras = response.extensions().get::<Extras>().cloned().unwrap_or_default();
+    let policy = policy(shape, response.extensions().get::<Extras>());
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy(shape, &extras));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(headers, header::X_FRAME_OPTIONS, "DENY");
     set(headers, header::REFERRER_POLICY, "strict-origin");
@@ -30,7 +39,10 @@ pub fn secure(response: &mut Response, config: &Config) {
     }
 }
 
-fn policy(shape: Option<Shape>, extras: &Extras) -> HeaderValue {
+fn policy(shape: Option<Shape>, extras: Option<&Extras>) -> HeaderValue {
+    let Some(extras) = extras.filter(|extras| extras.images.is_some() || !extras.frames.is_empty()) else {
+        return HeaderValue::from_static(if shape == Some(Shape::Entrance) { ENTRANCE } else { INSIDE });
+    };
     let mut text = format!("{CSP}; img-src 'self'");
     if let Some(origin) = &extras.images {
         text.push(' ');

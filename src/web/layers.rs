@@ -1,7 +1,11 @@
-//! What is around every page and every call: its body before all else, a limit on how many are in hand, a time
-//! limit, the error page, the security headers. How much, and for whom, the group of the route says.
+//! What is around every page and every call: its line in the log and its count, its body before all else, a limit on how
+//! many are in hand, a time limit, the error page, the security headers. How much, and for whom, the group of the route says.
+//!
+//! All of it is one layer, whose parts are functions that call each other: each further layer is a further copy of what is
+//! inside it for each request.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,15 +16,16 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures_util::FutureExt as _;
 
 use super::body::{Bodies, Missing, given_up, is_given_up};
 use super::client_ip::client_ip;
 use super::error::PageError;
 use super::group::{Group, Time};
+use super::measured::measured;
 use super::page::Shape;
 use super::shares::{Full, Limits, Shares};
-use super::{csrf, flash, headers};
+use super::{csrf, flash, headers, request_line};
 use crate::app::App;
 use crate::log;
 use crate::model::activity::Visitor;
@@ -53,7 +58,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Arrival {
     type Rejection = StatusCode;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
-        parts.extensions.get::<Self>().cloned().ok_or(StatusCode::INTERNAL_SERVER_ERROR)
+        let known = parts.extensions.get::<Arc<Self>>().map(|arrival| Self::clone(arrival));
+        known.ok_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 }
 
@@ -78,41 +84,49 @@ impl Bounds {
     }
 }
 
-/// What the outermost layer of a group knows.
-#[derive(Clone)]
+/// What is around the routes of a group.
 struct Around {
     app: App,
     bounds: Arc<Bounds>,
     group: Group,
 }
 
-/// Puts the layers around the routes of a group.
+/// Puts the layer around the routes of a group.
 pub fn around(routes: Router<App>, app: &App, bounds: &Arc<Bounds>, group: Group) -> Router<App> {
     let around = Around { app: app.clone(), bounds: Arc::clone(bounds), group };
-    routes
-        .layer(DefaultBodyLimit::max(group.body))
-        .layer(from_fn_with_state(app.clone(), flash::carry))
-        .layer(from_fn_with_state((app.clone(), group.forms), csrf::guard))
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(around, outermost))
+    routes.layer(from_fn_with_state(Arc::new(around), outermost))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature that CatchPanicLayer asks for")]
-fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
+/// Puts around routes what is around every request, of whatever kind: its line in the log and its count.
+pub fn seen(routes: Router<App>, app: &App, group: Group) -> Router<App> {
+    let layer = async |State((app, group)): State<(App, Group)>, request: Request, next: Next| {
+        let counted = |request| measured(&app, group.counted, next.run(request));
+        request_line::written(&app, group.logged, request, counted).await
+    };
+    routes.layer(from_fn_with_state((app.clone(), group), layer))
+}
+
+async fn outermost(State(around): State<Arc<Around>>, request: Request, next: Next) -> Response {
+    let Around { app, group, .. } = &*around;
+    let counted = |request| measured(app, group.counted, guarded(&around, request, next));
+    request_line::written(app, group.logged, request, counted).await
+}
+
+fn panicked(cause: &(dyn Any + Send)) -> Response {
     let words = cause.downcast_ref::<&str>().copied().or_else(|| cause.downcast_ref::<String>().map(String::as_str));
     tracing::error!("a handler panicked: {}", words.unwrap_or("without a word"));
     PageError::Unavailable("a handler panicked".into()).into_response()
 }
 
-async fn outermost(State(around): State<Around>, request: Request, next: Next) -> Response {
-    let Around { app, group, .. } = &around;
-    let arrival = arrival(app, &request);
-    let visitor = arrival.visitor.clone();
-    let mut response = answer(&around, arrival, request, next).await;
+/// An answer that says what went wrong, and has the headers of every answer.
+async fn guarded(around: &Around, request: Request, next: Next) -> Response {
+    let Around { app, group, .. } = around;
+    let mut arrival = Arc::new(arrival(app, &request));
+    let mut response = answer(around, &mut arrival, request, next).await;
     let (status, was_given_up) = (response.status(), is_given_up(&response));
     let has_page = response.extensions().get::<Shape>().is_some();
     if (status.is_client_error() || status.is_server_error()) && !has_page {
-        response = (group.audience.render)(app, &response, &visitor);
+        response = (group.audience.render)(app, &response, &arrival.visitor);
     }
     if was_given_up {
         response = given_up(response);
@@ -122,7 +136,7 @@ async fn outermost(State(around): State<Around>, request: Request, next: Next) -
 }
 
 /// The answer of the routes, or a bare one in its place.
-async fn answer(around: &Around, mut arrival: Arrival, request: Request, next: Next) -> Response {
+async fn answer(around: &Around, arrival: &mut Arc<Arrival>, request: Request, next: Next) -> Response {
     let Around { app, bounds, group } = around;
     let (patience, limit, is_handoff) = match group.time {
         Time::Each(span) => (span, span, false),
@@ -153,11 +167,25 @@ async fn answer(around: &Around, mut arrival: Arrival, request: Request, next: N
         Err(full) => return no_room(full, "too many requests are in hand"),
     };
     if !is_handoff {
-        arrival.now = app.clock.now();
+        Arc::make_mut(arrival).now = app.clock.now();
     }
-    head.extensions.insert(arrival);
-    let answer = tokio::time::timeout(limit, next.run(Request::from_parts(head, body))).await;
+    head.extensions.insert(Arc::clone(arrival));
+    let answer = tokio::time::timeout(limit, handled(around, Request::from_parts(head, body), next)).await;
     answer.unwrap_or_else(|_| unavailable("the request took too long"))
+}
+
+/// The answer of a handler, also where it panics; none to a form of another site.
+async fn handled(around: &Around, mut request: Request, next: Next) -> Response {
+    let Around { app, group, .. } = around;
+    if csrf::is_foreign(&request, group.forms, &app.config.issuer) {
+        return PageError::ForeignForm.into_response();
+    }
+    DefaultBodyLimit::max(group.body).apply(&mut request);
+    let cookies = flash::Brought::with(&mut request, app);
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|cause| panicked(&*cause));
+    cookies.carry(app, &mut response);
+    response
 }
 
 fn arrival(app: &App, request: &Request) -> Arrival {

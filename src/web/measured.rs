@@ -1,17 +1,15 @@
-//! How long each request took, and how many are not answered yet: around everything else.
+//! How long each request took, and how many are not answered yet: around everything but the line in the log.
 
-use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::middleware::Next;
 use axum::response::Response;
 
 use crate::app::App;
 use crate::metrics::labels::Route;
 
 /// Counts one request when it is answered, or when nobody waits for the answer any more.
-pub async fn measure(State((app, route)): State<(App, Route)>, request: Request, next: Next) -> Response {
+pub async fn measured(app: &App, route: Route, answer: impl Future<Output = Response>) -> Response {
     let measured = app.metrics.request(route);
-    let response = next.run(request).await;
+    let response = answer.await;
     match response.status() {
         StatusCode::SERVICE_UNAVAILABLE => app.metrics.busy(),
         StatusCode::TOO_MANY_REQUESTS => app.metrics.throttled(),

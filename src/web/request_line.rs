@@ -29,13 +29,20 @@ const CLIENT_GONE: u16 = 499;
 /// What it says where a fault of ours ended it without an answer.
 const FAULT: u16 = 500;
 
-/// Puts the layer around routes.
+/// Puts this alone around routes.
 pub fn around(routes: Router<App>, app: &App, logged: Logged) -> Router<App> {
-    routes.layer(from_fn_with_state((app.clone(), logged), answer))
+    let layer = async |State((app, logged)): State<(App, Logged)>, request: Request, next: Next| {
+        written(&app, logged, request, |request| next.run(request)).await
+    };
+    routes.layer(from_fn_with_state((app.clone(), logged), layer))
 }
 
-async fn answer(State((app, logged)): State<(App, Logged)>, request: Request, next: Next) -> Response {
-    let at_hand = at_hand(&app, &request);
+/// Answers a request, and writes its line.
+pub async fn written<F>(app: &App, logged: Logged, request: Request, answer: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let at_hand = at_hand(app, &request);
     let has_line = at_hand.route == NO_ROUTE
         || match logged {
             Logged::Always => true,
@@ -45,7 +52,7 @@ async fn answer(State((app, logged)): State<(App, Logged)>, request: Request, ne
     let collector = app.collector.clone().filter(|_| has_line);
     let at_hand = Arc::new(at_hand.traced(collector.is_some()));
     let unanswered = Unanswered { request: Arc::clone(&at_hand), has_line, collector, is_answered: false };
-    let response = log::working_for(at_hand, next.run(request)).await;
+    let response = log::working_for(at_hand, answer(request)).await;
     unanswered.answered(&response);
     response
 }
@@ -84,10 +91,11 @@ impl Drop for Unanswered {
 }
 
 fn at_hand(app: &App, request: &Request) -> log::Request {
+    let (trace, span) = app.random.trace_ids();
     let ids = Ids {
         reference: app.random.reference(),
-        trace: TraceContext::of(request.headers(), app.random.bytes()),
-        span: app.random.bytes(),
+        trace: TraceContext::of(request.headers(), trace),
+        span,
         request_id: request_id(app, request),
     };
     let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);

@@ -27,13 +27,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
 use axum::routing::MethodRouter;
 use tower::ServiceExt as _;
 
 use super::group::Group;
+use super::layers;
 use super::layers::Bounds;
-use super::{layers, measured, request_line};
 use crate::app::App;
 
 /// Routes of one group.
@@ -111,7 +110,7 @@ impl Site {
     /// them, and nothing about who asks matters.
     #[must_use]
     pub fn with_unguarded(self, Routes { group, routes }: Routes) -> Self {
-        let seen = self.seen(group, routes);
+        let seen = layers::seen(routes, &self.app, group);
         Self { routes: self.routes.merge(seen), ..self }
     }
 
@@ -121,11 +120,6 @@ impl Site {
     }
 
     fn layered(&self, Routes { group, routes }: Routes) -> Router<App> {
-        self.seen(group, layers::around(routes, &self.app, &self.bounds, group))
-    }
-
-    fn seen(&self, group: Group, routes: Router<App>) -> Router<App> {
-        let counted = routes.layer(from_fn_with_state((self.app.clone(), group.counted), measured::measure));
-        request_line::around(counted, &self.app, group.logged)
+        layers::around(routes, &self.app, &self.bounds, group)
     }
 }

@@ -86,11 +86,7 @@ fn parts(text: &str) -> Option<(&str, Secret)> {
 /// The secret of a family's next refresh token. It is known again when the row has forgotten it, so that a reuse can be
 /// told from a guess by somebody who saw no more than the family's id.
 pub(super) fn refresh_secret(app: &App, family: &str) -> Secret {
-    Secret::recognizable(&app.random, &refresh_key(app), family)
-}
-
-fn refresh_key(app: &App) -> Secret {
-    app.keys.oldest().derive("refresh tokens")
+    Secret::recognizable(&app.random, &app.refresh_token_key, family)
 }
 
 fn place(app: &App, family: &Family, secret: &Secret) -> Place {
@@ -99,7 +95,7 @@ fn place(app: &App, family: &Family, secret: &Secret) -> Place {
         Place::Live
     } else if family.previous_hash.as_ref() == Some(&hash) {
         Place::Replaced
-    } else if secret.is_of(&refresh_key(app), &family.id) {
+    } else if secret.is_of(&app.refresh_token_key, &family.id) {
         Place::Spent
     } else {
         Place::NeverOurs

@@ -78,7 +78,7 @@ pub fn check_secret(secret: &str, config: &Config) -> Result<(), ValidationError
 /// What is stored of a secret: a keyed hash that fits this client alone.
 #[must_use]
 pub fn hash_secret(app: &App, client_id: &str, secret: &str) -> String {
-    app.keys.oldest().derive("client secrets").keyed_hash(&[client_id, secret])
+    app.client_secret_key.keyed_hash(&[client_id, secret])
 }
 
 /// A client that is not stored yet. Its metadata were checked.

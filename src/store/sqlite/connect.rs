@@ -49,7 +49,7 @@ pub(super) fn connect(file: &Path, to: Use) -> Result<Connection, Error> {
         connection.execute_batch("PRAGMA wal_autocheckpoint = 4000")?;
     }
     if to == Use::Write {
-        // What a savepoint may take back stays in memory: it is small.
+        // What a statement or a savepoint may take back stays in memory: it is small.
         connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     }
     // A plan does not depend on what is bound. Otherwise each `LIMIT $1` would be compiled anew whenever it is asked.

@@ -93,7 +93,14 @@ impl PooledConnection {
         run(self.connection(), sql, values, show)
     }
 
+    /// Runs one statement that binds and answers nothing, as BEGIN.
+    pub(super) fn command(&self, sql: &str) -> Result<(), Error> {
+        self.connection().prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+
     /// Runs a text of one or more statements.
+    #[cfg(test)]
     pub(in crate::store) fn simple(&self, sql: &str) -> Result<(), Error> {
         Ok(self.connection().execute_batch(sql)?)
     }

@@ -1,5 +1,5 @@
-//! What the thread that writes does: work that waits is done together, each piece in a savepoint of its own, and
-//! committed once. One that fails, panics or is late hurts none of the others.
+//! What the thread that writes does: work that waits is done together and committed once. One piece that fails, panics or is
+//! late hurts none of the others: what was done with it is done once more, each piece in a savepoint of its own.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -42,12 +42,14 @@ pub(super) struct Queue {
     waiting: VecDeque<Box<dyn Work>>,
     /// So many of those that wait are done each alone: somebody else's lateness took back what they had done.
     alone: usize,
+    /// So many are each done in a savepoint, which costs a copy of each page that it changes: one failed a moment ago.
+    guarded: usize,
     stopped: Option<oneshot::Sender<()>>,
 }
 
 impl Queue {
     pub(super) const fn of(orders: mpsc::Receiver<Order>) -> Self {
-        Self { orders, waiting: VecDeque::new(), alone: 0, stopped: None }
+        Self { orders, waiting: VecDeque::new(), alone: 0, guarded: 0, stopped: None }
     }
 
     /// Waits until something comes; `false` when nothing will.
@@ -127,7 +129,7 @@ impl WriterThread {
         if !self.queue.has_more() {
             return;
         }
-        if let Err(error) = self.simple("BEGIN IMMEDIATE") {
+        if let Err(error) = self.command("BEGIN IMMEDIATE") {
             self.take_back();
             answer_all(self.queue.waiting.pop_front(), &Err(error));
             return;
@@ -168,7 +170,7 @@ impl WriterThread {
             self.queue.put_back(in_time);
             return;
         }
-        let result = self.simple("COMMIT");
+        let result = self.command("COMMIT");
         if result.is_err() {
             self.take_back();
         }
@@ -176,10 +178,11 @@ impl WriterThread {
     }
 
     /// Does one piece of work, and keeps it or takes it back; `false` when all of the transaction went with it.
-    fn add(&self, mut work: Box<dyn Work>, kept: &mut Vec<Box<dyn Work>>) -> bool {
+    fn add(&mut self, mut work: Box<dyn Work>, kept: &mut Vec<Box<dyn Work>>) -> bool {
         // The first needs no savepoint: when it fails, there is nothing else to keep.
-        let is_first = kept.is_empty();
-        let begun = if is_first { Ok(()) } else { self.simple("SAVEPOINT one") };
+        let is_guarded = self.queue.guarded > 0 && !kept.is_empty();
+        self.queue.guarded = self.queue.guarded.saturating_sub(1);
+        let begun = if is_guarded { self.command("SAVEPOINT one") } else { Ok(()) };
         let pooled = match begun.and_then(|()| self.connection()) {
             Ok(pooled) => pooled,
             Err(error) => {
@@ -188,16 +191,21 @@ impl WriterThread {
             }
         };
         let keep = work.run(pooled);
-        let settled = match (keep, is_first) {
+        let settled = match (keep, is_guarded) {
             // A full disk: SQLite took everything back by itself.
             _ if self.is_over() => Err(Error::Unavailable("the transaction was rolled back".into())),
-            (true, true) => Ok(()),
-            (true, false) => self.simple("RELEASE one"),
+            (true, false) => Ok(()),
+            (true, true) => self.command("RELEASE one"),
             // The transaction ends with it; the next one begins another.
-            (false, true) => self.simple("ROLLBACK"),
-            (false, false) => self.simple("ROLLBACK TO one; RELEASE one"),
+            (false, false) => {
+                if !kept.is_empty() {
+                    self.queue.guarded = MOST;
+                }
+                self.command("ROLLBACK")
+            }
+            (false, true) => self.command("ROLLBACK TO one").and_then(|()| self.command("RELEASE one")),
         };
-        let stands = settled.is_ok() && (keep || !is_first);
+        let stands = settled.is_ok() && (keep || is_guarded);
         match (keep, settled) {
             (true, Ok(())) => kept.push(work),
             (true, settled) => work.answer(settled),
@@ -209,7 +217,7 @@ impl WriterThread {
 
     /// Rolls back what is open. A connection that does not let itself be rolled back is given up.
     fn take_back(&self) {
-        if !self.is_over() && self.simple("ROLLBACK").is_err() {
+        if !self.is_over() && self.command("ROLLBACK").is_err() {
             self.idle.close();
         }
     }
@@ -229,8 +237,8 @@ impl WriterThread {
     }
 
     /// A connection that is of no use any more, as one to a file that was replaced, is given up.
-    fn simple(&self, sql: &str) -> Result<(), Error> {
-        let done = self.connection()?.simple(sql);
+    fn command(&self, sql: &str) -> Result<(), Error> {
+        let done = self.connection()?.command(sql);
         if done.as_ref().is_err_and(Error::ends_connection) {
             self.idle.close();
         }
