@@ -20,6 +20,7 @@ use self::presence::Presence;
 use crate::cache::activity::chain_seen::ChainSeen;
 use crate::cache::activity::day_counts::DayCounts;
 use crate::cache::client_keys::ClientKeyCache;
+use crate::cache::clients::ClientCache;
 use crate::cache::hash_queue::HashQueue;
 use crate::cache::issuers::IssuerCache;
 use crate::cache::proxies::Proxies;
@@ -91,6 +92,8 @@ pub struct Parts {
     pub issuers: IssuerCache,
     /// Our signing keys as last read.
     pub signing_keys: SigningKeyCache,
+    /// Clients as last read.
+    pub clients: ClientCache,
     /// The keys of clients, parsed once.
     pub client_keys: ClientKeyCache,
     /// Sign-ins of days that are over.
@@ -257,6 +260,7 @@ impl App {
             record_key,
             issuers: IssuerCache::default(),
             signing_keys: SigningKeyCache::default(),
+            clients: ClientCache::default(),
             client_keys: ClientKeyCache::default(),
             day_counts: DayCounts::default(),
             chain_seen: ChainSeen::default(),

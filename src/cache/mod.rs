@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod client_keys;
+pub mod clients;
 pub mod hash_queue;
 pub mod issuers;
 pub mod proxies;

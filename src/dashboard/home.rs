@@ -60,16 +60,15 @@ struct SignInView {
 pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
     let session = &signed_in.session;
     let mut conn = app.db.read().await?;
-    let previous = store::sessions::previous(&mut conn, &session.user_id, &session.id).await?;
+    let at_home = store::sessions::at_home(&mut conn, session).await?;
     let recent = store::activity::of_user(&mut conn, &session.user_id, None, RECENT).await?;
-    let clients = store::clients::enabled(&mut conn, MAX_APPS).await?;
-    let consents = store::consents::of_user(&mut conn, &session.user_id).await?;
-    let provider = store::providers::by_id(&mut conn, &session.provider_id).await?;
+    let clients = store::clients::enabled(&mut conn, &session.user_id, MAX_APPS).await?;
     drop(conn);
     let zone = &session.time_zone;
+    let (contact, previous) = at_home.map(|home| (home.contact, home.previous)).unwrap_or_default();
     let template = HomePage {
         page: Page::of(&app, "Dashboard", session),
-        contact: provider.and_then(|provider| provider.contact),
+        contact,
         last_sign_in: previous.map(|previous| SignInView {
             when: Timestamp(previous.created_at).in_zone(zone),
             login_type: previous.method.login_type(),
@@ -79,8 +78,8 @@ pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
         }),
         apps: clients
             .into_iter()
-            .filter(|client| client.metadata.first_party || consents.iter().any(|given| given.client == client.id))
-            .filter_map(|client| AppView::of(client, &app.config.issuer))
+            .filter(|one| one.client.metadata.first_party || one.is_allowed)
+            .filter_map(|one| AppView::of(one.client, &app.config.issuer))
             .collect(),
         activity: recent.into_iter().map(|record| ActivityView::of(record, zone)).collect(),
     };

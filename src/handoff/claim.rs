@@ -10,12 +10,12 @@ use super::{CLAIM, REPEAT, settle, timeout};
 use crate::app::App;
 use crate::crypto::secret::{Secret, digest};
 use crate::log;
-use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::{ProviderCode, UnifiedLogin};
 use crate::model::refusal::Refusal;
 use crate::model::session::ACR_HANDOFF;
 use crate::model::user::{Account, Lock, UserType};
+use crate::store::handoffs::meant::{Meant, named};
 use crate::store::handoffs::{Handoff, State};
 use crate::store::issuers::Tied;
 use crate::store::{self, Tx, in_transaction};
@@ -90,41 +90,37 @@ async fn claim(
     let usable_from = assertion.iat.before(Duration::from_secs(app.config.handoff.future_skew_seconds.into()));
     let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, fetched, own_issuer], |tx| {
         // Verified by keys that another replica has replaced meanwhile: once more, by those that it found.
-        let unchanged = |issuer: &TrustedIssuer| issuer.revision == revision && issuer.last_good_jwks == fetched;
-        let Some(issuer) = store::issuers::by_name(tx, &issuer_name).await?.filter(unchanged) else {
+        let unchanged = |meant: &Meant| meant.issuer_revision == revision && meant.last_good_jwks == fetched;
+        let meant = named(tx, &issuer_name, &pending.sub, name.code.as_ref(), name.name.as_ref()).await?;
+        let Some(meant) = meant.filter(unchanged) else {
             return Ok(Found::IssuerChanged);
         };
-        if !store::single_use::claim_usable(tx, CLAIM, &issuer.id, &pending.jti_hash, usable_from, now).await? {
-            let first = store::single_use::claim(tx, REPEAT, &issuer.id, &pending.jti_hash, now).await?;
-            if first {
-                store::activity::record(tx, &refused.event(Refusal::Replayed, None)).await?;
-            }
-            return Ok(Found::Repeated { first });
-        }
-        match check(tx, &name, &pending.sub, &issuer.id).await? {
+        let (issuer, issuer_epoch, jti_hash) = (meant.issuer_id.clone(), meant.issuer_epoch, pending.jti_hash.clone());
+        match check(tx, &name, &pending.sub, meant).await? {
             Ok(account) => {
                 log::name_provider(&account.provider_code);
                 let target = landing(tx, pending.target.as_deref(), &own_issuer).await?;
-                let pending = Handoff {
-                    target,
-                    issuer_epoch: issuer.epoch,
-                    provider_id: account.provider_id,
-                    user_id: account.id,
-                    user_epoch: account.epoch,
-                    provider_epoch: account.provider_epoch,
-                    ..pending
-                };
-                store::handoffs::insert(tx, &pending, now).await?;
-                Ok(Found::Pending)
+                let pending = about(account, issuer_epoch, target, pending);
+                if store::handoffs::claim(tx, CLAIM, &pending, usable_from, now).await? {
+                    return Ok(Found::Pending);
+                }
             }
             Err((refusal, account)) => {
-                if let Some(account) = &account {
-                    log::name_provider(&account.provider_code);
+                if store::single_use::claim_usable(tx, CLAIM, &issuer, &pending.jti_hash, usable_from, now).await? {
+                    if let Some(account) = &account {
+                        log::name_provider(&account.provider_code);
+                    }
+                    store::activity::record(tx, &refused.event(refusal, account.as_ref())).await?;
+                    return Ok(Found::Refused(refusal));
                 }
-                store::activity::record(tx, &refused.event(refusal, account.as_ref())).await?;
-                Ok(Found::Refused(refusal))
             }
         }
+        // Used before: the first repeat is recorded.
+        let first = store::single_use::claim(tx, REPEAT, &issuer, &jti_hash, now).await?;
+        if first {
+            store::activity::record(tx, &refused.event(Refusal::Replayed, None)).await?;
+        }
+        Ok(Found::Repeated { first })
     })?;
     Ok(match outcome {
         Found::Pending => Claimed::Pending(id, handle),
@@ -177,13 +173,14 @@ pub(super) async fn check(
     tx: &mut Tx,
     named: &Named,
     sub: &str,
-    issuer_id: &str,
+    meant: Meant,
 ) -> Result<Result<Account, (Refusal, Option<Account>)>, store::Error> {
-    let (Some(code), Some(name)) = (&named.code, &named.name) else {
+    let tied = meant.tied(sub);
+    let (Some(code), Some(_)) = (&named.code, &named.name) else {
         let refusal = if named.code.is_none() { Refusal::UnknownProvider } else { Refusal::UnknownUser };
         return Ok(Err((refusal, None)));
     };
-    let Some(account) = store::users::by_name(tx, code, name).await? else {
+    let Some(account) = meant.account else {
         let refusal = match store::providers::by_code(tx, code.as_str()).await? {
             None => Refusal::UnknownProvider,
             Some(provider) if !provider.active => Refusal::InactiveProvider,
@@ -195,7 +192,6 @@ pub(super) async fn check(
     if let Some(refusal) = check_account(&account) {
         return Ok(Err((refusal, Some(account))));
     }
-    let tied = store::issuers::tied(tx, issuer_id, &account.provider_id, sub, &account.id).await?;
     if let Some(refusal) = Refusal::of_tie(tied).or_else(|| check_lock(&account)) {
         return Ok(Err((refusal, Some(account))));
     }
@@ -260,8 +256,21 @@ fn pending(assertion: &Assertion, arrival: &Arrival, deadline: Deadline, id: &st
     }
 }
 
-/// Where to land: a path on this site, or an app's own start of a sign-in (OpenID Connect Core §4); anything else is
-/// the Dashboard.
+/// The row with what the transaction found.
+fn about(account: Account, issuer_epoch: i64, target: Option<String>, pending: Handoff) -> Handoff {
+    Handoff {
+        target,
+        issuer_epoch,
+        provider_id: account.provider_id,
+        user_id: account.id,
+        user_epoch: account.epoch,
+        provider_epoch: account.provider_epoch,
+        ..pending
+    }
+}
+
+/// Where to land: a path on this site, or an app's own start of a sign-in (OpenID Connect Core §4); anything else is the
+/// Dashboard.
 async fn landing(tx: &mut Tx, target: Option<&str>, own_issuer: &str) -> Result<Option<String>, store::Error> {
     let Some(target) = target else {
         return Ok(None);

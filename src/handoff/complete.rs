@@ -25,7 +25,9 @@ use crate::model::refusal::Refusal;
 use crate::model::session::Method;
 use crate::model::user::Account;
 use crate::operations::sessions::open::{Browser, Opening, limits, open_session};
+use crate::store::handoffs::meant::Standing;
 use crate::store::handoffs::{Handoff, State};
+use crate::store::issuers::Tied;
 use crate::store::{self, Tx, in_transaction};
 use crate::time::{Deadline, Random, Timestamp};
 use crate::web::cookies::Cookie;
@@ -194,9 +196,10 @@ async fn complete_in_time(
 async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Completed, store::Error> {
     let (db, owned, step, now) = (&app.db, app.clone(), step.clone(), app.clock.now());
     in_transaction!(db, deadline, [owned, step], |tx| {
-        let Some(handoff) = store::handoffs::lock_for_update(tx, &step.id, &step.handle_hash).await? else {
+        let Some(standing) = store::handoffs::meant::lock_for_update(tx, &step.id, &step.handle_hash).await? else {
             return Ok(Completed::Refused(Refusal::HandleMissing));
         };
+        let handoff = &standing.handoff;
         match handoff.state {
             State::Completed => match store::sessions::find(tx, &step.secret_hash, now).await? {
                 // Its first answer was never used, and a session does not begin this late (U7).
@@ -209,7 +212,7 @@ async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Co
             },
             State::Failed if Timestamp(handoff.deadline) <= now => Ok(Completed::Refused(Refusal::TimedOut)),
             State::Failed => Ok(Completed::Refused(Refusal::ChangedMeanwhile)),
-            State::Pending => finish(&owned, tx, &handoff, &step, now).await,
+            State::Pending => finish(&owned, tx, standing, &step, now).await,
         }
     })
 }
@@ -218,31 +221,28 @@ async fn complete(app: &App, step: &SecondStep, deadline: Deadline) -> Result<Co
 async fn finish(
     app: &App,
     tx: &mut Tx,
-    handoff: &Handoff,
+    standing: Standing,
     step: &SecondStep,
     now: Timestamp,
 ) -> Result<Completed, store::Error> {
+    let Standing { handoff, account, issuer_stands, tied } = standing;
+    let handoff = &handoff;
     if Timestamp(handoff.deadline) <= now {
         let event = settle::timed_out(tx, handoff, now, &app.random).await?;
         store::handoffs::settle(tx, &handoff.id, State::Failed).await?;
         store::activity::record(tx, &event).await?;
         return Ok(Completed::Refused(Refusal::TimedOut));
     }
-    let Some(account) = store::users::by_id_strikes_held(tx, &handoff.user_id).await? else {
-        return Err(store::Error::Damaged(format!("handoff {} has no user", handoff.id)));
-    };
     log::name_provider(&account.provider_code);
-    let issuer_stands = store::issuers::stands(tx, &handoff.issuer_id, handoff.issuer_epoch).await?;
     let refusal = match check_again(handoff, &account, issuer_stands) {
         Some(refusal) => Some(refusal),
-        None => tie(tx, handoff, now).await?,
+        None => tie(tx, handoff, tied, now).await?,
     };
     if let Some(refusal) = refusal {
         store::handoffs::settle(tx, &handoff.id, State::Failed).await?;
         store::activity::record(tx, &refused(handoff, &account, refusal, step, now, &app.random)).await?;
         return Ok(Completed::Refused(refusal));
     }
-    store::handoffs::settle(tx, &handoff.id, State::Completed).await?;
     open_session(tx, &opening(app, handoff, account, step), now).await?;
     Ok(Completed::Opened(handoff.target.clone()))
 }
@@ -257,10 +257,9 @@ fn check_again(handoff: &Handoff, account: &Account, issuer_stands: bool) -> Opt
 }
 
 /// The first accepted handoff ties the issuer's `sub` to the user (U12).
-async fn tie(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<Option<Refusal>, store::Error> {
-    use store::issuers::{Tied, tie, tied};
+async fn tie(tx: &mut Tx, handoff: &Handoff, found: Tied, now: Timestamp) -> Result<Option<Refusal>, store::Error> {
+    use store::issuers::{tie, tied};
     let h = handoff;
-    let found = tied(tx, &h.issuer_id, &h.provider_id, &h.sub, &h.user_id).await?;
     if found == Tied::No && !tie(tx, &h.issuer_id, &h.provider_id, &h.sub, &h.user_id, now).await? {
         // Another handoff tied one of the two since we looked.
         return Ok(Refusal::of_tie(tied(tx, &h.issuer_id, &h.provider_id, &h.sub, &h.user_id).await?));

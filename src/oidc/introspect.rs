@@ -7,11 +7,13 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::{Value, json};
 
-use super::authenticated;
+use super::params::Params;
 use super::token::refresh_parts;
+use super::{authenticated, authenticated_before, form, must_be_read};
 use crate::app::App;
 use crate::model::client::Client;
 use crate::operations::clients::access_token;
+use crate::operations::clients::authenticate::ClientRequest;
 use crate::store;
 use crate::store::tokens::access::AccessToken;
 use crate::store::tokens::families::Family;
@@ -24,15 +26,29 @@ use crate::web::oauth_error::{OAuthError, data};
 /// # Errors
 /// RFC 7662 §2.3; an unusable token is no error.
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
-    let request = authenticated(&app, &headers, &body, "/oauth2/introspect", arrival.now).await?;
-    let client = &request.client;
+    let now = arrival.now;
+    let asked = match authenticated_before(&app, &headers, form(&headers, &body)?, now) {
+        Ok(request) => match introspect(&app, &request, now).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) => request.asked,
+        },
+        Err(asked) => asked,
+    };
+    let request = authenticated(&app, &headers, asked, "/oauth2/introspect", now).await?;
+    introspect(&app, &request, now).await
+}
+
+async fn introspect(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Result<Response, OAuthError> {
     let token = request.asked.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
-    if client.metadata.is_public() {
+    if request.client.metadata.is_public() {
         return Err(OAuthError::invalid_client("introspection needs a client with credentials"));
     }
     let answer = match refresh_parts(token) {
-        Some((family, hash)) => of_refresh_token(&app, client, family, &hash, arrival.now).await?,
-        None => of_access_token(&app, client, token, arrival.now).await?,
+        Some((family, hash)) => {
+            must_be_read(request)?;
+            of_refresh_token(app, &request.client, family, &hash, now).await?
+        }
+        None => of_access_token(app, request, token, now).await?,
     };
     Ok(data(Json(answer)))
 }
@@ -42,8 +58,18 @@ fn inactive() -> Value {
     json!({ "active": false })
 }
 
-async fn of_access_token(app: &App, client: &Client, token: &str, now: Timestamp) -> Result<Value, OAuthError> {
-    let found = access_token::find(app, token, now).await?.filter(|found| may_know(client, found));
+async fn of_access_token(
+    app: &App,
+    request: &ClientRequest<Params>,
+    token: &str,
+    now: Timestamp,
+) -> Result<Value, OAuthError> {
+    let Some(hash) = access_token::remembered_as(app, token, now).await? else {
+        must_be_read(request)?;
+        return Ok(inactive());
+    };
+    let found = store::tokens::access::live_for(&mut app.db.read().await?, &request.proof, &hash, now).await?;
+    let found = found.filter(|found| may_know(&request.client, found));
     Ok(found.map_or_else(inactive, |found| described(app, &found)))
 }
 

@@ -4,11 +4,11 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
-use super::authenticated;
 use super::token::refresh_parts;
+use super::{authenticated, form};
 use crate::app::App;
 use crate::operations::clients::access_token;
-use crate::store::{self, in_transaction};
+use crate::store::{self, in_one_statement};
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::{OAuthError, data};
 
@@ -18,7 +18,7 @@ use crate::web::oauth_error::{OAuthError, data};
 /// RFC 7009 §2.2.1; an unknown token is no error.
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let now = arrival.now;
-    let request = authenticated(&app, &headers, &body, "/oauth2/revoke", now).await?;
+    let request = authenticated(&app, &headers, form(&headers, &body)?, "/oauth2/revoke", now).await?;
     let client = request.client.id.clone();
     let token = request.asked.get("token").ok_or_else(|| OAuthError::invalid_request("token is missing"))?;
     let foreign = || OAuthError::invalid_grant("the token was given to another client");
@@ -31,7 +31,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
         if family.client != client {
             return Err(foreign());
         }
-        in_transaction!(app.db, app.ordinary_deadline(now), [family], |tx| {
+        in_one_statement!(app.db, app.ordinary_deadline(now), [family], |tx| {
             store::tokens::families::revoke(tx, &family.id, "revoked_by_client", now).await
         })?;
         return Ok(data(StatusCode::OK));
@@ -44,7 +44,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
         None => {}
         Some(owner) if owner != client => return Err(foreign()),
         Some(_) => {
-            in_transaction!(app.db, app.ordinary_deadline(now), [hash, client], |tx| {
+            in_one_statement!(app.db, app.ordinary_deadline(now), [hash, client], |tx| {
                 store::tokens::access::revoke(tx, &hash, &client, now).await
             })?;
         }

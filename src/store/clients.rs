@@ -53,14 +53,30 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Client>, Error> {
     query(SQL).bind(id).fetch_optional(conn).await
 }
 
-/// The clients that are switched on, at most `limit`.
+/// A client, and whether a user allowed it something.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    /// The client.
+    pub client: Client,
+    /// Whether the user allowed it something.
+    pub is_allowed: bool,
+}
+
+impl FromRow for Allowed {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        Ok(Self { client: Client::from_row(row)?, is_allowed: row.get("is_allowed")? })
+    }
+}
+
+/// The clients that are switched on, at most `limit`, each with whether a user allowed it something.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn enabled(conn: &mut Conn, limit: i64) -> Result<Vec<Client>, Error> {
-    const SQL: &str = "SELECT id, client_id, metadata, enabled, epoch, revision, created_at FROM clients WHERE enabled \
-                       ORDER BY client_id LIMIT $1";
-    query(SQL).bind(limit).fetch_all(conn).await
+pub async fn enabled(conn: &mut Conn, user_id: &str, limit: i64) -> Result<Vec<Allowed>, Error> {
+    const SQL: &str = "SELECT c.id, c.client_id, c.metadata, c.enabled, c.epoch, c.revision, c.created_at, \
+                       EXISTS (SELECT 1 FROM consents k WHERE k.user_id = $1 AND k.client = c.id) AS is_allowed \
+                       FROM clients c WHERE c.enabled ORDER BY c.client_id LIMIT $2";
+    query(SQL).bind(user_id).bind(limit).fetch_all(conn).await
 }
 
 /// Clients by `client_id`, from the one after `after` on.
@@ -214,7 +230,7 @@ pub async fn with_secrets(
     now: Timestamp,
 ) -> Result<Option<(Client, Vec<WorkingSecret>)>, Error> {
     const SQL: &str = "SELECT c.id, c.client_id, c.metadata, c.enabled, c.epoch, c.revision, c.created_at, \
-                       s.id AS secret, s.hash FROM clients c \
+                       s.id AS secret, s.hash, s.expires_at FROM clients c \
                        LEFT JOIN client_secrets s ON s.client = c.id AND (s.expires_at IS NULL OR s.expires_at > $2) \
                        WHERE c.client_id = $1";
     if !super::can_be_stored(client_id) {
@@ -236,6 +252,16 @@ pub struct WorkingSecret {
     pub id: String,
     /// The keyed hash.
     pub hash: String,
+    /// Until when it works (Unix ms); absent: until it is replaced.
+    pub expires_at: Option<i64>,
+}
+
+impl WorkingSecret {
+    /// Whether it works at an instant.
+    #[must_use]
+    pub fn works(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|at| at > now.0)
+    }
 }
 
 struct WithSecret {
@@ -246,7 +272,8 @@ struct WithSecret {
 impl FromRow for WithSecret {
     fn from_row(row: &Row<'_>) -> Result<Self, Error> {
         let (id, hash): (Option<String>, Option<String>) = (row.get("secret")?, row.get("hash")?);
-        let secret = id.zip(hash).map(|(id, hash)| WorkingSecret { id, hash });
+        let expires_at = row.get("expires_at")?;
+        let secret = id.zip(hash).map(|(id, hash)| WorkingSecret { id, hash, expires_at });
         Ok(Self { client: Client::from_row(row)?, secret })
     }
 }

@@ -19,6 +19,8 @@ pub struct Conn {
     link: Link,
     /// Whether a statement of this transaction failed: then nothing of it is kept, whatever its body makes of that.
     failed: bool,
+    /// Whether the one statement that a transaction is for was asked.
+    spent: Option<bool>,
     measures: Arc<Measures>,
     #[expect(dead_code, reason = "held until dropped")]
     held: held::Held,
@@ -28,6 +30,15 @@ pub struct Conn {
 pub(super) enum Link {
     Sqlite(sqlite::PooledConnection),
     Postgres(postgres::Talk),
+}
+
+/// How much a transaction holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// As many statements as its body has.
+    Many,
+    /// One statement: a second one is refused.
+    One,
 }
 
 /// An open transaction: a connection that may also write.
@@ -73,7 +84,12 @@ impl DerefMut for Tx {
 
 impl Conn {
     pub(super) fn new(link: Link, measures: Arc<Measures>) -> Self {
-        Self { link, failed: false, measures, held: held::Held::only() }
+        Self { link, failed: false, spent: None, measures, held: held::Held::only() }
+    }
+
+    /// That of a transaction.
+    pub(super) fn of(extent: Extent, link: Link, measures: Arc<Measures>) -> Self {
+        Self { spent: (extent == Extent::One).then_some(false), ..Self::new(link, measures) }
     }
 
     pub(super) const fn link(&mut self) -> &mut Link {
@@ -82,6 +98,10 @@ impl Conn {
 
     /// Runs a statement and shows each row until it is told to stop; how many rows were changed.
     async fn run(&mut self, sql: &Sql, values: &[Value<'_>], show: &mut Show<'_>) -> Result<u64, Error> {
+        if self.spent == Some(true) {
+            return Err(Error::Unexpected("a transaction of one statement asked for a second one".into()));
+        }
+        self.spent = self.spent.map(|_| true);
         let done = self.ask(sql, values, show).await;
         self.failed |= done.is_err();
         done
@@ -130,6 +150,19 @@ impl Tx {
             }
             Ok(done) => Ok((done, mem::take(&mut self.after_commit))),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether one statement may write several tables: on PostgreSQL that saves round trips.
+    pub(super) const fn writes_at_once(&self) -> bool {
+        matches!(self.conn.link, Link::Postgres(_))
+    }
+
+    /// Whether its statement was sent by itself: its answer says that it is kept.
+    pub(super) const fn is_kept(&self) -> bool {
+        match &self.conn.link {
+            Link::Postgres(talk) => talk.writes_at_once(),
+            Link::Sqlite(_) => false,
         }
     }
 

@@ -179,12 +179,23 @@ pub async fn tied(
     const SQL: &str = "SELECT sub, user_id FROM handoff_ties WHERE issuer_id = $1 AND provider_id = $2 AND (sub = $3 OR user_id = $4)";
     let rows: Vec<(String, String)> =
         query(SQL).bind(issuer_id).bind(provider_id).bind(sub).bind(user_id).fetch_all(conn).await?;
-    Ok(match rows.as_slice() {
-        [] => Tied::No,
-        rows if rows.iter().any(|(s, u)| s == sub && u == user_id) => Tied::Yes,
-        rows if rows.iter().any(|(s, _)| s == sub) => Tied::SubElsewhere,
-        _ => Tied::UserElsewhere,
-    })
+    let of_sub = rows.iter().find(|(known, _)| known == sub).map(|(_, user)| user.as_str());
+    let of_user = rows.iter().find(|(_, user)| user == user_id).map(|(sub, _)| sub.as_str());
+    Ok(Tied::of((sub, of_sub), (user_id, of_user)))
+}
+
+impl Tied {
+    /// A `sub` with whose it is, and a user with which `sub` is that user's.
+    #[must_use]
+    pub fn of((sub, its_user): (&str, Option<&str>), (user, its_sub): (&str, Option<&str>)) -> Self {
+        match (its_user, its_sub) {
+            (Some(tied), _) if tied == user => Self::Yes,
+            (Some(_), _) => Self::SubElsewhere,
+            (None, Some(tied)) if tied == sub => Self::Yes,
+            (None, Some(_)) => Self::UserElsewhere,
+            (None, None) => Self::No,
+        }
+    }
 }
 
 /// Ties a `sub` to a user; `false` when either is tied already.
@@ -238,19 +249,4 @@ pub async fn count_ties(conn: &mut Conn, issuer_id: &str) -> Result<i64, Error> 
     const SQL: &str = "SELECT COUNT(*) FROM handoff_ties WHERE issuer_id = $1";
     let (count,): (i64,) = query(SQL).bind(issuer_id).fetch_one(conn).await?;
     Ok(count)
-}
-
-/// Whether an issuer is switched on, and its sessions were not ended since this epoch. Its row is held: whoever
-/// switches it off waits for the session that is being born, or comes before it.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn stands(tx: &mut Tx, id: &str, epoch: i64) -> Result<bool, Error> {
-    let row: Option<(i64,)> =
-        query(locking!("SELECT CAST(1 AS BIGINT) FROM issuers WHERE id = $1 AND epoch = $2 AND enabled", "FOR SHARE"))
-            .bind(id)
-            .bind(epoch)
-            .fetch_optional(tx)
-            .await?;
-    Ok(row.is_some())
 }

@@ -65,12 +65,3 @@ pub struct Connections {
     /// As many there may be.
     pub most: usize,
 }
-
-impl Connections {
-    pub(super) fn of(pool: &sqlx::PgPool) -> Self {
-        let count = |number| usize::try_from(number).unwrap_or(usize::MAX);
-        let (all, idle) = (count(pool.size()), pool.num_idle());
-        // The two are not counted at the same moment.
-        Self { in_use: all.saturating_sub(idle), idle, most: count(pool.options().get_max_connections()) }
-    }
-}

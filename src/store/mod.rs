@@ -42,11 +42,11 @@ mod transaction;
 pub mod unified_login;
 pub mod users;
 
-pub use connection::{Conn, Query, Tx, query};
+pub use connection::{Conn, Extent, Query, Tx, query};
 pub use database::Database;
 pub use error::Error;
 pub use migrations::Schema;
 pub use statement::{Column, FromRow, Row, Sql, Value};
 use statement::{can_be_stored, parsed};
 pub(crate) use statement::{from_row, locking};
-pub(crate) use transaction::in_transaction;
+pub(crate) use transaction::{in_one_statement, in_transaction, transacted};

@@ -1,7 +1,8 @@
 //! Sessions. A row is usable while nothing has ended it, its times are not over, and every epoch it was born under
 //! still stands (G9).
 
-use super::{Conn, Error, Tx, from_row, locking, query};
+use super::{Conn, Error, FromRow, Query, Row, Tx, activity, from_row, handoffs, locking, query};
+use crate::model::activity::Event;
 use crate::model::session::{EndReason, Method, Session};
 use crate::model::user::UserType;
 use crate::time::Timestamp;
@@ -112,13 +113,31 @@ pub async fn was_renewed(conn: &mut Conn, secret_hash: &str, since: Timestamp) -
     Ok(row.is_some())
 }
 
-/// The sign-in before this one: when and how.
+/// What a user's first page says of a sign-in: whom the user can ask for help, and the sign-in before this one.
+#[derive(Clone, Debug)]
+pub struct AtHome {
+    /// The provider's contact.
+    pub contact: Option<String>,
+    /// The sign-in before, if there was one.
+    pub previous: Option<Previous>,
+}
+
+impl FromRow for AtHome {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let method: Option<String> = row.get("method")?;
+        Ok(Self { contact: row.get("contact")?, previous: method.map(|_| Previous::from_row(row)).transpose()? })
+    }
+}
+
+/// What a user's first page says of a sign-in; nothing where its provider is gone.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn previous(conn: &mut Conn, user_id: &str, session_id: &str) -> Result<Option<Previous>, Error> {
-    const SQL: &str = "SELECT created_at, method, address, browser FROM sessions WHERE user_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1";
-    query(SQL).bind(user_id).bind(session_id).fetch_optional(conn).await
+pub async fn at_home(conn: &mut Conn, session: &Session) -> Result<Option<AtHome>, Error> {
+    const SQL: &str = "SELECT p.contact, s.created_at, s.method, s.address, s.browser FROM providers p \
+                       LEFT JOIN sessions s ON s.id = (SELECT o.id FROM sessions o WHERE o.user_id = $1 AND o.id < $2 \
+                       ORDER BY o.id DESC LIMIT 1) WHERE p.id = $3";
+    query(SQL).bind(&session.user_id).bind(&session.id).bind(&session.provider_id).fetch_optional(conn).await
 }
 
 /// An earlier sign-in.
@@ -188,16 +207,45 @@ pub async fn may_act(tx: &mut Tx, sid: &str, user_type: UserType, now: Timestamp
     Ok(row.is_some())
 }
 
-/// Opens a session.
+macro_rules! insert {
+    ($values:literal) => {
+        concat!(
+            "INSERT INTO sessions (id, sid, secret_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
+             issuer_epoch, handoff_id, method, acr, amr, auth_time, created_at, idle_until, expires_at, address, browser) \
+             VALUES (",
+            $values,
+            ")"
+        )
+    };
+}
+
+/// Opens a session, and records it; the handoff that it came of is completed.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn insert(tx: &mut Tx, session: &NewSession, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO sessions (id, sid, secret_hash, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
-                       issuer_epoch, handoff_id, method, acr, amr, auth_time, created_at, idle_until, expires_at, address, browser) \
-                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+pub async fn open(tx: &mut Tx, session: &NewSession, event: &Event, now: Timestamp) -> Result<(), Error> {
+    const AT_ONCE: &str = concat!(
+        "WITH recorded AS (",
+        activity::records!(),
+        "), completed AS (UPDATE handoffs SET state = 'completed' WHERE id = $30 AND state = 'pending') ",
+        insert!("$21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39")
+    );
+    if tx.writes_at_once() {
+        let proof = activity::proof_of(tx, event);
+        bound(activity::bound(query(AT_ONCE), event, proof), session, now).execute(tx).await?;
+        return Ok(());
+    }
+    if let Some(handoff) = &session.handoff_id {
+        handoffs::settle(tx, handoff, handoffs::State::Completed).await?;
+    }
+    let insert = query(insert!("$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19"));
+    bound(insert, session, now).execute(tx).await?;
+    activity::record(tx, event).await
+}
+
+fn bound<'q>(insert: Query<'q>, session: &'q NewSession, now: Timestamp) -> Query<'q> {
     let s = session;
-    query(SQL)
+    insert
         .bind(&s.id)
         .bind(&s.sid)
         .bind(&s.secret_hash)
@@ -217,9 +265,6 @@ pub async fn insert(tx: &mut Tx, session: &NewSession, now: Timestamp) -> Result
         .bind(s.expires_at.0)
         .bind(&s.address)
         .bind(&s.browser)
-        .execute(tx)
-        .await?;
-    Ok(())
 }
 
 /// Notes that a session is used and moves its idle limit; never brings an ended one back.

@@ -14,8 +14,32 @@ pub async fn claim(tx: &mut Tx, purpose: &str, issuer: &str, hash: &str, now: Ti
     Ok(rows == 1)
 }
 
-/// The same of what could be used from `usable_from` on. A restore loses the claims that came after the backup: what
-/// was usable before the restore may have been used, and counts as used (G36).
+/// Claims what could be used from an instant on; see [`claim_usable`].
+macro_rules! claims {
+    ($purpose:literal, $issuer:literal, $hash:literal, $now:literal, $usable_from:literal, $since:literal) => {
+        concat!(
+            "INSERT INTO single_use (purpose, issuer, hash, used_at) SELECT ",
+            $purpose,
+            ", ",
+            $issuer,
+            ", ",
+            $hash,
+            ", CAST(",
+            $now,
+            " AS BIGINT) WHERE CAST(",
+            $usable_from,
+            " AS BIGINT) \
+             >= COALESCE((SELECT CAST(value AS BIGINT) FROM settings WHERE name = ",
+            $since,
+            "), 0) \
+             ON CONFLICT (purpose, issuer, hash) DO NOTHING"
+        )
+    };
+}
+pub(super) use claims;
+
+/// The same of what could be used from `usable_from` on. A restore loses the claims that came after the backup: what was
+/// usable before the restore may have been used, and counts as used (G36).
 ///
 /// # Errors
 /// When it cannot be written.
@@ -27,9 +51,7 @@ pub async fn claim_usable(
     usable_from: Timestamp,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const SQL: &str = "INSERT INTO single_use (purpose, issuer, hash, used_at) SELECT $1, $2, $3, CAST($4 AS BIGINT) \
-                       WHERE CAST($5 AS BIGINT) >= COALESCE((SELECT CAST(value AS BIGINT) FROM settings WHERE name = $6), 0) \
-                       ON CONFLICT (purpose, issuer, hash) DO NOTHING";
+    const SQL: &str = claims!("$1", "$2", "$3", "$4", "$5", "$6");
     let rows = query(SQL)
         .bind(purpose)
         .bind(issuer)

@@ -3,7 +3,7 @@
 //! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5), or a session's `sid` where
 //! whoever is signed in types the password again (G35): one table, one way.
 
-use super::{Error, Tx, locking, query};
+use super::{Error, Sql, Tx, locking, query};
 use crate::model::user::STRIKES;
 use crate::time::Timestamp;
 
@@ -87,19 +87,15 @@ pub async fn reserve(
 /// # Errors
 /// When it cannot be written.
 pub async fn release(tx: &mut Tx, account: &str, slot: &str, now: Timestamp) -> Result<bool, Error> {
-    const DROP: &str =
-        "DELETE FROM strike_slots WHERE account = $1 AND (id = $2 OR expires_at <= $3) RETURNING id, expires_at";
-    lock(tx, account).await?;
+    // What is deleted is this guess's own, which was there before, or over: nothing of it depends on who was waited for.
+    const DROP: Sql = Sql::each(
+        "DELETE FROM strike_slots WHERE account = $1 AND (id = $2 OR expires_at <= $3) RETURNING id, expires_at",
+        "WITH held AS (SELECT account FROM strikes WHERE account = $1 FOR NO KEY UPDATE) \
+         DELETE FROM strike_slots USING held WHERE strike_slots.account = held.account AND (id = $2 OR expires_at <= $3) \
+         RETURNING id, expires_at",
+    );
     let rows: Vec<(String, i64)> = query(DROP).bind(account).bind(slot).bind(now.0).fetch_all(tx).await?;
     Ok(rows.iter().any(|(id, expires_at)| id == slot && *expires_at > now.0))
-}
-
-async fn lock(tx: &mut Tx, account: &str) -> Result<(), Error> {
-    query(locking!("SELECT failures FROM strikes WHERE account = $1", "FOR NO KEY UPDATE"))
-        .bind(account)
-        .execute(tx)
-        .await?;
-    Ok(())
 }
 
 /// One more wrong password; how many it is now.

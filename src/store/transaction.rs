@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::connection::{Conn, Link, Tx};
+use super::connection::{Conn, Extent, Link, Tx};
 use super::database::{Database, Engine};
 use super::error::Error;
 use super::measures::{Fault, Purpose};
@@ -25,11 +25,30 @@ const FIRST_WAIT: Duration = Duration::from_millis(10);
 /// body waits for its database alone: on SQLite everybody who writes waits with it. What it has to say in the log, or to count,
 /// it says by [`Tx::after_commit`].
 macro_rules! in_transaction {
-    ($db:expr, $deadline:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {{
+    ($db:expr, $deadline:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
+        $crate::store::transacted!(Many, $db, $deadline, [$($captured),*], |$tx| $body)
+    };
+}
+pub(crate) use in_transaction;
+
+/// The same for a body of one statement, which writes all that it is for or nothing: what the body makes of its answer comes
+/// after the commit, and an `Err` of the body's own may only say that nothing was written.
+///
+/// On PostgreSQL it is sent by itself where that is the same: such a statement is a transaction, and costs one round trip
+/// instead of three.
+macro_rules! in_one_statement {
+    ($db:expr, $deadline:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
+        $crate::store::transacted!(One, $db, $deadline, [$($captured),*], |$tx| $body)
+    };
+}
+pub(crate) use in_one_statement;
+
+macro_rules! transacted {
+    ($extent:ident, $db:expr, $deadline:expr, [$($captured:ident),*], |$tx:ident| $body:expr) => {{
         // Taken before the names are shadowed: either may be a part of something captured.
         let (database, deadline) = (&$db, $deadline);
         $(let $captured = $captured.clone();)*
-        database.transact(deadline, move |mut owned: $crate::store::Tx| {
+        database.transact(deadline, $crate::store::Extent::$extent, move |mut owned: $crate::store::Tx| {
             $(let $captured = $captured.clone();)*
             async move {
                 let done = {
@@ -42,14 +61,20 @@ macro_rules! in_transaction {
         .await
     }};
 }
-pub(crate) use in_transaction;
+pub(crate) use transacted;
 
 impl Database {
-    /// The work of `in_transaction!`: begins, works, checks the deadline once more, and commits.
+    /// Whether one statement may write several tables: then what would be a transaction of many round trips is one.
+    #[must_use]
+    pub const fn writes_at_once(&self) -> bool {
+        matches!(self.engine, Engine::Postgres(_))
+    }
+
+    /// The work of `in_transaction!`: begins, works, judges the deadline once more, and commits.
     ///
     /// # Errors
     /// [`Error::Late`] when the deadline came before the commit (nothing was written); otherwise what went wrong.
-    pub async fn transact<T, W, F>(&self, deadline: Deadline, work: W) -> Result<T, Error>
+    pub async fn transact<T, W, F>(&self, deadline: Deadline, extent: Extent, work: W) -> Result<T, Error>
     where
         W: Fn(Tx) -> F + Send + Sync + 'static,
         F: Future<Output = (Tx, Result<T, Error>)> + Send,
@@ -61,7 +86,7 @@ impl Database {
                 let (measures, record_key) = (Arc::clone(&self.measures), self.record_key.clone());
                 let work = Arc::new(work);
                 let body = move |pooled| {
-                    let conn = Conn::new(Link::Sqlite(pooled), Arc::clone(&measures));
+                    let conn = Conn::of(extent, Link::Sqlite(pooled), Arc::clone(&measures));
                     let working = work(Tx::new(conn, record_key.clone()));
                     async move {
                         let (mut tx, done) = working.await;
@@ -73,7 +98,7 @@ impl Database {
             Engine::Postgres(server) => {
                 let (database, server) = (self.clone(), server.clone());
                 let task = log::spawn(async move {
-                    let tried = database.try_often(&server, deadline, &work);
+                    let tried = database.try_often(&server, deadline, extent, &work);
                     // The server's own time-outs come first; this one is for a server that is gone without a word.
                     let done = tokio::time::timeout(deadline.left() + SILENCE, tried).await;
                     if done.is_err() {
@@ -99,13 +124,19 @@ impl Database {
         in_transaction!(self, deadline, [], |tx| tx.simple(sql).await).unwrap();
     }
 
-    async fn try_often<T, W, F>(&self, server: &postgres::Server, deadline: Deadline, work: &W) -> Result<T, Error>
+    async fn try_often<T, W, F>(
+        &self,
+        server: &postgres::Server,
+        deadline: Deadline,
+        extent: Extent,
+        work: &W,
+    ) -> Result<T, Error>
     where
         W: Fn(Tx) -> F,
         F: Future<Output = (Tx, Result<T, Error>)>,
     {
         for tried in 1..TRIES {
-            match self.attempt(server, deadline, work).await {
+            match self.attempt(server, deadline, extent, work).await {
                 Err(Error::Contended(_)) if !deadline.is_past(self.clock.now()) => {
                     tokio::time::sleep(wait_by_chance(tried).min(deadline.left())).await;
                 }
@@ -113,17 +144,24 @@ impl Database {
                 other => return other,
             }
         }
-        self.attempt(server, deadline, work).await
+        self.attempt(server, deadline, extent, work).await
     }
 
-    async fn attempt<T, W, F>(&self, server: &postgres::Server, deadline: Deadline, work: &W) -> Result<T, Error>
+    async fn attempt<T, W, F>(
+        &self,
+        server: &postgres::Server,
+        deadline: Deadline,
+        extent: Extent,
+        work: &W,
+    ) -> Result<T, Error>
     where
         W: Fn(Tx) -> F,
         F: Future<Output = (Tx, Result<T, Error>)>,
     {
-        let (mut tx, done) = work(self.begin(server, deadline).await?).await;
+        let (mut tx, done) = work(self.begin(server, deadline, extent).await?).await;
         let result = match tx.checked(done) {
-            Ok(_) if deadline.is_past(self.clock.now()) => Err(Error::Late),
+            // What was sent by itself is kept already, and was in time.
+            Ok(_) if !tx.is_kept() && deadline.is_past(self.clock.now()) => Err(Error::Late),
             done => done,
         };
         let (done, after_commit) = match tx.link() {
@@ -134,16 +172,16 @@ impl Database {
         Ok(done)
     }
 
-    /// Opens a transaction. A connection that was cut while it was idle is found out here, once: nothing was asked of
-    /// it yet, and those as old as it are passed over after it.
-    async fn begin(&self, server: &postgres::Server, deadline: Deadline) -> Result<Tx, Error> {
-        match self.try_begin(server, deadline).await {
-            Err(error) if error.ends_connection() => self.try_begin(server, deadline).await,
+    /// Opens a transaction. A connection that was cut while it was idle is found out here, once: nothing was asked of it
+    /// yet, and those as old as it are passed over after it.
+    async fn begin(&self, server: &postgres::Server, deadline: Deadline, extent: Extent) -> Result<Tx, Error> {
+        match self.try_begin(server, deadline, extent).await {
+            Err(error) if error.ends_connection() => self.try_begin(server, deadline, extent).await,
             other => other,
         }
     }
 
-    async fn try_begin(&self, server: &postgres::Server, deadline: Deadline) -> Result<Tx, Error> {
+    async fn try_begin(&self, server: &postgres::Server, deadline: Deadline, extent: Extent) -> Result<Tx, Error> {
         let asked = Instant::now();
         let pooled = loop {
             let tried = self.counted(server.acquire().await);
@@ -155,8 +193,12 @@ impl Database {
             }
         };
         self.measures.waited(Purpose::Write, asked.elapsed());
-        let talk = postgres::Talk::to_write(pooled, deadline.left(), &self.measures).await?;
-        let conn = Conn::new(Link::Postgres(talk), Arc::clone(&self.measures));
+        let (time, measures) = (deadline.left(), &self.measures);
+        let talk = match extent {
+            Extent::One if postgres::Talk::may_write_at_once(&pooled, time) => postgres::Talk::to_write_at_once(pooled),
+            Extent::One | Extent::Many => postgres::Talk::to_write(pooled, time, measures).await?,
+        };
+        let conn = Conn::of(extent, Link::Postgres(talk), Arc::clone(&self.measures));
         Ok(Tx::new(conn, self.record_key.clone()))
     }
 }

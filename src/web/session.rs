@@ -19,7 +19,7 @@ use crate::operations::Actor;
 use crate::operations::admin_context::{AdminContext, Authority};
 use crate::operations::sessions::open::{Browser, RENEWAL, limits};
 use crate::store::passwords::pre_auths::PreAuth;
-use crate::store::{self, in_transaction};
+use crate::store::{self, in_one_statement};
 use crate::time::Timestamp;
 
 /// A session's use is noted once a minute at most, and four times within its idle limit at least.
@@ -87,7 +87,7 @@ pub async fn current(app: &App, browser: &Browser, now: Timestamp) -> Result<Opt
         && session.used_at.is_none_or(|used_at| Timestamp(used_at).after(TOUCH_EVERY.min(idle / 4)) <= now)
     {
         let (db, id) = (&app.db, session.id.clone());
-        in_transaction!(db, app.ordinary_deadline(now), [id], |tx| {
+        in_one_statement!(db, app.ordinary_deadline(now), [id], |tx| {
             store::sessions::touch(tx, &id, now, now.after(idle)).await
         })?;
     }

@@ -27,7 +27,7 @@ macro_rules! in_tx {
     ($idp:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {{
         $(let $captured = $captured.clone();)*
         let (db, deadline) = ($idp.app.db.clone(), $idp.app.patient_deadline());
-        let done = db.transact(deadline, move |mut owned: connect_idp::store::Tx| {
+        let done = db.transact(deadline, connect_idp::store::Extent::Many, move |mut owned: connect_idp::store::Tx| {
             $(let $captured = $captured.clone();)*
             async move {
                 let done = {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use connect_idp::store::{Database, Error, Tx};
+use connect_idp::store::{Database, Error, Extent, Tx};
 use connect_idp::time::Deadline;
 
 use crate::actors::{Browser, From, ISSUER, Idp, encode, twenty_at_once};
@@ -117,7 +117,7 @@ both_engines! {
         let reads = |db: Database| async move { db.ping().await };
         let writes = |db: Database| async move {
             let deadline = Deadline::after(Duration::from_secs(5), db.now().await?);
-            db.transact(deadline, |tx: Tx| async move { (tx, Ok(())) }).await
+            db.transact(deadline, Extent::Many, |tx: Tx| async move { (tx, Ok(())) }).await
         };
         assert!(matches!(beside_a_transaction(&idp, reads).await, Err(Error::TaskDied)));
         assert!(matches!(beside_a_transaction(&idp, writes).await, Err(Error::TaskDied)));
@@ -135,7 +135,7 @@ where
         let done = what(inner.clone());
         async move { (tx, done.await) }
     };
-    idp.app.db.transact(idp.app.patient_deadline(), body).await
+    idp.app.db.transact(idp.app.patient_deadline(), Extent::Many, body).await
 }
 
 /// A route that is added later has a row here, or in the table of its own.

@@ -299,6 +299,8 @@ pub struct ClientProof {
     pub client: String,
     /// Its epoch as checked.
     pub epoch: i64,
+    /// Its registration's revision, where that was not read for this request: all that was judged of it rests on this.
+    pub known: Option<i64>,
     /// By what.
     pub by: ProvenBy,
 }

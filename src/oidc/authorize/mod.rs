@@ -6,6 +6,7 @@ mod request;
 mod request_object;
 mod respond;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -15,7 +16,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 pub use request::is_registered;
-use request::{AuthorizeError, validate};
+use request::{AuthorizeError, named_client, validate, validate_for};
 pub(super) use respond::refusal;
 
 use self::decide::{Decision, Present, decide};
@@ -29,7 +30,7 @@ use crate::oidc::params::Params;
 use crate::operations::interactions::{self, Waiting, resume_path};
 use crate::store::interactions::Interaction;
 use crate::store::tokens::codes::NewCode;
-use crate::store::{self, in_transaction};
+use crate::store::{self, in_one_statement, in_transaction};
 use crate::time::Timestamp;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
@@ -51,12 +52,47 @@ pub async fn get(
     RawQuery(query): RawQuery,
 ) -> Result<Response, PageError> {
     let params = Params::parse(query.unwrap_or_default().as_bytes());
+    if let Some(answer) = at_once(&app, &params, &arrival, &headers).await? {
+        return Ok(answer);
+    }
     match validate(&app, &params, arrival.now).await {
         Ok((client, request)) => {
             ValidRequest { client, request, waiting: None }.proceed(&app, &arrival, &headers).await
         }
         Err(error) => answer_error(&app, error),
     }
+}
+
+/// The code of a request that needs nobody: a session is there, and the client is known since an earlier one. The statement
+/// that makes the code reads the client once more, and finds it as it is known. `None` where anything else comes of it: then
+/// it is judged by what is stored.
+async fn at_once(
+    app: &App,
+    params: &Params,
+    arrival: &Arrival,
+    headers: &HeaderMap,
+) -> Result<Option<Response>, PageError> {
+    let (now, browser) = (arrival.now, browser(headers, app));
+    if browser.session.is_none() || browser.pre_auth.is_some() {
+        return Ok(None);
+    }
+    let known = named_client(params).ok().and_then(|client_id| app.clients.get(client_id));
+    let Some(known) = known.filter(|known| known.client.metadata.first_party) else {
+        return Ok(None);
+    };
+    let Ok((client, request)) = validate_for(app, Some(Arc::clone(&known.client)), params, now).await else {
+        return Ok(None);
+    };
+    let Some(session) = current(app, &browser, now).await? else { return Ok(None) };
+    let asked = ValidRequest { client, request, waiting: None };
+    let present = Present { session: Some(&session), consented: None, interaction: None };
+    let Decision::Issue(scope) = decide(&asked.request, &asked.client, present, now) else { return Ok(None) };
+    let (code, secret) = asked.code(app, &scope, Some(asked.client.revision), now);
+    let (session_id, expires_at) = (session.id, code_ends(app, now));
+    let born = in_one_statement!(app.db, app.ordinary_deadline(now), [code, session_id], |tx| {
+        store::tokens::codes::insert(tx, &code, &session_id, now, expires_at).await
+    })?;
+    Ok(born.then(|| respond::code(app, &asked.request, secret.reveal())))
 }
 
 /// `POST /oauth2/authorize`: the same (OpenID Connect Core §3.1.2.1). A POST from another site brings no cookie, so the
@@ -100,7 +136,7 @@ pub async fn resume(
     let mut request = interaction.request.clone();
     // What the client may have lost meanwhile.
     request.scope = request.scope().within(&client.metadata.scopes()).to_string();
-    let asked = ValidRequest { client, request, waiting: Some((interaction, handle)) };
+    let asked = ValidRequest { client: Arc::new(client), request, waiting: Some((interaction, handle)) };
     let mut response = asked.proceed(&app, &arrival, &headers).await?;
     if let Some(secret) = cookie {
         response.headers_mut().append(header::SET_COOKIE, Cookie::Browser.set(&secret, &app.config));
@@ -152,7 +188,7 @@ fn answer_error(app: &App, error: AuthorizeError) -> Result<Response, PageError>
 
 /// A good request, and its waiting if it has waited.
 struct ValidRequest {
-    client: Client,
+    client: Arc<Client>,
     request: AuthorizationRequest,
     waiting: Option<(Interaction, Secret)>,
 }
@@ -233,14 +269,15 @@ impl ValidRequest {
         Ok(response)
     }
 
-    /// A code, born of the session in the transaction that finds it alive.
-    async fn issue(&self, app: &App, session: &Session, scope: &Scope, now: Timestamp) -> Result<Response, PageError> {
+    /// A code that is not stored yet. What is judged of a client that was not read for this request rests on the revision.
+    fn code(&self, app: &App, scope: &Scope, known: Option<i64>, now: Timestamp) -> (NewCode, Secret) {
         let (request, secret) = (&self.request, Secret::random(&app.random));
         let code = NewCode {
             hash: secret.digest(),
             family_id: app.random.id(now),
             client: self.client.id.clone(),
             client_epoch: self.client.epoch,
+            client_known: known,
             redirect_uri: request.redirect_uri.clone(),
             code_challenge: request.code_challenge.clone(),
             nonce: request.nonce.clone(),
@@ -248,7 +285,13 @@ impl ValidRequest {
             resources: request.resources.join(" "),
             claims: (!request.claims.is_empty()).then(|| serde_json::to_string(&request.claims).unwrap_or_default()),
         };
-        let expires_at = now.after(Duration::from_secs(app.config.tokens.code_seconds.into()));
+        (code, secret)
+    }
+
+    /// A code, born of the session in the transaction that finds it alive.
+    async fn issue(&self, app: &App, session: &Session, scope: &Scope, now: Timestamp) -> Result<Response, PageError> {
+        let request = &self.request;
+        let ((code, secret), expires_at) = (self.code(app, scope, None, now), code_ends(app, now));
         let (session_id, user_id) = (session.id.clone(), session.user_id.clone());
         let allowed = (!self.client.metadata.first_party).then(|| request.asks_for());
         // What was answered asks anew: its sign-in and its consent were for this answer.
@@ -277,6 +320,11 @@ impl ValidRequest {
             Born::NotAllowed => respond::refusal(app, request, "access_denied", "the user just withdrew this"),
         })
     }
+}
+
+/// When a code that is made now is over.
+fn code_ends(app: &App, now: Timestamp) -> Timestamp {
+    now.after(Duration::from_secs(app.config.tokens.code_seconds.into()))
 }
 
 /// What became of a code.

@@ -2,6 +2,7 @@
 //! URI are proven an error is our own page; after that it is a redirect (RFC 6749 §4.1.2.1).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,6 +10,7 @@ use url::Url;
 
 use super::request_object::Unverified;
 use crate::app::App;
+use crate::cache::clients::KnownClient;
 use crate::log;
 use crate::model::address::is_loopback;
 use crate::model::authorization::{AuthorizationRequest, ClaimsRequest, Prompt, ResponseMode};
@@ -73,8 +75,24 @@ pub async fn validate(
     app: &App,
     params: &Params,
     now: Timestamp,
-) -> Result<(Client, AuthorizationRequest), AuthorizeError> {
-    let (client, redirect_uri) = prove_redirect(app, params).await?;
+) -> Result<(Arc<Client>, AuthorizationRequest), AuthorizeError> {
+    let client_id = named_client(params)?;
+    let found = store::clients::with_secrets(&mut app.db.read().await?, client_id, now).await?;
+    let found = found.map(|(client, secrets)| app.clients.put(KnownClient { client: Arc::new(client), secrets }));
+    validate_for(app, found, params, now).await
+}
+
+/// The same of a request of the client that was found.
+///
+/// # Errors
+/// What is wrong with it.
+pub async fn validate_for(
+    app: &App,
+    found: Option<Arc<Client>>,
+    params: &Params,
+    now: Timestamp,
+) -> Result<(Arc<Client>, AuthorizationRequest), AuthorizeError> {
+    let (client, redirect_uri) = prove_redirect(found, params)?;
     let response_mode = params.get("response_mode").map(str::parse::<ResponseMode>);
     // OAuth 2.0 Multiple Response Types §2.1: what would bring tokens is answered in the fragment, errors too.
     let brings_tokens = params.get("response_type").is_some_and(|types| types.contains("token"));
@@ -122,14 +140,20 @@ pub async fn validate(
     Ok((client, request))
 }
 
-/// The client and one of its redirect URIs: until both are proven nothing is sent anywhere.
-async fn prove_redirect(app: &App, params: &Params) -> Result<(Client, String), AuthorizeError> {
-    let page = |code, why: &'static str| AuthorizeError::Page(code, why.into());
+/// The `client_id` of a request.
+///
+/// # Errors
+/// When it is not there exactly once, or the redirect URI is there twice.
+pub fn named_client(params: &Params) -> Result<&str, AuthorizeError> {
     if let Some(name @ ("client_id" | "redirect_uri")) = params.repeated() {
         return Err(AuthorizeError::Page("invalid_request", format!("{name} was sent twice.").into()));
     }
-    let client_id = params.get("client_id").ok_or_else(|| page("invalid_request", "client_id is missing."))?;
-    let client = store::clients::by_client_id(&mut app.db.read().await?, client_id).await?;
+    params.get("client_id").ok_or(AuthorizeError::Page("invalid_request", "client_id is missing.".into()))
+}
+
+/// The client and one of its redirect URIs: until both are proven nothing is sent anywhere.
+fn prove_redirect(client: Option<Arc<Client>>, params: &Params) -> Result<(Arc<Client>, String), AuthorizeError> {
+    let page = |code, why: &'static str| AuthorizeError::Page(code, why.into());
     let client = client.ok_or_else(|| page("invalid_client", "client_id is not registered."))?;
     log::name_client(&client.client_id);
     if !client.enabled {

@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::model::scope::{Scope, is_for_clients};
 use crate::oidc::params::Params;
 use crate::operations::clients::authenticate::ClientRequest;
-use crate::store::{self, in_transaction};
+use crate::store::{self, in_one_statement};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
 
@@ -55,7 +55,7 @@ pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Times
         id_token: None,
     };
     let row = made.row;
-    in_transaction!(app.db, app.ordinary_deadline(now), [row], |tx| store::tokens::access::insert(tx, &row, now)
+    in_one_statement!(app.db, app.ordinary_deadline(now), [row], |tx| store::tokens::access::insert(tx, &row, now)
         .await)?;
     Ok(answer.respond())
 }

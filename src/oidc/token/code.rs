@@ -16,12 +16,13 @@ use crate::crypto::secret::Secret;
 use crate::model::client::{Client, GrantType};
 use crate::model::scope::{OFFLINE_ACCESS, OPENID, Scope};
 use crate::oidc::id_token::{IdToken, about};
+use crate::oidc::must_be_read;
 use crate::oidc::params::Params;
 use crate::operations::clients::authenticate::ClientRequest;
 use crate::store::tokens::access::NewAccessToken;
 use crate::store::tokens::codes::{Code, Redeemed};
 use crate::store::tokens::families::NewFamily;
-use crate::store::{self, in_transaction};
+use crate::store::{self, in_one_statement, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
 
@@ -55,27 +56,39 @@ pub(super) async fn exchange(
         code.resources = narrowed(&code.resources, params)?;
         Ok(code)
     });
-    match checked {
-        Some(Ok(code)) => issue(app, request, &exchange.code_hash, &code, now).await,
-        Some(Err(why)) => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or(why)),
-        None => Err(spend(app, client, &exchange.code_hash, None, now).await?.unwrap_or_else(|| {
-            // Spent by nobody, and gone since it was looked for.
-            OAuthError::invalid_grant("the code is not valid")
-        })),
+    if let Some(Ok(code)) = checked {
+        return issue(app, request, &exchange.code_hash, &code, now).await;
     }
+    must_be_read(request)?;
+    let why = spend(app, request, &exchange.code_hash, None, now).await?;
+    Err(why.or(checked.and_then(Result::err)).unwrap_or_else(|| {
+        // Spent by nobody, and gone since it was looked for.
+        OAuthError::invalid_grant("the code is not valid")
+    }))
 }
 
 /// Spends the code, and remembers what it is exchanged for in the same transaction. A second use revokes what came of
 /// the first, whoever comes with it. `None` when all is well.
 async fn spend(
     app: &App,
-    client: &Client,
+    request: &ClientRequest<Params>,
     code_hash: &str,
     bought: Option<(NewFamily, NewAccessToken)>,
     now: Timestamp,
 ) -> Result<Option<OAuthError>, OAuthError> {
-    let hash = code_hash.to_owned();
-    let (redeemed, born) = in_transaction!(app.db, app.ordinary_deadline(now), [hash, bought], |tx| {
+    let (client, deadline) = (&request.client, app.ordinary_deadline(now));
+    if let Some(bought) = bought.as_ref().filter(|_| app.db.writes_at_once()) {
+        let all = in_one_statement!(app.db, deadline, [bought], |tx| {
+            let (family, token) = &bought;
+            store::tokens::at_once::exchange(tx, family, token, now).await
+        })?;
+        if all {
+            return Ok(None);
+        }
+        must_be_read(request)?;
+    }
+    let (hash, is_read) = (code_hash.to_owned(), request.proof.known.is_none());
+    let (redeemed, born) = in_transaction!(app.db, deadline, [hash, bought], |tx| {
         let redeemed = store::tokens::codes::redeem(tx, &hash, now).await?;
         let mut born = true;
         match (&redeemed, &bought) {
@@ -90,7 +103,12 @@ async fn spend(
             }
             (Redeemed::Fresh, None) | (Redeemed::Unknown, _) => {}
         }
-        Ok((redeemed, born))
+        if is_read || (redeemed == Redeemed::Fresh && born) {
+            Ok((redeemed, born))
+        } else {
+            // Nothing is kept: the client is read first.
+            Err(store::Error::NoAuthority)
+        }
     })?;
     Ok(match redeemed {
         Redeemed::Fresh if born => None,
@@ -193,7 +211,7 @@ async fn issue(
         refresh_token: refresh.map(|secret| format!("{}.{}", code.family_id, secret.reveal())),
         id_token: if scope.has(OPENID) { Some(id_token.sign(app, client, now).await?) } else { None },
     };
-    match spend(app, client, code_hash, Some((family, made.row)), now).await? {
+    match spend(app, request, code_hash, Some((family, made.row)), now).await? {
         None => Ok(answer.respond()),
         Some(why) => Err(why),
     }

@@ -13,9 +13,12 @@ use axum::response::Response;
 pub use refresh::GRACE;
 pub(super) use refresh::read as refresh_parts;
 
-use super::authenticated;
+use super::params::Params;
+use super::{authenticated, authenticated_before, form};
 use crate::app::App;
 use crate::model::client::GrantType;
+use crate::operations::clients::authenticate::ClientRequest;
+use crate::time::Timestamp;
 use crate::web::layers::Arrival;
 use crate::web::oauth_error::OAuthError;
 
@@ -27,7 +30,19 @@ const PATH: &str = "/oauth2/token";
 /// # Errors
 /// RFC 6749 §5.2.
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
-    let request = authenticated(&app, &headers, &body, PATH, arrival.now).await?;
+    let now = arrival.now;
+    let asked = match authenticated_before(&app, &headers, form(&headers, &body)?, now) {
+        Ok(request) => match grant(&app, &request, now).await {
+            Ok(answer) => return Ok(answer),
+            Err(_) => request.asked,
+        },
+        Err(asked) => asked,
+    };
+    let request = authenticated(&app, &headers, asked, PATH, now).await?;
+    grant(&app, &request, now).await
+}
+
+async fn grant(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Result<Response, OAuthError> {
     let named = request.asked.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
     let Ok(grant) = named.parse::<GrantType>() else {
         return Err(OAuthError::unsupported_grant_type(
@@ -38,9 +53,9 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
         return Err(OAuthError::unauthorized_client(format!("this client may not use grant_type {grant}")));
     }
     let answer = match grant {
-        GrantType::AuthorizationCode => code::exchange(&app, &request, arrival.now).await,
-        GrantType::RefreshToken => refresh::refresh(&app, &request, arrival.now).await,
-        GrantType::ClientCredentials => client_credentials::grant(&app, &request, arrival.now).await,
+        GrantType::AuthorizationCode => code::exchange(app, request, now).await,
+        GrantType::RefreshToken => refresh::refresh(app, request, now).await,
+        GrantType::ClientCredentials => client_credentials::grant(app, request, now).await,
     }?;
     app.metrics.token_issued(grant, request.client.metadata.access_token_format);
     Ok(answer)

@@ -14,11 +14,13 @@ use crate::crypto::secret::Secret;
 use crate::model::client::Client;
 use crate::model::scope::{OPENID, Scope};
 use crate::oidc::id_token::{IdToken, about};
+use crate::oidc::must_be_read;
 use crate::oidc::params::Params;
 use crate::operations::clients::authenticate::ClientRequest;
 use crate::store::tokens::access::NewAccessToken;
+use crate::store::tokens::at_once::Rotation;
 use crate::store::tokens::families::Family;
-use crate::store::{self, in_transaction};
+use crate::store::{self, in_one_statement, in_transaction};
 use crate::time::Timestamp;
 use crate::web::oauth_error::{OAuthError, data};
 
@@ -54,10 +56,12 @@ pub(super) async fn refresh(
             Place::Live => {
                 app.family_throttle.take(family.id.clone(), now).await.map_err(OAuthError::too_often)?;
                 let answer = answer(app, request, &family, now).await?;
-                if let Some(response) = give(app, client, &family, &hash, answer, now).await? {
+                if let Some(response) = give(app, request, &family, &hash, answer, now).await? {
                     return Ok(response);
                 }
             }
+            // No statement of theirs reads the client again.
+            Place::Replaced | Place::Spent if request.proof.known.is_some() => must_be_read(request)?,
             Place::Replaced if Timestamp(family.rotated_at.unwrap_or(0)).after(GRACE) > now => {
                 return answer_again(app, &family);
             }
@@ -166,43 +170,53 @@ async fn answer(
 /// Writes what is given; `None` when another request came first.
 async fn give(
     app: &App,
-    client: &Client,
+    request: &ClientRequest<Params>,
     family: &Family,
     hash: &str,
-    mut answer: Answer,
+    answer: Answer,
     now: Timestamp,
 ) -> Result<Option<Response>, OAuthError> {
-    let (id, old_hash, row) = (family.id.clone(), hash.to_owned(), answer.row);
+    let Answer { mut tokens, row } = answer;
+    let (id, is_public) = (family.id.clone(), request.client.metadata.is_public());
+    let rotation = is_public.then(|| rotation(app, &id, hash, &mut tokens)).transpose()?;
     let deadline = app.ordinary_deadline(now);
-    if !client.metadata.is_public() {
-        // Looked at once more where it counts: an ID token that is answered cannot be called back (G9).
-        let lives = in_transaction!(app.db, deadline, [id, row], |tx| {
-            let lives = store::tokens::families::live(tx, &id, now).await?.is_some();
-            if lives {
-                store::tokens::access::insert(tx, &row, now).await?;
-                store::tokens::access::keep_newest(tx, &id, LIVE_TOKENS).await?;
-            }
-            Ok(lives)
+    if app.db.writes_at_once() {
+        let all = in_one_statement!(app.db, deadline, [id, rotation, row], |tx| {
+            store::tokens::at_once::refresh(tx, &id, rotation.as_ref(), &row, LIVE_TOKENS, now).await
         })?;
-        return if lives { Ok(Some(answer.tokens.respond())) } else { Err(not_valid()) };
+        if all {
+            return Ok(Some(tokens.respond()));
+        }
+        must_be_read(request)?;
     }
-    let next = refresh_secret(app, &id);
-    answer.tokens.refresh_token = Some(format!("{id}.{}", next.reveal()));
-    let text = serde_json::to_string(&answer.tokens).unwrap_or_default();
-    let sealed = seal::seal(&app.keys, &purpose(&id), text.as_bytes()).map_err(|error| {
-        OAuthError::temporarily_unavailable("the answer could not be kept; try again").because(error)
-    })?;
-    let new_hash = next.digest();
-    let rotated = in_transaction!(app.db, deadline, [id, old_hash, new_hash, sealed, row], |tx| {
-        let lives = store::tokens::families::live(tx, &id, now).await?.is_some();
-        let rotated = lives && store::tokens::families::rotate(tx, &id, &old_hash, &new_hash, &sealed, now).await?;
-        if rotated {
+    // Looked at once more where it counts: an ID token that is answered cannot be called back (G9).
+    let given = in_transaction!(app.db, deadline, [id, rotation, row], |tx| {
+        let mut given = store::tokens::families::live(tx, &id, now).await?.is_some();
+        if let Some(Rotation { old_hash, new_hash, sealed_answer }) = rotation.as_ref().filter(|_| given) {
+            given = store::tokens::families::rotate(tx, &id, old_hash, new_hash, sealed_answer, now).await?;
+        }
+        if given {
             store::tokens::access::insert(tx, &row, now).await?;
             store::tokens::access::keep_newest(tx, &id, LIVE_TOKENS).await?;
         }
-        Ok(rotated)
+        Ok(given)
     })?;
-    Ok(rotated.then(|| answer.tokens.respond()))
+    match given {
+        true => Ok(Some(tokens.respond())),
+        false if is_public => Ok(None),
+        false => Err(not_valid()),
+    }
+}
+
+/// Puts the next refresh token into an answer, which is kept sealed.
+fn rotation(app: &App, family: &str, hash: &str, tokens: &mut TokenAnswer) -> Result<Rotation, OAuthError> {
+    let next = refresh_secret(app, family);
+    tokens.refresh_token = Some(format!("{family}.{}", next.reveal()));
+    let text = serde_json::to_string(&tokens).unwrap_or_default();
+    let sealed_answer = seal::seal(&app.keys, &purpose(family), text.as_bytes()).map_err(|error| {
+        OAuthError::temporarily_unavailable("the answer could not be kept; try again").because(error)
+    })?;
+    Ok(Rotation { old_hash: hash.to_owned(), new_hash: next.digest(), sealed_answer })
 }
 
 /// What a kept answer is sealed for: this one family.
@@ -224,7 +238,7 @@ fn answer_again(app: &App, family: &Family) -> Result<Response, OAuthError> {
 /// A token that was replaced long ago is in somebody's hands who should not have it.
 async fn revoke(app: &App, client: &Client, family: &Family, now: Timestamp) -> Result<Response, OAuthError> {
     let id = family.id.clone();
-    in_transaction!(app.db, app.ordinary_deadline(now), [id], |tx| {
+    in_one_statement!(app.db, app.ordinary_deadline(now), [id], |tx| {
         store::tokens::families::revoke(tx, &id, "refresh_token_used_twice", now).await
     })?;
     tracing::warn!(client.id = %client.client_id, "a refresh token of client {} was used twice: its family is revoked", client.client_id);

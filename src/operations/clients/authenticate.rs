@@ -1,6 +1,7 @@
 //! Who a client is: exactly one way of proving it a request, and the registered one alone, where one is registered
 //! (RFC 6749 §2.3, RFC 7523 §2.2).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
@@ -10,6 +11,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 
 use crate::app::App;
+use crate::cache::clients::KnownClient;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::crypto::secret::digest;
 use crate::log;
@@ -18,7 +20,7 @@ use crate::model::header_text;
 use crate::operations::clients::hash_secret;
 use crate::operations::clients::keys;
 use crate::store::clients::WorkingSecret;
-use crate::store::{self, in_transaction};
+use crate::store::{self, in_one_statement};
 use crate::time::Timestamp;
 
 /// The form of a client assertion (RFC 7523 §2.2).
@@ -36,7 +38,7 @@ const ASSERTION: &str = "client_assertion";
 #[derive(Clone, Debug)]
 pub struct ClientRequest<T> {
     /// The client, switched on.
-    pub client: Client,
+    pub client: Arc<Client>,
     /// How it proved that.
     pub proof: ClientProof,
     /// What it asks.
@@ -98,49 +100,82 @@ pub async fn authenticate(
     fields: Fields<'_>,
     endpoint: &str,
     now: Timestamp,
-) -> Result<(Client, ClientProof), NotProven> {
+) -> Result<(Arc<Client>, ClientProof), NotProven> {
     let offer = offer(headers, fields)?;
-    let tried_basic = matches!(offer.proof, Proof::Basic(_));
-    let refused = |why| NotProven::Refused(why, tried_basic);
     let found = store::clients::with_secrets(&mut app.db.read().await?, &offer.client_id, now).await?;
     let Some((client, secrets)) = found.filter(|(client, _)| client.enabled) else {
-        return Err(refused("client_id is not registered, or switched off"));
+        app.clients.forget(&offer.client_id);
+        return Err(offer.refused("client_id is not registered, or switched off"));
     };
     log::name_client(&client.client_id);
-    match (&offer.proof, client.metadata.token_endpoint_auth_method) {
+    let known = KnownClient { client: Arc::new(client), secrets };
+    app.clients.put(known.clone());
+    let by = match &offer.proof {
+        Proof::Assertion(text) if known.method() == Some(AuthMethod::PrivateKeyJwt) => {
+            prove_by_assertion(app, &known.client, text, endpoint, now).await?;
+            ProvenBy::Registration(known.client.revision)
+        }
+        Proof::Assertion(_) | Proof::Basic(_) | Proof::Post(_) | Proof::None => judge(app, &offer, &known, now)?,
+    };
+    Ok(known.proven(by, None))
+}
+
+/// The same by what is known of the client since an earlier request: a proof that the statement which counts must read once
+/// more ([`ClientProof::known`]). `None` where nothing is known, or it proves nothing; and for assertions, which are used up
+/// where they are judged.
+pub fn authenticate_known(
+    app: &App,
+    headers: &HeaderMap,
+    fields: Fields<'_>,
+    now: Timestamp,
+) -> Option<(Arc<Client>, ClientProof)> {
+    let offer = offer(headers, fields).ok()?;
+    let known = app.clients.get(&offer.client_id)?;
+    let by = judge(app, &offer, &known, now).ok()?;
+    log::name_client(&known.client.client_id);
+    Some(known.proven(by, Some(known.client.revision)))
+}
+
+/// Whether an offer is what the client is registered with; assertions aside.
+fn judge(app: &App, offer: &Offer, known: &KnownClient, now: Timestamp) -> Result<ProvenBy, NotProven> {
+    let refused = |why| Err(offer.refused(why));
+    match (&offer.proof, known.method()) {
         (Proof::Basic(secret), None | Some(AuthMethod::Basic))
         | (Proof::Post(secret), None | Some(AuthMethod::Post)) => {
-            if secrets.is_empty() {
-                return Err(refused("this client has no secret yet: whoever runs the service makes one"));
+            let mut working = known.secrets.iter().filter(|secret| secret.works(now)).peekable();
+            if working.peek().is_none() {
+                return refused("this client has no secret yet: whoever runs the service makes one");
             }
-            let given = hash_secret(app, &client.client_id, secret);
+            let given = hash_secret(app, &known.client.client_id, secret);
             // Compared with each, so that the time taken does not say which one it was.
             let is_given = |secret: &WorkingSecret| bool::from(secret.hash.as_bytes().ct_eq(given.as_bytes()));
-            let right = secrets.iter().fold(None, |right, secret| if is_given(secret) { Some(secret) } else { right });
-            let right = right.ok_or_else(|| refused("client_secret is not right"))?;
-            Ok(proven(client, ProvenBy::Secret(right.id.clone())))
+            let right = working.fold(None, |right, secret| if is_given(secret) { Some(secret) } else { right });
+            right.map_or_else(|| refused("client_secret is not right"), |right| Ok(ProvenBy::Secret(right.id.clone())))
         }
-        (Proof::Assertion(text), Some(AuthMethod::PrivateKeyJwt)) => {
-            prove_by_assertion(app, &client, text, endpoint, now).await?;
-            Ok(registered(client))
-        }
-        (Proof::None, Some(AuthMethod::None)) => Ok(registered(client)),
-        (_, None) => Err(refused("this client authenticates by client_secret_basic or client_secret_post")),
-        (_, Some(AuthMethod::Basic)) => Err(refused("this client authenticates by client_secret_basic")),
-        (_, Some(AuthMethod::Post)) => Err(refused("this client authenticates by client_secret_post")),
-        (_, Some(AuthMethod::PrivateKeyJwt)) => Err(refused("this client authenticates by private_key_jwt")),
-        (_, Some(AuthMethod::None)) => Err(refused("this client is public: it sends client_id and no credentials")),
+        (Proof::None, Some(AuthMethod::None)) => Ok(ProvenBy::Registration(known.client.revision)),
+        (_, None) => refused("this client authenticates by client_secret_basic or client_secret_post"),
+        (_, Some(AuthMethod::Basic)) => refused("this client authenticates by client_secret_basic"),
+        (_, Some(AuthMethod::Post)) => refused("this client authenticates by client_secret_post"),
+        (_, Some(AuthMethod::PrivateKeyJwt)) => refused("this client authenticates by private_key_jwt"),
+        (_, Some(AuthMethod::None)) => refused("this client is public: it sends client_id and no credentials"),
     }
 }
 
-fn proven(client: Client, by: ProvenBy) -> (Client, ClientProof) {
-    let proof = ClientProof { client: client.id.clone(), epoch: client.epoch, by };
-    (client, proof)
+impl KnownClient {
+    fn method(&self) -> Option<AuthMethod> {
+        self.client.metadata.token_endpoint_auth_method
+    }
+
+    fn proven(&self, by: ProvenBy, known: Option<i64>) -> (Arc<Client>, ClientProof) {
+        let client = &self.client;
+        (Arc::clone(client), ClientProof { client: client.id.clone(), epoch: client.epoch, known, by })
+    }
 }
 
-fn registered(client: Client) -> (Client, ClientProof) {
-    let revision = client.revision;
-    proven(client, ProvenBy::Registration(revision))
+impl Offer {
+    const fn refused(&self, why: &'static str) -> NotProven {
+        NotProven::Refused(why, matches!(self.proof, Proof::Basic(_)))
+    }
 }
 
 /// What is offered, if it is exactly one thing.
@@ -229,7 +264,7 @@ async fn prove_by_assertion(
         return Err(NotProven::Failed(store::Error::Full));
     }
     let (row, hash) = (client.id.clone(), digest(jti));
-    let first = in_transaction!(app.db, app.ordinary_deadline(now), [row, hash], |tx| {
+    let first = in_one_statement!(app.db, app.ordinary_deadline(now), [row, hash], |tx| {
         store::single_use::claim_usable(tx, ASSERTION, &row, &hash, usable_from, now).await
     })?;
     first.then_some(()).ok_or_else(|| refused("client_assertion was used before"))

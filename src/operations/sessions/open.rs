@@ -102,14 +102,13 @@ pub async fn open_session(tx: &mut Tx, opening: &Opening, now: Timestamp) -> Res
         address: opening.visitor.address.clone(),
         browser: opening.visitor.browser.clone(),
     };
-    store::sessions::insert(tx, &session, now).await?;
     let mut event = Event::new(Kind::SignIn, Outcome::Success, "user", &opening.visitor, now, &opening.random)
         .by(opening.method)
         .about(account)
         .of_session(&id);
     event.note = opening.method.note().map(str::to_owned);
     event.handoff_id.clone_from(&opening.handoff_id);
-    store::activity::record(tx, &event).await
+    store::sessions::open(tx, &session, &event, now).await
 }
 
 /// When credentials were checked. Whoever gives a password again has an `auth_time` that is later in whole seconds,

@@ -362,7 +362,10 @@ impl Proven {
         if !same {
             return Ok(Settled::Changed);
         }
-        store::strikes::clear(tx, facts.guessed.account()).await?;
+        // The account's own were read under the lock.
+        if is_signed_in || current.failures > 0 {
+            store::strikes::clear(tx, facts.guessed.account()).await?;
+        }
         if let Some(hash) = &facts.rehashed {
             store::users::rehash(tx, account, hash).await?;
         }

@@ -4,7 +4,7 @@ pub mod chain;
 pub mod counts;
 pub mod proof;
 
-use super::{Conn, Error, Tx, from_row, query};
+use super::{Conn, Error, Query, Tx, from_row, query};
 use crate::store::activity::proof::Written;
 use std::time::Duration;
 
@@ -68,19 +68,37 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
+/// The statement that writes a record, whose fields are `$1` to `$20`.
+macro_rules! records {
+    () => {
+        "INSERT INTO activity (id, at, provider_id, provider_code, user_id, login_name, name_hash, actor, kind, \
+         login_type, note, outcome, reason, address, browser, reference, session_id, handoff_id, proof) \
+         VALUES ($1, $2, COALESCE($3, (SELECT id FROM providers WHERE code = $19)), \
+         COALESCE($4, (SELECT code FROM providers WHERE code = $19)), \
+         $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $20)"
+    };
+}
+pub(super) use records;
+
 /// Writes a record, in the transaction of what it records (G17).
 ///
 /// # Errors
 /// When it cannot be written: then what it records did not happen either.
 pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO activity (id, at, provider_id, provider_code, user_id, login_name, name_hash, actor, kind, \
-                       login_type, note, outcome, reason, address, browser, reference, session_id, handoff_id, proof) \
-                       VALUES ($1, $2, COALESCE($3, (SELECT id FROM providers WHERE code = $19)), \
-                       COALESCE($4, (SELECT code FROM providers WHERE code = $19)), \
-                       $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $20)";
+    let proof = proof_of(tx, event);
+    bound(query(records!()), event, proof).execute(tx).await?;
+    Ok(())
+}
+
+/// What shows that this program wrote a record.
+pub(super) fn proof_of(tx: &Tx, event: &Event) -> Option<String> {
+    tx.record_key.as_ref().map(|key| Written::of(event).proof_by(key))
+}
+
+/// Binds the fields of a record.
+pub(super) fn bound<'q>(insert: Query<'q>, event: &'q Event, proof: Option<String>) -> Query<'q> {
     let e = event;
-    let proof = tx.record_key.as_ref().map(|key| Written::of(event).proof_by(key));
-    query(SQL)
+    insert
         .bind(&e.id)
         .bind(e.at.0)
         .bind(&e.provider_id)
@@ -90,7 +108,7 @@ pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
         .bind(&e.name_hash)
         .bind(&e.actor)
         .bind(e.kind.as_str())
-        .bind(e.method.map(crate::model::session::Method::login_type))
+        .bind(e.method.map(Method::login_type))
         .bind(&e.note)
         .bind(e.outcome.as_str())
         .bind(&e.reason)
@@ -100,10 +118,7 @@ pub async fn record(tx: &mut Tx, event: &Event) -> Result<(), Error> {
         .bind(&e.session_id)
         .bind(&e.handoff_id)
         .bind(&e.maybe_provider_code)
-        .bind(&proof)
-        .execute(tx)
-        .await?;
-    Ok(())
+        .bind(proof)
 }
 
 /// Whether a record with this reference number was written since: looks at the newest records alone.

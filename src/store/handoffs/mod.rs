@@ -1,8 +1,10 @@
 //! Handoffs under way: an accepted assertion waits here, pending, until the browser comes back with its handle (G8).
 
+pub mod meant;
 pub mod refused;
 
-use super::{Conn, Error, Tx, from_row, locking, query};
+use super::single_use::{self, claims};
+use super::{Conn, Error, Query, Tx, from_row, locking, query, settings};
 use crate::model::words;
 use crate::time::Timestamp;
 
@@ -65,16 +67,49 @@ from_row!(Handoff {
     deadline, auth_time, acr, amr, target, address, browser, reference,
 } parsed { state });
 
-/// Stores a pending handoff.
+macro_rules! insert {
+    ($rows:literal) => {
+        concat!(
+            "INSERT INTO handoffs (id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, \
+             provider_epoch, issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference, \
+             created_at) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20",
+            $rows
+        )
+    };
+}
+
+/// Uses up the assertion of a handoff and stores it as pending; `false` where it was used before: nothing was written.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO handoffs (id, handle_hash, state, issuer_id, jti_hash, provider_id, user_id, user_epoch, \
-                       provider_epoch, issuer_epoch, sub, deadline, auth_time, acr, amr, target, address, browser, reference, \
-                       created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+pub async fn claim(
+    tx: &mut Tx,
+    purpose: &str,
+    handoff: &Handoff,
+    usable_from: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    const AT_ONCE: &str = concat!(
+        "WITH claimed AS (",
+        claims!("$21", "$4", "$5", "$20", "$22", "$23"),
+        " RETURNING hash) ",
+        insert!(" FROM claimed")
+    );
     let h = handoff;
-    query(SQL)
+    if tx.writes_at_once() {
+        let asked = bound(query(AT_ONCE), h, now).bind(purpose).bind(usable_from.0).bind(settings::CLAIMS_SINCE);
+        return Ok(asked.execute(tx).await? == 1);
+    }
+    let claimed = single_use::claim_usable(tx, purpose, &h.issuer_id, &h.jti_hash, usable_from, now).await?;
+    if claimed {
+        bound(query(insert!("")), h, now).execute(tx).await?;
+    }
+    Ok(claimed)
+}
+
+fn bound<'q>(insert: Query<'q>, handoff: &'q Handoff, now: Timestamp) -> Query<'q> {
+    let h = handoff;
+    insert
         .bind(&h.id)
         .bind(&h.handle_hash)
         .bind(h.state.as_str())
@@ -95,9 +130,6 @@ pub async fn insert(tx: &mut Tx, handoff: &Handoff, now: Timestamp) -> Result<()
         .bind(&h.browser)
         .bind(&h.reference)
         .bind(now.0)
-        .execute(tx)
-        .await?;
-    Ok(())
 }
 
 /// The handoff of this id and handle, its row held until the transaction ends.

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, Postgres, Row as _, Transaction, raw_sql};
 
+use super::pool::PooledConnection;
 use super::said::is_kept_waiting;
-use super::server::{PooledConnection, Server};
+use super::server::Server;
 use crate::config::Pooling;
 use crate::store::error::Error;
 use crate::store::migrations;
@@ -63,7 +64,7 @@ impl Server {
         &self,
         pooled: &'c mut PooledConnection,
     ) -> Result<Transaction<'c, Postgres>, sqlx::Error> {
-        let mut tx = pooled.connection.begin().await?;
+        let mut tx = pooled.connection()?.begin().await?;
         // What a step does to ten million records takes longer than any statement of ours may.
         raw_sql("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
         if self.pooling() == Pooling::Transaction {
@@ -80,7 +81,7 @@ impl Server {
     /// a transaction: a build waits for everybody's.
     async fn build_indices(&self) -> anyhow::Result<()> {
         let mut pooled = self.acquire_alone().await?;
-        let conn = &mut *pooled.connection;
+        let conn = pooled.connection()?;
         if self.pooling() == Pooling::Session {
             raw_sql("SET statement_timeout = 0").execute(&mut *conn).await?;
             let turn = format!("SELECT CAST(1 AS BIGINT) WHERE pg_try_advisory_lock({})", MIGRATING + 1);

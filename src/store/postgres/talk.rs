@@ -7,10 +7,11 @@ use futures_util::TryStreamExt as _;
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, SqlStr, raw_sql};
 
+use super::pool::PooledConnection;
 use super::said::is_cut;
-use super::server::PooledConnection;
 use crate::store::error::Error;
 use crate::store::measures::{Fault, Measures};
+use crate::store::patience::STATEMENT_TIMEOUT;
 use crate::store::statement::Value;
 
 /// What statements run on. Dropped while one is unanswered, or a transaction is open, the connection is closed: nobody
@@ -24,7 +25,13 @@ pub(in crate::store) struct Talk {
     /// Whether another connection may take its place: once, and never in a transaction.
     renewable: bool,
     in_transaction: bool,
+    /// One statement, which is a transaction by itself.
+    at_once: bool,
 }
+
+/// A connection that answered within this time is taken to stand: what is found out by `BEGIN` on any other, and costs
+/// nobody anything, would be a write there of which nobody knows whether it happened.
+const STANDS: Duration = Duration::from_millis(100);
 
 impl fmt::Debug for Talk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,7 +50,7 @@ impl Drop for Talk {
 impl Talk {
     /// In which nothing is written.
     pub(in crate::store) async fn to_read(pooled: PooledConnection) -> Result<Self, Error> {
-        let mut talk = Self { pooled, unanswered: true, renewable: true, in_transaction: false };
+        let mut talk = Self { pooled, unanswered: true, renewable: true, in_transaction: false, at_once: false };
         if let Err(error) = talk.pooled.begin_to_read().await {
             if !error.ends_connection() {
                 return Err(error);
@@ -62,19 +69,35 @@ impl Talk {
         measures: &Measures,
     ) -> Result<Self, Error> {
         let begin = pooled.begin(time);
-        let mut talk = Self { pooled, unanswered: false, renewable: false, in_transaction: true };
+        let mut talk = Self { pooled, unanswered: false, renewable: false, in_transaction: true, at_once: false };
         talk.simple(begin.as_str(), measures).await?;
         Ok(talk)
     }
 
-    /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a
-    /// server that is read-only by now, is closed (G33).
+    /// Whether one statement may be sent by itself: the time that is left is as long as any statement may take, so that
+    /// it ends before; the connection is ours for good, so that it was told so; and it was not cut, as far as one knows.
+    pub(in crate::store) fn may_write_at_once(pooled: &PooledConnection, time: Duration) -> bool {
+        time >= STATEMENT_TIMEOUT && pooled.is_whole() && pooled.answered_within(STANDS)
+    }
+
+    /// One statement, which is a transaction by itself; see [`Self::may_write_at_once`].
+    pub(in crate::store) const fn to_write_at_once(pooled: PooledConnection) -> Self {
+        Self { pooled, unanswered: false, renewable: false, in_transaction: false, at_once: true }
+    }
+
+    pub(in crate::store) const fn writes_at_once(&self) -> bool {
+        self.at_once
+    }
+
+    /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a server
+    /// that is read-only by now, is closed (G33).
     pub(in crate::store) async fn finish<T>(
         &mut self,
         result: Result<T, Error>,
         measures: &Measures,
     ) -> Result<T, Error> {
         match &result {
+            _ if self.at_once => {}
             Ok(_) => {
                 self.simple("COMMIT", measures).await?;
                 self.in_transaction = false;
@@ -88,7 +111,7 @@ impl Talk {
     /// Runs a text of one or more statements.
     pub(in crate::store) async fn simple(&mut self, sql: &str, measures: &Measures) -> Result<(), Error> {
         self.unanswered = true;
-        let done = raw_sql(AssertSqlSafe(sql)).execute(&mut *self.pooled.connection).await;
+        let done = raw_sql(AssertSqlSafe(sql)).execute(self.pooled.connection()?).await;
         self.heard(&done, measures);
         Ok(done.map(drop)?)
     }
@@ -103,7 +126,7 @@ impl Talk {
         loop {
             self.unanswered = true;
             let named = self.pooled.is_whole();
-            let done = ask(&mut self.pooled.connection, sql, values, named).await;
+            let done = ask(self.pooled.connection()?, sql, values, named).await;
             if self.heard(&done, measures) && std::mem::take(&mut self.renewable) && self.pooled.renew().await.is_ok() {
                 continue;
             }

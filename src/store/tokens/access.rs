@@ -1,7 +1,7 @@
 //! Access tokens: usable while they are young, nothing revoked them, and what they were born under still stands (G9).
 
 use crate::model::client::{ClientProof, ProvenBy};
-use crate::store::{Conn, Error, Tx, from_row, locking, query};
+use crate::store::{Conn, Error, FromRow, Query, Row, Tx, from_row, locking, query};
 use crate::time::Timestamp;
 
 /// A token about to be given.
@@ -39,13 +39,16 @@ pub async fn insert(tx: &mut Tx, token: &NewAccessToken, now: Timestamp) -> Resu
             concat!(
                 insert!(),
                 " JOIN client_secrets s ON s.client = c.id WHERE c.id = $7 AND c.enabled AND c.epoch = $8 \
-                    AND s.id = $9 AND (s.expires_at IS NULL OR s.expires_at > $5)"
+                    AND ($9 IS NULL OR c.revision = $9) AND s.id = $10 AND (s.expires_at IS NULL OR s.expires_at > $5)"
             )
         };
     }
     macro_rules! by_registration {
         () => {
-            concat!(insert!(), " WHERE c.id = $7 AND c.enabled AND c.epoch = $8 AND c.revision = $9")
+            concat!(
+                insert!(),
+                " WHERE c.id = $7 AND c.enabled AND c.epoch = $8 AND ($9 IS NULL OR c.revision = $9) AND c.revision = $10"
+            )
         };
     }
     let (t, proof) = (token, &token.proof);
@@ -61,13 +64,18 @@ pub async fn insert(tx: &mut Tx, token: &NewAccessToken, now: Timestamp) -> Resu
         .bind(now.0)
         .bind(t.expires_at.0)
         .bind(&proof.client)
-        .bind(proof.epoch);
-    let insert = match &proof.by {
-        ProvenBy::Secret(id) => insert.bind(id),
-        ProvenBy::Registration(revision) => insert.bind(*revision),
-    };
-    let rows = insert.execute(tx).await?;
+        .bind(proof.epoch)
+        .bind(proof.known);
+    let rows = by(insert, proof).execute(tx).await?;
     if rows == 1 { Ok(()) } else { Err(Error::NoAuthority) }
+}
+
+/// Binds what a client proved itself by.
+pub(super) fn by<'q>(query: Query<'q>, proof: &'q ClientProof) -> Query<'q> {
+    match &proof.by {
+        ProvenBy::Secret(id) => query.bind(id),
+        ProvenBy::Registration(revision) => query.bind(*revision),
+    }
 }
 
 /// Forgets all but the newest tokens of a family, so that one sign-in of an app never fills the table.
@@ -129,12 +137,10 @@ from_row!(AccessToken {
     login_name, user_type, claims, provider_code, provider_name,
 } parsed {});
 
-/// The usable token behind a digest.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<AccessToken>, Error> {
-    const SQL: &str = "SELECT a.hash, a.family_id, a.client, c.client_id, c.metadata, a.scope, a.audience, a.created_at, a.expires_at, \
+/// The usable token of digest `$2`; `$1` is now.
+macro_rules! live {
+    () => {
+        "SELECT a.hash, a.family_id, a.client, c.client_id, c.metadata, a.scope, a.audience, a.created_at, a.expires_at, \
          f.user_id, f.claims AS wishes, f.acr, f.auth_time, u.name, u.login_name, u.user_type, u.claims, p.code AS provider_code, \
          p.name AS provider_name \
          FROM access_tokens a JOIN clients c ON c.id = a.client LEFT JOIN families f ON f.id = a.family_id \
@@ -142,12 +148,63 @@ pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<
          WHERE a.hash = $2 AND a.revoked_at IS NULL AND a.expires_at > $1 AND c.enabled AND c.epoch = a.client_epoch \
          AND (a.family_id IS NULL OR (f.revoked_at IS NULL AND u.active AND u.epoch = f.user_epoch AND p.active \
          AND p.epoch = f.provider_epoch AND (f.issuer_id IS NULL OR i.epoch = f.issuer_epoch) AND (f.offline OR EXISTS \
-         (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))))";
+         (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))))"
+    };
+}
+
+/// The usable token behind a digest.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn live(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<Option<AccessToken>, Error> {
+    const SQL: &str = live!();
     query(SQL).bind(now.0).bind(hash).fetch_optional(conn).await
 }
 
-/// Whether a program may still act by a token of its own: neither it nor its client was taken away or changed since it
-/// was checked. The rows are held (G28).
+/// The same for a client that asks, where what it proved itself by still stands.
+///
+/// # Errors
+/// [`Error::NoAuthority`] when that was taken away; when the database cannot be asked.
+pub async fn live_for(
+    conn: &mut Conn,
+    proof: &ClientProof,
+    hash: &str,
+    now: Timestamp,
+) -> Result<Option<AccessToken>, Error> {
+    macro_rules! asked {
+        ($proven:literal) => {
+            concat!(
+                "SELECT t.* FROM clients me LEFT JOIN (",
+                live!(),
+                ") t ON TRUE WHERE me.id = $3 AND me.enabled AND me.epoch = $4 AND ($5 IS NULL OR me.revision = $5) AND ",
+                $proven
+            )
+        };
+    }
+    let sql: &'static str = match &proof.by {
+        ProvenBy::Secret(_) => asked!(
+            "EXISTS (SELECT 1 FROM client_secrets s WHERE s.client = me.id AND s.id = $6 \
+             AND (s.expires_at IS NULL OR s.expires_at > $1))"
+        ),
+        ProvenBy::Registration(_) => asked!("me.revision = $6"),
+    };
+    let asked = query(sql).bind(now.0).bind(hash).bind(&proof.client).bind(proof.epoch).bind(proof.known);
+    let found: Option<Found> = by(asked, proof).fetch_optional(conn).await?;
+    found.map(|Found(token)| token).ok_or(Error::NoAuthority)
+}
+
+/// A token, or a row that says that there is none.
+struct Found(Option<AccessToken>);
+
+impl FromRow for Found {
+    fn from_row(row: &Row<'_>) -> Result<Self, Error> {
+        let hash: Option<String> = row.get("hash")?;
+        Ok(Self(hash.map(|_| AccessToken::from_row(row)).transpose()?))
+    }
+}
+
+/// Whether a program may still act by a token of its own: neither it nor its client was taken away or changed since it was
+/// checked. The rows are held (G28).
 ///
 /// # Errors
 /// When the database cannot be asked.

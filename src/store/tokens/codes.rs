@@ -14,6 +14,8 @@ pub struct NewCode {
     pub client: String,
     /// The client's epoch as checked.
     pub client_epoch: i64,
+    /// Its registration's revision, where that was not read for this request.
+    pub client_known: Option<i64>,
     /// Where it goes.
     pub redirect_uri: String,
     /// S256.
@@ -28,7 +30,7 @@ pub struct NewCode {
     pub claims: Option<String>,
 }
 
-/// Gives a code to a session that lives at this very moment; `false` when it does not. The code takes over what the
+/// Gives a code to a session that lives at this very moment; `false` when it does not, or its client is not as it is known. The code takes over what the
 /// session was born under, so whatever ends the session ends the code.
 ///
 /// # Errors
@@ -45,9 +47,9 @@ pub async fn insert(
          auth_time, created_at, expires_at) \
          SELECT $3, $4, $5, $6, s.provider_id, s.user_id, s.user_epoch, s.provider_epoch, s.issuer_id, s.issuer_epoch, s.sid, \
          s.expires_at, $7, $8, $9, $10, $11, $12, s.acr, s.amr, s.auth_time, $1, $13 \
-         FROM sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
+         FROM clients c, sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
          LEFT JOIN issuers i ON i.id = s.issuer_id \
-         WHERE s.id = $2 AND s.ended_at IS NULL AND s.idle_until > $1 AND s.expires_at > $1 AND u.epoch = s.user_epoch \
+         WHERE c.id = $5 AND ($14 IS NULL OR (c.enabled AND c.epoch = $6 AND c.revision = $14)) AND s.id = $2 AND s.ended_at IS NULL AND s.idle_until > $1 AND s.expires_at > $1 AND u.epoch = s.user_epoch \
          AND u.active AND p.epoch = s.provider_epoch AND p.active AND (s.issuer_id IS NULL OR i.epoch = s.issuer_epoch)";
     let rows = query(SQL)
         .bind(now.0)
@@ -63,6 +65,7 @@ pub async fn insert(
         .bind(&code.resources)
         .bind(&code.claims)
         .bind(expires_at.0)
+        .bind(code.client_known)
         .execute(tx)
         .await?;
     Ok(rows == 1)

@@ -18,6 +18,18 @@ pub struct NewFamily {
     pub expires_at: Timestamp,
 }
 
+/// Of the code of digest `$2`: that what it was born under still stands; `$1` is now.
+macro_rules! stands {
+    () => {
+        "FROM codes k JOIN sessions s ON s.sid = k.sid JOIN clients c ON c.id = k.client JOIN users u ON u.id = k.user_id \
+         JOIN providers p ON p.id = k.provider_id LEFT JOIN issuers i ON i.id = k.issuer_id \
+         WHERE k.hash = $2 AND c.enabled AND c.epoch = k.client_epoch AND u.active AND u.epoch = k.user_epoch AND p.active \
+         AND p.epoch = k.provider_epoch AND (k.issuer_id IS NULL OR i.epoch = k.issuer_epoch) \
+         AND s.ended_at IS NULL AND s.expires_at > $1"
+    };
+}
+pub(super) use stands;
+
 /// Makes the family of a spent code; `false` when what the code was born under no longer stands.
 ///
 /// The session's row is held until the transaction ends: whoever ends the session waits for the family, and then sees
@@ -35,15 +47,10 @@ pub async fn insert(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<b
 }
 
 async fn born(tx: &mut Tx, family: &NewFamily, now: Timestamp) -> Result<bool, Error> {
-    let rows = query(locking!("INSERT INTO families (id, client, client_epoch, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
+    let rows = query(locking!((concat!("INSERT INTO families (id, client, client_epoch, provider_id, user_id, user_epoch, provider_epoch, issuer_id, \
          issuer_epoch, sid, offline, scope, resources, claims, acr, amr, auth_time, generation, refresh_hash, created_at, expires_at) \
          SELECT k.family_id, k.client, k.client_epoch, k.provider_id, k.user_id, k.user_epoch, k.provider_epoch, k.issuer_id, \
-         k.issuer_epoch, k.sid, $3, k.scope, k.resources, k.claims, k.acr, k.amr, k.auth_time, 1, $4, $1, $5 \
-         FROM codes k JOIN sessions s ON s.sid = k.sid JOIN clients c ON c.id = k.client JOIN users u ON u.id = k.user_id \
-         JOIN providers p ON p.id = k.provider_id LEFT JOIN issuers i ON i.id = k.issuer_id \
-         WHERE k.hash = $2 AND c.enabled AND c.epoch = k.client_epoch AND u.active AND u.epoch = k.user_epoch AND p.active \
-         AND p.epoch = k.provider_epoch AND (k.issuer_id IS NULL OR i.epoch = k.issuer_epoch) \
-         AND s.ended_at IS NULL AND s.expires_at > $1", "FOR SHARE OF s"))
+         k.issuer_epoch, k.sid, $3, k.scope, k.resources, k.claims, k.acr, k.amr, k.auth_time, 1, $4, $1, $5 ", stands!())), "FOR SHARE OF s"))
         .bind(now.0)
         .bind(&family.code_hash)
         .bind(family.offline)
@@ -91,19 +98,29 @@ from_row!(Family {
     sealed_answer, expires_at,
 } parsed {});
 
+/// The family of id `$2`, while it is usable; `$1` is now.
+macro_rules! lives {
+    () => {
+        "FROM families f JOIN clients c ON c.id = f.client JOIN users u ON u.id = f.user_id JOIN providers p ON p.id = f.provider_id \
+         LEFT JOIN issuers i ON i.id = f.issuer_id \
+         WHERE f.id = $2 AND f.revoked_at IS NULL AND f.expires_at > $1 AND c.enabled AND c.epoch = f.client_epoch \
+         AND u.active AND u.epoch = f.user_epoch AND p.active AND p.epoch = f.provider_epoch \
+         AND (f.issuer_id IS NULL OR i.epoch = f.issuer_epoch) AND (f.offline OR EXISTS \
+         (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))"
+    };
+}
+pub(super) use lives;
+
 /// The family of this id, if it is usable.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub async fn live(conn: &mut Conn, id: &str, now: Timestamp) -> Result<Option<Family>, Error> {
-    const SQL: &str = "SELECT f.id, f.client, f.user_id, f.sid, f.scope, f.resources, f.claims, f.acr, f.amr, f.auth_time, \
-         f.refresh_hash, f.previous_hash, f.rotated_at, f.sealed_answer, f.expires_at \
-         FROM families f JOIN clients c ON c.id = f.client JOIN users u ON u.id = f.user_id JOIN providers p ON p.id = f.provider_id \
-         LEFT JOIN issuers i ON i.id = f.issuer_id \
-         WHERE f.id = $2 AND f.revoked_at IS NULL AND f.expires_at > $1 AND c.enabled AND c.epoch = f.client_epoch \
-         AND u.active AND u.epoch = f.user_epoch AND p.active AND p.epoch = f.provider_epoch \
-         AND (f.issuer_id IS NULL OR i.epoch = f.issuer_epoch) AND (f.offline OR EXISTS \
-         (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))";
+    const SQL: &str = concat!(
+        "SELECT f.id, f.client, f.user_id, f.sid, f.scope, f.resources, f.claims, f.acr, f.amr, f.auth_time, \
+         f.refresh_hash, f.previous_hash, f.rotated_at, f.sealed_answer, f.expires_at ",
+        lives!()
+    );
     if !crate::store::can_be_stored(id) {
         return Ok(None);
     }

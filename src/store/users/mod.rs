@@ -27,6 +27,8 @@ macro_rules! account_columns {
     };
 }
 
+pub(super) use account_columns;
+
 macro_rules! select_account {
     ($rest:literal) => {
         concat!(
@@ -45,14 +47,6 @@ macro_rules! select_account {
 pub async fn by_name(conn: &mut Conn, code: &ProviderCode, name: &LoginName) -> Result<Option<Account>, Error> {
     const SQL: &str = select_account!("WHERE p.code = $1 AND u.login_name_key = $2");
     query(SQL).bind(code.as_str()).bind(name.key()).fetch_optional(conn).await
-}
-
-/// The user with this id, the strikes held until this transaction ends: no password lock can slip in between (G9).
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn by_id_strikes_held(tx: &mut Tx, id: &str) -> Result<Option<Account>, Error> {
-    query(locking!((select_account!("WHERE u.id = $1")), "FOR SHARE OF p, s")).bind(id).fetch_optional(tx).await
 }
 
 /// The user with this id.

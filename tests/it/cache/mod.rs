@@ -1,5 +1,6 @@
 //! Replicas that share a Redis: one throttle over them all; and whatever becomes of Redis, nobody notices who signs in.
 
+mod clients;
 mod endings;
 mod faults;
 mod secrets;

@@ -127,7 +127,7 @@ both_engines! {
             let token = NewAccessToken {
                 hash: name.clone(),
                 family_id: None,
-                proof: ClientProof { client: app.client.id.clone(), epoch: client.epoch, by },
+                proof: ClientProof { client: app.client.id.clone(), epoch: client.epoch, known: None, by },
                 scope: String::new(),
                 audience: String::new(),
                 expires_at: arrived.after(Duration::from_hours(1)),
