@@ -15,6 +15,7 @@ use crate::web::error::{self, PageError};
 use crate::web::group::{Audience, Forms, Group, Logged, Time};
 use crate::web::layers::MAX_BODY;
 use crate::web::oauth_error::{self, OAuthError};
+use crate::web::security_txt;
 use crate::web::shares::Use;
 use crate::web::site::{Routes, Site, Unknown};
 use crate::{api, console, dashboard, handoff, help, login, oidc};
@@ -112,7 +113,16 @@ pub fn router(app: &App) -> Site {
         .with(Routes::of(API_WITH_KEYS).merge(with_keys))
         .with(Routes::of(API_OF_FILES).merge(of_files))
         .with(Routes::of(HELP).route("/help", get(help::index)).route("/help/{page}", get(help::page)))
-        .with(Routes::of(ASSETS).route("/assets/{file}", get(assets::get)))
+        .with(for_everything_unasked())
+}
+
+/// What browsers and crawlers ask for beside the pages.
+fn for_everything_unasked() -> Routes {
+    Routes::of(ASSETS)
+        .route("/assets/{file}", get(assets::get))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/robots.txt", get(assets::robots))
+        .route("/.well-known/security.txt", get(security_txt::get))
 }
 
 /// The way in and out by password.
@@ -194,11 +204,14 @@ fn for_provider_admins() -> Routes {
         .route("/admin/users/import/{id}/report", get(console::users::import_job::file))
         .route("/admin/users/export", get(console::users::list::export))
         .route("/admin/users/{id}", get(console::users::user::get).post(console::users::user::post))
-        .route("/admin/users/{id}/lock", post(console::users::actions::lock))
+        .route("/admin/users/{id}/lock", get(console::users::confirm::ask).post(console::users::confirm::answer))
         .route("/admin/users/{id}/unlock", post(console::users::actions::unlock))
-        .route("/admin/users/{id}/deactivate", post(console::users::actions::deactivate))
+        .route("/admin/users/{id}/deactivate", get(console::users::confirm::ask).post(console::users::confirm::answer))
         .route("/admin/users/{id}/reactivate", post(console::users::actions::reactivate))
-        .route("/admin/users/{id}/reset-password", post(console::users::actions::reset_password))
+        .route(
+            "/admin/users/{id}/reset-password",
+            get(console::users::confirm::ask).post(console::users::confirm::answer),
+        )
         .route("/admin/users/{id}/end-sessions", post(console::users::actions::end_sessions))
         .route("/admin/users/{id}/untie", post(console::users::actions::untie))
         .route("/admin/activity", get(console::activity::own::get))
@@ -219,7 +232,6 @@ fn for_therap_admins() -> Routes {
     Routes::of(THERAP_ADMIN)
         .route("/operator", get(console::home::get))
         .route("/operator/export", get(console::home::export))
-        .route("/operator/confirm", get(console::reauth::confirm::get).post(console::reauth::confirm::post))
         .route("/operator/requests", get(console::unified_login::requests::get))
         .route("/operator/requests/{id}", post(console::unified_login::requests::decide))
         .route("/operator/providers", get(console::providers::list::get))
@@ -232,19 +244,31 @@ fn for_therap_admins() -> Routes {
             get(console::providers::provider::get).post(console::providers::provider::post),
         )
         .route("/operator/providers/{id}/activate", post(console::providers::actions::activate))
-        .route("/operator/providers/{id}/deactivate", post(console::providers::actions::deactivate))
-        .route("/operator/providers/{id}/end-sessions", post(console::providers::actions::end_sessions))
+        .route(
+            "/operator/providers/{id}/deactivate",
+            get(console::providers::confirm::ask).post(console::providers::confirm::answer),
+        )
+        .route(
+            "/operator/providers/{id}/end-sessions",
+            get(console::providers::confirm::ask).post(console::providers::confirm::answer),
+        )
         .route("/operator/providers/{id}/unlock-all", post(console::providers::actions::unlock_all))
-        .route("/operator/providers/{id}/switch-off", post(console::providers::actions::switch_off))
+        .route(
+            "/operator/providers/{id}/switch-off",
+            get(console::providers::confirm::ask).post(console::providers::confirm::answer),
+        )
         .route("/operator/providers/{id}/admins", post(console::providers::actions::new_admin))
-        .route("/operator/providers/{id}/reset-password", post(console::providers::actions::reset_password))
+        .route(
+            "/operator/providers/{id}/reset-password",
+            get(console::providers::confirm::ask_reset).post(console::providers::confirm::reset),
+        )
         .route("/operator/activity", get(console::activity::all::get))
         .route("/operator/activity/export", get(console::activity::all::export))
         .route("/operator/deliveries", get(console::deliveries::get))
         .route("/operator/keys", get(console::keys::get))
         .route("/operator/keys/rotate", post(console::keys::rotate))
-        .route("/operator/keys/rotate-at-once", post(console::keys::rotate_at_once))
-        .route("/operator/keys/retire", post(console::keys::retire))
+        .route("/operator/keys/rotate-at-once", get(console::keys::ask).post(console::keys::answer))
+        .route("/operator/keys/retire", get(console::keys::ask).post(console::keys::answer))
 }
 
 /// Trusted issuers of handoffs, with their keys.
@@ -253,10 +277,22 @@ fn for_issuers() -> Routes {
         .route("/operator/issuers", get(console::issuers::list::get))
         .route("/operator/issuers/new", get(console::issuers::list::blank_form).post(console::issuers::list::create))
         .route("/operator/issuers/{id}", get(console::issuers::issuer::get).post(console::issuers::issuer::post))
-        .route("/operator/issuers/{id}/disable", post(console::issuers::issuer::disable))
-        .route("/operator/issuers/{id}/enable", post(console::issuers::issuer::enable))
-        .route("/operator/issuers/{id}/end-sessions", post(console::issuers::issuer::end_sessions))
-        .route("/operator/issuers/{id}/untie", post(console::issuers::issuer::untie))
+        .route(
+            "/operator/issuers/{id}/disable",
+            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
+        )
+        .route(
+            "/operator/issuers/{id}/enable",
+            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
+        )
+        .route(
+            "/operator/issuers/{id}/end-sessions",
+            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
+        )
+        .route(
+            "/operator/issuers/{id}/untie",
+            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
+        )
 }
 
 /// Clients, with their keys.
@@ -265,8 +301,20 @@ fn for_clients() -> Routes {
         .route("/operator/clients", get(console::clients::list::get))
         .route("/operator/clients/new", get(console::clients::list::blank_form).post(console::clients::list::create))
         .route("/operator/clients/{id}", get(console::clients::client::get).post(console::clients::client::post))
-        .route("/operator/clients/{id}/rotate-secret", post(console::clients::client::rotate_secret))
-        .route("/operator/clients/{id}/disable", post(console::clients::client::disable))
-        .route("/operator/clients/{id}/enable", post(console::clients::client::enable))
-        .route("/operator/clients/{id}/delete", post(console::clients::client::delete))
+        .route(
+            "/operator/clients/{id}/rotate-secret",
+            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
+        )
+        .route(
+            "/operator/clients/{id}/disable",
+            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
+        )
+        .route(
+            "/operator/clients/{id}/enable",
+            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
+        )
+        .route(
+            "/operator/clients/{id}/delete",
+            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
+        )
 }

@@ -15,14 +15,14 @@ const SEED: &str = include_str!("seed.toml");
 const PURPOSES: [(&str, &str, &str); 10] = [
     ("amina", "the Dashboard", "the Dashboard"),
     ("bruno", "the Dashboard", "the Dashboard; another user there is signed out"),
-    ("paul", "the Dashboard; shows \"User Type\"", "the Dashboard"),
+    ("paul", "the Dashboard; a Provider Admin: \"Users\", \"User Activity\", \"Provider\"", "the Dashboard"),
     ("tina", "has to choose a new password first", "the Dashboard: no password is used"),
     ("lena", "locked by three wrong passwords", "locked"),
     ("omar", "locked by an admin", "locked"),
-    ("dora", "deactivated: Invalid Credentials", "Invalid Credential"),
-    ("carla", "the Dashboard", "Unified Login is off: Invalid Credential"),
-    ("ines", "inactive provider: Invalid Credentials", "Invalid Credential"),
-    ("root", "the Dashboard; shows \"User Type\"", "never: Invalid Credential"),
+    ("dora", "deactivated: \"Invalid Credentials\"", "\"Invalid Credential\""),
+    ("carla", "the Dashboard", "Unified Login is off: \"Invalid Credential\""),
+    ("ines", "inactive provider: \"Invalid Credentials\"", "\"Invalid Credential\""),
+    ("root", "the Dashboard; a Therap Admin: \"Operator\" and what is below it", "never: \"Invalid Credential\""),
 ];
 
 /// All of them.

@@ -71,7 +71,7 @@ impl Caller {
         let actor = Actor { name: format!("{side} {}", self.client_id), visitor: self.arrival.visitor.clone() };
         let now = self.arrival.now;
         let (app, authority) = (app.clone(), self.authority.clone());
-        AdminContext { deadline: app.ordinary_deadline(now), app, actor, authority, now }
+        AdminContext { deadline: app.ordinary_deadline(now), app, actor, authority, now, seen: None }
     }
 }
 

@@ -232,7 +232,12 @@ async fn switched(app: &App, id: &str, switched: Switched) -> Result<WithEtag<Vi
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
+        Switched::NotFound
+        | Switched::OperatorRealm
+        | Switched::LastAdmin
+        | Switched::Own
+        // Programs confirm nothing; they send If-Match.
+        | Switched::Stale => Err(Problem::not_found()),
     }
 }
 
@@ -299,5 +304,9 @@ pub async fn untie(
 ) -> Result<Json<Count>, Problem> {
     let issuer = find(&app, &id).await?;
     let count = issuers::untie_all(&program.caller.act(&app), &issuer.issuer).await?;
-    count.map(|count| Json(Count { count })).ok_or_else(Problem::not_found)
+    match count {
+        Edited::Changed(Some(count)) => Ok(Json(Count { count })),
+        // Programs confirm no version.
+        Edited::Changed(None) | Edited::Stale => Err(Problem::not_found()),
+    }
 }

@@ -121,6 +121,7 @@ pub async fn retire(app: App, program: Everywhere<WriteKeys>, Kid(kid): Kid) -> 
             key.map(|listed| Json(View::of(listed))).ok_or_else(Problem::not_found)
         }
         Retired::Already => Err(moved_on("The key is already revoked or retired. Nothing was done.")),
-        Retired::NotFound => Err(Problem::not_found()),
+        // Programs confirm no version.
+        Retired::NotFound | Retired::Stale => Err(Problem::not_found()),
     }
 }

@@ -259,7 +259,12 @@ async fn switched(app: &App, id: &str, switched: Switched) -> Result<WithEtag<Vi
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
+        Switched::NotFound
+        | Switched::OperatorRealm
+        | Switched::LastAdmin
+        | Switched::Own
+        // Programs confirm nothing; they send If-Match.
+        | Switched::Stale => Err(Problem::not_found()),
     }
 }
 

@@ -24,9 +24,9 @@ struct ReferencePage<'a> {
     page: Page,
     about: Vec<Words>,
     token_endpoint: String,
-    scopes: Vec<(&'static str, &'static str, bool)>,
+    scopes: Vec<(&'static str, Words, bool)>,
     reference: &'a Reference,
-    problems: Vec<(Kind, u16, &'static str)>,
+    problems: Vec<(Kind, u16, Words)>,
 }
 
 /// `GET /api/v1`: the same for everybody, so it is made once.
@@ -51,11 +51,14 @@ pub async fn page(app: &App, reference: &Reference, asked: &HeaderMap) -> Respon
 fn render(app: &App, reference: &Reference) -> askama::Result<String> {
     let template = ReferencePage {
         page: Page::new(app, "Admin API"),
-        about: ABOUT.split("\n\n").map(|paragraph| Words(paragraph.to_owned())).collect(),
+        about: ABOUT.split("\n\n").map(Words::of).collect(),
         token_endpoint: format!("{}/oauth2/token", app.config.issuer),
-        scopes: CLIENT_SCOPES.iter().map(|(name, what)| (*name, *what, PROVIDER_SCOPES.contains(name))).collect(),
+        scopes: CLIENT_SCOPES
+            .iter()
+            .map(|(name, what)| (*name, Words::of(what), PROVIDER_SCOPES.contains(name)))
+            .collect(),
         reference,
-        problems: Kind::ALL.iter().map(|kind| (*kind, kind.status().as_u16(), kind.title())).collect(),
+        problems: Kind::ALL.iter().map(|kind| (*kind, kind.status().as_u16(), Words::of(kind.title()))).collect(),
     };
     template.render()
 }
@@ -65,6 +68,15 @@ fn render(app: &App, reference: &Reference) -> askama::Result<String> {
 struct Words(String);
 
 impl Words {
+    fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Without the marks, for a label.
+    fn plain(&self) -> String {
+        self.0.replace('`', "")
+    }
+
     /// Each part, and whether it is code.
     fn parts(&self) -> impl Iterator<Item = (bool, &str)> {
         self.0.split('`').enumerate().map(|(at, part)| (at % 2 == 1, part))
@@ -94,12 +106,12 @@ struct Endpoint {
     id: String,
     method: String,
     path: String,
-    summary: String,
+    summary: Words,
     description: Words,
     scope: String,
     parameters: Vec<Field>,
     body: Vec<Field>,
-    answers: Vec<(String, String)>,
+    answers: Vec<(String, Words)>,
     shown: Vec<Field>,
     /// A command that makes such a call.
     example: String,
@@ -155,7 +167,7 @@ fn endpoint(document: &Value, path: &str, method: &str, operation: &Value) -> En
         id: text(&operation["operationId"]),
         method: method.to_uppercase(),
         path: path.to_owned(),
-        summary: text(&operation["summary"]),
+        summary: Words(text(&operation["summary"])),
         description: Words(text(&operation["description"])),
         scope: text(&operation["security"][0]["oauth2"][0]),
         parameters: rows(&operation["parameters"]).map(parameter).collect(),
@@ -163,7 +175,7 @@ fn endpoint(document: &Value, path: &str, method: &str, operation: &Value) -> En
         answers: answers
             .into_iter()
             .flatten()
-            .map(|(status, answer)| (status.clone(), text(&answer["description"])))
+            .map(|(status, answer)| (status.clone(), Words(text(&answer["description"]))))
             .collect(),
         example: examples::command(document, path, method, operation),
         shown: good.map(|answer| fields(document, &schema_of(answer))).unwrap_or_default(),

@@ -122,6 +122,11 @@ pub async fn end(
     let done = users::end_session(&program.caller.act(&app), &program.provider.id, &id, &session_id).await?;
     match done {
         Switched::Done | Switched::Already => Ok(StatusCode::NO_CONTENT),
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
+        Switched::NotFound
+        | Switched::OperatorRealm
+        | Switched::LastAdmin
+        | Switched::Own
+        // Programs confirm nothing; they send If-Match.
+        | Switched::Stale => Err(Problem::not_found()),
     }
 }

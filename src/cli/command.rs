@@ -58,6 +58,7 @@ pub(super) fn act(app: &App) -> AdminContext {
         authority: Authority::House,
         now: app.clock.now(),
         deadline: app.patient_deadline(),
+        seen: None,
     }
 }
 
@@ -123,6 +124,7 @@ pub(super) fn say_switched(console: &mut Console, switched: Switched, subject: &
         ),
         // Commands act by nobody's account.
         Switched::Own => anyhow::bail!("{subject} is your own account: ask somebody else"),
+        Switched::Stale => anyhow::bail!("somebody else changed {subject} at this moment: look at it and retry"),
         Switched::OperatorRealm => anyhow::bail!("the operator realm cannot be switched: name an agency"),
     }
 }

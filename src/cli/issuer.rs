@@ -11,7 +11,7 @@ use super::command::{act, read_file, say_switched, warn_of_keys};
 use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
-use crate::operations::admin_context::Changed;
+use crate::operations::admin_context::{Changed, Edited};
 use crate::operations::issuers::{self, Draft};
 use crate::store;
 
@@ -165,11 +165,14 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             console.say(format_args!("Every session from {} is ended.", which.issuer))
         }
         Verb::Untie(which) => match issuers::untie_all(&act(app), &which.issuer).await? {
-            Some(0) => console.say(format_args!("Nobody was linked to {}; nothing changed.", which.issuer)),
-            Some(count) => {
+            Edited::Changed(Some(0)) => {
+                console.say(format_args!("Nobody was linked to {}; nothing changed.", which.issuer))
+            }
+            Edited::Changed(Some(count)) => {
                 console.say(format_args!("{count} users are unlinked; their next handoffs link them again."))
             }
-            None => bail!(unknown(which)),
+            // Commands confirm no version.
+            Edited::Changed(None) | Edited::Stale => bail!(unknown(which)),
         },
     }
 }

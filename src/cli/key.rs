@@ -145,7 +145,8 @@ async fn retire(app: &App, kid: &str, console: &mut Console) -> anyhow::Result<(
             console.say(format_args!("Key {kid} is retired; key {successor} takes its place."))
         }
         Retired::Already => console.say(format_args!("Key {kid} is retired already; nothing changed.")),
-        Retired::NotFound => bail!("there is no signing key {kid:?}: see `connect-idp key list`"),
+        // Commands confirm no version.
+        Retired::NotFound | Retired::Stale => bail!("there is no signing key {kid:?}: see `connect-idp key list`"),
     }
 }
 

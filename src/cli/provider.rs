@@ -145,9 +145,12 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             let provider = find_provider(app, &which.provider).await?;
             match providers::end_sessions(&act(app), &provider.id).await? {
                 Switched::NotFound => bail!("provider {} is not there any more", provider.code),
-                Switched::Done | Switched::Already | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => {
-                    console.say(format_args!("Every session of {} is ended.", provider.code))
-                }
+                Switched::Done
+                | Switched::Already
+                | Switched::OperatorRealm
+                | Switched::LastAdmin
+                | Switched::Own
+                | Switched::Stale => console.say(format_args!("Every session of {} is ended.", provider.code)),
             }
         }
     }

@@ -37,6 +37,12 @@ pub fn is_whole(address: &str) -> bool {
     count(rest) == count(authority) && count(authority) <= 1
 }
 
+/// Whether somebody can be reached by an address (RFC 9116 §2.5.3).
+pub(super) fn is_contact(contact: &str) -> bool {
+    let is_plain = contact.chars().all(|c| c.is_ascii_graphic());
+    is_plain && Url::parse(contact).is_ok_and(|url| matches!(url.scheme(), "mailto" | "https" | "tel"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::addresses::without_password;
+use super::addresses::{is_contact, without_password};
 use super::fault::{Fault, must, range};
 use super::listen::Listen;
 use super::mail::Mail;
@@ -35,6 +35,8 @@ pub struct Config {
     pub therap_services_url: String,
     /// The Provider Code of the operator realm.
     pub operator_code: String,
+    /// Whom to tell of a weakness: an address for `/.well-known/security.txt`, which is not there without it.
+    pub security_contact: Option<String>,
     /// The proxies whose `X-Forwarded-For` is believed (G18).
     #[serde(deserialize_with = "proxies::networks")]
     pub trusted_proxies: Vec<IpNet>,
@@ -236,6 +238,7 @@ impl Default for Config {
             site: Site::Production,
             therap_services_url: "https://secure.therapservices.net/".into(),
             operator_code: "THERAP".into(),
+            security_contact: None,
             trusted_proxies: Vec::new(),
             drain_seconds: 5,
             database: Database::default(),
@@ -352,6 +355,11 @@ impl Config {
         must(code_is_good, "operator_code", "must be 1 to 32 letters, digits or hyphens")?;
         let link = Url::parse(&self.therap_services_url).ok().filter(|u| matches!(u.scheme(), "https" | "http"));
         must(link.is_some(), "therap_services_url", "must be an https address")?;
+        must(
+            self.security_contact.as_deref().is_none_or(is_contact),
+            "security_contact",
+            "must be an address that begins with mailto:, https: or tel:",
+        )?;
         let is_known = ["sqlite://", "postgres://", "postgresql://"].iter().any(|p| self.database.url.starts_with(p));
         must(is_known, "database.url", "must begin with sqlite:// or postgres://")?;
         must(
@@ -576,6 +584,7 @@ mod tests {
     #[test]
     fn each_unsafe_or_absurd_value_is_named() {
         refused("lissen = \"x\"", "lissen");
+        refused("security_contact = \"security@example.org\"", "security_contact");
         refused("[session]\nidle = 3", "idle");
         refused("[session]\nidle_minutes = 0", "session.idle_minutes");
         refused("[session]\nidle_minutes = \"x\"", "session.idle_minutes");

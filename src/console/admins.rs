@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::model::session::{Method, Session};
@@ -15,7 +15,7 @@ use crate::operations::admin_context::AdminContext;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::layers::Arrival;
-use crate::web::session::{SignedIn, act_of, form_page};
+use crate::web::session::{SignedIn, act_of};
 
 /// A Provider Admin is signed in, by either door.
 #[derive(Debug)]
@@ -77,31 +77,8 @@ impl FromRequestParts<App> for TherapAdmin {
     }
 }
 
-/// A Therap Admin who typed the password within the last minutes: before what cannot be undone. Whoever did not is
-/// asked for it first, and comes back to the page that held the button.
-#[derive(Debug)]
-pub struct Reauthenticated {
-    /// The admin.
-    pub admin: TherapAdmin,
-}
-
 /// For so long a typed password counts.
 const FRESH: Duration = Duration::from_mins(5);
-
-impl FromRequestParts<App> for Reauthenticated {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let admin = TherapAdmin::from_request_parts(parts, app).await?;
-        let arrival = Arrival::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
-        if admin.typed_lately(arrival.now) {
-            return Ok(Self { admin });
-        }
-        let page = form_page(parts.uri.path());
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", page).finish();
-        Err(Redirect::to(&format!("/operator/confirm?{query}")).into_response())
-    }
-}
 
 fn act(app: &App, arrival: &Arrival, session: &Session, side: &str) -> AdminContext {
     act_of(app, arrival, session, format!("{side} {}", session.login_name))

@@ -19,6 +19,7 @@ pub(super) fn switched(list: &str, id: &str, switched: Switched, done: Notice) -
     match switched {
         Switched::Done | Switched::Already => Ok(back(list, id, done)),
         Switched::Own => Ok(back(list, id, Notice::OwnAccount)),
+        Switched::Stale => Ok(back(list, id, Notice::ChangedSince)),
         Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin => Err(PageError::NotFound),
     }
 }
@@ -26,8 +27,11 @@ pub(super) fn switched(list: &str, id: &str, switched: Switched, done: Notice) -
 /// The form again, which says what is wrong; whoever finds the house busy is told when to come back.
 pub(super) fn form_again(status: StatusCode, page: &impl Template) -> Response {
     let mut response = respond(status, Shape::Inside, page);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-    }
+    let seconds = match status {
+        StatusCode::SERVICE_UNAVAILABLE => "2",
+        StatusCode::TOO_MANY_REQUESTS => "5",
+        _ => return response,
+    };
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     response
 }

@@ -1,19 +1,27 @@
-//! `/operator/keys`: our signing keys: where in its life each is, a new one, and taking one back at once (G20).
+//! `/operator/keys`: our signing keys: where in its life each is, a new one, and revoking one (G20).
 
 use askama::Template;
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::extract::Query;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
 
 use crate::app::App;
-use crate::console::admins::{Reauthenticated, TherapAdmin};
+use crate::console::admins::TherapAdmin;
+use crate::console::confirm::{Deed, Input, Question, with_query};
+use crate::console::reauth::Sender;
 use crate::crypto::jws::Algorithm;
 use crate::model::signing_key::State;
+use crate::model::words;
+use crate::operations::admin_context::Version;
 use crate::operations::keys::in_use::{self, Listed};
 use crate::operations::keys::rotation::{self, Retired, Rotated, When};
+use crate::store;
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
+use crate::web::form::FieldErrors;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -94,65 +102,174 @@ fn back(done: Notice) -> Response {
     done.at("/operator/keys")
 }
 
-async fn rotate_by(
-    app: App,
-    arrival: Arrival,
-    admin: &TherapAdmin,
-    mut fields: Fields,
-    when: When,
-) -> Result<Response, PageError> {
-    let Ok(alg) = fields.take("alg").parse::<Algorithm>() else {
-        return Err(PageError::BadForm("It does not say for which algorithm."));
-    };
+/// `POST /operator/keys/rotate`: a new key for the algorithm of the field `alg`, announced.
+///
+/// # Errors
+/// When the form says no algorithm, or the database fails.
+pub async fn rotate(app: App, arrival: Arrival, admin: TherapAdmin, mut fields: Fields) -> Result<Response, PageError> {
+    let alg = algorithm(&fields.take("alg"))?;
     if fields.take("newest") != newest(&in_use::list(&app, arrival.now).await?, alg.name()) {
         return Ok(back(Notice::KeyPublishedAlready));
     }
-    Ok(match rotation::rotate(&admin.act(&app, &arrival), alg, when).await? {
-        Rotated::Done { .. } => back(match when {
-            When::Announced => Notice::KeyAnnounced,
-            When::AtOnce => Notice::KeySignsNow,
-        }),
+    Ok(match rotation::rotate(&admin.act(&app, &arrival), alg, When::Announced).await? {
+        Rotated::Done { .. } => back(Notice::KeyAnnounced),
         Rotated::Already { .. } => back(Notice::KeyPublishedAlready),
         Rotated::TooMany => back(Notice::TooManyKeys),
     })
 }
 
-/// `POST /operator/keys/rotate`: a new key for the algorithm of the field `alg`, announced.
-///
-/// # Errors
-/// When the form says no algorithm, or the database fails.
-pub async fn rotate(app: App, arrival: Arrival, admin: TherapAdmin, fields: Fields) -> Result<Response, PageError> {
-    rotate_by(app, arrival, &admin, fields, When::Announced).await
+fn algorithm(name: &str) -> Result<Algorithm, PageError> {
+    name.parse().map_err(|()| PageError::BadForm("It does not say for which algorithm."))
 }
 
-/// `POST /operator/keys/rotate-at-once`: the same, signing now.
+/// The query: which algorithm's keys, or which key.
+#[derive(Debug, Default, Deserialize)]
+pub struct Which {
+    #[serde(default)]
+    alg: String,
+    #[serde(default)]
+    kid: String,
+}
+
+/// An act on the keys, as its path names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// A new key for the algorithm of the query's `alg` signs now.
+    RotateAtOnce,
+    /// The key of the query's `kid` is revoked.
+    Retire,
+}
+words!(Act { RotateAtOnce = "rotate-at-once", Retire = "retire" });
+
+/// What is confirmed: the algorithm, and the key that is revoked.
+struct Asked {
+    question: Question,
+    version: Version,
+    alg: Algorithm,
+}
+
+/// `GET` of each act: what it would do.
 ///
 /// # Errors
-/// When the form says no algorithm, or the database fails.
-pub async fn rotate_at_once(
+/// When there is no such key or algorithm, or the database cannot be asked.
+pub async fn ask(
     app: App,
     arrival: Arrival,
-    proof: Reauthenticated,
-    fields: Fields,
+    admin: TherapAdmin,
+    Deed(act): Deed<Act>,
+    Query(which): Query<Which>,
 ) -> Result<Response, PageError> {
-    rotate_by(app, arrival, &proof.admin, fields, When::AtOnce).await
+    Ok(match question(&app, &arrival, act, &which).await? {
+        Ok(asked) => asked.question.for_therap_admin(&app, &admin.session),
+        Err(why) => back(why),
+    })
 }
 
-/// `POST /operator/keys/retire`: takes the key of the field `kid` back.
+/// `POST` of each act.
 ///
 /// # Errors
-/// When there is no such key, or the database fails.
-pub async fn retire(
+/// When there is no such key or algorithm, or the database fails.
+pub async fn answer(
     app: App,
     arrival: Arrival,
-    proof: Reauthenticated,
+    admin: TherapAdmin,
+    Deed(act): Deed<Act>,
+    Query(which): Query<Which>,
+    headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    match rotation::retire(&proof.admin.act(&app, &arrival), &fields.take("kid")).await? {
-        Retired::Done { .. } => Ok(back(Notice::KeyRetired)),
-        Retired::Already => Ok(back(Notice::KeyRetiredAlready)),
-        Retired::NotFound => Err(PageError::NotFound),
+    let mut asked = match question(&app, &arrival, act, &which).await? {
+        Ok(asked) => asked,
+        Err(why) => return Ok(back(why)),
+    };
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match asked.question.confirmed_by_therap_admin(&sender, &mut fields).await? {
+        Ok(proof) => proof,
+        Err(again) => return Ok(again),
+    };
+    let by = admin.act(&app, &arrival).of(asked.version);
+    let answered = async {
+        Ok(match act {
+            Act::RotateAtOnce => match rotation::rotate(&by, asked.alg, When::AtOnce).await? {
+                Rotated::Done { .. } => back(Notice::KeySignsNow),
+                Rotated::Already { .. } => back(Notice::KeyPublishedAlready),
+                Rotated::TooMany => back(Notice::TooManyKeys),
+            },
+            Act::Retire => match rotation::retire(&by, &which.kid).await? {
+                Retired::Done { .. } => back(Notice::KeyRetired),
+                Retired::Already => back(Notice::KeyRetiredAlready),
+                Retired::Stale => back(Notice::ChangedSince),
+                Retired::NotFound => PageError::NotFound.into_response(),
+            },
+        })
+    };
+    Ok(proof.on(answered.await))
+}
+
+/// What the page asks; or why there is nothing to ask.
+async fn question(app: &App, arrival: &Arrival, act: Act, which: &Which) -> Result<Result<Asked, Notice>, PageError> {
+    let all = in_use::list(app, arrival.now).await?;
+    let key = match act {
+        Act::RotateAtOnce => None,
+        Act::Retire => Some(all.iter().find(|listed| listed.key.kid == which.kid).ok_or(PageError::NotFound)?),
+    };
+    if key.is_some_and(|listed| listed.state == State::Retired) {
+        return Ok(Err(Notice::KeyRetiredAlready));
     }
+    let alg = algorithm(key.map_or(which.alg.as_str(), |listed| listed.key.alg.as_str()))?;
+    let keys: Vec<_> = of_algorithm(&all, alg.name()).collect();
+    if keys.is_empty() {
+        return Err(PageError::NotFound);
+    }
+    let clients = store::clients::count_signed_with(&mut app.db.read().await?, alg.name()).await?;
+    let version = rotation::version(keys.iter().map(|listed| (&listed.key, listed.state)));
+    let waits = keys.iter().any(|listed| listed.state == State::Announced);
+    let of = if clients == 1 { "1 client gets".into() } else { format!("{clients} clients get") };
+    let receive = format!("{of} ID tokens that are signed with {}.", alg.name());
+    let (title, heading, button, address) = match act {
+        Act::RotateAtOnce => {
+            let address = with_query("/operator/keys/rotate-at-once", "alg", alg.name());
+            ("Sign with a new key", format!("Sign with a new {} key now?", alg.name()), "Sign with it now", address)
+        }
+        Act::Retire => {
+            let address = with_query("/operator/keys/retire", "kid", &which.kid);
+            ("Revoke key", format!("Revoke this {} key?", alg.name()), "Revoke key", address)
+        }
+    };
+    let mut object = vec![("Algorithm", alg.name().to_owned())];
+    if let Some(listed) = key {
+        object.extend([("Key", listed.key.kid.clone()), ("State", listed.state.to_string())]);
+    }
+    let question = Question {
+        title,
+        heading,
+        object,
+        effects: effects(key.map(|listed| listed.state), waits, receive),
+        input: Input::Nothing,
+        button,
+        address,
+        back: "/operator/keys".into(),
+        seen: version.to_string(),
+        faults: FieldErrors::default(),
+    };
+    Ok(Ok(Asked { question, version, alg }))
+}
+
+/// What it does: to revoke a key in this state, or to sign with a new one where there is none.
+fn effects(revoked: Option<State>, waits: bool, receive: String) -> Vec<String> {
+    let now = if waits { "The pending key starts signing now." } else { "A new key starts signing now." };
+    let Some(state) = revoked else {
+        let fail = "Apps with a cached key set fail until they fetch it again.";
+        return vec![now.to_owned(), receive, fail.to_owned()];
+    };
+    let mut effects =
+        vec!["ID tokens and access tokens that it signed are no longer valid. This cannot be undone.".to_owned()];
+    match state {
+        State::Signing => effects.extend([now.to_owned(), receive]),
+        State::Announced => effects.push("It has not signed yet. Another key is announced in its place.".to_owned()),
+        State::Verifying | State::Retired => {}
+    }
+    effects
 }
 
 /// So many minutes as people say it.

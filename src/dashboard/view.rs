@@ -30,7 +30,7 @@ impl ActivityView {
     pub fn of(record: Record, zone: &str) -> Self {
         Self {
             when: Timestamp(record.at).in_zone(zone),
-            what: record.kind.label().to_owned(),
+            what: record.kind.label_with(record.outcome).to_owned(),
             login_type: record.login_type,
             note: record.note.filter(|_| record.kind == Kind::SignIn),
             outcome: record.outcome.label(),

@@ -44,6 +44,7 @@ pub(crate) const MALFORMED: &str = "handoff malformed";
 struct RefusedPage {
     page: Page,
     message: &'static str,
+    advice: &'static str,
     reference: String,
 }
 
@@ -52,6 +53,7 @@ fn refused_page(app: &App, message: Message, reference: &str) -> Response {
     let template = RefusedPage {
         page: Page::new(app, "Sign-in refused"),
         message: message.text(),
+        advice: message.advice(),
         reference: reference.to_owned(),
     };
     respond(StatusCode::FORBIDDEN, Shape::Entrance, &template)

@@ -183,6 +183,17 @@ impl Kind {
             Self::Moved => "Moved to this database",
         }
     }
+
+    /// The same beside an outcome: what was refused did not happen, and is named as what was tried (G38).
+    #[must_use]
+    pub const fn label_with(self, outcome: Outcome) -> &'static str {
+        match (self, outcome) {
+            (Self::PasswordChanged, Outcome::Refused) => "Password change",
+            (Self::PasswordUpdated, Outcome::Refused) => "Password update",
+            (Self::PasswordReset, Outcome::Refused) => "Password reset",
+            _ => self.label(),
+        }
+    }
 }
 
 /// How it ended.

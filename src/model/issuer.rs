@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
+use super::version::Version;
+
 /// A trusted issuer as stored.
 #[derive(Clone, Debug)]
 pub struct TrustedIssuer {
@@ -31,6 +33,14 @@ pub struct TrustedIssuer {
     pub epoch: i64,
     /// Grows with every change, so that parsed keys are never older than the row.
     pub revision: i64,
+}
+
+impl TrustedIssuer {
+    /// Its version, for who is asked to confirm an act.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        Version { revision: self.revision, epoch: self.epoch }
+    }
 }
 
 /// Whether a text is an origin exactly as browsers write it: scheme, host, port unless it is the scheme's own.

@@ -21,6 +21,7 @@ pub mod text;
 pub mod trace_context;
 pub mod user;
 pub mod validation_error;
+pub mod version;
 
 /// Gives an enum its stored words: `as_str`, `Display` and `FromStr` from one list.
 macro_rules! words {

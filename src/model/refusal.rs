@@ -186,6 +186,25 @@ impl Message {
             Self::TimedOut => "Login failed due to request timeout. Please try again from Therap Services",
         }
     }
+
+    /// What the person can do about it (U10). Who is locked is not told to try again.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::InvalidCredential => {
+                "Go back to Therap Services and try again from there. If you see this page again, contact your agency \
+                 administrator and give the reference number below."
+            }
+            Self::Locked => {
+                "Only an administrator of your agency can unlock the account. Give the reference number below; once it is \
+                 unlocked, go back to Therap Services and click “Therap Connect”."
+            }
+            Self::TimedOut => {
+                "Go back to Therap Services and click “Therap Connect” once more. If it happens again, contact your agency \
+                 administrator and give the reference number below."
+            }
+        }
+    }
 }
 
 impl Refusal {

@@ -8,6 +8,7 @@ use crate::model::activity::{Event, Kind, Outcome};
 use crate::model::provider::Provider;
 use crate::model::user::{Account, UserType};
 pub use crate::model::validation_error::ValidationError;
+pub use crate::model::version::Version;
 use crate::store::{self, Tx};
 use crate::time::{Deadline, Timestamp};
 
@@ -24,6 +25,8 @@ pub struct AdminContext {
     pub now: Timestamp,
     /// Until when its transaction may commit.
     pub deadline: Deadline,
+    /// Which version of its object was shown when it was confirmed (G34); another one stays as it is.
+    pub seen: Option<Version>,
 }
 
 /// What an act rests on. It was checked when the request arrived; whoever took it away since has the last word (G28).
@@ -86,6 +89,18 @@ macro_rules! in_act {
 pub(crate) use in_act;
 
 impl AdminContext {
+    /// The same act of an object that was seen in this version.
+    #[must_use]
+    pub fn of(self, seen: Version) -> Self {
+        Self { seen: Some(seen), ..self }
+    }
+
+    /// Whether its object is not the version that was seen any more.
+    #[must_use]
+    pub fn is_stale(&self, version: Version) -> bool {
+        self.seen.is_some_and(|seen| seen != version)
+    }
+
     /// Whether it is done by this user: an admin's own account is not the admin's to lock, deactivate or reset.
     #[must_use]
     pub fn is_by(&self, user: &Account) -> bool {
@@ -123,6 +138,8 @@ pub enum Switched {
     LastAdmin,
     /// It is the admin's own account.
     Own,
+    /// Somebody changed it since it was seen; it stays as it is.
+    Stale,
 }
 
 /// What became of an edit of data that were read in a revision.

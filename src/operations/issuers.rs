@@ -263,6 +263,9 @@ pub async fn disable(act: &AdminContext, issuer: &str, end_sessions: bool) -> Re
         let Some(held) = issuers::lock_for_update(tx, &issuer).await? else {
             return Ok(Switched::NotFound);
         };
+        if act.is_stale(held.version()) {
+            return Ok(Switched::Stale);
+        }
         if !end_sessions {
             return switch_enabled(tx, &act, &held, false).await;
         }
@@ -285,6 +288,7 @@ pub async fn enable(act: &AdminContext, issuer: &str) -> Result<Switched, Error>
     let issuer = issuer.to_owned();
     let switched = in_act!(act, [issuer], |tx| {
         match issuers::lock_for_update(tx, &issuer).await? {
+            Some(held) if act.is_stale(held.version()) => Ok(Switched::Stale),
             Some(held) => switch_enabled(tx, &act, &held, true).await,
             None => Ok(Switched::NotFound),
         }
@@ -315,6 +319,9 @@ pub async fn end_sessions(act: &AdminContext, issuer: &str) -> Result<Switched, 
         let Some(held) = issuers::lock_for_update(tx, &issuer).await? else {
             return Ok(Switched::NotFound);
         };
+        if act.is_stale(held.version()) {
+            return Ok(Switched::Stale);
+        }
         issuers::bump_epoch(tx, &held.id).await?;
         let note = format!("every session from {}", held.issuer);
         activity::record(tx, &act.event(Kind::SessionEnded).noting(note)).await?;
@@ -325,18 +332,21 @@ pub async fn end_sessions(act: &AdminContext, issuer: &str) -> Result<Switched, 
 }
 
 /// Removes every tie of an issuer; how many there were, `None` when there is no such issuer.
-pub async fn untie_all(act: &AdminContext, issuer: &str) -> Result<Option<u64>, Error> {
+pub async fn untie_all(act: &AdminContext, issuer: &str) -> Result<Edited<Option<u64>>, Error> {
     let issuer = issuer.to_owned();
     in_act!(act, [issuer], |tx| {
         let Some(held) = issuers::lock_for_update(tx, &issuer).await? else {
-            return Ok(None);
+            return Ok(Edited::Changed(None));
         };
+        if act.is_stale(held.version()) {
+            return Ok(Edited::Stale);
+        }
         let count = issuers::untie(tx, Some(&held.id), None).await?;
         if count > 0 {
             let note = format!("all {count} ties of {}", held.issuer);
             activity::record(tx, &act.event(Kind::HandoffUntied).noting(note)).await?;
         }
-        Ok(Some(count))
+        Ok(Edited::Changed(Some(count)))
     })
 }
 

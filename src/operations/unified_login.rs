@@ -2,7 +2,7 @@
 //! switch off later. Each step is noted, and is one record.
 
 use super::admin_context::{AdminContext, ValidationError, in_act};
-use super::providers::take_step;
+use super::providers::{is_stale, take_step};
 use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
 use crate::store::{Error, Tx, providers, unified_login};
 
@@ -26,7 +26,7 @@ pub enum Transition {
 ///
 /// # Errors
 /// What it must be.
-fn check_words(key: &'static str, words: &str) -> Result<Option<String>, ValidationError> {
+pub fn check_words(key: &'static str, words: &str) -> Result<Option<String>, ValidationError> {
     let words = words.replace("\r\n", "\n");
     let words = words.trim();
     if words.chars().count() > LONGEST {
@@ -125,7 +125,7 @@ async fn take(
         let Some(provider) = agency(tx, &provider_id).await? else {
             return Ok(Transition::NotFound);
         };
-        if !may(&provider) {
+        if !may(&provider) || is_stale(tx, &act, &provider).await? {
             return Ok(Transition::Stale);
         }
         step_with(tx, &act, &provider, step, words).await

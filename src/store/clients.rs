@@ -44,6 +44,18 @@ pub async fn wants_signed_with(conn: &mut Conn, alg: &str) -> Result<bool, Error
     Ok(count > 0)
 }
 
+/// How many clients that are switched on get ID tokens that are signed with an algorithm.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn count_signed_with(conn: &mut Conn, alg: &str) -> Result<i64, Error> {
+    // Metadata are written by us, in one spelling.
+    const SQL: &str = "SELECT COUNT(*) FROM clients WHERE enabled AND metadata LIKE $1";
+    let pattern = format!("%\"id_token_signed_response_alg\":\"{alg}\"%");
+    let (count,): (i64,) = query(SQL).bind(&pattern).fetch_one(conn).await?;
+    Ok(count)
+}
+
 /// The client of this row id, switched on or off.
 ///
 /// # Errors

@@ -15,19 +15,41 @@ from_row!(Session {
 /// A handoff's session that was never used within this time was never given to a browser (U8).
 pub const UNUSED_LIMIT_MS: i64 = 5 * 60 * 1000;
 
-/// The columns of a [`Session`] and the conditions of one that is usable or merely idle; `$1` is now, 300000 is
+/// From where sessions are read, and the conditions of one that is usable or merely idle; `$1` is now, 300000 is
 /// [`UNUSED_LIMIT_MS`].
-macro_rules! standing {
-    ($($rest:literal),+) => {
+macro_rules! from_standing {
+    ($select:literal, $($rest:literal),+) => {
         concat!(
-            "SELECT s.id, s.sid, s.user_id, s.provider_id, p.code AS provider_code, p.name AS provider_name, p.time_zone, \
-             p.idle_minutes, u.login_name, u.name, u.user_type, s.method, s.acr, s.auth_time, s.created_at, s.used_at, s.idle_until, \
-             s.expires_at FROM sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
+            $select,
+            " FROM sessions s JOIN users u ON u.id = s.user_id JOIN providers p ON p.id = s.provider_id \
              LEFT JOIN issuers i ON i.id = s.issuer_id \
              WHERE s.ended_at IS NULL AND s.expires_at > $1 AND u.epoch = s.user_epoch AND u.active \
              AND p.epoch = s.provider_epoch AND p.active AND (s.issuer_id IS NULL OR i.epoch = s.issuer_epoch) \
              AND (s.method <> 'handoff' OR s.used_at IS NOT NULL OR s.created_at > $1 - 300000) ",
             $($rest),+
+        )
+    };
+}
+
+/// The columns of a [`Session`] that is usable or merely idle.
+macro_rules! standing {
+    ($($rest:literal),+) => {
+        from_standing!(
+            "SELECT s.id, s.sid, s.user_id, s.provider_id, p.code AS provider_code, p.name AS provider_name, p.time_zone, \
+             p.idle_minutes, u.login_name, u.name, u.user_type, s.method, s.acr, s.auth_time, s.created_at, s.used_at, s.idle_until, \
+             s.expires_at",
+            $($rest),+
+        )
+    };
+}
+
+/// How many usable sessions there are, of how many users.
+macro_rules! counting {
+    ($rest:literal) => {
+        from_standing!(
+            "SELECT COUNT(*) AS sessions, COUNT(DISTINCT s.user_id) AS users",
+            "AND s.idle_until > $1 ",
+            $rest
         )
     };
 }
@@ -91,6 +113,43 @@ pub async fn under(conn: &mut Conn, sid: &str, now: Timestamp) -> Result<Option<
 pub async fn of_user(conn: &mut Conn, user_id: &str, now: Timestamp) -> Result<Vec<Session>, Error> {
     const SQL: &str = usable!("AND s.user_id = $2 ORDER BY s.id DESC LIMIT 100");
     query(SQL).bind(now.0).bind(user_id).fetch_all(conn).await
+}
+
+/// Usable sessions, and of how many users they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usable {
+    /// Sessions.
+    pub sessions: i64,
+    /// Their users.
+    pub users: i64,
+}
+from_row!(Usable { sessions, users } parsed {});
+
+/// Whose sessions are counted.
+#[derive(Clone, Copy, Debug)]
+pub enum Of<'a> {
+    /// A user's, by id.
+    User(&'a str),
+    /// A provider's, by id.
+    Provider(&'a str),
+    /// Those that an issuer opened, by its id.
+    Issuer(&'a str),
+}
+
+/// How many usable sessions there are.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn count(conn: &mut Conn, of: Of<'_>, now: Timestamp) -> Result<Usable, Error> {
+    const OF_USER: &str = counting!("AND s.user_id = $2");
+    const OF_PROVIDER: &str = counting!("AND s.provider_id = $2");
+    const OF_ISSUER: &str = counting!("AND s.issuer_id = $2");
+    let (sql, id) = match of {
+        Of::User(id) => (OF_USER, id),
+        Of::Provider(id) => (OF_PROVIDER, id),
+        Of::Issuer(id) => (OF_ISSUER, id),
+    };
+    query(sql).bind(now.0).bind(id).fetch_one(conn).await
 }
 
 /// From where a session was made: address and browser.

@@ -33,6 +33,17 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
     ]
 });
 
+/// What browsers and crawlers ask for by a name of their own.
+static BY_NAME: LazyLock<[(&str, &str, Unchanging); 2]> = LazyLock::new(|| {
+    [
+        ("favicon.ico", "image/x-icon", Unchanging::new(&include_bytes!("../../templates/assets/favicon.ico")[..])),
+        ("robots.txt", "text/plain; charset=utf-8", Unchanging::new(ROBOTS)),
+    ]
+});
+
+/// A sign-in page is nothing to look for by its words.
+const ROBOTS: &str = "User-agent: *\nDisallow: /\n";
+
 /// The URL of an asset, with its fingerprint.
 #[must_use]
 pub fn url(name: &str) -> String {
@@ -50,6 +61,24 @@ pub async fn get(Path(file): Path<String>, asked: HeaderMap) -> Response {
         }
         None => StatusCode::NOT_FOUND.into_response(),
     }
+}
+
+/// `GET /favicon.ico`: for whoever does not read the page's own link.
+pub async fn favicon(asked: HeaderMap) -> Response {
+    by_name("favicon.ico", &asked).await
+}
+
+/// `GET /robots.txt` (RFC 9309)
+pub async fn robots(asked: HeaderMap) -> Response {
+    by_name("robots.txt", &asked).await
+}
+
+async fn by_name(name: &str, asked: &HeaderMap) -> Response {
+    let Some((_, media_type, body)) = BY_NAME.iter().find(|(known, ..)| *known == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [(header::CONTENT_TYPE, *media_type), (header::CACHE_CONTROL, "public, max-age=86400")];
+    body.answer(asked, headers.map(|(name, value)| (name, HeaderValue::from_static(value)))).await
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub mod page;
 pub mod request_line;
 pub mod return_to;
 pub mod scrape;
+pub mod security_txt;
 pub mod session;
 pub mod session_list;
 pub mod shape;

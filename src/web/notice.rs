@@ -60,6 +60,9 @@ notices! {
     // Any form.
     Saved: true, "The changes were saved.";
     NothingToSave: true, "No changes to save.";
+    // A confirmation.
+    AlreadyDone: false, "That has already been done. Nothing was changed.";
+    ChangedSince: false, "It has been changed since you opened that page. Nothing was done.";
     // Users.
     UserLocked: true, "The user is locked by an admin. Every session was ended.";
     UserUnlocked: true, "The account is unlocked.";

@@ -45,7 +45,8 @@ pub(crate) fn act_of(app: &App, arrival: &Arrival, session: &Session, name: Stri
     let actor = Actor { name, visitor: arrival.visitor.clone() };
     let authority =
         Authority::Session { sid: session.sid.clone(), user_id: session.user_id.clone(), user_type: session.user_type };
-    AdminContext { app: app.clone(), actor, authority, now: arrival.now, deadline: app.ordinary_deadline(arrival.now) }
+    let (now, deadline) = (arrival.now, app.ordinary_deadline(arrival.now));
+    AdminContext { app: app.clone(), actor, authority, now, deadline, seen: None }
 }
 
 /// A right temporary password, and nothing more.
@@ -122,7 +123,8 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
         let template = Moment { page: Page::new(app, "One moment"), next: ReturnTo::or_home(next.as_ref()).to_owned() };
         return Ok(respond(StatusCode::OK, Shape::Entrance, &template));
     }
-    let asked = if parts.method == Method::GET { asked } else { form_page(parts.uri.path()) };
+    let asked =
+        if parts.method == Method::GET || asks_itself(parts.uri.path()) { asked } else { form_page(parts.uri.path()) };
     let query = match ReturnTo::parse_or_none(asked) {
         Some(path) if path.as_str() != "/" => {
             let query =
@@ -134,8 +136,29 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
     Ok(Redirect::to(&format!("/login{query}")).into_response())
 }
 
+/// Whether a path is that of a confirmation: its form is sent to its own address.
+fn asks_itself(path: &str) -> bool {
+    let of_user = ["/lock", "/deactivate", "/reset-password"];
+    let of_operator = [
+        "/deactivate",
+        "/end-sessions",
+        "/switch-off",
+        "/reset-password",
+        "/delete",
+        "/disable",
+        "/enable",
+        "/rotate-secret",
+        "/untie",
+        "/rotate-at-once",
+        "/retire",
+    ];
+    let ends_as = |acts: &[&str]| acts.iter().any(|act| path.ends_with(act));
+    (path.starts_with("/admin/users/") && ends_as(&of_user))
+        || (path.starts_with("/operator/") && ends_as(&of_operator))
+}
+
 /// The page that holds the form which is sent to a path.
-pub(crate) fn form_page(path: &str) -> &str {
+fn form_page(path: &str) -> &str {
     match path {
         "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
         "/admin/users/unlock" => "/admin/users",

@@ -125,12 +125,16 @@ if (newPassword) {
   judge();
 }
 
-// ---- Profile panel: closes on Escape and on a click elsewhere ----
+// ---- Profile panel: closes on Escape, on a click elsewhere, and when the focus moves on ----
 
 const profile = document.querySelector(".profile");
 if (profile) {
   document.addEventListener("click", (event) => {
     if (!profile.contains(event.target)) profile.open = false;
+  });
+  profile.addEventListener("focusout", (event) => {
+    // To nothing: another window has the focus now, and may give it back.
+    if (event.relatedTarget && !profile.contains(event.relatedTarget)) profile.open = false;
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !profile.open) return;

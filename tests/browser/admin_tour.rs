@@ -34,6 +34,12 @@ async fn users(browser: &Browser, look: &impl AsyncFn(&str)) {
     look("admin-password-not-kept").await;
     browser.follow("#leave-anyway").await;
     browser.follow("#lock").await;
+    look("admin-lock").await;
+    browser.fill("#reason", &"x".repeat(501)).await;
+    browser.follow("#confirm-submit").await;
+    look("admin-lock-errors").await;
+    browser.fill("#reason", "Asked for by her supervisor").await;
+    browser.follow("#confirm-submit").await;
     look("admin-user").await;
     browser.fill("#name", " ").await;
     browser.follow("#save-submit").await;
@@ -82,7 +88,6 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
         ("/operator/issuers", "operator-issuers"),
         ("/operator/issuers/new", "operator-new-issuer"),
         ("/operator/activity", "operator-activity"),
-        ("/operator/confirm", "operator-confirm"),
     ] {
         browser.open(path).await;
         look(name).await;
@@ -92,6 +97,12 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
     look("operator-provider").await;
     browser.follow("#create-admin").await;
     look("operator-provider-errors").await;
+    browser.open("/operator/providers?q=sunrise").await;
+    browser.follow("#providers-table a").await;
+    browser.follow("#deactivate").await;
+    look("operator-confirm").await;
+    browser.follow("#confirm-submit").await;
+    look("operator-confirm-errors").await;
     clients(browser, look).await;
     browser.open("/operator/issuers").await;
     browser.follow("#issuers-table a").await;
@@ -120,4 +131,11 @@ async fn clients(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.fill("#scope", "nothing").await;
     browser.follow("#save-submit").await;
     look("operator-client-errors").await;
+    browser.open("/operator/clients").await;
+    browser.follow("#clients-table a").await;
+    browser.follow("#delete").await;
+    look("operator-client-delete").await;
+    browser.follow("#confirm-cancel").await;
+    browser.follow("#rotate-secret").await;
+    look("operator-client-rotate").await;
 }

@@ -100,6 +100,7 @@ async fn an_admin_helps_a_user_back_in() {
     browser.follow("#reactivate").await;
     browser.reads("p.message", "The user is active again.").await;
     browser.follow("#reset-password").await;
+    browser.follow("#confirm-submit").await;
     let password = browser.text("#temporary-password").await;
     let dora = stage.another_browser().await;
     dora.open("/login").await;
@@ -121,10 +122,54 @@ async fn without_scripts_an_admin_works_as_well() {
     browser.open("/admin/users?q=imported").await;
     browser.follow("#users-table a").await;
     browser.follow("#lock").await;
+    browser.fill("#reason", "left the agency").await;
+    browser.follow("#confirm-submit").await;
     browser.reads("p.message", "The user is locked by an admin. Every session was ended.").await;
     browser.open("/admin/activity?user=imported").await;
     assert_eq!(
         column(browser, "What").await,
-        ["Account locked\nlocked by an administrator", "Account created\nRegular User"]
+        ["Account locked\nlocked by an administrator; left the agency", "Account created\nRegular User"]
     );
+}
+
+/// G34: a client is deleted on purpose, on a page that names it, and not by accident: neither by its button, nor by the Back
+/// button, a reload, a wrong password, or a page that somebody else overtook.
+#[tokio::test]
+async fn a_client_is_deleted_on_purpose_and_not_by_accident() {
+    let Some(stage) = Stage::in_chromium().await else { return };
+    let (browser, other) = (&stage.browser, stage.another_browser().await);
+    let open = async |browser: &Browser| {
+        browser.open("/operator/clients").await;
+        browser.follow("#clients-table a").await;
+    };
+    browser.sign_in(&ROOT).await;
+    open(browser).await;
+    let name = browser.text("h1").await;
+    browser.follow("#delete").await;
+    browser.reads("h1", &format!("Delete the client {name}?")).await;
+    let address = browser.address().await;
+
+    browser.fill("#confirm-password", "Wrong##2026").await;
+    browser.follow("#confirm-submit").await;
+    browser.reads("#confirm-password-error", "The password is incorrect.").await;
+    browser.turn_page(async || browser.back().await).await;
+    browser.reads("h1", &format!("Delete the client {name}?")).await;
+    browser.follow("#confirm-cancel").await;
+    browser.reads("h1", &name).await;
+    browser.follow("#delete").await;
+
+    other.sign_in(&ROOT).await;
+    open(&other).await;
+    other.fill("#client-name", "Renamed").await;
+    other.follow("#save-submit").await;
+    browser.fill("#confirm-password", ROOT.password).await;
+    browser.follow("#confirm-submit").await;
+    browser.see("#stale").await;
+    browser.reads("h1", "Delete the client Renamed?").await;
+
+    browser.fill("#confirm-password", ROOT.password).await;
+    browser.follow("#confirm-submit").await;
+    browser.reads("p.message", "Client deleted, with its secrets, consents and tokens.").await;
+    browser.open(&address).await;
+    browser.see("#error-page").await;
 }

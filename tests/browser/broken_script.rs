@@ -134,6 +134,8 @@ async fn an_admin_is_at_work_with_a_broken_script() {
         assert!(!browser.text("#client-secret").await.is_empty());
         browser.follow("#go-on").await;
         browser.follow("#disable").await;
+        browser.fill("#confirm-password", ROOT.password).await;
+        browser.follow("#confirm-submit").await;
         browser.reads("#client-state .pill", "Off").await;
     })
     .await;

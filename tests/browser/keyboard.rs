@@ -51,6 +51,14 @@ pub async fn keyboard_alone(Stage { browser, .. }: &Stage) {
     tab_to(browser, "logout").await;
     browser.press(Key::Escape).await;
     assert_eq!(browser.focus().await, "profile-initials");
+    browser.press(Key::Enter).await;
+    browser.see("#logout").await;
+    for _ in 0..3 {
+        browser.press(Key::Tab).await;
+    }
+    let open = browser.run("return document.querySelector('.profile').open").await;
+    assert_eq!(open, false, "the panel does not stay open behind the focus");
+    browser.run("document.getElementById('profile-initials').focus()").await;
     browser.press(" ").await;
     for _ in ["Change password", "Help", "Logout"] {
         browser.press(Key::Tab).await;

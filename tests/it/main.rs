@@ -36,6 +36,7 @@ mod metrics;
 mod oidc;
 mod operations;
 mod outbound;
+mod pages;
 mod races;
 mod routes;
 mod seams;

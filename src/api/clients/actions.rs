@@ -80,7 +80,12 @@ async fn switch(
     match clients::set_enabled(&program.caller.act(app), client_id, on).await? {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, client_id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
+        Switched::NotFound
+        | Switched::OperatorRealm
+        | Switched::LastAdmin
+        | Switched::Own
+        // Programs confirm nothing; they send If-Match.
+        | Switched::Stale => Err(Problem::not_found()),
     }
 }
 

@@ -21,7 +21,12 @@ async fn switched(app: &App, program: &InProvider<WriteUsers>, id: &str, switche
     match switched {
         // It is so, whoever was first.
         Switched::Done | Switched::Already => read(app, &program.scope, id).await,
-        Switched::NotFound | Switched::OperatorRealm | Switched::LastAdmin | Switched::Own => Err(Problem::not_found()),
+        Switched::NotFound
+        | Switched::OperatorRealm
+        | Switched::LastAdmin
+        | Switched::Own
+        // Programs confirm nothing; they send If-Match.
+        | Switched::Stale => Err(Problem::not_found()),
     }
 }
 

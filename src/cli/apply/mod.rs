@@ -263,7 +263,11 @@ impl Applying<'_> {
             match providers::switch_active(self.tx, self.act, &held, active).await? {
                 Switched::Done => keys.push("active"),
                 Switched::Already => {}
-                Switched::OperatorRealm | Switched::LastAdmin | Switched::NotFound | Switched::Own => {
+                Switched::OperatorRealm
+                | Switched::LastAdmin
+                | Switched::NotFound
+                | Switched::Own
+                | Switched::Stale => {
                     return Err(realm("active"));
                 }
             }
@@ -272,7 +276,11 @@ impl Applying<'_> {
             match providers::switch_unified_login(self.tx, self.act, &held, state).await? {
                 Switched::Done => keys.push("unified_login"),
                 Switched::Already => {}
-                Switched::OperatorRealm | Switched::LastAdmin | Switched::NotFound | Switched::Own => {
+                Switched::OperatorRealm
+                | Switched::LastAdmin
+                | Switched::NotFound
+                | Switched::Own
+                | Switched::Stale => {
                     return Err(realm("unified_login"));
                 }
             }

@@ -41,7 +41,11 @@ impl Applying<'_> {
                             "{what}: the last Therap Admin who can sign in stays active"
                         )));
                     }
-                    Switched::Already | Switched::NotFound | Switched::OperatorRealm | Switched::Own => {}
+                    Switched::Already
+                    | Switched::NotFound
+                    | Switched::OperatorRealm
+                    | Switched::Own
+                    | Switched::Stale => {}
                 }
             }
             if self.tie(seed, &held, trusted).await? {

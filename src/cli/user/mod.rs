@@ -81,8 +81,16 @@ pub(super) enum Verb {
         claims: Option<Claims>,
     },
     /// Lock a user out and end every session.
-    #[command(after_help = "Example: connect-idp user lock --provider SUNRISE-IL --login-name amina")]
-    Lock(Who),
+    #[command(
+        after_help = "Example: connect-idp user lock --provider SUNRISE-IL --login-name amina --reason \"on leave\""
+    )]
+    Lock {
+        #[command(flatten)]
+        who: Who,
+        /// Why, for the record and for other administrators; at most 500 characters.
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
     /// Unlock a user.
     #[command(after_help = "Example: connect-idp user unlock --provider SUNRISE-IL --login-name amina --only password")]
     Unlock {
@@ -159,9 +167,10 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             let draft = Draft { name: name.clone(), user_type: *user_type, claims: claims.clone() };
             set(app, who, &draft, console).await
         }
-        Verb::Lock(who) => {
+        Verb::Lock { who, reason } => {
+            let reason = users::check_reason(reason.as_deref().unwrap_or_default())?;
             let user = who.find(app).await?;
-            let switched = users::lock(&act(app), &user.provider_id, &user.id).await?;
+            let switched = users::lock_because(&act(app), &user.provider_id, &user.id, reason).await?;
             say_switched(console, switched, &named(&user), "is locked by an administrator")
         }
         Verb::Unlock { who, only } => unlock(app, who, *only, console).await,

@@ -117,7 +117,7 @@ impl ActivityFilter {
             faults.add("to", "The last day must not be before the first.");
         }
         if !self.user.is_empty() && self.unknown != "yes" && provider_id.is_none() && self.provider.is_empty() {
-            faults.add("user", "A Login Name is one of a provider: please give the Provider Code too.");
+            faults.add("user", "Please also enter the Provider Code: a Login Name belongs to a provider.");
         }
         let method = Method::ALL.iter().copied().find(|method| method.login_type() == self.login_type);
         if !self.login_type.is_empty() && method.is_none() {
@@ -248,7 +248,7 @@ impl RecordView {
                 (None, Some(_)) => "Unknown Login Name".into(),
                 (None, None) => "–".into(),
             },
-            what: record.kind.label(),
+            what: record.kind.label_with(record.outcome),
             details,
             login_type: record.login_type,
             note,

@@ -1,48 +1,32 @@
-//! `/operator/clients/{id}`: one client: its metadata, its secrets, switching it off at once, and its end.
-
-use std::time::Duration;
+//! `/operator/clients/{id}`: one client: its metadata, its secrets, and the ways to switch it off and to end it.
 
 use askama::Template;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use zeroize::Zeroizing;
 
 use super::form::{ClientForm, FieldView, Input};
-use super::secret;
 use crate::app::App;
-use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::{back, switched};
+use crate::console::admins::TherapAdmin;
+use crate::console::answers::back;
 use crate::console::form_revision::{FormRevision, saved};
-use crate::console::reauth::again::Sender;
+use crate::console::reauth::Sender;
 use crate::model::client::Client;
 use crate::model::client::rules::key_warnings;
 use crate::operations::admin_context::Edited;
-use crate::operations::clients::{self, Changed, Deleted, Rotated};
+use crate::operations::clients::{self, Changed};
 use crate::store::clients::{Holdings, StoredSecret};
 use crate::store::{self, statistics};
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::{Choice, FieldErrors, choices};
+use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
-use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
 pub(super) const LIST: &str = "/operator/clients";
-
-/// For how long the secrets before a new one may go on working.
-const OVERLAPS: [(&str, &str); 6] = [
-    ("0", "Not at all: they stop working now"),
-    ("1", "1 hour"),
-    ("24", "1 day"),
-    ("168", "7 days"),
-    ("720", "30 days"),
-    ("2160", "90 days"),
-];
-const USUAL_OVERLAP: &str = "24";
 
 #[derive(Template)]
 #[template(path = "console/clients/client.html")]
@@ -57,8 +41,6 @@ struct ClientPage {
     /// What its key set holds that is passed over.
     keys_not_used: Vec<String>,
     secrets: Vec<SecretView>,
-    newest_secret: String,
-    overlaps: Vec<Choice>,
     holdings: Holdings,
     failing: i64,
     given_up: i64,
@@ -70,7 +52,7 @@ struct SecretView {
     until: Option<String>,
 }
 
-async fn find(app: &App, id: &str) -> Result<Client, PageError> {
+pub(super) async fn find(app: &App, id: &str) -> Result<Client, PageError> {
     store::clients::by_id(&mut app.db.read().await?, id).await?.ok_or(PageError::NotFound)
 }
 
@@ -96,8 +78,6 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         has_secret: client.metadata.has_secret(),
         keys_not_used: client.metadata.jwks.as_ref().map(key_warnings).unwrap_or_default(),
         secrets: working.map(view).collect(),
-        newest_secret: clients::newest(&secrets),
-        overlaps: choices(&OVERLAPS, USUAL_OVERLAP),
         holdings,
         failing: failing.as_ref().map_or(0, |row| row.waiting),
         given_up: failing.as_ref().map_or(0, |row| row.given_up),
@@ -145,7 +125,7 @@ pub async fn post(
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
         Ok(proof) => proof,
-        Err(unproven) => return Ok(unproven.answer(&page)),
+        Err(unproven) => return Ok(unproven.answer(&page, &format!("{LIST}/{id}"))),
     };
     page.ask_password = false;
     let answered = async {
@@ -164,78 +144,4 @@ pub async fn post(
         })
     };
     Ok(proof.on(answered.await))
-}
-
-/// `POST /operator/clients/{id}/rotate-secret`: the new one is shown on the answer, this once. Those before it go on
-/// working for the hours of the field `keep_old`.
-///
-/// # Errors
-/// When there is no such client, or the database fails.
-pub async fn rotate_secret(
-    app: App,
-    arrival: Arrival,
-    proof: Reauthenticated,
-    Id(id): Id,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let client = find(&app, &id).await?;
-    let seen = Some(fields.take("newest"));
-    let keep_old = fields.take("keep_old");
-    let offered = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
-    let Some(hours) = offered else {
-        return Err(PageError::BadForm("It does not say for how long the old secrets go on working."));
-    };
-    let (act, overlap) = (proof.admin.act(&app, &arrival), Duration::from_hours(hours));
-    let secret = Zeroizing::new(clients::make_secret(&app));
-    match clients::rotate_secret(&act, &client.client_id, &secret, overlap, seen).await? {
-        Rotated::Done { before } => {
-            let until = (before > 0).then(|| act.now.after(overlap));
-            Ok(secret::show(&app, &proof.admin, "The client has a new secret", &client, secret, until))
-        }
-        Rotated::Before => Ok(back(LIST, &id, Notice::SecretMovedOn)),
-        Rotated::NoSecret => Ok(back(LIST, &id, Notice::NoSecret)),
-        Rotated::NotFound => Err(PageError::NotFound),
-    }
-}
-
-/// `POST /operator/clients/{id}/disable`
-///
-/// # Errors
-/// When there is no such client, or the database fails.
-pub async fn disable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
-    let client = find(&app, &id).await?;
-    let act = proof.admin.act(&app, &arrival);
-    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, false).await?, Notice::ClientDisabled)
-}
-
-/// `POST /operator/clients/{id}/enable`
-///
-/// # Errors
-/// When there is no such client, or the database fails.
-pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
-    let client = find(&app, &id).await?;
-    let act = proof.admin.act(&app, &arrival);
-    switched(LIST, &id, clients::set_enabled(&act, &client.client_id, true).await?, Notice::ClientEnabled)
-}
-
-/// `POST /operator/clients/{id}/delete`: of the client as it was read.
-///
-/// # Errors
-/// When there is no such client, or the database fails.
-pub async fn delete(
-    app: App,
-    arrival: Arrival,
-    proof: Reauthenticated,
-    Id(id): Id,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let client = find(&app, &id).await?;
-    if fields.take("revision") != client.revision.to_string() {
-        return Ok(back(LIST, &id, Notice::ClientMovedOn));
-    }
-    match clients::delete(&proof.admin.act(&app, &arrival), &client.client_id, Some(client.revision)).await? {
-        Deleted::Stale => Ok(back(LIST, &id, Notice::ClientMovedOn)),
-        Deleted::Done => Ok(Notice::ClientDeleted.at(LIST)),
-        Deleted::NotFound => Err(PageError::NotFound),
-    }
 }

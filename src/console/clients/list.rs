@@ -13,7 +13,7 @@ use super::secret;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
-use crate::console::reauth::again::Sender;
+use crate::console::reauth::Sender;
 use crate::model::client::rules::check_client_id;
 use crate::model::client::{Client, Metadata};
 use crate::operations::clients;
@@ -126,7 +126,7 @@ pub async fn create(
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
         Ok(proof) => proof,
-        Err(unproven) => return Ok(unproven.answer(&page)),
+        Err(unproven) => return Ok(unproven.answer(&page, "/operator/clients/new")),
     };
     let act = admin.act(&app, &arrival);
     let secret = metadata.has_secret().then(|| Zeroizing::new(clients::make_secret(&app)));

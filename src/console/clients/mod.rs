@@ -1,6 +1,7 @@
 //! The clients of the OpenID Provider.
 
 pub mod client;
+pub mod confirm;
 mod form;
 pub mod list;
 mod secret;

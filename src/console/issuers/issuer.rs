@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::console::admins::{Reauthenticated, TherapAdmin};
-use crate::console::answers::{back, switched};
+use crate::console::admins::TherapAdmin;
+use crate::console::answers::back;
 use crate::console::form_revision::{FormRevision, Values, saved};
-use crate::console::reauth::again::Sender;
+use crate::console::reauth::Sender;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::admin_context::{Changed, Edited};
 use crate::operations::issuers::{self, Draft, check_issuer};
@@ -23,7 +23,6 @@ use crate::web::flash::Told;
 use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
-use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
@@ -95,7 +94,7 @@ impl IssuerForm {
         }
         let (jwks, jwks_uri) = (given(&self.jwks), given(&self.jwks_uri));
         if jwks.is_none() && jwks_uri.is_none() {
-            faults.add("jwks-uri", "Give the address of the keys, or the keys themselves.");
+            faults.add("jwks-uri", "Enter the JWKS URL or the JWKS.");
         }
         let draft = Draft {
             display_name: Some(self.display_name.clone()),
@@ -137,7 +136,7 @@ struct IssuerPage {
     ties: i64,
 }
 
-async fn find(app: &App, id: &str) -> Result<TrustedIssuer, PageError> {
+pub(super) async fn find(app: &App, id: &str) -> Result<TrustedIssuer, PageError> {
     let all = store::issuers::list(&mut app.db.read().await?).await?;
     all.into_iter().find(|issuer| issuer.id == id).ok_or(PageError::NotFound)
 }
@@ -198,7 +197,7 @@ pub async fn post(
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
         Ok(proof) => proof,
-        Err(unproven) => return Ok(unproven.answer(&page)),
+        Err(unproven) => return Ok(unproven.answer(&page, &format!("{LIST}/{id}"))),
     };
     page.ask_password = false;
     let answered = async {
@@ -213,65 +212,4 @@ pub async fn post(
         })
     };
     Ok(proof.on(answered.await))
-}
-
-/// `POST /operator/issuers/{id}/disable`: its sessions live on, unless the field `end_sessions` says otherwise.
-///
-/// # Errors
-/// When there is no such issuer, or the database fails.
-pub async fn disable(
-    app: App,
-    arrival: Arrival,
-    proof: Reauthenticated,
-    Id(id): Id,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let issuer = find(&app, &id).await?.issuer;
-    let end_sessions = fields.take("end_sessions") == "yes";
-    switched(
-        LIST,
-        &id,
-        issuers::disable(&proof.admin.act(&app, &arrival), &issuer, end_sessions).await?,
-        Notice::IssuerDisabled,
-    )
-}
-
-/// `POST /operator/issuers/{id}/enable`
-///
-/// # Errors
-/// When there is no such issuer, or the database fails.
-pub async fn enable(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
-    let issuer = find(&app, &id).await?.issuer;
-    switched(LIST, &id, issuers::enable(&proof.admin.act(&app, &arrival), &issuer).await?, Notice::IssuerEnabled)
-}
-
-/// `POST /operator/issuers/{id}/end-sessions`
-///
-/// # Errors
-/// When there is no such issuer, or the database fails.
-pub async fn end_sessions(
-    app: App,
-    arrival: Arrival,
-    proof: Reauthenticated,
-    Id(id): Id,
-) -> Result<Response, PageError> {
-    let issuer = find(&app, &id).await?.issuer;
-    switched(
-        LIST,
-        &id,
-        issuers::end_sessions(&proof.admin.act(&app, &arrival), &issuer).await?,
-        Notice::IssuerSessionsEnded,
-    )
-}
-
-/// `POST /operator/issuers/{id}/untie`: every tie.
-///
-/// # Errors
-/// When there is no such issuer, or the database fails.
-pub async fn untie(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
-    let issuer = find(&app, &id).await?.issuer;
-    match issuers::untie_all(&proof.admin.act(&app, &arrival), &issuer).await? {
-        Some(_) => Ok(back(LIST, &id, Notice::IssuerUntied)),
-        None => Err(PageError::NotFound),
-    }
 }

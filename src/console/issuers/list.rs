@@ -8,7 +8,7 @@ use super::issuer::{IssuerForm, LIST};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
-use crate::console::reauth::again::Sender;
+use crate::console::reauth::Sender;
 use crate::model::issuer::TrustedIssuer;
 use crate::operations::issuers;
 use crate::store;
@@ -82,7 +82,7 @@ pub async fn create(
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, &mut page.faults).await? {
         Ok(proof) => proof,
-        Err(unproven) => return Ok(unproven.answer(&page)),
+        Err(unproven) => return Ok(unproven.answer(&page, "/operator/issuers/new")),
     };
     let answered = async {
         if issuers::create(&admin.act(&app, &arrival), &page.issuer, &draft).await? {

@@ -1,4 +1,5 @@
 //! Trusted issuers of handoffs.
 
+pub mod confirm;
 pub mod issuer;
 pub mod list;

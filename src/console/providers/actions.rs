@@ -1,30 +1,27 @@
-//! What an operator's buttons do to one provider: each a POST of its own, and back to the provider's page. What ends
-//! sessions asks for the password again.
+//! What an operator's buttons do to one provider without asking first: each a POST of its own, and back to the provider's
+//! page.
 
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use super::provider::{self, LIST};
 use crate::app::App;
-use crate::console::admins::{Reauthenticated, TherapAdmin};
+use crate::console::admins::TherapAdmin;
 use crate::console::answers::{back, form_again, switched};
-use crate::console::reauth::again::Sender;
+use crate::console::reauth::Sender;
 use crate::console::users::temporary::{NewPerson, TemporaryPasswords};
 use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
-use crate::operations::admin_context::ValidationError;
 use crate::operations::providers;
-use crate::operations::unified_login::{self, Transition};
 use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::ids::{Id, checked};
+use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
-use crate::web::page::{Shape, respond};
 
 /// The agency; the operator realm is none.
-async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
+pub(super) async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
     let found = store::providers::by_id(&mut app.db.read().await?, id).await?;
     found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or(PageError::NotFound)
 }
@@ -38,39 +35,6 @@ pub async fn activate(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): Id
     switched(LIST, &id, providers::set_active(&admin.act(&app, &arrival), &id, true).await?, Notice::ProviderActivated)
 }
 
-/// `POST /operator/providers/{id}/deactivate`
-///
-/// # Errors
-/// When there is no such provider, or the database fails.
-pub async fn deactivate(app: App, arrival: Arrival, proof: Reauthenticated, Id(id): Id) -> Result<Response, PageError> {
-    agency(&app, &id).await?;
-    switched(
-        LIST,
-        &id,
-        providers::set_active(&proof.admin.act(&app, &arrival), &id, false).await?,
-        Notice::ProviderDeactivated,
-    )
-}
-
-/// `POST /operator/providers/{id}/end-sessions`
-///
-/// # Errors
-/// When there is no such provider, or the database fails.
-pub async fn end_sessions(
-    app: App,
-    arrival: Arrival,
-    proof: Reauthenticated,
-    Id(id): Id,
-) -> Result<Response, PageError> {
-    agency(&app, &id).await?;
-    switched(
-        LIST,
-        &id,
-        providers::end_sessions(&proof.admin.act(&app, &arrival), &id).await?,
-        Notice::ProviderSessionsEnded,
-    )
-}
-
 /// `POST /operator/providers/{id}/unlock-all`: every password lock; an admin's locks stay.
 ///
 /// # Errors
@@ -80,32 +44,6 @@ pub async fn unlock_all(app: App, arrival: Arrival, admin: TherapAdmin, Id(id): 
     match providers::unlock_all(&admin.act(&app, &arrival), &id).await? {
         Some(_) => Ok(back(LIST, &id, Notice::ProviderUnlocked)),
         None => Err(PageError::NotFound),
-    }
-}
-
-/// `POST /operator/providers/{id}/switch-off`: Unified Login.
-///
-/// # Errors
-/// When there is no such provider, or the database fails.
-pub async fn switch_off(
-    app: App,
-    arrival: Arrival,
-    proof: Reauthenticated,
-    Id(id): Id,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    agency(&app, &id).await?;
-    let typed = fields.take("note");
-    match unified_login::switch_off(&proof.admin.act(&app, &arrival), &id, &typed).await? {
-        Transition::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
-        Transition::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginWasOff)),
-        Transition::NotFound => Err(PageError::NotFound),
-        Transition::Invalid(invalid) => {
-            let mut page = provider::page(&app, arrival.now, &proof.admin, &id).await?;
-            page.note = typed;
-            page.faults.check::<()>("The reason", Err(ValidationError { key: "note", ..invalid }));
-            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
-        }
     }
 }
 
@@ -130,7 +68,7 @@ pub async fn new_admin(
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
     let proof = match sender.prove(&mut fields, faults).await? {
         Ok(proof) => proof,
-        Err(unproven) => return Ok(unproven.answer(&page)),
+        Err(unproven) => return Ok(unproven.answer(&page, &format!("{LIST}/{id}"))),
     };
     page.ask_password = false;
     let act = &admin.act(&app, &arrival);
@@ -141,30 +79,4 @@ pub async fn new_admin(
     let heading = "The Provider Admin was created";
     let made = passwords.create(person, UserType::ProviderAdmin, heading, back, &mut page.faults).await;
     Ok(proof.on(made.map(|made| made.unwrap_or_else(|status| form_again(status, &page)))))
-}
-
-/// `POST /operator/providers/{id}/reset-password`: of one of its Provider Admins, whom the field `user` names (L6).
-///
-/// # Errors
-/// When there is no such provider or admin, or the database fails.
-pub async fn reset_password(
-    app: App,
-    arrival: Arrival,
-    proof: Reauthenticated,
-    Id(id): Id,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let (admin, provider) = (proof.admin, agency(&app, &id).await?);
-    let Some(user_id) = checked(&fields.take("user")) else {
-        return Err(PageError::BadForm("It does not say whose password is to be reset."));
-    };
-    let found = store::users::by_id(&mut app.db.read().await?, &user_id).await?;
-    let user = found
-        .filter(|user| user.provider_id == provider.id && user.user_type == UserType::ProviderAdmin)
-        .ok_or(PageError::NotFound)?;
-    let act = &admin.act(&app, &arrival);
-    let (provider_id, provider_code) = (provider.id.as_str(), provider.code.as_str());
-    let passwords = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
-    let reset = passwords.reset(&user, &mut fields, &format!("{LIST}/{id}")).await?;
-    Ok(reset.unwrap_or_else(|why| back(LIST, &id, why)))
 }

@@ -38,7 +38,7 @@ impl LimitHints {
     /// The operator's bounds.
     #[must_use]
     pub fn of(config: &Config) -> Self {
-        let hint = |count, unit| format!("Empty for the usual {count} {unit}, which is also the most.");
+        let hint = |count, unit| format!("Leave empty for the default and maximum, {count} {unit}.");
         Self {
             idle: hint(config.session.idle_minutes, "minutes"),
             absolute: hint(config.session.absolute_hours, "hours"),
@@ -82,8 +82,8 @@ impl ProviderForm {
             ("Name", self.name.clone()),
             ("Time zone", self.time_zone.clone()),
             ("Contact", self.contact.clone()),
-            ("Minutes unused", self.idle_minutes.clone()),
-            ("Hours in any case", self.absolute_hours.clone()),
+            ("Idle minutes", self.idle_minutes.clone()),
+            ("Maximum hours", self.absolute_hours.clone()),
             ("Reset by e-mailed link", yes_or_no.to_owned()),
         ]
     }
@@ -100,7 +100,7 @@ impl ProviderForm {
         let mut number = |key: &'static str, label: &str, text: &str| {
             let parsed = if text.is_empty() { Ok(0) } else { text.parse::<u32>() };
             let parsed =
-                parsed.map_err(|_| ValidationError::new(key, "must be a whole number, or empty for the usual limit"));
+                parsed.map_err(|_| ValidationError::new(key, "must be a whole number, or empty for the default"));
             faults.check(label, parsed)
         };
         let draft = Draft {

@@ -45,7 +45,6 @@ pub(in crate::console) struct ProviderPage {
     limits: LimitHints,
     active: bool,
     unified_login: UnifiedLogin,
-    pub(in crate::console) note: String,
     steps: Vec<StepView>,
     admins: Vec<AdminView>,
     pub(in crate::console) new_admin: NewPerson,
@@ -57,7 +56,6 @@ struct AdminView {
     login_name: String,
     name: String,
     state: &'static str,
-    password_version: i64,
 }
 
 impl AdminView {
@@ -69,13 +67,7 @@ impl AdminView {
             user if user.must_update() => "Temporary password",
             _ => "Active",
         };
-        Self {
-            state,
-            id: user.id,
-            login_name: user.login_name,
-            name: user.name,
-            password_version: user.password_version,
-        }
+        Self { state, id: user.id, login_name: user.login_name, name: user.name }
     }
 }
 
@@ -150,7 +142,6 @@ pub(in crate::console) async fn page(
         limits: LimitHints::of(&app.config),
         active: provider.active,
         unified_login: provider.unified_login,
-        note: String::new(),
         steps: steps.into_iter().map(|step| StepView::of(step, zone, false)).collect(),
         admins: admins.into_iter().map(AdminView::of).collect(),
         new_admin: NewPerson::default(),

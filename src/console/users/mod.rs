@@ -1,6 +1,7 @@
 //! The users of one provider.
 
 pub mod actions;
+pub mod confirm;
 pub mod import;
 pub mod import_job;
 pub mod list;

@@ -41,7 +41,7 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
     let person = page.person.check("name", "The name", &mut page.faults);
     let user_type = parse_user_type(&user_type);
     if user_type.is_none() {
-        page.faults.add("user-type", "Please choose a User Type.");
+        page.faults.add("user-type-choice", "Please choose a User Type.");
     }
     let (Some(person), Some(user_type)) = (person, user_type) else {
         return Ok(form_again(StatusCode::UNPROCESSABLE_ENTITY, &page));

@@ -109,21 +109,17 @@ impl TemporaryPasswords<'_> {
         }
     }
 
-    /// Resets a password and shows the temporary one. The form says which password it replaces, so that a page that is
+    /// Resets a password and shows the temporary one, in place of the password that the user was seen with: a page that is
     /// loaded again does not replace the one that was just printed. Then, and of one's own account, the user's page
     /// says why nothing was done.
     ///
     /// # Errors
     /// When there is no such user, or the database fails.
-    pub async fn reset(
-        self,
-        user: &Account,
-        fields: &mut Fields,
-        back: &str,
-    ) -> Result<Result<Response, Notice>, PageError> {
-        let seen = fields.take("password_version").parse().unwrap_or(0);
+    pub async fn reset(self, user: &Account, back: &str) -> Result<Result<Response, Notice>, PageError> {
         let password = users::generate_password(&self.app.random);
-        match users::reset_password(self.act, self.provider_id, &user.id, &password, Some(seen)).await? {
+        match users::reset_password(self.act, self.provider_id, &user.id, &password, Some(user.password_version))
+            .await?
+        {
             Reset::Yes { until, still_locked, .. } => {
                 let (name, login_name) = (&user.name, &user.login_name);
                 let whose = Whose { name, login_name, provider_code: self.provider_code, still_locked, back };

@@ -9,6 +9,7 @@ use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::console::answers::back;
 use crate::console::form_revision::{FormRevision, Values, saved};
+use crate::model::activity::actor_for_provider;
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES};
 use crate::operations::admin_context::Edited;
@@ -42,12 +43,19 @@ struct UserPage {
     claims: Claims,
     own: bool,
     access: Access,
-    password_version: i64,
     states: Vec<&'static str>,
+    lock: Option<LockView>,
     temporary_until: Option<String>,
     sessions: Vec<SessionView>,
     ties: Vec<store::issuers::Tie>,
     zone: String,
+}
+
+/// The admin's lock that keeps the user out.
+struct LockView {
+    at: String,
+    by: String,
+    reason: Option<String>,
 }
 
 /// What is stored of the data that the form shows.
@@ -100,7 +108,7 @@ pub async fn post(
     let claims = claims.and_then(|checked| page.faults.check("The e-mail address", checked));
     let (Some(user_type), true) = (user_type, page.faults.is_empty()) else {
         if user_type.is_none() {
-            page.faults.add("user-type", "Please choose a User Type.");
+            page.faults.add("user-type-choice", "Please choose a User Type.");
         }
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
@@ -135,6 +143,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
     let zone = &admin.session.time_zone;
     let sessions = session_list::of_user(&mut conn, id, None, zone, arrival.now).await?;
     let ties = store::issuers::ties_of_user(&mut conn, id).await?;
+    let lock = if user.admin_locked { users::newest_lock(&mut conn, id).await? } else { None };
     drop(conn);
     let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
     let stored =
@@ -152,8 +161,12 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
         claims,
         own: user.id == admin.session.user_id,
         access: access_of(&user),
-        password_version: user.password_version,
         states: access_of(&user).words(),
+        lock: lock.map(|lock| LockView {
+            at: lock.at.in_zone(zone),
+            by: actor_for_provider(&lock.actor),
+            reason: lock.reason,
+        }),
         temporary_until: user.temporary_until.map(|until| Timestamp(until).in_zone(zone)),
         sessions,
         ties,

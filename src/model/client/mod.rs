@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::scope::Scope;
+use super::version::Version;
 use super::{words, words_in_json};
 use crate::crypto::jws::Algorithm;
 
@@ -315,6 +316,12 @@ pub enum ProvenBy {
 }
 
 impl Client {
+    /// Its version, for who is asked to confirm an act.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        Version { revision: self.revision, epoch: self.epoch }
+    }
+
     /// Where a sign-in at it is started by somebody else, naming us (OpenID Connect Core §4).
     #[must_use]
     pub fn start_of_sign_in(&self, issuer: &str) -> Option<String> {

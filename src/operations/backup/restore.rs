@@ -91,8 +91,14 @@ impl Restore {
         config.keys.dir = folder.join(KEYS);
         let app = App::open_with(config, Opening::Migrate, clock, random).await.context("nothing was restored")?;
         let (now, taken_at) = (app.clock.now(), &self.manifest.taken_at);
-        let act =
-            AdminContext { app, actor, authority: Authority::House, now, deadline: Deadline::after(PATIENCE, now) };
+        let act = AdminContext {
+            app,
+            actor,
+            authority: Authority::House,
+            now,
+            deadline: Deadline::after(PATIENCE, now),
+            seen: None,
+        };
         let note = format!("a backup of {taken_at}; everything older than {} is ended", now.rfc3339());
         let ended = end_older(&act, Older::All, note).await?;
         act.app.db.close().await;

@@ -221,6 +221,7 @@ pub async fn set_enabled(act: &AdminContext, client_id: &str, enabled: bool) -> 
     let client_id = client_id.to_owned();
     in_act!(act, holding clients(client_id), [client_id], |tx| {
         match clients::lock_for_update(tx, &client_id).await? {
+            Some(held) if act.is_stale(held.version()) => Ok(Switched::Stale),
             Some(held) => switch_enabled(tx, &act, &held, enabled).await,
             None => Ok(Switched::NotFound),
         }
@@ -256,7 +257,7 @@ pub async fn delete(act: &AdminContext, client_id: &str, revision: Option<i64>) 
         let Some(held) = clients::lock_for_update(tx, &client_id).await? else {
             return Ok(Deleted::NotFound);
         };
-        if revision.is_some_and(|read| read != held.revision) {
+        if revision.is_some_and(|read| read != held.revision) || act.is_stale(held.version()) {
             return Ok(Deleted::Stale);
         }
         clients::delete(tx, &held.id).await?;

@@ -11,7 +11,7 @@ use crate::crypto::seal;
 use crate::crypto::signing::generate;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::signing_key::{State, states, successor_due};
-use crate::operations::admin_context::{AdminContext, in_act};
+use crate::operations::admin_context::{AdminContext, Version, in_act};
 use crate::operations::keys::known::{LONGEST_LIFE, purpose, read_again};
 use crate::store::keys::{self, StoredKey};
 use crate::store::{Conn, Error, Tx, activity, in_transaction};
@@ -64,8 +64,25 @@ pub enum Retired {
     },
     /// It was worth nothing already.
     Already,
+    /// The keys changed since it was confirmed; nothing was done.
+    Stale,
     /// There is no such key.
     NotFound,
+}
+
+/// The version of an algorithm's keys, for who is asked to confirm an act: each key that comes and each step in the life of
+/// one makes another.
+pub fn version<'a>(keys: impl Iterator<Item = (&'a StoredKey, State)>) -> Version {
+    keys.fold(Version { revision: 0, epoch: 0 }, |version, (key, state)| Version {
+        revision: version.revision.max(key.generation),
+        epoch: version.epoch
+            + match state {
+                State::Announced => 0,
+                State::Signing => 1,
+                State::Verifying => 2,
+                State::Retired => 3,
+            },
+    })
 }
 
 /// The keys of one algorithm, oldest first, held by a transaction.
@@ -98,6 +115,10 @@ impl Held {
 
     fn of_kid(&self, kid: &str) -> Option<(&StoredKey, State)> {
         self.keys.iter().zip(self.states.iter().copied()).find(|(key, _)| key.kid == kid)
+    }
+
+    fn is_stale(&self, act: &AdminContext) -> bool {
+        act.is_stale(version(self.keys.iter().zip(self.states.iter().copied())))
     }
 
     fn published(&self) -> usize {
@@ -175,6 +196,9 @@ async fn rotate_held(
     let now = act.now;
     let already = |key: &StoredKey| Rotated::Already { kid: key.kid.clone(), signs_from: Timestamp(key.signs_from) };
     let at_once = now.before(CLOCKS);
+    if let Some(last) = held.keys.last().filter(|_| held.is_stale(act)) {
+        return Ok(already(last));
+    }
     let (key, signs_from) = match (held.announced(), when) {
         (Some(announced), When::Announced) => return Ok(already(announced)),
         (Some(announced), When::AtOnce) => {
@@ -235,6 +259,9 @@ async fn retire_held(
     };
     if key.retired_at.is_some() {
         return Ok(Retired::Already);
+    }
+    if held.is_stale(act) {
+        return Ok(Retired::Stale);
     }
     keys::retire(tx, kid, now).await?;
     let at_once = now.before(CLOCKS);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::admin_context::{AdminContext, Edited, Switched, ValidationError, in_act};
+use super::admin_context::{AdminContext, Edited, Switched, ValidationError, Version, in_act};
 use super::providers::replace;
 use crate::app::App;
 use crate::cache::hash_queue::Whose;
@@ -26,7 +26,7 @@ use crate::model::text::check_line;
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::operations::passwords::mail::{self, Notice};
 use crate::store::users::NewUser;
-use crate::store::{Error, Tx, activity, issuers, providers, sessions, settings, strikes, users};
+use crate::store::{Conn, Error, Tx, activity, issuers, providers, sessions, settings, strikes, users};
 use crate::time::{Random, Timestamp};
 
 /// A Login Name, or why it cannot be one.
@@ -292,20 +292,84 @@ pub fn with_email(claims: Claims, email: &str) -> Result<Claims, ValidationError
     claims.with_email(email).map_err(|why| ValidationError::new("email", why))
 }
 
+/// The version of a user, for who is asked to confirm an act.
+pub async fn version(conn: &mut Conn, user: &Account) -> Result<Version, Error> {
+    let revision = users::revision(conn, &user.id).await?.unwrap_or_default();
+    Ok(Version { revision, epoch: user.epoch })
+}
+
+/// Whether a user whose row is held is not the version that was confirmed.
+async fn is_stale(tx: &mut Tx, act: &AdminContext, user: &Account) -> Result<bool, Error> {
+    Ok(act.seen.is_some() && act.is_stale(version(tx, user).await?))
+}
+
+/// What the record says of an admin's lock; a reason follows after a semicolon.
+const LOCKED: &str = "locked by an administrator";
+
+/// Judges the reason of a lock; empty is none.
+///
+/// # Errors
+/// What it must be.
+pub fn check_reason(reason: &str) -> Result<Option<String>, ValidationError> {
+    let reason = reason.trim();
+    let is_good = reason.chars().count() <= 500 && !reason.chars().any(char::is_control);
+    if !is_good {
+        return Err(ValidationError::new(
+            "reason",
+            "must be at most 500 characters on one line, without control characters",
+        ));
+    }
+    Ok((!reason.is_empty()).then(|| reason.to_owned()))
+}
+
+/// An admin's lock as the record has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockRecord {
+    /// When.
+    pub at: Timestamp,
+    /// By whom.
+    pub actor: String,
+    /// Why, where it was said.
+    pub reason: Option<String>,
+}
+
+/// The newest admin's lock of a user on record.
+pub async fn newest_lock(conn: &mut Conn, user_id: &str) -> Result<Option<LockRecord>, Error> {
+    let found = activity::newest_noted(conn, user_id, Kind::AccountLocked, LOCKED).await?;
+    Ok(found.map(|(at, actor, note)| {
+        let reason = note.strip_prefix(LOCKED).and_then(|rest| rest.strip_prefix("; "));
+        LockRecord { at: Timestamp(at), actor, reason: reason.map(str::to_owned) }
+    }))
+}
+
 /// Puts an admin's lock on a user, which ends every session.
 pub async fn lock(act: &AdminContext, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
+    lock_because(act, provider_id, user_id, None).await
+}
+
+/// The same, with a reason that was checked.
+pub async fn lock_because(
+    act: &AdminContext,
+    provider_id: &str,
+    user_id: &str,
+    reason: Option<String>,
+) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    let done = in_act!(act, [provider_id, user_id], |tx| {
+    let done = in_act!(act, [provider_id, user_id, reason], |tx| {
         let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
         if act.is_by(&user) {
             return Ok(Switched::Own);
         }
+        if is_stale(tx, &act, &user).await? {
+            return Ok(Switched::Stale);
+        }
         if !users::set_admin_lock(tx, &user.id, true).await? {
             return Ok(Switched::Already);
         }
-        let event = act.event(Kind::AccountLocked).about(&user).noting("locked by an administrator");
+        let note = reason.map_or_else(|| LOCKED.to_owned(), |reason| format!("{LOCKED}; {reason}"));
+        let event = act.event(Kind::AccountLocked).about(&user).noting(note);
         activity::record(tx, &event).await?;
         Ok(Switched::Done)
     })?;
@@ -368,6 +432,7 @@ pub async fn set_active(act: &AdminContext, provider_id: &str, user_id: &str, ac
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
         match users::lock_for_update(tx, &provider_id, &user_id).await? {
+            Some(user) if is_stale(tx, &act, &user).await? => Ok(Switched::Stale),
             Some(user) => switch_active(tx, &act, &user, active).await,
             None => Ok(Switched::NotFound),
         }

@@ -368,6 +368,21 @@ fn word(search: &Search) -> &str {
     }
 }
 
+/// When, by whom and with which note something of a kind was last done to a user, among the notes that begin so.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn newest_noted(
+    conn: &mut Conn,
+    user_id: &str,
+    kind: Kind,
+    begin: &str,
+) -> Result<Option<(i64, String, String)>, Error> {
+    const SQL: &str = "SELECT at, actor, note FROM activity WHERE user_id = $1 AND kind = $2 AND note LIKE $3 \
+                       ORDER BY id DESC LIMIT 1";
+    query(SQL).bind(user_id).bind(kind.as_str()).bind(format!("{begin}%")).fetch_optional(conn).await
+}
+
 /// The records of an admin's own provider older than `before`, newest first (A2).
 ///
 /// # Errors

@@ -65,6 +65,12 @@ impl Answer {
         !self.texts(select).is_empty()
     }
 
+    /// Where every link that fits leads.
+    pub fn links(&self, select: &str) -> Vec<String> {
+        let page = Html::parse_document(&self.body);
+        page.select(&selector(select)).filter_map(|link| link.value().attr("href").map(str::to_owned)).collect()
+    }
+
     /// An attribute of the one element that fits.
     #[track_caller]
     pub fn attribute(&self, select: &str, name: &str) -> Option<String> {
@@ -91,6 +97,8 @@ impl Answer {
     pub fn assert_handoff_refused(&self, message: &str) {
         assert_eq!(self.status, 403, "{:?} at {}", self.message(), self.path);
         assert_eq!(self.text("#handoff-error"), message);
+        // Who is locked is not told to try again (U10).
+        assert_eq!(self.text("#handoff-advice").contains("again"), !message.contains("locked"));
         assert_eq!(self.text("#reference").len(), 9);
         assert!(self.has("main a[href='https://secure.therapservices.net/']"), "the way back to Therap Services");
     }

@@ -83,6 +83,23 @@ impl Browser {
         self.post(&form.action, &fields).await
     }
 
+    /// Opens a confirmation (G34) and confirms it, with these fields, and the password where one is asked for.
+    pub async fn confirm(&mut self, address: &str, fields: &[(&str, &str)]) -> Answer {
+        let page = self.get(address).await;
+        self.confirm_on(&page, fields).await
+    }
+
+    /// The same on a confirmation that was opened before.
+    pub async fn confirm_on(&mut self, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+        let mut form = page.form("#confirm-form");
+        if page.has("#confirm-password") {
+            form.fields.insert("password".into(), super::PASSWORD.into());
+        }
+        form.fields.extend(fields.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        let fields: Vec<_> = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(&form.action, &fields).await
+    }
+
     /// What the page that follows says of it, this once.
     pub async fn told(&mut self, answer: Answer) -> String {
         let path = answer.location().to_owned();
@@ -281,13 +298,22 @@ fn check_every_answer(answer: &Answer, issuer: &str) {
     assert_eq!(header("x-content-type-options"), "nosniff");
     assert_eq!(header("referrer-policy"), "strict-origin");
     assert_eq!(answer.headers.contains_key("strict-transport-security"), issuer.starts_with("https:"));
-    let cached = ["/assets/", "/oauth2/jwks", "/.well-known/", "/unified-login/providers/", "/api/v1/openapi.json"];
+    let cached = [
+        "/assets/",
+        "/oauth2/jwks",
+        "/.well-known/",
+        "/favicon.ico",
+        "/robots.txt",
+        "/unified-login/providers/",
+        "/api/v1/openapi.json",
+    ];
     if !cached.iter().any(|one| path.starts_with(one)) && path != "/api/v1" {
         assert_eq!(header("cache-control"), "no-store", "{path}");
     }
     // What depends on who asks is never compressed (BREACH).
     if answer.headers.contains_key("content-encoding") {
-        let unchanging = path.starts_with("/assets/") || ["/api/v1", "/api/v1/openapi.json"].contains(&path.as_str());
+        let unchanging = path.starts_with("/assets/")
+            || ["/api/v1", "/api/v1/openapi.json", "/favicon.ico"].contains(&path.as_str());
         assert!(unchanging && status == 200 && !answer.headers.contains_key("set-cookie"), "{status} at {path}");
     }
 }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use connect_idp::model::client::{AuthMethod, GrantType, Metadata};
 use connect_idp::model::user::UserType;
-use connect_idp::web::notice::Notice;
 
 use crate::actors::{Browser, Idp, PASSWORD};
 
@@ -99,7 +98,7 @@ both_engines! {
         assert_eq!(one.told(public).await, "The changes were saved.");
         assert_eq!(stored(&idp, "portal").await.unwrap().token_endpoint_auth_method, Some(AuthMethod::None));
         let page = one.get(&path).await;
-        assert!(!page.has("#rotate-form") && page.texts("#secrets-list li") == ["None."]);
+        assert!(!page.has("#rotate-secret") && page.texts("#secrets-list li") == ["None."]);
     }
 
     /// A fault after the password was proven: the renewed session is on the 503, and the same form sent again is saved
@@ -200,7 +199,7 @@ both_engines! {
         for _ in 0..2 {
             assert_eq!(root.submit(&page, "#client-form", &wrong).await.text("#password-error"), "The password is incorrect.");
         }
-        assert_eq!(root.submit(&page, "#client-form", &wrong).await.location(), "/login");
+        assert!(root.submit(&page, "#client-form", &wrong).await.location().starts_with("/login?return_to="));
         root.assert_signed_out().await;
         assert_eq!(stored(&idp, "portal").await.unwrap().client_name.as_deref(), Some("Other"));
         idp.assert_invariants().await;
@@ -217,11 +216,12 @@ both_engines! {
         let mut root = idp.browser();
         root.sign_in(&me).await;
         let path = format!("/operator/clients/{}", portal.client.id);
-        let page = root.get(&path).await;
-        let slip = root.submit(&page, "#rotate-form", &[("keep_old", "1")]).await;
-        assert_eq!(slip.text("#old-until"), "The secrets before it work until Jan 15, 2027, 4:00:00 AM EST.");
-        let again = root.submit(&page, "#rotate-form", &[]).await;
-        assert_eq!(again.notice(), Some(Notice::SecretMovedOn));
+        let rotate = format!("{path}/rotate-secret");
+        let page = root.get(&rotate).await;
+        let slip = root.confirm_on(&page, &[("keep_old", "1")]).await;
+        assert_eq!(slip.text("#old-until"), "The old secrets work until Jan 15, 2027, 4:00:00 AM EST.");
+        let again = root.confirm_on(&page, &[]).await;
+        assert_eq!((again.status.as_u16(), again.has("#stale")), (409, true));
         assert_eq!(root.get(&path).await.texts("#secrets-list li").len(), 2);
         let old = portal.clone();
         portal.secret = slip.text("#client-secret");
@@ -230,15 +230,13 @@ both_engines! {
         assert_eq!(old.post("/oauth2/introspect", &[("token", &token)]).await.status, 401);
         root.sign_in(&me).await;
         idp.advance(Duration::from_mins(5));
-        let page = root.get(&path).await;
-        let sent = root.submit(&page, "#rotate-form", &[("keep_old", "0")]).await;
-        assert!(sent.location().starts_with("/operator/confirm?return_to="));
-        let confirm = root.follow(sent).await;
-        let back = root.submit(&confirm, "#confirm-form", &[("password", PASSWORD)]).await;
-        let page = root.follow(back).await;
-        let nonsense = root.submit(&page, "#rotate-form", &[("keep_old", "9999")]).await;
-        assert_eq!(nonsense.status, 400);
-        let slip = root.submit(&page, "#rotate-form", &[("keep_old", "0")]).await;
+        let page = root.get(&rotate).await;
+        let unproven = root.submit(&page, "#confirm-form", &[("keep_old", "0")]).await;
+        assert_eq!((unproven.status.as_u16(), unproven.has("#confirm-password-error")), (422, true));
+        assert_eq!(unproven.form("#confirm-form").fields["keep_old"], "0", "what was chosen stays");
+        let nonsense = root.confirm_on(&page, &[("keep_old", "9999")]).await;
+        assert_eq!((nonsense.status.as_u16(), nonsense.has("#keep-old-error")), (422, true));
+        let slip = root.confirm_on(&page, &[("keep_old", "0")]).await;
         assert_eq!(portal.post("/oauth2/introspect", &[("token", &token)]).await.status, 401);
         portal.secret = slip.text("#client-secret");
         assert_eq!(portal.post("/oauth2/introspect", &[("token", &token)]).await.status, 200);
@@ -254,17 +252,19 @@ both_engines! {
         let mut root = therap_admin(&idp, "root").await;
         let path = format!("/operator/clients/{}", portal.client.id);
         let read = root.get(&path).await;
-        assert!(read.body.contains("the tokens of 1 sign-ins"));
-        let done = root.submit(&read, "form[action$=disable]", &[]).await;
+        assert!(read.body.contains("the tokens of 1 sign-in,"));
+        let delete = format!("{path}/delete");
+        let read = root.get(&delete).await;
+        assert_eq!(read.text("h1"), "Delete the client The portal?");
+        assert_eq!(read.texts("#confirm-effects li")[2], "Revokes the tokens of 1 sign-in.");
+        let done = root.confirm(&format!("{path}/disable"), &[]).await;
         assert_eq!(root.follow(done).await.text("#client-state"), "portal Off");
         assert_eq!(portal.post("/oauth2/introspect", &[("token", &token)]).await.status, 401);
-        let page = root.get(&path).await;
-        root.submit(&page, "form[action$=enable]", &[]).await.location();
+        root.confirm(&format!("{path}/enable"), &[]).await.location();
         assert!(!portal.is_active(&token).await);
-        let older = root.submit(&read, "form[action$=delete]", &[]).await;
-        assert_eq!(older.notice(), Some(Notice::ClientMovedOn));
-        let page = root.follow(older).await;
-        let gone = root.submit(&page, "form[action$=delete]", &[]).await;
+        let older = root.confirm_on(&read, &[]).await;
+        assert_eq!((older.status.as_u16(), older.has("#stale")), (409, true));
+        let gone = root.confirm_on(&older, &[]).await;
         let list = root.follow(gone).await;
         assert_eq!(list.text("p.message"), "Client deleted, with its secrets, consents and tokens.");
         assert_eq!(root.get(&path).await.status, 404);

@@ -8,7 +8,7 @@ use connect_idp::crypto::jws::Algorithm;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::keys::in_use;
 
-use crate::actors::{Answer, Browser, Idp, User, twenty_at_once};
+use crate::actors::{Answer, Browser, Idp, User, encode, twenty_at_once};
 
 /// Whose page it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,11 +48,14 @@ const TABLE: &[Row] = &[
     ("GET", "/admin/users/export", Provider, Nothing, &[]),
     ("GET", "/admin/users/{id}", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}", Provider, AUser, &[("name", "A"), ("user_type", "Regular User"), ("revision", "1")]),
+    ("GET", "/admin/users/{id}/lock", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/lock", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/unlock", Provider, AUser, &[("lock", "admin")]),
+    ("GET", "/admin/users/{id}/deactivate", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/deactivate", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/reactivate", Provider, AUser, &[]),
-    ("POST", "/admin/users/{id}/reset-password", Provider, AUser, &[("password_version", "1")]),
+    ("GET", "/admin/users/{id}/reset-password", Provider, AUser, &[]),
+    ("POST", "/admin/users/{id}/reset-password", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/end-sessions", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/untie", Provider, AUser, &[("issuer", "https://secure.example.net")]),
     ("GET", "/admin/activity", Provider, Nothing, &[]),
@@ -63,8 +66,6 @@ const TABLE: &[Row] = &[
     ("POST", "/admin/provider/withdraw", Provider, Nothing, &[]),
     ("GET", "/operator", Therap, Nothing, &[]),
     ("GET", "/operator/export", Therap, Nothing, &[]),
-    ("GET", "/operator/confirm", Therap, Nothing, &[]),
-    ("POST", "/operator/confirm", Therap, Nothing, &[]),
     ("GET", "/operator/requests", Therap, Nothing, &[]),
     ("POST", "/operator/requests/{id}", Therap, AProvider, &[("decision", "approve")]),
     ("GET", "/operator/providers", Therap, Nothing, &[]),
@@ -73,34 +74,48 @@ const TABLE: &[Row] = &[
     ("GET", "/operator/providers/{id}", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/activate", Therap, AProvider, &[]),
+    ("GET", "/operator/providers/{id}/deactivate", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/deactivate", Therap, AProvider, &[]),
+    ("GET", "/operator/providers/{id}/end-sessions", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/end-sessions", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/unlock-all", Therap, AProvider, &[]),
+    ("GET", "/operator/providers/{id}/switch-off", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/switch-off", Therap, AProvider, &[]),
     ("POST", "/operator/providers/{id}/admins", Therap, AProvider, &[]),
+    ("GET", "/operator/providers/{id}/reset-password", Therap, AProvider, &[("user", PIA)]),
     ("POST", "/operator/providers/{id}/reset-password", Therap, AProvider, &[("user", PIA)]),
     ("GET", "/operator/clients", Therap, Nothing, &[]),
     ("GET", "/operator/clients/new", Therap, Nothing, &[]),
     ("POST", "/operator/clients/new", Therap, Nothing, &[]),
     ("GET", "/operator/clients/{id}", Therap, AClient, &[]),
     ("POST", "/operator/clients/{id}", Therap, AClient, &[]),
-    ("POST", "/operator/clients/{id}/rotate-secret", Therap, AClient, &[("keep_old", "0")]),
+    ("GET", "/operator/clients/{id}/rotate-secret", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}/rotate-secret", Therap, AClient, &[]),
+    ("GET", "/operator/clients/{id}/disable", Therap, AClient, &[]),
     ("POST", "/operator/clients/{id}/disable", Therap, AClient, &[]),
+    ("GET", "/operator/clients/{id}/enable", Therap, AClient, &[]),
     ("POST", "/operator/clients/{id}/enable", Therap, AClient, &[]),
-    ("POST", "/operator/clients/{id}/delete", Therap, AClient, &[("revision", "3")]),
+    ("GET", "/operator/clients/{id}/delete", Therap, AClient, &[]),
+    ("POST", "/operator/clients/{id}/delete", Therap, AClient, &[]),
     ("GET", "/operator/deliveries", Therap, Nothing, &[]),
     ("GET", "/operator/keys", Therap, Nothing, &[]),
     ("POST", "/operator/keys/rotate", Therap, Nothing, &[("alg", "ES256")]),
+    ("GET", "/operator/keys/rotate-at-once", Therap, Nothing, &[("alg", "ES256")]),
     ("POST", "/operator/keys/rotate-at-once", Therap, Nothing, &[("alg", "ES256")]),
+    ("GET", "/operator/keys/retire", Therap, Nothing, &[("kid", KID)]),
     ("POST", "/operator/keys/retire", Therap, Nothing, &[("kid", KID)]),
     ("GET", "/operator/issuers", Therap, Nothing, &[]),
     ("GET", "/operator/issuers/new", Therap, Nothing, &[]),
     ("POST", "/operator/issuers/new", Therap, Nothing, &[]),
     ("GET", "/operator/issuers/{id}", Therap, AnIssuer, &[]),
     ("POST", "/operator/issuers/{id}", Therap, AnIssuer, &[]),
+    ("GET", "/operator/issuers/{id}/disable", Therap, AnIssuer, &[]),
     ("POST", "/operator/issuers/{id}/disable", Therap, AnIssuer, &[]),
+    ("GET", "/operator/issuers/{id}/enable", Therap, AnIssuer, &[]),
     ("POST", "/operator/issuers/{id}/enable", Therap, AnIssuer, &[]),
+    ("GET", "/operator/issuers/{id}/end-sessions", Therap, AnIssuer, &[]),
     ("POST", "/operator/issuers/{id}/end-sessions", Therap, AnIssuer, &[]),
+    ("GET", "/operator/issuers/{id}/untie", Therap, AnIssuer, &[]),
     ("POST", "/operator/issuers/{id}/untie", Therap, AnIssuer, &[]),
     ("GET", "/operator/activity", Therap, Nothing, &[]),
     ("GET", "/operator/activity/export", Therap, Nothing, &[]),
@@ -153,14 +168,57 @@ async fn cast(idp: &Idp) -> Cast {
     }
 }
 
-async fn ask(browser: &mut Browser, row: &Row, id: &str, meanings: &[(&str, &str)]) -> Answer {
+/// Whether the row is of a confirmation: it is asked and answered at one address, which names its object.
+fn is_confirmation(row: &Row) -> bool {
+    let is_asked = TABLE.iter().any(|other| other.0 == "GET" && other.1 == row.1);
+    is_asked && row.1.rsplit('/').next().is_some_and(|act| ACTS.contains(&act))
+}
+
+const ACTS: [&str; 12] = [
+    "lock",
+    "deactivate",
+    "reset-password",
+    "end-sessions",
+    "switch-off",
+    "rotate-secret",
+    "disable",
+    "enable",
+    "delete",
+    "untie",
+    "rotate-at-once",
+    "retire",
+];
+
+/// The address of a row, and the fields of its form.
+fn address<'a>(row: &'a Row, id: &str, meanings: &'a [(&str, &str)]) -> (String, Vec<(&'a str, &'a str)>) {
     let path = row.1.replace("{id}", id);
     let meant = |value| meanings.iter().find(|(name, _)| *name == value).map_or(value, |(_, meant)| *meant);
     let fields: Vec<_> = row.4.iter().map(|(name, value)| (*name, meant(*value))).collect();
+    if is_confirmation(row) && !fields.is_empty() {
+        (format!("{path}?{}", encode(&fields)), Vec::new())
+    } else {
+        (path, fields)
+    }
+}
+
+async fn ask(browser: &mut Browser, row: &Row, id: &str, meanings: &[(&str, &str)]) -> Answer {
+    let (path, fields) = address(row, id, meanings);
     match row.0 {
         "GET" => browser.get(&path).await,
         _ => browser.post(&path, &fields).await,
     }
+}
+
+/// The same; what is asked is confirmed.
+async fn act(browser: &mut Browser, row: &Row, id: &str, meanings: &[(&str, &str)]) -> Answer {
+    if row.0 == "POST" && is_confirmation(row) {
+        let (path, _) = address(row, id, meanings);
+        let page = browser.get(&path).await;
+        if page.has("#confirm-form") {
+            return browser.confirm_on(&page, &[]).await;
+        }
+    }
+    ask(browser, row, id, meanings).await
 }
 
 /// The id of an import that this admin began.
@@ -204,19 +262,19 @@ both_engines! {
             let (of_here, of_elsewhere) =
                 if row.3 == AnImport { (&imports[0], &imports[1]) } else { (&own, &foreign) };
             for id in objects {
-                let told = ask(&mut cast.nobody, row, id, &meanings).await;
+                let told = act(&mut cast.nobody, row, id, &meanings).await;
                 assert!(told.status == 303 && told.location().starts_with("/login?return_to="), "nobody: {named}");
-                assert!(is_not_there(&ask(&mut cast.regular, row, id, &meanings).await), "a Regular User: {named} {id}");
+                assert!(is_not_there(&act(&mut cast.regular, row, id, &meanings).await), "a Regular User: {named} {id}");
                 let provider_admins = [("here", &mut cast.here, of_here), ("elsewhere", &mut cast.elsewhere, of_elsewhere)];
                 for (who, browser, theirs) in provider_admins {
-                    let answer = ask(browser, row, id, &meanings).await;
+                    let answer = act(browser, row, id, &meanings).await;
                     if row.2 == Side::ProviderAdmin && (id.is_empty() || id == theirs) {
                         assert!(works(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     } else {
                         assert!(is_not_there(&answer), "an admin {who}: {named} {id}: {}", answer.status);
                     }
                 }
-                let answer = ask(&mut cast.therap, row, id, &meanings).await;
+                let answer = act(&mut cast.therap, row, id, &meanings).await;
                 if row.2 == Side::TherapAdmin && *id == objects[0] {
                     assert!(works(&answer), "a Therap Admin: {named} {id}: {}", answer.status);
                 } else {

@@ -2,6 +2,7 @@
 
 mod activity;
 mod clients;
+mod confirm;
 mod form_revisions;
 pub mod import;
 mod import_job;

@@ -7,7 +7,7 @@ use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
 use connect_idp::web::notice::Notice;
 
-use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User, public_jwks};
+use crate::actors::{Answer, Browser, ISSUER, Idp, User, public_jwks};
 
 pub async fn therap_admin(idp: &Idp, login_name: &str) -> (User, Browser) {
     let root = idp.user(login_name).of("THERAP").user_type(UserType::TherapAdmin).create().await;
@@ -58,8 +58,10 @@ both_engines! {
         let page = paul.get("/admin/provider").await;
         assert!(page.text("#unified-state").starts_with("On."));
         assert_eq!(page.texts("#steps-table td[data-label=By]"), ["Therap", "paul"]);
-        let page = root.get(&format!("/operator/providers/{}", cedar.id)).await;
-        let done = root.submit(&page, "#unified-login form", &[("note", "As agreed.")]).await;
+        let off = format!("/operator/providers/{}/switch-off", cedar.id);
+        let long = root.confirm(&off, &[("note", &"x".repeat(501))]).await;
+        assert_eq!((long.status.as_u16(), long.has("#note-error")), (422, true));
+        let done = root.confirm(&off, &[("note", "As agreed.")]).await;
         assert_eq!(root.told(done).await, "Unified Login was switched off.");
         let page = paul.get("/admin/provider").await;
         assert_eq!(page.texts("#steps-table td[data-label=Note]")[0], "As agreed.");
@@ -150,10 +152,12 @@ both_engines! {
         let password = slip.text("#temporary-password");
         let page = root.get(&slip.attribute("#go-on", "href").unwrap()).await;
         assert_eq!(page.texts("#admins-table td[data-label=State]"), ["Temporary password"]);
-        let slip = root.submit(&page, "#admins-table form", &[]).await;
+        let reset = root.get(&page.attribute("#admins-table a.button", "href").unwrap()).await;
+        assert_eq!(reset.text("h1"), "Reset the password of Nora New?");
+        let slip = root.confirm_on(&reset, &[]).await;
         assert_ne!(slip.text("#temporary-password"), password);
-        let stale = root.submit(&page, "#admins-table form", &[]).await;
-        assert_eq!(root.told(stale).await, "The password has been changed since, so it was not reset. Reset it again if needed.");
+        let stale = root.confirm_on(&reset, &[]).await;
+        assert_eq!((stale.status.as_u16(), stale.has("#stale")), (409, true));
         let mut nora = idp.browser();
         let answer = nora.try_login("nora", &slip.text("#temporary-password"), "NEW-TX").await;
         let update = nora.follow(answer).await;
@@ -173,69 +177,57 @@ both_engines! {
         let (_, mut root) = therap_admin(&idp, "root").await;
         let other = idp.provider("OTHER", |_| {}).await;
         let (amina, paul) = (idp.user("amina").create().await, idp.user("paul").user_type(UserType::ProviderAdmin).create().await);
-        let path = |provider: &str| format!("/operator/providers/{provider}/reset-password");
+        let path = |provider: &str, user: &str| format!("/operator/providers/{provider}/reset-password?user={user}");
         for (provider, user) in [(&amina.provider_id, &amina.id), (&other.id, &paul.id), (&paul.provider_id, &"x".to_owned())] {
-            let answer = root.post(&path(provider), &[("user", user), ("password_version", "1")]).await;
-            assert!(matches!(answer.status.as_u16(), 400 | 404), "{}", answer.status);
+            for answer in [root.get(&path(provider, user)).await, root.post(&path(provider, user), &[("seen", "1")]).await] {
+                assert!(matches!(answer.status.as_u16(), 400 | 404), "{}", answer.status);
+            }
         }
-        assert_eq!(root.post(&path(&paul.provider_id), &[("user", &paul.id), ("password_version", "1")]).await.status, 200);
+        assert_eq!(root.confirm(&path(&paul.provider_id, &paul.id), &[]).await.status, 200);
         let realm = idp.number("SELECT COUNT(*) FROM providers WHERE kind = 'operator'").await;
         assert_eq!(realm, 1);
     }
 
-    /// Before what ends sessions the password is asked for once more; five minutes later again. A wrong one is no
-    /// strike, and the door that strangers locked bars no admin who is there (G35).
+    /// G34: what ends sessions is confirmed on a page that names it, with the password, however lately that was typed. A wrong
+    /// one is no strike, and the account that strangers locked bars no admin who is there (G35).
     async fn what_cannot_be_undone_needs_the_password_again(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (me, mut root) = therap_admin(&idp, "root").await;
         let amina = idp.user("amina").create().await;
         let mut hers = idp.browser();
         hers.sign_in(&amina).await;
-        idp.advance(Duration::from_mins(5));
         let path = format!("/operator/providers/{}", amina.provider_id);
         let page = root.get(&path).await;
-        let sent = root.submit(&page, "form[action$=deactivate]", &[]).await;
-        assert_eq!(sent.location(), format!("/operator/confirm?return_to={}", path.replace('/', "%2F")));
+        let confirm = root.get(&page.attribute("#deactivate", "href").unwrap()).await;
+        assert_eq!(confirm.text("h1"), "Deactivate Sunrise Homes?");
+        assert_eq!(confirm.texts("#confirm-object dd"), ["Sunrise Homes", "SUNRISE-IL"]);
+        assert_eq!(confirm.texts("#confirm-effects li")[0], "Ends 1 session of 1 user.");
+        assert_eq!(confirm.attribute("#confirm-cancel", "href").as_deref(), Some(path.as_str()));
         hers.assert_signed_in_as(&amina).await;
-        let confirm = root.follow(sent).await;
         let empty = root.submit(&confirm, "#confirm-form", &[]).await;
-        assert_eq!((empty.status.as_u16(), empty.text("#password-error").as_str()), (422, "Please enter your Password."));
+        let error = "#confirm-password-error";
+        assert_eq!((empty.status.as_u16(), empty.text(error).as_str()), (422, "Please enter your Password."));
         let wrong = root.submit(&confirm, "#confirm-form", &[("password", "Wrong-Horse-9")]).await;
-        assert_eq!((wrong.status.as_u16(), wrong.text("#password-error").as_str()), (403, "The password is incorrect."));
+        assert_eq!((wrong.status.as_u16(), wrong.text(error).as_str()), (403, "The password is incorrect."));
+        assert_eq!(wrong.text("h1"), "Deactivate Sunrise Homes?", "nothing is lost");
+        hers.assert_signed_in_as(&amina).await;
         for _ in 0..3 {
             idp.browser().log_in(&me, "Wrong-Horse-9").await;
         }
         assert_eq!(idp.account(&me).await.failures, 3);
         let before = root.session();
-        let right = root.submit(&confirm, "#confirm-form", &[("password", PASSWORD)]).await;
-        assert_eq!(right.location(), path);
+        let done = root.confirm_on(&wrong, &[]).await;
+        assert_eq!(done.location(), path);
         assert_ne!(root.session(), before, "the session is renewed (U3)");
         assert_eq!(idp.account(&me).await.failures, 3, "only another admin unlocks");
-        let done = root.submit(&page, "form[action$=deactivate]", &[]).await;
         assert_eq!(root.told(done).await, "The provider is inactive. Every session of the provider was ended.");
         hers.assert_signed_out().await;
         let page = root.get(&path).await;
         root.submit(&page, "form[action$='/activate']", &[]).await.location();
         hers.sign_in(&amina).await;
-        let page = root.get(&path).await;
-        root.submit(&page, "form[action$=end-sessions]", &[]).await.location();
+        root.confirm(&format!("{path}/end-sessions"), &[]).await.location();
         hers.assert_signed_out().await;
         idp.assert_invariants().await;
-    }
-
-    /// The way back leads nowhere but to these pages.
-    async fn confirming_leads_back_to_these_pages_alone(engine: Engine) {
-        let idp = Idp::start(engine).await;
-        let (_, mut root) = therap_admin(&idp, "root").await;
-        for (asked, wanted) in [
-            ("//evil.example", "/operator"),
-            ("/admin/users", "/operator"),
-            ("/operator/issuers", "/operator/issuers"),
-            ("", "/operator"),
-        ] {
-            let page = root.get(&format!("/operator/confirm?return_to={asked}")).await;
-            assert_eq!(page.form("#confirm-form").fields["return_to"], wanted);
-        }
     }
 
     /// After an attack: every password lock of the provider, and no admin's lock.
@@ -293,15 +285,17 @@ both_engines! {
         drop(conn);
         let path = format!("/operator/issuers/{id}");
         assert!(root.get(&path).await.text("#issuer-state").ends_with("1 user is linked to it."));
-        root.post(&format!("{path}/disable"), &[("end_sessions", "yes")]).await.location();
+        let off = root.get(&format!("{path}/disable")).await;
+        assert_eq!(off.text("label[for=end-too]"), "Also end the 1 session that it opened, of 1 user");
+        root.confirm_on(&off, &[("end_sessions", "yes")]).await.location();
         hers.assert_signed_out().await;
         idp.browser().hand_off(&idp.therap_services().sign(&amina)).await.assert_handoff_refused("Invalid Credential");
-        root.post(&format!("{path}/enable"), &[]).await.location();
+        root.confirm(&format!("{path}/enable"), &[]).await.location();
         hers.hand_off(&idp.therap_services().sign(&amina)).await;
         hers.assert_signed_in_as(&amina).await;
-        root.post(&format!("{path}/untie"), &[]).await.location();
+        root.confirm(&format!("{path}/untie"), &[]).await.location();
         assert!(root.get(&path).await.text("#issuer-state").ends_with("0 users are linked to it."));
-        root.post(&format!("{path}/end-sessions"), &[]).await.location();
+        root.confirm(&format!("{path}/end-sessions"), &[]).await.location();
         hers.assert_signed_out().await;
     }
 
@@ -314,7 +308,7 @@ both_engines! {
                       issuer_id = (SELECT MIN(id) FROM issuers), issuer_epoch = 1";
         idp.outsider().await.run(forged).await;
         assert_eq!(root.get("/").await.status, 200, "the session itself lives");
-        for path in ["/operator", "/operator/providers", "/operator/confirm", "/operator/activity/export"] {
+        for path in ["/operator", "/operator/providers", "/operator/keys", "/operator/activity/export"] {
             assert_eq!(root.get(path).await.status, 404, "{path}");
         }
         // A Provider Admin may come by either door.

@@ -140,7 +140,7 @@ both_engines! {
             assert_eq!(page.attribute(&format!("#{id}"), "aria-invalid").as_deref(), Some("true"));
             assert!(page.has(&format!("#{id}-error")));
         }
-        assert_eq!(page.text("#user-type-error"), "Please choose a User Type.");
+        assert_eq!(page.text("#user-type-choice-error"), "Please choose a User Type.");
         let none = browser.post("/admin/users/new", &[]).await;
         assert_eq!(none.status, 422);
         assert!(idp.activity().await.iter().all(|record| record.actor == "user"));
@@ -219,8 +219,7 @@ both_engines! {
         let amina = idp.user("amina").create().await;
         let mut hers = idp.browser();
         hers.sign_in(&amina).await;
-        let page = browser.get(&page_of(&amina)).await;
-        let done = browser.submit(&page, "#admin-lock form", &[]).await;
+        let done = browser.confirm(&format!("{}/lock", page_of(&amina)), &[]).await;
         let page = browser.follow(done).await;
         assert_eq!(page.text("p.message"), "The user is locked by an admin. Every session was ended.");
         hers.assert_signed_out().await;
@@ -236,12 +235,11 @@ both_engines! {
         let done = browser.submit(&page, "#password-lock form", &[]).await;
         browser.follow(done).await;
         hers.sign_in(&amina).await;
-        let page = browser.get(&page_of(&amina)).await;
-        let off = page.form("form[action$=deactivate]").action;
-        browser.post(&off, &[]).await.location();
+        let off = format!("{}/deactivate", page_of(&amina));
+        browser.confirm(&off, &[]).await.location();
         hers.assert_signed_out().await;
         assert_eq!(hers.log_in(&amina, PASSWORD).await.message().as_deref(), Some("Invalid Credentials"));
-        browser.post(&off, &[]).await.location();
+        assert_eq!(browser.get(&off).await.notice(), Some(Notice::AlreadyDone));
         browser.post(&off.replace("deactivate", "reactivate"), &[]).await.location();
         hers.sign_in(&amina).await;
         assert_eq!(
@@ -258,20 +256,16 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let (_, mut browser) = admin(&idp).await;
         let lena = idp.user("lena").failures(3).create().await;
-        let page = browser.get(&page_of(&lena)).await;
-        let form = page.form("form[action$=reset-password]");
-        let fields: Vec<_> = form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let shown = browser.post(&form.action, &fields).await;
+        let page = browser.get(&format!("{}/reset-password", page_of(&lena))).await;
+        let shown = browser.confirm_on(&page, &[]).await;
         assert_eq!(shown.status, 200);
         let password = shown.text("#temporary-password");
         assert!(!shown.has(".message.bad"));
-        let reloaded = browser.post(&form.action, &fields).await;
-        let told = browser.follow(reloaded).await;
-        assert!(told.text("p.message").starts_with("The password has been changed since"));
+        let reloaded = browser.confirm_on(&page, &[]).await;
+        assert_eq!((reloaded.status.as_u16(), reloaded.has("#stale")), (409, true));
         assert_eq!(idp.browser().log_in(&lena, &password).await.location(), "/password/update");
         let omar = idp.user("omar").admin_locked().create().await;
-        let page = browser.get(&page_of(&omar)).await;
-        let shown = browser.submit(&page, "form[action$=reset-password]", &[]).await;
+        let shown = browser.confirm(&format!("{}/reset-password", page_of(&omar)), &[]).await;
         assert!(shown.text(".message.bad").starts_with("The account is still locked by an admin"));
         assert_eq!(kinds(&idp).await, ["password_reset", "password_reset"]);
         for user in [&lena, &omar] {
@@ -387,26 +381,22 @@ both_engines! {
         let (mut first, mut second) = (slow(), slow());
         assert!((&mut first).now_or_never().is_none() && (&mut second).now_or_never().is_none());
 
-        let version = async |user: &User| idp.account(user).await.password_version;
-        let (his, hers) = (version(&paul).await.to_string(), (version(&amina).await - 1).to_string());
-        let reset = async |browser: &mut Browser, user: &User, version: &str| {
-            browser.post(&format!("{}/reset-password", page_of(user)), &[("password_version", version)]).await
-        };
-        assert_eq!(reset(&mut browser, &paul, &his).await.notice(), Some(Notice::OwnAccount));
-        assert_eq!(reset(&mut browser, &amina, &hers).await.notice(), Some(Notice::PasswordNotReset));
+        let reset = |user: &User| format!("{}/reset-password", page_of(user));
+        assert_eq!(browser.post(&reset(&paul), &[("seen", "1.1.1")]).await.notice(), Some(Notice::OwnAccount));
+        assert_eq!(browser.post(&reset(&amina), &[("seen", "1.1.0")]).await.status, 409);
         let path = format!("/api/v1/providers/{}/users/{}/reset-password", other.code, amina.id);
         assert_eq!(program.post(&path, &json!({})).await.status, 404, "nobody of that provider's");
-        let right = version(&amina).await.to_string();
-        assert_eq!(reset(&mut browser, &amina, &right).await.status, 503, "what is not refused needs a hash");
+        assert_eq!(browser.confirm(&reset(&amina), &[]).await.status, 503, "what is not refused needs a hash");
     }
 
     /// Nobody saws off the branch that one sits on: a provider cannot lose its admin to that admin.
     async fn an_admin_does_nothing_to_the_own_account(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (paul, mut browser) = admin(&idp).await;
-        let version = idp.account(&paul).await.password_version.to_string();
         for act in ["lock", "deactivate", "reset-password"] {
-            let done = browser.post(&format!("{}/{act}", page_of(&paul)), &[("password_version", &version)]).await;
+            let asked = browser.get(&format!("{}/{act}", page_of(&paul))).await;
+            assert_eq!(asked.notice(), Some(Notice::OwnAccount), "{act}");
+            let done = browser.post(&format!("{}/{act}", page_of(&paul)), &[("seen", "1.1.1")]).await;
             assert!(browser.told(done).await.starts_with("You cannot do this to your own account"), "{act}");
         }
         let page = browser.get(&page_of(&paul)).await;
@@ -437,7 +427,8 @@ both_engines! {
         let amina = idp.user("amina").create().await;
         let mut nobody = idp.browser();
         for (path, wanted) in [
-            (format!("{}/lock", page_of(&amina)), page_of(&amina)),
+            (format!("{}/lock", page_of(&amina)), format!("{}/lock", page_of(&amina))),
+            (format!("{}/reactivate", page_of(&amina)), page_of(&amina)),
             (page_of(&amina), page_of(&amina)),
             ("/admin/users/unlock".into(), "/admin/users".into()),
             ("/admin/users/new".into(), "/admin/users/new".into()),

@@ -1,6 +1,7 @@
 //! What the papers say of the code is true of it: rules and their tests, limits and their numbers, settings and their
 //! defaults, the names of files.
 
+mod demo;
 mod limits;
 mod migrations;
 mod paths;

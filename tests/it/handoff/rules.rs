@@ -15,7 +15,7 @@ use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::refusal::Refusal;
 use connect_idp::model::user::UserType;
 use connect_idp::operations;
-use connect_idp::operations::admin_context::Switched;
+use connect_idp::operations::admin_context::{Edited, Switched};
 use serde_json::json;
 
 use crate::actors::{Answer, Browser, ISSUER, Idp, PASSWORD, User, encode, public_jwks};
@@ -461,7 +461,7 @@ both_engines! {
         idp.browser().hand_off(&by(&amina, "person-3")).await;
         slow.complete(&first).await.assert_handoff_refused(INVALID);
         assert_eq!(counted(&idp)["sub_tied_to_another_user"], 2);
-        assert_eq!(operations::issuers::untie_all(&idp.act(), ISSUER).await.unwrap(), Some(2));
+        assert_eq!(operations::issuers::untie_all(&idp.act(), ISSUER).await.unwrap(), Edited::Changed(Some(2)));
         browser.hand_off(&by(&bob, "person-3")).await;
         browser.assert_signed_in_as(&bob).await;
         idp.assert_invariants().await;

@@ -15,7 +15,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::actors::{Engine, Idp, PASSWORD, RelyingParty, User};
+use crate::actors::{Answer, Engine, Idp, PASSWORD, RelyingParty, User};
 use crate::operations::clients::lifecycle::draft;
 
 /// An admin with a session, and the authority that it gives.
@@ -288,21 +288,27 @@ both_engines! {
         let amina = idp.user("amina").create().await;
         let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
         let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
-        for (who, whose, path, form) in [
-            (&paul, &amina, format!("/admin/users/{}", amina.id), "form[action$=reset-password]"),
-            (&root, &paul, format!("/operator/providers/{}", paul.provider_id), "#admins-table form"),
+        for (who, whose, path) in [
+            (&paul, &amina, format!("/admin/users/{}/reset-password", amina.id)),
+            (&root, &paul, format!("/operator/providers/{}/reset-password?user={}", paul.provider_id, paul.id)),
         ] {
             let mut browser = idp.browser();
             browser.sign_in(who).await;
             let page = browser.get(&path).await;
             let answers = join_all((0..4).map(|_| {
                 let (mut tab, page) = (browser.clone(), page.clone());
-                async move { tab.submit(&page, form, &[]).await }
+                async move { tab.confirm_on(&page, &[]).await }
             }))
             .await;
             let shown: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
             assert_eq!(shown.len(), 1);
-            assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| answer.notice() == Some(Notice::PasswordNotReset)));
+            // Who came later is told so, on the confirmation or on the page it came from; a password that was typed in the
+            // other tab gave the browser another secret (U3).
+            let told = |answer: &&Answer| {
+                let is_out = answer.header("location").is_some_and(|to| to.starts_with("/login"));
+                is_out || answer.has("#stale") || answer.notice() == Some(Notice::PasswordNotReset)
+            };
+            assert!(answers.iter().filter(|answer| answer.status != 200).all(|answer| told(&answer)));
             let password = shown[0].text("#temporary-password");
             assert!(idp.browser().log_in(whose, &password).await.location().starts_with("/password/update"));
         }
@@ -315,10 +321,10 @@ both_engines! {
         let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
         let mut browser = idp.browser();
         browser.sign_in(&root).await;
-        let page = browser.get(&format!("/operator/clients/{}", portal.client.id)).await;
+        let page = browser.get(&format!("/operator/clients/{}/rotate-secret", portal.client.id)).await;
         let answers = join_all((0..4).map(|_| {
             let (mut tab, page) = (browser.clone(), page.clone());
-            async move { tab.submit(&page, "#rotate-form", &[("keep_old", "0")]).await }
+            async move { tab.confirm_on(&page, &[("keep_old", "0")]).await }
         }))
         .await;
         let shown: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
@@ -338,8 +344,9 @@ both_engines! {
         idp.advance(Duration::from_mins(5));
         let path = format!("/operator/providers/{}", paul.provider_id);
         let page = browser.get(&path).await;
-        let sent = browser.submit(&page, "#admins-table form", &[]).await;
-        assert!(sent.location().starts_with("/operator/confirm?"), "{}", sent.location());
+        let reset = browser.get(&page.attribute("#admins-table a.button", "href").unwrap()).await;
+        let unproven = browser.submit(&reset, "#confirm-form", &[]).await;
+        assert_eq!((unproven.status.as_u16(), unproven.has("#confirm-password-error")), (422, true));
         let new = [("login_name", "nora"), ("admin_name", "Nora")];
         let asked = browser.submit(&page, "#new-admin-form", &new).await;
         assert_eq!((asked.status.as_u16(), asked.has("#password-error")), (422, true));

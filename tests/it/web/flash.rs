@@ -58,7 +58,7 @@ both_engines! {
         let (_, mut first) = admin(&idp).await;
         let (amina, omar) = (idp.user("amina").create().await, idp.user("omar").create().await);
         for (user, act) in [(&amina, "lock"), (&omar, "deactivate")] {
-            assert_eq!(first.post(&format!("{}/{act}", page_of(user)), &[]).await.location(), page_of(user));
+            assert_eq!(first.confirm(&format!("{}/{act}", page_of(user)), &[]).await.location(), page_of(user));
         }
         assert!(!first.get("/admin/users").await.has(NOTICES));
         let other = idp.replica(|_| {}).await;
@@ -94,7 +94,7 @@ both_engines! {
         let (paul, mut browser) = admin(&idp).await;
         let amina = idp.user("amina").create().await;
         let page = page_of(&amina);
-        browser.post(&format!("{page}/lock"), &[]).await.location();
+        browser.confirm(&format!("{page}/lock"), &[]).await.location();
         let (name, value) = held(&browser).unwrap();
         let (_, mac) = value.split_once('.').unwrap();
         let mut again = idp.browser();

@@ -25,17 +25,20 @@ use crate::web::sign_in_words::{BUSY, LOCKED, too_often};
 pub enum Unproven {
     /// The form says why; it is shown again with this status.
     Again(StatusCode),
-    /// The session is over.
-    Over(Response),
+    /// The session is over; the login page may say why.
+    Over(Option<Notice>),
 }
 
 impl Unproven {
-    /// The answer, by the form that was sent.
-    pub fn answer(self, form: &impl Template) -> Response {
-        match self {
-            Self::Again(status) => form_again(status, form),
-            Self::Over(response) => response,
-        }
+    /// The answer, by the form that was sent; after a sign-in the way leads back to its page.
+    pub fn answer(self, form: &impl Template, its_page: &str) -> Response {
+        let said = match self {
+            Self::Again(status) => return form_again(status, form),
+            Self::Over(said) => said,
+        };
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", its_page).finish();
+        let login = format!("/login?{query}");
+        said.map_or_else(|| Redirect::to(&login).into_response(), |notice| notice.at(&login))
     }
 }
 
@@ -79,18 +82,19 @@ impl Sender<'_> {
             faults.add("password", "Please enter your password again: you last entered it more than 5 minutes ago.");
             return Ok(Err(Unproven::Again(StatusCode::UNPROCESSABLE_ENTITY)));
         }
-        self.check(password, faults).await
+        self.check(password, "password", faults).await
     }
 
-    /// Checks a password.
+    /// Checks a password that was typed into this field.
     pub async fn check(
         &self,
         password: Zeroizing<String>,
+        field: &str,
         faults: &mut FieldErrors,
     ) -> Result<Result<Proof, Unproven>, PageError> {
         let (app, session) = (self.app, &self.admin.session);
         if let Err(seconds) = app.throttle.take(self.arrival.ip, self.arrival.now).await {
-            faults.add("password", too_often(seconds));
+            faults.add(field, too_often(seconds));
             return Ok(Err(Unproven::Again(StatusCode::TOO_MANY_REQUESTS)));
         }
         let attempt = Attempt {
@@ -109,14 +113,14 @@ impl Sender<'_> {
             }
             // Reset meanwhile: the session is over, and the login page knows the way.
             SignIn::MustUpdate(_) | SignIn::SignedOut => {
-                return Ok(Err(Unproven::Over(Redirect::to("/login").into_response())));
+                return Ok(Err(Unproven::Over(None)));
             }
-            SignIn::SessionOver => return Ok(Err(Unproven::Over(Notice::ThreeWrongPasswords.at("/login")))),
+            SignIn::SessionOver => return Ok(Err(Unproven::Over(Some(Notice::ThreeWrongPasswords)))),
             SignIn::Refused => (StatusCode::FORBIDDEN, "The password is incorrect."),
             SignIn::Locked => (StatusCode::FORBIDDEN, LOCKED),
             SignIn::Busy => (StatusCode::SERVICE_UNAVAILABLE, BUSY),
         };
-        faults.add("password", why);
+        faults.add(field, why);
         Ok(Err(Unproven::Again(status)))
     }
 }

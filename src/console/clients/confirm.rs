@@ -1,0 +1,217 @@
+//! What an operator confirms about a client: its end, switching it off and on, and a new secret.
+
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use zeroize::Zeroizing;
+
+use super::client::{LIST, find};
+use super::secret;
+use crate::app::App;
+use crate::console::admins::TherapAdmin;
+use crate::console::answers::{back, switched};
+use crate::console::confirm::{Deed, Input, Question, counted};
+use crate::console::reauth::Sender;
+use crate::model::client::Client;
+use crate::model::words;
+use crate::operations::clients::{self, Deleted, Rotated};
+use crate::store;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::{FieldErrors, choices};
+use crate::web::ids::Id;
+use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
+
+/// An act on a client, as its path names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminContext {
+    /// It and all that is its are removed.
+    Delete,
+    /// It is switched off.
+    Disable,
+    /// It is switched on again.
+    Enable,
+    /// It gets another secret.
+    RotateSecret,
+}
+words!(AdminContext { Delete = "delete", Disable = "disable", Enable = "enable", RotateSecret = "rotate-secret" });
+
+/// For how long the secrets before a new one may go on working.
+const OVERLAPS: [(&str, &str); 6] = [
+    ("0", "Not at all: they stop working now"),
+    ("1", "1 hour"),
+    ("24", "1 day"),
+    ("168", "7 days"),
+    ("720", "30 days"),
+    ("2160", "90 days"),
+];
+const USUAL_OVERLAP: &str = "24";
+
+/// `GET` of each act: what it would do.
+///
+/// # Errors
+/// When there is no such client, or the database cannot be asked.
+pub async fn ask(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Deed(act): Deed<AdminContext>,
+) -> Result<Response, PageError> {
+    Ok(match question(&app, arrival.now, act, &find(&app, &id).await?, USUAL_OVERLAP).await? {
+        Ok((question, _)) => question.for_therap_admin(&app, &admin.session),
+        Err(why) => back(LIST, &id, why),
+    })
+}
+
+/// `POST` of each act. A new secret is shown on the answer, this once.
+///
+/// # Errors
+/// When there is no such client, or the database fails.
+pub async fn answer(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Deed(act): Deed<AdminContext>,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let client = find(&app, &id).await?;
+    let keep_old = fields.take("keep_old");
+    let (mut question, newest) = match question(&app, arrival.now, act, &client, &keep_old).await? {
+        Ok(asked) => asked,
+        Err(why) => return Ok(back(LIST, &id, why)),
+    };
+    let hours = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
+    if act == AdminContext::RotateSecret && hours.is_none() {
+        question.faults.add("keep-old", "Please choose one of the list.");
+    }
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match question.confirmed_by_therap_admin(&sender, &mut fields).await? {
+        Ok(proof) => proof,
+        Err(again) => return Ok(again),
+    };
+    let overlap = Duration::from_hours(hours.unwrap_or_default());
+    Ok(proof.on(carry_out(&app, &arrival, &admin, act, &client, (newest, overlap)).await))
+}
+
+async fn carry_out(
+    app: &App,
+    arrival: &Arrival,
+    admin: &TherapAdmin,
+    act: AdminContext,
+    client: &Client,
+    (newest, overlap): (String, Duration),
+) -> Result<Response, PageError> {
+    let (by, id, name) = (admin.act(app, arrival).of(client.version()), &client.id, &client.client_id);
+    match act {
+        AdminContext::Disable => {
+            switched(LIST, id, clients::set_enabled(&by, name, false).await?, Notice::ClientDisabled)
+        }
+        AdminContext::Enable => switched(LIST, id, clients::set_enabled(&by, name, true).await?, Notice::ClientEnabled),
+        AdminContext::Delete => match clients::delete(&by, name, Some(client.revision)).await? {
+            Deleted::Stale => Ok(back(LIST, id, Notice::ClientMovedOn)),
+            Deleted::Done => Ok(Notice::ClientDeleted.at(LIST)),
+            Deleted::NotFound => Err(PageError::NotFound),
+        },
+        AdminContext::RotateSecret => {
+            let text = Zeroizing::new(clients::make_secret(app));
+            match clients::rotate_secret(&by, name, &text, overlap, Some(newest)).await? {
+                Rotated::Done { before } => {
+                    let until = (before > 0).then(|| by.now.after(overlap));
+                    Ok(secret::show(app, admin, "The client has a new secret", client, text, until))
+                }
+                Rotated::Before => Ok(back(LIST, id, Notice::SecretMovedOn)),
+                Rotated::NoSecret => Ok(back(LIST, id, Notice::NoSecret)),
+                Rotated::NotFound => Err(PageError::NotFound),
+            }
+        }
+    }
+}
+
+/// What the page asks, and the newest secret that it was asked of; or why there is nothing to ask.
+async fn question(
+    app: &App,
+    now: Timestamp,
+    act: AdminContext,
+    client: &Client,
+    keep_old: &str,
+) -> Result<Result<(Question, String), Notice>, PageError> {
+    match act {
+        AdminContext::Disable if !client.enabled => return Ok(Err(Notice::AlreadyDone)),
+        AdminContext::Enable if client.enabled => return Ok(Err(Notice::AlreadyDone)),
+        AdminContext::RotateSecret if !client.metadata.has_secret() => return Ok(Err(Notice::NoSecret)),
+        AdminContext::Delete | AdminContext::Disable | AdminContext::Enable | AdminContext::RotateSecret => {}
+    }
+    let mut conn = app.db.read().await?;
+    let holdings = store::clients::holdings(&mut conn, &client.id, now).await?;
+    let secrets = store::clients::secrets(&mut conn, &client.id).await?;
+    let undelivered = store::statistics::failing_by_client(&mut conn, Some(&client.id)).await?.pop();
+    drop(conn);
+    let working = secrets.iter().filter(|secret| secret.expires_at.is_none_or(|at| at > now.0)).count();
+    let working = i64::try_from(working).unwrap_or(i64::MAX);
+    let tokens = format!("Revokes the tokens of {}.", counted(holdings.families, "sign-in"));
+    let name = client.name();
+    let newest = clients::newest(&secrets);
+    let version = client.version();
+    let (title, heading, button, effects) = match act {
+        AdminContext::Delete => {
+            let waiting = undelivered.as_ref().map_or(0, |row| row.waiting);
+            let mut effects = vec![
+                format!("Deletes the client and {}. This cannot be undone.", counted(working, "secret")),
+                format!("Deletes the consents of {}.", counted(holdings.consents, "user")),
+                tokens,
+            ];
+            if waiting > 0 {
+                effects.push(format!("Drops {}.", counted(waiting, "undelivered logout")));
+            }
+            ("Delete client", format!("Delete the client {name}?"), "Delete client", effects)
+        }
+        AdminContext::Disable => {
+            let until = "Nobody can sign in with it until it is switched on again.".to_owned();
+            ("Switch off client", format!("Switch off the client {name}?"), "Switch off", vec![tokens, until])
+        }
+        AdminContext::Enable => {
+            let effects = vec!["It can sign people in and get tokens again.".to_owned()];
+            ("Switch on client", format!("Switch on the client {name}?"), "Switch on", effects)
+        }
+        AdminContext::RotateSecret => {
+            let effects = vec![
+                "Creates a new secret, which is shown once, on the next page.".to_owned(),
+                format!(
+                    "{} in use now.",
+                    if working == 1 { "1 secret is".into() } else { format!("{working} secrets are") }
+                ),
+                "If the old secrets stop working now, the access tokens that were bought with them end too.".to_owned(),
+            ];
+            ("Rotate secret", format!("Rotate the secret of {name}?"), "Rotate secret", effects)
+        }
+    };
+    let input = match act {
+        AdminContext::RotateSecret => Input::One {
+            id: "keep-old",
+            name: "keep_old",
+            label: "Keep old secrets valid for",
+            choices: choices(&OVERLAPS, keep_old),
+        },
+        AdminContext::Delete | AdminContext::Disable | AdminContext::Enable => Input::Nothing,
+    };
+    let seen = if act == AdminContext::RotateSecret { format!("{version}.{newest}") } else { version.to_string() };
+    let question = Question {
+        title,
+        heading,
+        object: vec![("Name", name.to_owned()), ("client_id", client.client_id.clone())],
+        effects,
+        input,
+        button,
+        address: format!("{LIST}/{}/{act}", client.id),
+        back: format!("{LIST}/{}", client.id),
+        seen,
+        faults: FieldErrors::default(),
+    };
+    Ok(Ok((question, newest)))
+}

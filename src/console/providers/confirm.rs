@@ -1,0 +1,275 @@
+//! What an operator confirms about an agency: keeping it out, the end of its sessions, Unified Login off, and a new password
+//! for one of its admins.
+
+use axum::extract::Query;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::actions::agency;
+use super::provider::LIST;
+use crate::app::App;
+use crate::console::admins::TherapAdmin;
+use crate::console::answers::{back, switched};
+use crate::console::confirm::{Deed, Input, Question, counted, ends, ends_of_user, with_query};
+use crate::console::reauth::Sender;
+use crate::console::users::temporary::TemporaryPasswords;
+use crate::model::provider::{Provider, UnifiedLogin};
+use crate::model::user::{Account, STRIKES, UserType};
+use crate::model::words;
+use crate::operations::admin_context::{ValidationError, Version};
+use crate::operations::providers;
+use crate::operations::unified_login::{self, Transition, check_words};
+use crate::store;
+use crate::store::sessions::Of;
+use crate::time::Timestamp;
+use crate::web::error::PageError;
+use crate::web::fields::Fields;
+use crate::web::form::FieldErrors;
+use crate::web::ids::{Id, checked};
+use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
+
+/// An act on an agency, as its path names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminContext {
+    /// Nobody of it gets in, and all sessions end.
+    Deactivate,
+    /// All sessions end.
+    EndSessions,
+    /// Unified Login is switched off.
+    SwitchOff,
+}
+words!(AdminContext { Deactivate = "deactivate", EndSessions = "end-sessions", SwitchOff = "switch-off" });
+
+/// `GET` of each act: what it would do.
+///
+/// # Errors
+/// When there is no such provider, or the database cannot be asked.
+pub async fn ask(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Deed(act): Deed<AdminContext>,
+) -> Result<Response, PageError> {
+    Ok(match question(&app, arrival.now, act, &agency(&app, &id).await?, String::new()).await? {
+        Ok((question, _)) => question.for_therap_admin(&app, &admin.session),
+        Err(why) => back(LIST, &id, why),
+    })
+}
+
+/// `POST` of each act. Whoever switches Unified Login off may say why, in the field `note`.
+///
+/// # Errors
+/// When there is no such provider, or the database fails.
+pub async fn answer(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Deed(act): Deed<AdminContext>,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let (provider, note) = (agency(&app, &id).await?, fields.take("note"));
+    let (mut question, version) = match question(&app, arrival.now, act, &provider, note.clone()).await? {
+        Ok(asked) => asked,
+        Err(why) => return Ok(back(LIST, &id, why)),
+    };
+    question.check("The reason", check_words("note", &note));
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match question.confirmed_by_therap_admin(&sender, &mut fields).await? {
+        Ok(proof) => proof,
+        Err(again) => return Ok(again),
+    };
+    let by = admin.act(&app, &arrival).of(version);
+    let answered = async {
+        match act {
+            AdminContext::Deactivate => {
+                switched(LIST, &id, providers::set_active(&by, &id, false).await?, Notice::ProviderDeactivated)
+            }
+            AdminContext::EndSessions => {
+                switched(LIST, &id, providers::end_sessions(&by, &id).await?, Notice::ProviderSessionsEnded)
+            }
+            AdminContext::SwitchOff => match unified_login::switch_off(&by, &id, &note).await? {
+                Transition::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
+                Transition::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginMovedOn)),
+                // What was typed was checked above.
+                Transition::NotFound | Transition::Invalid(ValidationError { .. }) => Err(PageError::NotFound),
+            },
+        }
+    };
+    Ok(proof.on(answered.await))
+}
+
+/// What the page asks, and of which version; or why there is nothing to ask.
+async fn question(
+    app: &App,
+    now: Timestamp,
+    act: AdminContext,
+    provider: &Provider,
+    note: String,
+) -> Result<Result<(Question, Version), Notice>, PageError> {
+    match act {
+        AdminContext::Deactivate if !provider.active => return Ok(Err(Notice::AlreadyDone)),
+        AdminContext::SwitchOff if provider.unified_login != UnifiedLogin::On => {
+            return Ok(Err(Notice::UnifiedLoginWasOff));
+        }
+        AdminContext::Deactivate | AdminContext::EndSessions | AdminContext::SwitchOff => {}
+    }
+    let mut conn = app.db.read_much().await?;
+    let version = providers::version(&mut conn, provider).await?;
+    let usable = store::sessions::count(&mut conn, Of::Provider(&provider.id), now).await?;
+    drop(conn);
+    let name = &provider.name;
+    let (title, heading, button, effects) = match act {
+        AdminContext::Deactivate => {
+            let effects = vec![
+                ends(usable),
+                "Its users cannot sign in, with a password or from Therap Services, until it is activated again."
+                    .to_owned(),
+                "Their refresh tokens stop working.".to_owned(),
+            ];
+            ("Deactivate provider", format!("Deactivate {name}?"), "Deactivate", effects)
+        }
+        AdminContext::EndSessions => {
+            let effects = vec![ends(usable), "Its users can sign in again.".to_owned()];
+            ("End sessions", format!("End all sessions of {name}?"), "End all sessions", effects)
+        }
+        AdminContext::SwitchOff => {
+            let continuing = format!(
+                "Open sessions continue: {} of {}.",
+                counted(usable.sessions, "session"),
+                counted(usable.users, "user")
+            );
+            let effects = vec![
+                "Its users can no longer come from Therap Services; they sign in with their passwords.".to_owned(),
+                continuing,
+            ];
+            ("Switch off Unified Login", format!("Switch off Unified Login for {name}?"), "Switch off", effects)
+        }
+    };
+    let input = match act {
+        AdminContext::SwitchOff => Input::Lines {
+            id: "note",
+            label: "Reason (optional)",
+            hint: "Shown to the provider. At most 500 characters.",
+            value: note,
+        },
+        AdminContext::Deactivate | AdminContext::EndSessions => Input::Nothing,
+    };
+    let question = Question {
+        title,
+        heading,
+        object: vec![("Name", name.clone()), ("Provider Code", provider.code.clone())],
+        effects,
+        input,
+        button,
+        address: format!("{LIST}/{}/{act}", provider.id),
+        back: format!("{LIST}/{}", provider.id),
+        seen: version.to_string(),
+        faults: FieldErrors::default(),
+    };
+    Ok(Ok((question, version)))
+}
+
+/// The query: whose password.
+#[derive(Debug, Default, Deserialize)]
+pub struct Whose {
+    #[serde(default)]
+    user: String,
+}
+
+/// The Provider Admin of an agency whom a query names.
+async fn its_admin(app: &App, provider: &Provider, whose: &Whose) -> Result<Account, PageError> {
+    let Some(user_id) = checked(&whose.user) else {
+        return Err(PageError::BadForm("It does not say whose password is to be reset."));
+    };
+    let found = store::users::by_id(&mut app.db.read().await?, &user_id).await?;
+    found
+        .filter(|user| user.provider_id == provider.id && user.user_type == UserType::ProviderAdmin)
+        .ok_or(PageError::NotFound)
+}
+
+/// `GET /operator/providers/{id}/reset-password`: of one of its Provider Admins, whom the query's `user` names (L6).
+///
+/// # Errors
+/// When there is no such provider or admin, or the database cannot be asked.
+pub async fn ask_reset(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Query(whose): Query<Whose>,
+) -> Result<Response, PageError> {
+    let provider = agency(&app, &id).await?;
+    let user = its_admin(&app, &provider, &whose).await?;
+    Ok(reset_question(&app, arrival.now, &provider, &user).await?.for_therap_admin(&app, &admin.session))
+}
+
+/// `POST /operator/providers/{id}/reset-password`: the temporary password is shown on the answer, this once.
+///
+/// # Errors
+/// When there is no such provider or admin, or the database fails.
+pub async fn reset(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Id(id): Id,
+    Query(whose): Query<Whose>,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let provider = agency(&app, &id).await?;
+    let user = its_admin(&app, &provider, &whose).await?;
+    let mut question = reset_question(&app, arrival.now, &provider, &user).await?;
+    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
+    let proof = match question.confirmed_by_therap_admin(&sender, &mut fields).await? {
+        Ok(proof) => proof,
+        Err(again) => return Ok(again),
+    };
+    let act = &admin.act(&app, &arrival);
+    let (provider_id, provider_code) = (provider.id.as_str(), provider.code.as_str());
+    let desk = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
+    let reset = desk.reset(&user, &format!("{LIST}/{id}")).await;
+    Ok(proof.on(reset.map(|reset| reset.unwrap_or_else(|why| back(LIST, &id, why)))))
+}
+
+async fn reset_question(app: &App, now: Timestamp, provider: &Provider, user: &Account) -> Result<Question, PageError> {
+    let usable = store::sessions::count(&mut app.db.read().await?, Of::User(&user.id), now).await?;
+    let address = with_query(&format!("{LIST}/{}/reset-password", provider.id), "user", &user.id);
+    let object = vec![
+        ("Name", user.name.clone()),
+        ("Login Name", user.login_name.clone()),
+        ("Provider", format!("{} ({})", provider.name, provider.code)),
+    ];
+    let mut effects = vec![ends_of_user(usable)];
+    effects.extend(reset_effects(app, user));
+    Ok(Question {
+        title: "Reset password",
+        heading: format!("Reset the password of {}?", user.name),
+        object,
+        effects,
+        input: Input::Nothing,
+        button: "Reset password",
+        address,
+        back: format!("{LIST}/{}", provider.id),
+        seen: user.password_version.to_string(),
+        faults: FieldErrors::default(),
+    })
+}
+
+/// What a reset does beside ending sessions (L7).
+pub(in crate::console) fn reset_effects(app: &App, user: &Account) -> Vec<String> {
+    let days = counted(app.config.password.temporary_days.into(), "day");
+    let mut effects =
+        vec![format!("Creates a temporary password, which is shown once, on the next page, and works for {days}.")];
+    if user.failures >= STRIKES {
+        effects.push("Removes the password lock.".to_owned());
+    }
+    if user.admin_locked {
+        effects.push("The account stays locked by an admin.".to_owned());
+    }
+    effects
+}

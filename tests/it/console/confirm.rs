@@ -1,0 +1,165 @@
+//! Confirmations (G34): no such act at the first press, none of another version than the one that was shown, and nothing lost
+//! on the way.
+
+use connect_idp::model::user::UserType;
+use connect_idp::operations::admin_context::Switched;
+use connect_idp::operations::providers;
+use connect_idp::web::notice::Notice;
+
+use super::operator::therap_admin;
+use crate::actors::{Browser, Idp, PASSWORD, User};
+
+/// A Provider Admin, signed in.
+async fn provider_admin(idp: &Idp) -> Browser {
+    let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+    let mut browser = idp.browser();
+    browser.sign_in(&paul).await;
+    browser
+}
+
+fn of_user(user: &User, act: &str) -> String {
+    format!("/admin/users/{}/{act}", user.id)
+}
+
+/// Every confirmation of a Therap Admin, of an object of its own each.
+async fn of_therap(idp: &Idp) -> Vec<String> {
+    let client = idp.app("portal", |_| {}).await.client.id;
+    let issuer = idp.trust("https://other.example.net", |_| {}).await.id;
+    let provider = idp.provider("OTHER", |_| {}).await.id;
+    let pia = idp.user("pia").of("OTHER").user_type(UserType::ProviderAdmin).create().await;
+    connect_idp::operations::keys::in_use::jwks(&idp.app, idp.now()).await.unwrap();
+    let kid = idp.outsider().await.text("SELECT kid FROM signing_keys WHERE alg = 'RS256'").await;
+    let mut paths = vec![
+        format!("/operator/providers/{provider}/reset-password?user={}", pia.id),
+        "/operator/keys/rotate-at-once?alg=RS256".to_owned(),
+        format!("/operator/keys/retire?kid={kid}"),
+    ];
+    for (list, id, acts) in [
+        ("clients", client, ["delete", "disable", "rotate-secret"]),
+        ("issuers", issuer, ["disable", "end-sessions", "untie"]),
+        ("providers", provider, ["deactivate", "end-sessions", "switch-off"]),
+    ] {
+        paths.extend(acts.map(|act| format!("/operator/{list}/{id}/{act}")));
+    }
+    paths
+}
+
+both_engines! {
+    /// Neither a form that confirms nothing, nor one without the password, does anything; a password that was typed a moment
+    /// ago is asked for again.
+    async fn nothing_is_done_at_the_first_press(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| config.throttle.enabled = false).await;
+        let (_, mut root) = therap_admin(&idp, "root").await;
+        let mut paul = provider_admin(&idp).await;
+        let amina = idp.user("amina").create().await;
+        let paths = of_therap(&idp).await;
+        let before = idp.activity().await.len();
+        for path in &paths {
+            let page = root.get(path).await;
+            assert_eq!(page.form("#confirm-form").action, *path);
+            assert!(!page.texts("#confirm-object dd").is_empty() && !page.texts("#confirm-effects li").is_empty(), "{path}");
+            let old = root.post(path, &[]).await;
+            assert_eq!((old.status.as_u16(), old.has("#stale")), (409, true), "{path}");
+            let unproven = root.submit(&page, "#confirm-form", &[]).await;
+            assert_eq!((unproven.status.as_u16(), unproven.has("#confirm-password-error")), (422, true), "{path}");
+        }
+        for act in ["lock", "deactivate", "reset-password"] {
+            let page = paul.get(&of_user(&amina, act)).await;
+            assert!(page.has("#confirm-submit") && !page.has("#confirm-password"), "{act}");
+            assert_eq!(paul.post(&of_user(&amina, act), &[]).await.status, 409, "{act}");
+        }
+        assert_eq!(idp.activity().await.len(), before);
+    }
+
+    /// Two tabs, a reload, somebody else: what changed since is shown as it is now, and asked again.
+    async fn of_two_tabs_the_second_is_told(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (_, mut root) = therap_admin(&idp, "root").await;
+        let mut paul = provider_admin(&idp).await;
+        let amina = idp.user("amina").create().await;
+        let provider = idp.account(&amina).await.provider_id;
+        let path = format!("/operator/providers/{provider}/end-sessions");
+        let (one, two) = (root.get(&path).await, root.get(&path).await);
+        root.confirm_on(&one, &[]).await.location();
+        for _ in 0..2 {
+            let told = root.confirm_on(&two, &[]).await;
+            assert_eq!((told.status.as_u16(), told.has("#stale")), (409, true));
+        }
+        let ended = idp.record().await.iter().filter(|line| line.starts_with("session_ended")).count();
+        assert_eq!(ended, 1);
+        // Paul was signed out with everybody.
+        paul.sign_in(&User::nobody("paul", "SUNRISE-IL")).await;
+        let lock = paul.get(&of_user(&amina, "lock")).await;
+        idp.reset_password(&amina, "Better-Horse-10").await;
+        let told = paul.confirm_on(&lock, &[("reason", "as I meant it")]).await;
+        assert_eq!((told.status.as_u16(), told.has("#stale")), (409, true));
+        assert_eq!(told.attribute("#reason", "value").as_deref(), Some("as I meant it"), "what was typed stays");
+        assert!(!idp.account(&amina).await.admin_locked);
+        paul.confirm_on(&told, &[]).await.location();
+        assert!(idp.account(&amina).await.admin_locked);
+        assert_eq!(paul.get(&of_user(&amina, "lock")).await.notice(), Some(Notice::AlreadyDone));
+    }
+
+    /// The operation itself compares the version, in its own transaction.
+    async fn an_act_of_another_version_is_not_done(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let mut conn = idp.app.db.read().await.unwrap();
+        let id = idp.account(&amina).await.provider_id;
+        let provider = connect_idp::store::providers::by_id(&mut conn, &id).await.unwrap().unwrap();
+        let seen = providers::version(&mut conn, &provider).await.unwrap();
+        drop(conn);
+        let end = async || providers::end_sessions(&idp.act().of(seen), &id).await.unwrap();
+        assert_eq!((end().await, end().await), (Switched::Done, Switched::Stale));
+        assert_eq!(providers::set_active(&idp.act().of(seen), &id, false).await.unwrap(), Switched::Stale);
+    }
+
+    /// G35: the third wrong password ends the session; the sign-in leads back to the same confirmation, which is asked again.
+    async fn the_way_leads_back_through_the_sign_in(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (_, mut root) = therap_admin(&idp, "root").await;
+        let paths = of_therap(&idp).await;
+        let retire = paths.iter().find(|path| path.contains("retire?kid=")).unwrap();
+        let page = root.get(retire).await;
+        for _ in 0..2 {
+            assert_eq!(root.submit(&page, "#confirm-form", &[("password", "Wrong-Horse-9")]).await.status, 403);
+        }
+        let over = root.submit(&page, "#confirm-form", &[("password", "Wrong-Horse-9")]).await;
+        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", retire).finish();
+        assert_eq!(over.location(), format!("/login?{query}"));
+        // The same form once more, without a session.
+        let late = root.submit(&page, "#confirm-form", &[("password", PASSWORD)]).await;
+        assert_eq!(late.location(), format!("/login?{query}"));
+        let login = root.follow(late).await;
+        let fields = [("login_name", "root"), ("password", PASSWORD), ("provider_code", "THERAP")];
+        let back = root.submit(&login, "#login-form", &fields).await;
+        assert_eq!(back.location(), *retire);
+        assert!(root.follow(back).await.has("#confirm-form"));
+    }
+
+    /// Why a user is locked is in the record and on the user's page, for admins; the user does not read it.
+    async fn a_lock_has_a_reason(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut paul = provider_admin(&idp).await;
+        let amina = idp.user("amina").create().await;
+        let path = of_user(&amina, "lock");
+        for bad in ["x".repeat(501), "a\u{7}b".to_owned(), "a\nb".to_owned()] {
+            let told = paul.confirm(&path, &[("reason", &bad)]).await;
+            assert_eq!((told.status.as_u16(), told.has("#reason-error")), (422, true), "{bad:?}");
+        }
+        let reason = "ö".repeat(500);
+        let done = paul.confirm(&path, &[("reason", &reason)]).await;
+        let page = paul.follow(done).await;
+        assert!(page.text("#lock-reason").starts_with(&format!("Reason: {reason}. Locked by paul, Jan 15, 2027")));
+        let record = idp.activity().await.pop().unwrap();
+        assert_eq!(record.note, Some(format!("locked by an administrator; {reason}")));
+        idp.unlock(&amina).await;
+        let mut hers = idp.browser();
+        hers.sign_in(&amina).await;
+        assert!(!hers.get("/activity").await.body.contains("ööö"));
+        // Without a reason, and by somebody else.
+        idp.lock(&amina).await;
+        let page = paul.get(&format!("/admin/users/{}", amina.id)).await;
+        assert!(page.text("#lock-reason").starts_with("Locked by "), "{}", page.text("#lock-reason"));
+    }
+}
