@@ -203,6 +203,13 @@ impl Deadline {
         self.wake.saturating_duration_since(tokio::time::Instant::now())
     }
 
+    /// The same, and no more than a clock leaves of it that says `now`: some of the time may have passed before somebody
+    /// began to wait.
+    #[must_use]
+    pub fn left_at(&self, now: Timestamp) -> Duration {
+        self.left().min(now.until(self.at))
+    }
+
     /// The future's value, or `None` when the deadline came first. The future is dropped then: hand it only what may
     /// be.
     pub async fn run<F: Future>(&self, future: F) -> Option<F::Output> {

@@ -30,6 +30,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
     let asked = match authenticated_before(&app, &headers, form(&headers, &body)?, now) {
         Ok(request) => match introspect(&app, &request, now).await {
             Ok(answer) => return Ok(answer),
+            Err(error) if error.is_final() => return Err(error),
             Err(_) => request.asked,
         },
         Err(asked) => asked,

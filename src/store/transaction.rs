@@ -160,7 +160,7 @@ impl Database {
     {
         let (mut tx, done) = work(self.begin(server, deadline, extent).await?).await;
         let result = match tx.checked(done) {
-            // What was sent by itself is kept already, and was in time.
+            // What was sent by itself is kept already; the server would have ended it before the deadline.
             Ok(_) if !tx.is_kept() && deadline.is_past(self.clock.now()) => Err(Error::Late),
             done => done,
         };
@@ -193,7 +193,7 @@ impl Database {
             }
         };
         self.measures.waited(Purpose::Write, asked.elapsed());
-        let (time, measures) = (deadline.left(), &self.measures);
+        let (time, measures) = (deadline.left_at(self.clock.now()), &self.measures);
         let talk = match extent {
             Extent::One if postgres::Talk::may_write_at_once(&pooled, time) => postgres::Talk::to_write_at_once(pooled),
             Extent::One | Extent::Many => postgres::Talk::to_write(pooled, time, measures).await?,

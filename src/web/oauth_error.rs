@@ -91,6 +91,13 @@ impl OAuthError {
         self
     }
 
+    /// Whether it stays at that: a fault of ours, after which nobody knows what was written, or too many requests. Otherwise
+    /// whoever was known is read once more and told what is true by now.
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
+        self.cause.is_some() || self.retry_after.is_some()
+    }
+
     fn status(&self) -> StatusCode {
         match self.code {
             _ if self.retry_after.is_some() => StatusCode::TOO_MANY_REQUESTS,

@@ -130,7 +130,7 @@ impl FromRow for Standing {
     }
 }
 
-/// The handoff of this id and handle, with what it rests on. Its row, the provider, the strikes and the issuer are held until
+/// The handoff of this id and handle, with what it rests on. Its row, the provider, the user, the strikes and the issuer are held until
 /// the transaction ends: whoever takes any of it away waits for the session that is being born, or comes before it (G9).
 ///
 /// # Errors
@@ -148,7 +148,7 @@ pub async fn lock_for_update(tx: &mut Tx, id: &str, handle_hash: &str) -> Result
             ties!("h.sub"),
             "WHERE h.id = $1 AND h.handle_hash = $2"
         )),
-        "FOR NO KEY UPDATE OF h FOR SHARE OF p, s, i"
+        "FOR NO KEY UPDATE OF h FOR SHARE OF p, u, s, i"
     ))
     .bind(id)
     .bind(handle_hash)
