@@ -267,7 +267,11 @@ impl Service {
     }
 
     pub fn terminate(&self) {
-        self.child.send(Signal::TERM);
+        self.send(Signal::TERM);
+    }
+
+    pub fn send(&self, signal: Signal) {
+        self.child.send(signal);
     }
 
     pub async fn ended(&mut self, within: Duration) -> ExitStatus {

@@ -33,6 +33,7 @@ mod proxy;
 #[expect(dead_code, reason = "tests/it asks more of a Redis")]
 mod redis_server;
 mod relying_parties;
+mod renewed;
 mod replicas;
 mod restore;
 mod rolling;
