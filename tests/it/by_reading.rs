@@ -190,13 +190,15 @@ fn paths_named(text: &str) -> Vec<&str> {
 /// takes its limits and its audience along, because no layer knows a path.
 #[test]
 fn no_layer_knows_a_path() {
+    // What the one layer of `web::layers` is made of.
+    const PARTS: [&str; 4] = ["web/csrf.rs", "web/flash.rs", "web/headers.rs", "web/measured.rs"];
     let (mut layers, mut wrong, mut ask) = (0, Vec::new(), Vec::new());
     for (path, text) in sources(&src()) {
         let file = path.strip_prefix(src()).unwrap().to_str().unwrap().to_owned();
         if asks_for_a_path(&text) {
             ask.push(file.clone());
         }
-        if text.contains("next.run(") {
+        if text.contains("next.run(") || PARTS.contains(&file.as_str()) {
             layers += 1;
             wrong.extend(paths_named(&text).into_iter().map(|literal| format!("{file}: {literal}")));
         }
