@@ -1,4 +1,4 @@
-//! What a request may use: one value, one extractor. Opening it is opening the service's house.
+//! What a request may use: one value, one extractor. Opening it opens the database and the keys.
 
 pub mod background;
 pub mod presence;
@@ -66,7 +66,7 @@ pub struct Parts {
     pub db: Database,
     /// The key-encryption keys.
     pub keys: KeyRing,
-    /// Under which names that are nobody's are hashed (G5, A1).
+    /// Under which unknown Login Names are hashed (G5, A1).
     pub name_key: Secret,
     /// Under which clients' secrets are hashed.
     pub client_secret_key: Secret,
@@ -74,7 +74,7 @@ pub struct Parts {
     pub refresh_token_key: Secret,
     /// Under which the record is sealed (A3).
     pub record_key: Secret,
-    /// The door to the threads that hash passwords.
+    /// The queue for the threads that hash passwords.
     pub hashes: HashQueue,
     /// What replicas share, where there is one.
     pub redis: Option<Arc<Redis>>,
@@ -279,7 +279,7 @@ impl App {
         })))
     }
 
-    /// Takes over what a running service may be told anew ([`config::LIVE`]), but for the log, which is the process's.
+    /// Takes over what may change without a restart ([`config::LIVE`]), but for the log, which is the process's.
     pub fn adopt(&self, config: &Config) {
         let rates = Rates::of(config);
         self.presence.adopt(config);

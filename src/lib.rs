@@ -33,7 +33,7 @@
 //! 11. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
 //! 12. [`web`]: what a browser needs
 //! 13. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`console`], [`api`], [`help`]: the features, side by side
-//! 14. [`jobs`]: what runs by itself
+//! 14. [`jobs`]: what runs on a schedule
 //! 15. [`router`]: every route on one screen
 //! 16. [`serve`]: listen, drain, stop
 //! 17. [`cli`]: the command line

@@ -268,7 +268,7 @@ impl Metrics {
     }
 }
 
-/// What runs by itself.
+/// What runs on a schedule.
 #[derive(Debug)]
 struct Jobs {
     done_at: By<Job, Gauge>,

@@ -81,7 +81,7 @@ pub fn zone_exists(name: &str) -> bool {
     jiff::tz::TimeZone::get(name).is_ok()
 }
 
-/// When a day such as `2026-01-31`, or one so many days later, begins in a named IANA zone.
+/// When a day such as `2026-01-31`, or one a number of days later, begins in a named IANA zone.
 #[must_use]
 pub fn day_begins(day: &str, days_later: i64, zone: &str) -> Option<Timestamp> {
     let day: jiff::civil::Date = if day.len() == 10 { day.parse().ok()? } else { return None };
@@ -165,7 +165,7 @@ impl Clock {
     }
 }
 
-/// Until when an answer is owed. Waiting stops there; work that must be whole goes on by itself (G7).
+/// Until when an answer is owed. Waiting stops there; work that must be whole continues on its own (G7).
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     at: Timestamp,

@@ -8,7 +8,7 @@ use connect_idp::time::Timestamp;
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection};
 
-/// So many rows are one statement.
+/// The number of rows of one statement.
 const BATCH: i64 = 50_000;
 
 /// How much there is to be.

@@ -7,7 +7,8 @@ use axum::http::header;
 use axum::routing::get;
 
 use crate::machine::{Cores, Process};
-use crate::service::{free_port, wait_for};
+use crate::ports::free_port;
+use crate::service::wait_for;
 
 const PORT: &str = "CONNECT_IDP_BENCH_BARE_PORT";
 const PATH: &str = "CONNECT_IDP_BENCH_BARE_PATH";

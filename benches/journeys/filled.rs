@@ -15,7 +15,7 @@ use crate::filling::{Size, fill};
 use crate::options::Options;
 use crate::service::Service;
 
-/// So many rows go over at once.
+/// The number of rows that go over at once.
 const BATCH: usize = 2_000;
 /// What the program sealed under a key that is the source's alone, and makes itself.
 const ITS_OWN: &str = "'_sqlx_migrations', 'settings', 'signing_keys'";

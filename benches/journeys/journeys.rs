@@ -93,7 +93,7 @@ impl Journey {
         (self.step)(site, http, item)
     }
 
-    /// Which cryptography is in it, and what that costs by itself (µs).
+    /// Which cryptography is in it, and what that costs alone (µs).
     pub fn raw_cost(&self, site: &Site, costs: &BTreeMap<String, f64>) -> Option<(String, f64)> {
         let name = match self.raw {
             Raw::Nothing => return None,

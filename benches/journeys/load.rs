@@ -20,7 +20,7 @@ const WAITING: usize = 64;
 /// An arrival whose request leaves this long after its time was kept back by others that wait.
 const LATE: Duration = Duration::from_millis(1);
 
-/// What came of one load.
+/// The result of one load.
 #[derive(Default)]
 pub struct Outcome {
     /// Each journey that was right, in order of length.
@@ -38,7 +38,7 @@ impl Outcome {
         self.times.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// The time within which so many of a thousand are done.
+    /// The time within which this number of a thousand are done.
     pub fn permille(&self, share: usize) -> Duration {
         let at = (self.times.len() * share).div_ceil(1000).max(1) - 1;
         self.times.get(at).copied().unwrap_or_default()
@@ -109,7 +109,7 @@ pub fn closed(site: &Site, journey: &Journey, stock: &Stock, span: Duration) -> 
     })
 }
 
-/// So many a second, evenly, for so long. A time counts from when its request should have left: whoever is kept waiting
+/// A number a second, evenly, for a time. A time counts from when its request should have left: whoever is kept waiting
 /// by a slow answer to somebody else counts as well (no coordinated omission).
 pub fn open(site: &Site, journey: &Journey, stock: &Stock, rate: f64, span: Duration) -> Outcome {
     let count = (rate * span.as_secs_f64()).floor();
@@ -139,7 +139,7 @@ pub fn open(site: &Site, journey: &Journey, stock: &Stock, rate: f64, span: Dura
     })
 }
 
-/// One after the other, so many: what each needs of the database.
+/// A number, one after the other: what each needs of the database.
 pub fn alone(site: &Site, journey: &Journey, items: Vec<Item>) -> Result<(), String> {
     let mut http = Http::open(site.port);
     items.into_iter().try_for_each(|item| journey.step(site, &mut http, item).map(drop))

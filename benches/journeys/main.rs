@@ -28,6 +28,8 @@ mod markdown;
 mod measure;
 mod options;
 mod peer;
+#[path = "../../tests/harness/ports.rs"]
+mod ports;
 mod progress;
 mod raw;
 mod refusals;

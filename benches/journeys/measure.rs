@@ -58,7 +58,7 @@ pub fn count(site: &Site, journey: &Journey, database: &Database, relay: Option<
                 let after = relay.counts();
                 seen.push(std::array::from_fn::<_, 4, _>(|at| (after[at] - before[at]) as f64));
             }
-            // The usual one: what the service does by itself meanwhile is not the journey's.
+            // The usual one: what the service does automatically meanwhile is not the journey's.
             let usual = |at: usize| Spread::of(seen.iter().map(|counts| counts[at])).map(|spread| spread.median);
             let [round_trips, statements, commits, rows] = [usual(0), usual(1), usual(2), usual(3)];
             let wal_bytes = database.read().wal.zip(wal).and_then(|(after, before)| each(after - before));
@@ -130,7 +130,7 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// Enough for so many a second, for so long: made beforehand, or what is there already.
+    /// Enough for a number a second, for a time: made beforehand, or what is there already.
     fn with_stock<T>(
         &self,
         journey: &Journey,

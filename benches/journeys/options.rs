@@ -48,7 +48,7 @@ pub struct Options {
     /// Prints the names of the journeys.
     #[arg(long)]
     pub list: bool,
-    /// What cargo adds by itself.
+    /// What cargo adds automatically.
     #[arg(long, hide = true)]
     bench: bool,
 }

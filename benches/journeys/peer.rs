@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 use connect_idp::crypto::jws::Algorithm;
 
 use crate::machine::{Cores, Process};
-use crate::service::{free_port, wait_for};
+use crate::ports::free_port;
+use crate::service::wait_for;
 use crate::site::{REDIRECT, SECRET};
 
 pub const NAME: &str = "node oidc-provider";

@@ -20,7 +20,7 @@ pub struct Report {
     pub version: String,
     pub machine: Facts,
     pub settings: Settings,
-    /// What the cryptography costs by itself, in µs of CPU time.
+    /// What the cryptography costs alone, in µs of CPU time.
     pub raw_us: BTreeMap<String, f64>,
     pub sites: Vec<SiteReport>,
 }
@@ -84,7 +84,7 @@ pub struct Run {
     pub load_busy: f64,
 }
 
-/// So many a second, whatever comes.
+/// A number a second, whatever comes.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Open {
     /// In percent of the best rate.

@@ -1,7 +1,6 @@
 //! The real binary as a child process on the server's core, with a configuration and a database of its own.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -11,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::http::{Http, Request};
 use crate::machine::{Cores, Process};
+use crate::ports::free_port;
 
 const SETTINGS: &str = "drain_seconds = 0\n[throttle]\nenabled = false\n[log]\nlevel = \"error\"\n[tokens]\ncode_seconds = 300\n\
                         access_minutes = 240\n[session]\nidle_minutes = 240\n";
@@ -83,8 +83,4 @@ pub fn wait_for(port: u16, path: &str) {
         thread::sleep(Duration::from_millis(50));
     }
     panic!("nothing answers at {path} of port {port}");
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -18,7 +18,7 @@ use crate::filled::block_on;
 use crate::http::{Answer, Http, Request};
 use crate::sender::{PROVIDER, SENDER, Sender};
 
-/// So many that few of them come to have dozens of sessions.
+/// Enough that few of them come to have dozens of sessions.
 pub const USERS: usize = 2000;
 /// Of them who are signed in beforehand.
 const SIGNED_IN: usize = 1000;
@@ -30,7 +30,7 @@ pub const REDIRECT: &str = "http://127.0.0.1:9/callback";
 /// RFC 7636 appendix B.
 pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-/// So many prepare what a load uses up.
+/// The number that prepare what a load uses up.
 const HANDS: usize = 8;
 /// Sessions are made again after this long.
 const SESSIONS_LAST: Duration = Duration::from_mins(5);
@@ -106,7 +106,7 @@ impl Site {
         Self { port, ..self.clone() }
     }
 
-    /// Makes so many, each from its number.
+    /// Makes `count`, each from its number.
     pub fn many<T: Send>(
         &self,
         count: usize,

@@ -33,7 +33,7 @@ use database::Base;
 use filling::{Size, fill};
 use visitor::{PASSWORD, Visitor};
 
-/// What is filled in, and what becomes of it.
+/// What is filled in, and how much.
 #[derive(Parser)]
 struct Options {
     #[command(flatten)]
@@ -47,7 +47,7 @@ struct Options {
     /// Measures on a database that an earlier run left behind, and leaves it behind.
     #[arg(long, value_name = "NAME")]
     reuse: Option<String>,
-    /// What cargo adds by itself.
+    /// What cargo adds automatically.
     #[arg(long, hide = true)]
     bench: bool,
 }

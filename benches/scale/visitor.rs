@@ -11,7 +11,7 @@ use tower::ServiceExt as _;
 
 /// Everybody's.
 pub const PASSWORD: &str = "Correct-Horse-9";
-/// So many sessions a visitor has, each of a browser of its own.
+/// The sessions that a visitor has, each of a browser of its own.
 const SESSIONS: usize = 12;
 
 pub struct Visitor {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::place::Addresses;
 
-/// The keys, made anew at each start.
+/// The keys, made again at each start.
 #[derive(Debug)]
 pub struct Sender {
     /// `iss` of the stand-in for Therap Services.

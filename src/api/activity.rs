@@ -36,7 +36,7 @@ pub struct View {
     provider_code: Option<String>,
     /// The user.
     login_name: Option<String>,
-    /// A keyed hash of a name that is nobody's.
+    /// A keyed hash of an unknown Login Name.
     name_hash: Option<String>,
     /// Who did it.
     actor: String,
@@ -123,7 +123,7 @@ pub struct ActivityQuery {
     /// Of this user.
     #[param(format = "uuid")]
     user_id: Option<String>,
-    /// Whether only of tries on names that are nobody's.
+    /// Whether only of tries on unknown Login Names.
     #[param(default = false)]
     unknown_name: bool,
     /// Of this kind.
@@ -144,7 +144,7 @@ pub struct ActivityQuery {
     /// none.
     #[param(inline)]
     order: Option<Order>,
-    /// At most so many rows.
+    /// At most this number of rows.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next` of the page before, in the same order.
@@ -250,7 +250,7 @@ async fn forward(
 /// List the activity of a provider
 ///
 /// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks
-/// with `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of
+/// with `order=recorded`, keeps `next` and asks with it again. One page looks at a limited number of records: where few of
 /// them fit, it may hold fewer rows than asked for, or none, and still have a `next`.
 #[utoipa::path(get, operation_id = "listProviderActivity", path = "/api/v1/providers/{provider_code}/activity", tag = "Activity", params(AtProvider, ActivityQuery),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]
@@ -277,7 +277,7 @@ pub async fn of_provider(
 /// List the activity of every provider, and the operator's own
 ///
 /// The newest first, or in the order in which records were committed, for a program that keeps its own copy: it asks
-/// with `order=recorded`, keeps `next` and asks with it again. One page looks at so many records at most: where few of
+/// with `order=recorded`, keeps `next` and asks with it again. One page looks at a limited number of records: where few of
 /// them fit, it may hold fewer rows than asked for, or none, and still have a `next`.
 #[utoipa::path(get, operation_id = "listActivity", path = "/api/v1/activity", tag = "Activity", params(ActivityQuery),
     security(("oauth2" = ["activity.read"])), responses((status = 200, description = "A page of records", body = Page<View>)))]

@@ -104,7 +104,7 @@ impl FromRequestParts<App> for Caller {
 }
 
 /// What a token allows of what its client may still have: what was taken away is gone at once (G9). A token that speaks
-/// for a person opens the person's apps, never the house.
+/// for a person opens the person's apps, never the administration of the service.
 fn standing(token: &AccessToken) -> Result<Scope, Problem> {
     let metadata: Metadata = serde_json::from_str(&token.metadata).map_err(Problem::unavailable)?;
     if token.family_id.is_some() || !metadata.may(GrantType::ClientCredentials) {
@@ -211,7 +211,7 @@ impl<R: Right> FromRequestParts<App> for InProvider<R> {
             return Err(Problem::insufficient_scope(R::SCOPE));
         }
         let code = param(parts, app, "provider_code").await?;
-        // What cannot be a code is nobody's.
+        // What cannot be a code is no provider.
         let code = ProviderCode::parse(&code).ok_or_else(Problem::not_found)?;
         let found = store::providers::by_code(&mut app.db.read().await?, code.as_str()).await?;
         let provider = found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or_else(Problem::not_found)?;

@@ -18,7 +18,7 @@ use crate::model::header_text;
 use crate::model::validation_error::ValidationError;
 use crate::web::ids::checked;
 
-/// Makes an extractor for a part of the path that must pass a test; what does not is as unknown as what is nobody's.
+/// Makes an extractor for a part of the path that must pass a test; what does not is as unknown as any other.
 macro_rules! path_parts {
     ($($(#[$meta:meta])* $type:ident = $name:literal if $test:expr),* $(,)?) => {$(
         $(#[$meta])*
@@ -56,7 +56,7 @@ fn is_client_id(text: &str) -> bool {
     check_client_id(text).is_ok()
 }
 
-/// What cannot be stored is nobody's name.
+/// What cannot be stored is no name.
 pub(super) fn is_storable(text: &str) -> bool {
     !text.contains('\0')
 }
@@ -194,9 +194,9 @@ impl FieldErrors {
     }
 }
 
-/// So many rows of a list, unless told otherwise.
+/// The rows of a list, unless told otherwise.
 const USUAL: u32 = 50;
-/// So many at most.
+/// The most rows of a page.
 const MOST: u32 = 200;
 
 /// Where in a list, and how much of it.
@@ -204,7 +204,7 @@ const MOST: u32 = 200;
 #[into_params(parameter_in = Query)]
 #[serde(default, deny_unknown_fields)]
 pub struct Paging {
-    /// At most so many rows.
+    /// At most this number of rows.
     #[param(minimum = 1, maximum = 200, default = 50)]
     pub limit: Option<u32>,
     /// `next` of the page before.
@@ -270,7 +270,7 @@ impl<T> Page<T> {
     }
 }
 
-/// One more than so many.
+/// One more than this number.
 #[must_use]
 pub fn one_more(rows: usize) -> i64 {
     i64::try_from(rows + 1).unwrap_or(i64::MAX)

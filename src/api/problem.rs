@@ -171,7 +171,7 @@ impl Problem {
         Self { challenge: Some(challenge), ..Self::new(Kind::InsufficientScope, detail) }
     }
 
-    /// So many seconds too early.
+    /// How many seconds too early.
     #[must_use]
     pub fn throttled(seconds: u64) -> Self {
         let detail = format!("This client asks too often. Try again in {seconds} seconds.");

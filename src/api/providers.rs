@@ -89,7 +89,7 @@ pub struct Search {
     /// In this state.
     #[param(inline)]
     state: Option<ProviderState>,
-    /// At most so many rows.
+    /// At most this number of rows.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next` of the page before.
@@ -298,7 +298,7 @@ pub async fn end_sessions(app: App, program: OverProvider<WriteProviders>) -> Re
 /// How many there were.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Count {
-    /// So many.
+    /// The number.
     #[schema(minimum = 0)]
     pub count: u64,
 }

@@ -9,7 +9,7 @@ use tokio::sync::OwnedMutexGuard;
 use crate::crypto::client_keys::ClientKeys;
 use crate::time::Timestamp;
 
-/// The keys of so many clients are kept; beyond, those that were asked for longest ago are forgotten.
+/// The number of clients whose keys are kept; beyond, those that were asked for longest ago are forgotten.
 const CAPACITY: usize = 1000;
 
 /// Where keys come from.

@@ -1,5 +1,5 @@
-//! The one door to the hash pool (G31): whoever wants a password hashed waits for a turn first, in the order they came.
-//! One account has three turns at a time, as many as it has guesses (G3); all administrators together have one.
+//! The one queue for the hash pool (G31): whoever wants a password hashed waits for a turn first, in the order they
+//! came. One account has three turns at a time, as many as it has guesses (G3); all administrators together have one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,7 +17,7 @@ const SWEEP_EVERY: usize = 1024;
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug)]
 pub enum Whose<'a> {
-    /// An account's, by its user's id, or a name's that is nobody's.
+    /// An account's, by its user's id, or an unknown name's.
     Account(&'a str),
     /// What administrators set: people who sign in meanwhile always find room.
     Administration,
@@ -44,7 +44,7 @@ impl fmt::Debug for HashQueue {
 }
 
 impl HashQueue {
-    /// A door before a pool.
+    /// A queue before a pool.
     #[must_use]
     pub fn new(pool: HashPool) -> Self {
         Self { pool, accounts: Mutex::default(), administration: Arc::new(Semaphore::new(1)) }

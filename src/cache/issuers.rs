@@ -66,7 +66,7 @@ impl IssuerCache {
         *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Whether so many assertions of an issuer are remembered that no more are taken (G2).
+    /// Whether more assertions of an issuer are remembered than fit, so that no more are taken (G2).
     pub fn is_full(&self, issuer_id: &str) -> bool {
         self.full.read().unwrap_or_else(PoisonError::into_inner).contains(issuer_id)
     }

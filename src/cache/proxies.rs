@@ -1,4 +1,4 @@
-//! The trusted proxies, which a running service may be told anew; and what one of them said that could not be read.
+//! The trusted proxies, which may change without a restart; and what one of them said that could not be read.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,18 +23,18 @@ pub struct Proxies(Arc<Parts>);
 #[derive(Debug, Default)]
 struct Parts {
     trusted: RwLock<Arc<[IpNet]>>,
-    unread: Mutex<Noted>,
+    unreadable: Mutex<Noted>,
 }
 
 #[derive(Debug, Default)]
 struct Noted {
     last: Option<Timestamp>,
-    waiting: Option<Unread>,
+    waiting: Option<UnreadableHop>,
 }
 
 /// A proxy named a client by something that is not an address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unread {
+pub struct UnreadableHop {
     /// When, in Unix milliseconds.
     pub at_ms: i64,
     /// The proxy's address.
@@ -66,20 +66,20 @@ impl Proxies {
 
     /// Notes what could not be read, now and then; whether it is the first time.
     pub fn note_unread(&self, proxy: IpAddr, hop: &[u8], now: Timestamp) -> bool {
-        let mut noted = self.0.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = noted.last.is_none();
         if noted.last.is_none_or(|at| at.after(NOTE_AGAIN) <= now) {
             let hop = hop.escape_ascii().to_string().chars().take(CHARS).collect();
             noted.last = Some(now);
-            noted.waiting = Some(Unread { at_ms: now.0, proxy, hop });
+            noted.waiting = Some(UnreadableHop { at_ms: now.0, proxy, hop });
         }
         is_first
     }
 
     /// A note that nobody has written down yet.
     #[must_use]
-    pub fn take_unread(&self) -> Option<Unread> {
-        self.0.unread.lock().unwrap_or_else(PoisonError::into_inner).waiting.take()
+    pub fn take_unreadable_hop(&self) -> Option<UnreadableHop> {
+        self.0.unreadable.lock().unwrap_or_else(PoisonError::into_inner).waiting.take()
     }
 }
 
@@ -92,10 +92,10 @@ mod tests {
         let (proxies, proxy) = (Proxies::default(), IpAddr::from([10, 0, 0, 1]));
         assert!(proxies.note_unread(proxy, b"caf\xe9", Timestamp(0)));
         assert!(!proxies.note_unread(proxy, b"other", Timestamp(1)));
-        assert_eq!(proxies.take_unread(), Some(Unread { at_ms: 0, proxy, hop: "caf\\xe9".into() }));
-        assert_eq!(proxies.take_unread(), None);
+        assert_eq!(proxies.take_unreadable_hop(), Some(UnreadableHop { at_ms: 0, proxy, hop: "caf\\xe9".into() }));
+        assert_eq!(proxies.take_unreadable_hop(), None);
         assert!(!proxies.note_unread(proxy, &[b'a'; 300], Timestamp(3_600_000)));
-        assert_eq!(proxies.take_unread().unwrap().hop.len(), CHARS);
+        assert_eq!(proxies.take_unreadable_hop().unwrap().hop.len(), CHARS);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Refused handoffs that wait to be written down (A4). An answer never waits for that, and no stranger brings about
-//! more writes than so many a minute: what is beyond is in the log alone.
+//! more writes than a fixed number a minute: what is beyond is in the log alone.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -39,7 +39,7 @@ impl Refusals {
         }
     }
 
-    /// So many of those that wait, the oldest first: they wait no longer.
+    /// The oldest of those that wait, up to this number: they wait no longer.
     #[must_use]
     pub fn take(&self, most: usize) -> Vec<Refused> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 
 /// How many are remembered. Full buckets are forgotten first: they remember nothing.
 const CAPACITY: usize = 50_000;
-/// When so many are remembered, newcomers share this many buckets, by their neighbourhood.
+/// When this many are remembered, newcomers share this many buckets, by their neighbourhood.
 const SHARED: usize = 4096;
 const MINUTE_MS: i64 = 60_000;
 
@@ -102,7 +102,7 @@ struct Bucket {
 }
 
 impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
-    /// A throttle of so many tries a minute, with as many in reserve; `None` lets everything pass.
+    /// A throttle of a given number of tries a minute, with as many in reserve; `None` lets everything pass.
     #[must_use]
     pub fn new(per_minute: Option<u32>) -> Self {
         let buckets = Buckets { own: HashMap::new(), shared: HashMap::new(), swept_at: Timestamp(0) };
@@ -117,7 +117,7 @@ impl<K: Eq + Hash + Neighbourhood> Throttle<K> {
         Some(self.per_minute.load(Ordering::Relaxed)).filter(|rate| *rate != 0)
     }
 
-    /// From now on so many.
+    /// From now on this many.
     pub fn set(&self, per_minute: Option<u32>) {
         self.per_minute.store(per_minute.unwrap_or(0), Ordering::Relaxed);
     }
@@ -176,13 +176,13 @@ pub struct SharedThrottle<K> {
 }
 
 impl<K: Clone + Display + Eq + Hash + Neighbourhood> SharedThrottle<K> {
-    /// A throttle of so many tries a minute, with as many in reserve; `None` lets everything pass.
+    /// A throttle of a given number of tries a minute, with as many in reserve; `None` lets everything pass.
     #[must_use]
     pub fn new(name: &'static str, per_minute: Option<u32>, redis: Option<&Arc<Redis>>) -> Self {
         Self { name, own: Throttle::new(per_minute), redis: redis.cloned() }
     }
 
-    /// From now on so many a minute.
+    /// From now on this many a minute.
     pub fn set(&self, per_minute: Option<u32>) {
         self.own.set(per_minute);
     }

@@ -55,7 +55,7 @@ pub(super) fn act(app: &App) -> AdminContext {
     AdminContext {
         app: app.clone(),
         actor: operator(),
-        authority: Authority::House,
+        authority: Authority::Machine,
         now: app.clock.now(),
         deadline: app.patient_deadline(),
         seen: None,
@@ -113,7 +113,7 @@ pub(super) async fn find_provider(app: &App, code: &str) -> anyhow::Result<Provi
     found.with_context(|| format!("there is no provider {code:?}: see `connect-idp provider list`"))
 }
 
-/// Says what became of switching something.
+/// Says the result of switching something.
 pub(super) fn say_switched(console: &mut Console, switched: Switched, subject: &str, done: &str) -> anyhow::Result<()> {
     match switched {
         Switched::Done => console.say(format_args!("{subject} {done}.")),

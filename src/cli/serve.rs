@@ -1,4 +1,4 @@
-//! `serve`: the log, the house, then the service; and what SIGHUP changes of them.
+//! `serve`: the log, the configuration, then the service; and what SIGHUP changes of them.
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

@@ -93,7 +93,7 @@ impl Place {
         said.out.lines().map(kind).collect()
     }
 
-    /// The records that came after the first so many.
+    /// The records that came after the first ones.
     fn added(&self, before: usize) -> Vec<String> {
         self.kinds().split_off(before)
     }

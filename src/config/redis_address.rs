@@ -1,4 +1,4 @@
-//! `[redis]`: a Redis that replicas share. Without the section each replica counts tries by itself.
+//! `[redis]`: a Redis that replicas share. Without the section each replica counts tries on its own.
 
 use std::fmt;
 

@@ -45,7 +45,7 @@ pub struct Config {
     pub drain_seconds: u64,
     /// Where the truth is kept.
     pub database: Database,
-    /// The Redis that replicas share; without it each counts tries by itself.
+    /// The Redis that replicas share; without it each counts tries on its own.
     pub redis: Option<Redis>,
     /// Where the key-encryption key lies, and how long signing keys last.
     pub keys: Keys,

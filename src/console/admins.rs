@@ -17,7 +17,7 @@ use crate::web::error::PageError;
 use crate::web::layers::Arrival;
 use crate::web::session::{SignedIn, act_of};
 
-/// A Provider Admin is signed in, by either door.
+/// A Provider Admin is signed in, by either sign-in method.
 #[derive(Debug)]
 pub struct ProviderAdmin {
     /// The session.

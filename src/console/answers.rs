@@ -24,7 +24,7 @@ pub(super) fn switched(list: &str, id: &str, switched: Switched, done: Notice) -
     }
 }
 
-/// The form again, which says what is wrong; whoever finds the house busy is told when to come back.
+/// The form again, which says what is wrong; whoever finds the service busy is told when to come back.
 pub(super) fn form_again(status: StatusCode, page: &impl Template) -> Response {
     let mut response = respond(status, Shape::Inside, page);
     let seconds = match status {

@@ -272,7 +272,7 @@ fn effects(revoked: Option<State>, waits: bool, receive: String) -> Vec<String> 
     effects
 }
 
-/// So many minutes as people say it.
+/// A number of minutes as people say it.
 fn span(minutes: u32) -> String {
     match (minutes / 60, minutes % 60) {
         (1, 0) => "1 hour".into(),

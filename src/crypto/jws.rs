@@ -179,13 +179,15 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether the signature is this key's.
+    /// Whether the signature is this key's, over `BASE64URL(header).BASE64URL(payload)` as they came (RFC 7515 §5.2).
+    /// Nothing of the header is looked at here: the caller has compared `alg` with [`VerifyingKey::algorithm`].
     #[must_use]
     pub fn verify(&self, jws: &Unverified<'_>) -> bool {
         self.verify_bytes(jws.signing_input.as_bytes(), &jws.signature)
     }
 
-    /// Whether these bytes are this key's signature of those.
+    /// Whether `signature` is this key's over `signed`, in the form of JWA: for ECDSA the 64 bytes `r || s` (RFC 7518
+    /// §3.4), not DER.
     #[must_use]
     pub fn verify_bytes(&self, signed: &[u8], signature: &[u8]) -> bool {
         self.verifier.verify(signed, signature).is_ok()

@@ -88,7 +88,8 @@ impl KeyRing {
         keys[keys.len() - 1].clone()
     }
 
-    /// The key of a name, looked for in the folder if need be.
+    /// The key of a name such as `kek-0002`. One that is not known yet is looked for in the folder, where an operator
+    /// may have put it since the start; `None` when it is not there either, or the folder cannot be read.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<Secret> {
         let find = || self.keys().iter().find(|(known, _)| known == name).map(|(_, key)| key.clone());
@@ -125,14 +126,14 @@ pub fn texts(dir: &Path) -> anyhow::Result<Vec<(String, Zeroizing<String>)>> {
     Ok(keys.iter().map(|(name, key)| (name.clone(), text(key))).collect())
 }
 
-/// The name that comes after another.
+/// The name after another, `kek-0002` after `kek-0001`; `None` after `kek-9999`, or when the text is no such name.
 #[must_use]
 pub fn name_after(name: &str) -> Option<String> {
     let number = name.strip_prefix("kek-")?.parse::<u16>().ok()?.checked_add(1)?;
     (number < 10_000).then(|| format!("kek-{number:04}"))
 }
 
-/// Whether a file of this name in the folder is a key.
+/// Whether a file of this name is a key: `kek-` and four digits.
 #[must_use]
 pub fn is_key_name(name: &str) -> bool {
     name.strip_prefix("kek-").is_some_and(|number| number.len() == 4 && number.bytes().all(|b| b.is_ascii_digit()))

@@ -17,10 +17,11 @@ const ENCRYPTION: &str = "A256GCM";
 #[error("it could not be sealed: {0}")]
 pub struct NotSealed(String);
 
-/// Seals bytes under the current key.
+/// Seals bytes of any length under the newest key of the ring: a compact JWE whose `kid` is that key's name. What is
+/// opened for another purpose does not open.
 ///
 /// # Errors
-/// When the cryptography fails.
+/// [`NotSealed`] when OpenSSL fails; never because of the bytes.
 pub fn seal(ring: &KeyRing, purpose: &str, bytes: &[u8]) -> Result<String, NotSealed> {
     let failed = |error: josekit::JoseError| NotSealed(error.to_string());
     let (name, kek) = ring.newest();

@@ -34,7 +34,7 @@ impl PartialEq for Secret {
 impl Eq for Secret {}
 
 impl Secret {
-    /// A new unpredictable secret.
+    /// A new secret: 32 bytes that nobody can predict.
     #[must_use]
     pub fn random(random: &Random) -> Self {
         Self(Zeroizing::new(random.bytes()))
@@ -97,7 +97,7 @@ impl Secret {
         &*self.0
     }
 
-    /// SHA-256 of the bytes as base64url: all that the database ever sees.
+    /// SHA-256 of the 32 bytes as unpadded base64url, 43 characters: all that the database ever sees.
     #[must_use]
     pub fn digest(&self) -> String {
         digest(*self.0)
@@ -117,7 +117,7 @@ impl Secret {
         Self::from_bytes(bytes)
     }
 
-    /// HMAC-SHA256 of bytes under this secret as base64url.
+    /// HMAC-SHA256 of bytes under this secret (RFC 2104) as unpadded base64url, 43 characters.
     #[must_use]
     pub fn mac(&self, bytes: &[u8]) -> String {
         let mut mac = self.hmac();
@@ -137,7 +137,7 @@ impl Secret {
     }
 }
 
-/// SHA-256 as base64url.
+/// SHA-256 as unpadded base64url, 43 characters.
 #[must_use]
 pub fn digest(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))

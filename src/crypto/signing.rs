@@ -88,10 +88,11 @@ impl fmt::Debug for SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a private JWK of ours.
+    /// Reads a private JWK of ours (RFC 7517, RFC 7518 §6), and makes a signer of it, which takes longer than to sign
+    /// once.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is no JWK, or one of another kind than the algorithm needs.
     pub fn parse(kid: &str, algorithm: Algorithm, private_jwk: &[u8]) -> Result<Self, SignError> {
         let jwk = Jwk::from_bytes(private_jwk)?;
         let signer: Box<dyn JwsSigner> = match algorithm {

@@ -138,7 +138,7 @@ fn unix(time: &Asn1TimeRef) -> anyhow::Result<i64> {
     Ok(i64::from(since.days) * 86_400 + i64::from(since.secs))
 }
 
-/// Whether a certificate names a host, by itself or by a `*` for its first part (RFC 9525).
+/// Whether a certificate names a host, directly or by a `*` for its first part (RFC 9525).
 fn is_for(leaf: &X509, host: &str) -> bool {
     let address: Option<IpAddr> = host.trim_matches(['[', ']']).parse().ok();
     let listed = leaf.subject_alt_names();

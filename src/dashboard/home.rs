@@ -16,7 +16,7 @@ use crate::web::user_agent::browser;
 
 /// How many records the Dashboard shows.
 const RECENT: i64 = 5;
-/// Among so many apps the user's own are looked for.
+/// The number of apps among which the user's own are looked for.
 const MAX_APPS: i64 = 500;
 
 #[derive(Template)]
@@ -30,7 +30,7 @@ struct HomePage {
     contact: Option<String>,
 }
 
-/// An app to open: one of the house, or one that the user allowed something.
+/// An app to open: one of our own, or one that the user allowed something.
 struct AppView {
     name: String,
     url: String,

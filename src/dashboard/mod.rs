@@ -1,4 +1,4 @@
-//! After the door: the Dashboard, my activity, my sessions.
+//! After sign-in: the Dashboard, my activity, my sessions.
 
 pub mod activity;
 pub mod home;

@@ -84,7 +84,7 @@ pub async fn get(app: App, arrival: Arrival, signed_in: SignedIn, told: Told) ->
 /// When the database fails.
 pub async fn end(app: App, arrival: Arrival, signed_in: SignedIn, mut fields: Fields) -> Result<Response, PageError> {
     let (act, current) = (signed_in.act(&app, &arrival), signed_in.session);
-    // What is no id is nobody's.
+    // What is no id is no session.
     let Some(wanted) = checked(&fields.take("session")) else {
         return Ok(Redirect::to(PATH).into_response());
     };

@@ -12,7 +12,7 @@ pub struct ActivityView {
     pub when: String,
     /// What happened.
     pub what: String,
-    /// By which door.
+    /// By which sign-in method.
     pub login_type: Option<String>,
     /// What stands beneath it.
     pub note: Option<String>,

@@ -75,7 +75,8 @@ impl Assertion {
     }
 }
 
-/// When the answer to a click is late (U7).
+/// When the answer to a click is late (U7): `timeout` after it was minted or received, whichever was first, and no
+/// later than `exp`. At that very instant it is late.
 pub(super) fn late_at(iat: Timestamp, exp: Timestamp, received: Timestamp, timeout: Duration) -> Timestamp {
     iat.min(received).after(timeout).min(exp)
 }

@@ -36,7 +36,8 @@ pub(super) enum Claimed {
     IssuerChanged,
 }
 
-/// Claims before the deadline, or says that it is late. The work goes on by itself and settles what nobody waits for.
+/// Claims before the deadline, or says that it is late. The work continues on its own and settles what nobody waits
+/// for.
 pub(super) async fn claim_in_time(app: &App, assertion: Assertion, arrival: &Arrival) -> Result<Claimed, store::Error> {
     let deadline = Deadline::at(assertion.deadline(arrival.now, timeout(app)), app.clock.now());
     if deadline.is_past(app.clock.now()) {
@@ -56,7 +57,7 @@ pub(super) async fn claim_in_time(app: &App, assertion: Assertion, arrival: &Arr
         }
         let failed = claimed.is_err();
         let unheard = answer.send(claimed).is_err();
-        // What broke after the page was answered is a time-out as well, whatever became of the commit.
+        // What broke after the page was answered is a time-out as well, whatever the result of the commit.
         if late || (failed && unheard && deadline.left().is_zero()) {
             settle::record_late_at_last(app, assertion, arrival).await;
         }

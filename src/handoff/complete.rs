@@ -35,7 +35,7 @@ use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::browser;
 
-/// How long the answer to a step that comes late waits for what became of the handoff.
+/// How long the answer to a step that comes late waits for the result of the handoff.
 const LATE_PATIENCE: Duration = Duration::from_millis(900);
 
 /// The query: the handoff's id.
@@ -157,8 +157,8 @@ struct SecondStep {
     visitor: Visitor,
 }
 
-/// Completes before the deadline, or says that it is late. The work goes on by itself: a session that came of it after
-/// the person was told otherwise is ended.
+/// Completes before the deadline, or says that it is late. The work continues on its own: a session that came of it
+/// after the person was told otherwise is ended.
 async fn complete_in_time(
     app: &App,
     step: SecondStep,

@@ -42,7 +42,7 @@ pub async fn fresher(app: &App, than: &Snapshot, now: Timestamp) -> Result<Optio
     reload(app, now).await.map(Some)
 }
 
-/// Reads the issuers; keys are parsed anew only where they changed.
+/// Reads the issuers; keys are parsed again only where they changed.
 ///
 /// # Errors
 /// When the database cannot be asked.

@@ -42,7 +42,7 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             look if look % FURTHER_EVERY == 0 => From::AnHourBefore,
             _ => From::LastTime,
         };
-        // A look may go through ten million records: a stop need not wait for it. A transaction goes on by itself.
+        // A look may go through ten million records: a stop need not wait for it. A transaction continues on its own.
         let done = tokio::select! {
             done = seal(&app, from, usize::MAX) => done,
             _ = stop.changed() => return,

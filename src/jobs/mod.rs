@@ -1,4 +1,4 @@
-//! What runs by itself: sweeping what nobody finished, forgetting what is over, looking after issuers' keys.
+//! What runs on a schedule: sweeping what nobody finished, forgetting what is over, looking after issuers' keys.
 //!
 //! Every step is safe to run on several replicas at once: each row is settled by whoever's statement changes it.
 
@@ -46,7 +46,7 @@ const INTERACTION_CAP: i64 = 50_000;
 /// What was refused before a trusted signature is known this long, and as many of it (A4, G22).
 const KEEP_REFUSED: Duration = Duration::from_hours(30 * 24);
 const REFUSED_CAP: i64 = 100_000;
-/// Names that are nobody's are remembered up to this many (G5, G22).
+/// Unknown Login Names are remembered up to this many (G5, G22).
 const PHANTOM_CAP: i64 = 100_000;
 
 /// Runs until `stop` says so.
@@ -161,7 +161,7 @@ pub async fn look_after_keys(app: &App) -> Result<(), store::Error> {
 /// # Errors
 /// When the database fails; the next round tries again.
 pub async fn remove_pruned(app: &App) -> Result<(), store::Error> {
-    // The rest in the next rounds: what else runs by itself does not wait for it.
+    // The rest in the next rounds: what else runs on a schedule does not wait for it.
     for _ in 0..BATCHES_AT_ONCE {
         if prune::remove_some(app).await? == 0 {
             break;
@@ -226,10 +226,10 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
 /// # Errors
 /// When the database fails; an hour later it is noted again, if it goes on.
 pub async fn note_unread_hop(app: &App) -> Result<(), store::Error> {
-    let Some(unread) = app.proxies.take_unread() else { return Ok(()) };
-    let Ok(text) = serde_json::to_string(&unread) else { return Ok(()) };
+    let Some(unreadable) = app.proxies.take_unreadable_hop() else { return Ok(()) };
+    let Ok(text) = serde_json::to_string(&unreadable) else { return Ok(()) };
     in_transaction!(app.db, app.patient_deadline(), [text], |tx| {
-        store::settings::put(tx, store::settings::UNREAD_HOP, &text).await
+        store::settings::put(tx, store::settings::UNREADABLE_HOP, &text).await
     })
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-/// So many are remembered of one request.
+/// The most that are remembered of one request.
 pub(super) const MAX_CALLS: usize = 16;
 /// What parts the spans of one request: odd, so that no two are the same.
 pub(super) const STEP: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -50,7 +50,7 @@ fn write_json(line: &mut Vec<u8>, timestamp: &str, event: &Event<'_>) -> serde_j
     map.serialize_entry("target", event.metadata().target())?;
     let mut members = Members { map, written: Vec::new(), failed: None };
     event.record(&mut members);
-    // The line of a request names it by itself.
+    // The line of a request names it already.
     if event.metadata().target() != TARGET
         && let Some(request) = at_hand()
     {

@@ -54,7 +54,7 @@ pub struct Learnt {
     pub client_id: Option<String>,
     /// The agency of the account that somebody signs in to, by its Provider Code.
     pub provider: Option<String>,
-    /// How, and what became of it.
+    /// How, and with what result.
     pub sign_in: Option<(&'static str, &'static str)>,
 }
 

@@ -1,4 +1,4 @@
-//! `GET` and `POST /login`: the front door.
+//! `GET` and `POST /login`: the login page.
 
 use askama::Template;
 use axum::extract::Query;

@@ -99,7 +99,7 @@ labels! {
 }
 
 labels! {
-    /// What runs by itself.
+    /// What runs on a schedule.
     pub enum Job as "name" {
         /// Handoffs that nobody completed, sessions that nobody was given.
         Sweep = "sweep",

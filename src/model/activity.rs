@@ -19,7 +19,7 @@ pub struct Visitor {
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Somebody tried to sign in, by either door.
+    /// Somebody tried to sign in, by either sign-in method.
     SignIn,
     /// A session was ended by its user.
     Logout,
@@ -33,7 +33,7 @@ pub enum Kind {
     PasswordReset,
     /// A lock was put on an account.
     AccountLocked,
-    /// A lock was taken off an account.
+    /// A lock was removed from an account.
     AccountUnlocked,
     /// A user came to be.
     UserCreated,
@@ -252,14 +252,14 @@ pub struct Event {
     pub user_id: Option<String>,
     /// That user's Login Name, or the one a trusted issuer named.
     pub login_name: Option<String>,
-    /// A keyed hash of a typed name that is nobody's (people type passwords there).
+    /// A keyed hash of a typed name that is unknown (people type passwords there).
     pub name_hash: Option<String>,
     /// Who did it: `user`, `stranger`, `system`, `issuer …`, `admin …`, `therap admin …`, or `operator …` on the
     /// machine.
     pub actor: String,
     /// What.
     pub kind: Kind,
-    /// By which door.
+    /// By which sign-in method.
     pub method: Option<Method>,
     /// What stands beneath the login type, or details of an administrative change.
     pub note: Option<String>,

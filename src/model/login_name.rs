@@ -12,7 +12,7 @@ pub struct LoginName {
 
 impl LoginName {
     /// Prepares a name by UsernameCaseMapped (RFC 8265 §3.3): case and width make no difference. `None` for what the
-    /// profile refuses (spaces, control characters, …) and for more than 255 characters; such a name is nobody's.
+    /// profile refuses (spaces, control characters, …) and for more than 255 characters; such a name is unknown.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() || text.chars().count() > 255 {

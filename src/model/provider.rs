@@ -124,7 +124,7 @@ pub struct Provider {
     pub code: String,
     /// Name.
     pub name: String,
-    /// An inactive provider's users cannot come in by any door.
+    /// An inactive provider's users cannot come in by any sign-in method.
     pub active: bool,
     /// See [`UnifiedLogin`].
     pub unified_login: UnifiedLogin,

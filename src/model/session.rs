@@ -2,7 +2,7 @@
 
 use super::words;
 
-/// The door somebody came in by.
+/// How somebody signed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// Login Name, Password, Provider Code.
@@ -96,7 +96,7 @@ pub struct Session {
     pub name: String,
     /// User Type's word.
     pub user_type: super::user::UserType,
-    /// The door.
+    /// The sign-in method.
     pub method: Method,
     /// How sure the sign-in is.
     pub acr: String,

@@ -33,7 +33,7 @@ impl State {
         }
     }
 
-    /// Whether the private half is of any more use.
+    /// Whether its private half may still sign; when not, it is soon forgotten.
     #[must_use]
     pub const fn may_sign(self) -> bool {
         match self {
@@ -60,7 +60,8 @@ impl Dates {
     }
 }
 
-/// The states of all keys of one algorithm, oldest first.
+/// The states of all keys of one algorithm at `now`, in the order of `keys`, which is oldest first. One at most is
+/// [`State::Signing`].
 #[must_use]
 pub fn states(keys: &[Dates], now: Timestamp) -> Vec<State> {
     let signing = signing(keys, now);
@@ -87,7 +88,8 @@ pub fn signing(keys: &[Dates], now: Timestamp) -> Option<usize> {
     come.or_else(|| keys.iter().position(alive))
 }
 
-/// When the successor of an algorithm's newest key is to be announced.
+/// When the successor of an algorithm's newest key is to be announced: `announce` before the newest has signed for
+/// `lasts`.
 #[must_use]
 pub fn successor_due(newest: &Dates, lasts: Duration, announce: Duration) -> Timestamp {
     newest.signs_from.after(lasts).before(announce)

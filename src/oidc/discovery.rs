@@ -9,7 +9,7 @@ use crate::model::client::{AuthMethod, GrantType};
 use crate::model::scope::{CLIENT_SCOPES, USER_SCOPES};
 use crate::model::session::{ACR_HANDOFF, ACR_PASSWORD};
 
-/// The provider metadata.
+/// The provider metadata of an issuer, whose address has no slash at its end: one document for both specifications.
 #[must_use]
 pub fn document(issuer: &str) -> Value {
     let at = |path: &str| format!("{issuer}{path}");

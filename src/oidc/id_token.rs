@@ -21,7 +21,7 @@ pub(super) struct IdToken<'a> {
     pub(super) sub: &'a str,
     pub(super) nonce: Option<&'a str>,
     pub(super) acr: &'a str,
-    /// A JSON array, where the door said how.
+    /// A JSON array, where the sign-in method says how.
     pub(super) amr: Option<&'a str>,
     pub(super) auth_time: Timestamp,
     pub(super) sid: &'a str,
@@ -32,7 +32,8 @@ pub(super) struct IdToken<'a> {
 }
 
 impl IdToken<'_> {
-    /// Signs it for a client, with the algorithm the client registered.
+    /// Signs it for a client (OpenID Connect Core §2) with the algorithm the client registered: a compact JWS that
+    /// lives `tokens.id_token_minutes`.
     pub(super) async fn sign(&self, app: &App, client: &Client, now: Timestamp) -> Result<String, OAuthError> {
         let alg = client.metadata.id_token_signed_response_alg;
         let life = Duration::from_mins(app.config.tokens.id_token_minutes.into());

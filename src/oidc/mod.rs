@@ -1,4 +1,4 @@
-//! The third door: the OpenID Provider. A file for each endpoint or concept of the standards.
+//! The OpenID Provider. A file for each endpoint or concept of the standards.
 
 pub mod authorize;
 pub mod claims;
@@ -58,7 +58,7 @@ async fn authenticated(
 }
 
 /// The same by what is known of the client, or the form again. Only a good answer counts that ended with a statement which
-/// read the client once more; whatever else comes of it, the request is to be judged by [`authenticated`].
+/// read the client once more; whatever else comes of it, the request is to be checked by [`authenticated`].
 fn authenticated_before(
     app: &App,
     headers: &HeaderMap,

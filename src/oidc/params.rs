@@ -16,7 +16,8 @@ pub struct Params(Vec<(String, String)>);
 const MANY: [&str; 2] = ["resource", "audience"];
 
 impl Params {
-    /// Reads a query or a form body.
+    /// Reads a query or a form body, decoded from `application/x-www-form-urlencoded`; what is not UTF-8 becomes
+    /// U+FFFD.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         let pairs = url::form_urlencoded::parse(text);
@@ -30,7 +31,8 @@ impl Params {
         (is_form || body.is_empty()).then(|| Self::parse(body))
     }
 
-    /// The first value of a parameter; an empty one is as good as none.
+    /// The first value of a parameter that is not empty: a parameter without a value counts as left out (RFC 6749
+    /// §3.1).
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
@@ -41,7 +43,7 @@ impl Params {
         self.0.iter().filter(move |(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
     }
 
-    /// A parameter that stands more than once and may not.
+    /// The name of a parameter that stands more than once and may not (RFC 6749 §3.1); `resource` and `audience` may.
     #[must_use]
     pub fn repeated(&self) -> Option<&str> {
         let mut names: Vec<&str> = self.0.iter().map(|(name, _)| name.as_str()).collect();

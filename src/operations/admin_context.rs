@@ -15,7 +15,7 @@ use crate::time::{Deadline, Timestamp};
 /// One act. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct AdminContext {
-    /// The house it is done in.
+    /// The service it is done in.
     pub app: App,
     /// Who does it.
     pub actor: Actor,
@@ -32,8 +32,8 @@ pub struct AdminContext {
 /// What an act rests on. It was checked when the request arrived; whoever took it away since has the last word (G28).
 #[derive(Clone, Debug)]
 pub enum Authority {
-    /// Whoever can run commands on this machine, and the house itself.
-    House,
+    /// Whoever can run commands on this machine, and the service itself.
+    Machine,
     /// An admin's session.
     Session {
         /// As it lives through renewals.
@@ -59,7 +59,7 @@ impl Authority {
     /// [`store::Error::NoAuthority`] when it was taken away.
     pub async fn prove(&self, tx: &mut Tx, now: Timestamp) -> Result<(), store::Error> {
         let stands = match self {
-            Self::House => true,
+            Self::Machine => true,
             Self::Session { sid, user_type, .. } => store::sessions::may_act(tx, sid, *user_type, now).await?,
             Self::Token { hash, metadata } => store::tokens::access::may_act(tx, hash, metadata, now).await?,
         };
@@ -123,7 +123,7 @@ impl AdminContext {
     }
 }
 
-/// What became of switching something.
+/// The result of switching something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switched {
     /// It is so now, and recorded.
@@ -142,7 +142,7 @@ pub enum Switched {
     Stale,
 }
 
-/// What became of an edit of data that were read in a revision.
+/// The result of an edit of data that were read in a revision.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edited<C> {
     /// They were still in that revision.
@@ -151,7 +151,7 @@ pub enum Edited<C> {
     Stale,
 }
 
-/// What became of a change of data.
+/// The result of a change of data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// These keys have new values now, and that is recorded; when it is empty, nothing was new and nothing is recorded.

@@ -11,7 +11,7 @@ use crate::store::idempotency::{self, Keyed};
 use crate::store::users::NewUser;
 use crate::store::{Error, Tx};
 
-/// Something that is not stored yet, checked and drawn.
+/// Something that is not stored yet, checked and built.
 #[derive(Clone, Debug)]
 pub enum Creation {
     /// An agency.
@@ -24,7 +24,7 @@ pub enum Creation {
     Issuer(Box<TrustedIssuer>),
 }
 
-/// What became of it.
+/// The result.
 #[derive(Clone, Debug)]
 pub enum CreateOutcome {
     /// It is there now, and recorded.

@@ -109,7 +109,7 @@ pub async fn refused(
 }
 
 /// A request that was begun for one person is not finished as another, whom a handoff brought into this browser
-/// meanwhile: it asks anew, as if that person had begun it (U3). Whoever types a password on the page that it waits at
+/// meanwhile: it asks again, as if that person had begun it (U3). Whoever types a password on the page that it waits at
 /// is there for it.
 pub async fn keep_to_its_person(
     app: &App,
@@ -121,11 +121,11 @@ pub async fn keep_to_its_person(
     if !is_anothers || session.method != Method::Handoff {
         return Ok(());
     }
-    let (id, anew, user) = (interaction.id.clone(), app.random.id(now), session.user_id.clone());
-    in_transaction!(app.db, app.ordinary_deadline(now), [id, anew, user], |tx| {
-        store::interactions::ask_anew(tx, &id, &anew, &user).await
+    let (id, new_id, user) = (interaction.id.clone(), app.random.id(now), session.user_id.clone());
+    in_transaction!(app.db, app.ordinary_deadline(now), [id, new_id, user], |tx| {
+        store::interactions::ask_again(tx, &id, &new_id, &user).await
     })?;
-    (interaction.id, interaction.user_id) = (anew, Some(user));
+    (interaction.id, interaction.user_id) = (new_id, Some(user));
     (interaction.consented_by, interaction.answered_at) = (None, None);
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! What an operator does to a trusted issuer and its ties (U12, U13): each one transaction with exactly one record, and
-//! none when nothing changed. Functions that take a `Tx` are the same acts as parts of a larger one (`apply`).
+//! none when nothing changed. Functions that take a `Tx` are the same actions as parts of a larger one (`apply`).
 
 use std::collections::BTreeMap;
 
@@ -151,8 +151,8 @@ fn check_origins(origins: &[String], config: &Config) -> Result<(), ValidationEr
     Ok(())
 }
 
-/// Parses an issuer's key set under the house's rules: beside those of [`VerifyingKeys::parse`], the published test
-/// keys open no door that matters (G21).
+/// Parses an issuer's key set under the rules of this service: beside those of [`VerifyingKeys::parse`], the published
+/// test keys are refused in production (G21).
 ///
 /// # Errors
 /// One sentence that names the key and what to change.

@@ -27,7 +27,7 @@ pub mod users;
 
 use crate::model::activity::Visitor;
 
-/// Who does something on behalf of the house, and from where, as the record will say.
+/// Who does something on behalf of the operator, and from where, as the record will say.
 #[derive(Clone, Debug)]
 pub struct Actor {
     /// `operator NAME` for a command, `admin NAME` or `therap admin NAME` for a page.

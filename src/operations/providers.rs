@@ -1,5 +1,5 @@
 //! What an operator does to a provider: each one transaction with exactly one record, and none when nothing changed.
-//! Functions that take a `Tx` are the same acts as parts of a larger one (`apply`).
+//! Functions that take a `Tx` are the same actions as parts of a larger one (`apply`).
 
 use super::admin_context::{AdminContext, Changed, Edited, Switched, ValidationError, Version, in_act};
 use crate::config::Config;
@@ -88,7 +88,7 @@ pub(super) fn replace<T: PartialEq>(place: &mut T, value: Option<T>) -> bool {
     }
 }
 
-/// What became of a creation.
+/// The result of a creation.
 #[derive(Clone, Debug)]
 pub enum Created {
     /// The provider, as it stands now.

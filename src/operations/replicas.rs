@@ -38,7 +38,7 @@ pub async fn give_sign(app: &App) -> Result<(), Error> {
 /// Takes the sign back: this replica stops.
 ///
 /// # Errors
-/// When it cannot be written; it goes by itself a little later.
+/// When it cannot be written; it is removed automatically a little later.
 pub async fn leave(app: &App) -> Result<(), Error> {
     let (id, db) = (app.presence.id.clone(), &app.db);
     let left = async { in_transaction!(db, app.patient_deadline(), [id], |tx| replicas::remove(tx, &id).await) };

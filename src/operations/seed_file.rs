@@ -68,7 +68,7 @@ enum Stage {
 }
 
 impl Place {
-    /// The beginning: of a file of the whole house, or of one provider and its users.
+    /// The beginning: of a file of everything, or of one provider and its users.
     #[must_use]
     pub const fn start(only: Option<Box<Provider>>) -> Self {
         Self { stage: Stage::Providers(only), users: 0 }

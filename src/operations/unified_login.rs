@@ -9,7 +9,7 @@ use crate::store::{Error, Tx, providers, unified_login};
 /// What somebody writes to a step has so many characters at most.
 const LONGEST: usize = 500;
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transition {
     /// It is taken, and recorded.

@@ -72,7 +72,7 @@ where
         }
         return Ok(answered);
     }
-    // Whatever becomes of it, the answer stands.
+    // Whatever happens to it, the answer stands.
     let _ = tokio::time::timeout(PATIENCE, drain(body)).await;
     Ok(answered)
 }

@@ -135,14 +135,14 @@ impl Tx {
         Self { conn, record_key, after_commit: AfterCommit::default() }
     }
 
-    /// Has something said, in the log or by a count, once this transaction is committed, and not where it is taken back: its
-    /// body may run again then.
+    /// Has something said, in the log or by a count, once this transaction is committed, and not where it is taken
+    /// back: its body may run again then.
     pub fn after_commit(&mut self, say: impl FnOnce() + Send + 'static) {
         self.after_commit.0.push(Box::new(say));
     }
 
-    /// What came of its body, and what is to be said of that. Nothing is kept of a transaction in which a statement failed:
-    /// PostgreSQL would take it back and call that a commit, and SQLite may have taken a part of it back.
+    /// The result of its body, and what is to be said of that. Nothing is kept of a transaction in which a statement
+    /// failed: PostgreSQL would take it back and call that a commit, and SQLite may have taken a part of it back.
     pub(super) fn checked<T>(&mut self, done: Result<T, Error>) -> Result<(T, AfterCommit), Error> {
         match done {
             Ok(_) if self.conn.failed => {
@@ -158,7 +158,7 @@ impl Tx {
         matches!(self.conn.link, Link::Postgres(_))
     }
 
-    /// Whether its statement was sent by itself: its answer says that it is kept.
+    /// Whether its statement was sent alone: its answer says that it is kept.
     pub(super) const fn is_kept(&self) -> bool {
         match &self.conn.link {
             Link::Postgres(talk) => talk.writes_at_once(),

@@ -261,8 +261,8 @@ impl Database {
         Ok(Some(now))
     }
 
-    /// What time it is for all who share the database, whatever their own clocks say: by the database's clock; on SQLite, whose
-    /// users share a machine, by ours.
+    /// What time it is for all who share the database, whatever their own clocks say: by the database's clock; on
+    /// SQLite, whose users share a machine, by ours.
     ///
     /// # Errors
     /// When it cannot be asked.

@@ -1,6 +1,6 @@
-//! Who holds a connection, in debug builds: whoever asks for a second one while holding one panics, so that a test finds it
-//! before twelve strangers do (G29). That is a task, or a thread that does one piece of work after the other, as SQLite's
-//! writer. Release builds look at nothing.
+//! Who holds a connection, in debug builds: whoever asks for a second one while holding one panics, so that a test
+//! finds it before twelve strangers do (G29). That is a task, or a thread that does one piece of work after the other,
+//! as SQLite's writer. Release builds look at nothing.
 
 #[cfg(debug_assertions)]
 mod watched {

@@ -110,7 +110,7 @@ pub async fn note_consent(tx: &mut Tx, id: &str, user_id: &str) -> Result<(), Er
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn ask_anew(tx: &mut Tx, id: &str, new_id: &str, user_id: &str) -> Result<(), Error> {
+pub async fn ask_again(tx: &mut Tx, id: &str, new_id: &str, user_id: &str) -> Result<(), Error> {
     const SQL: &str =
         "UPDATE interactions SET id = $2, consented_by = NULL, answered_at = NULL, user_id = $3 WHERE id = $1";
     query(SQL).bind(id).bind(new_id).bind(user_id).execute(tx).await?;

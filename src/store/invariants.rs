@@ -19,7 +19,7 @@ pub struct Invariant {
     pub is_long: bool,
 }
 
-/// So many of what breaks a claim are named.
+/// The most of what breaks a claim that are named.
 const NAMED: &str = " LIMIT 3";
 
 const KEEP_A_COPY: &str = "somebody or something else than this program has written here: keep a copy of the database, find out \

@@ -1,4 +1,4 @@
-//! The outbox of mail: what somebody asked for, and letters that wait to be sent. What is sealed goes once it is
+//! The outbox of mail: what somebody asked for, and e-mails that wait to be sent. What is sealed goes once it is
 //! settled.
 
 use super::{Conn, Error, Tx, from_row, query};
@@ -31,7 +31,7 @@ pub struct Mail {
     pub id: String,
     /// What it is.
     pub kind: MailKind,
-    /// Sealed: what was asked, or the letter.
+    /// Sealed: what was asked, or the e-mail.
     pub sealed: String,
     /// How often it was tried, this time included.
     pub attempts: i64,
@@ -49,7 +49,7 @@ pub struct NewMail {
     pub kind: MailKind,
     /// Whose it is, where that is known.
     pub user_id: Option<String>,
-    /// Sealed: what was asked, or the letter.
+    /// Sealed: what was asked, or the e-mail.
     pub sealed: String,
     /// From then on it is worth nothing any more.
     pub good_until: Timestamp,

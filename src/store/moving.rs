@@ -67,7 +67,7 @@ const LEFT: &[(&str, &str)] = &[
 
 /// So much goes to the server at a time.
 const CHUNK: usize = 256 * 1024;
-/// So many rows lie between two words about how far it is.
+/// The number of rows between two words about how far it is.
 const TELL_EVERY: u64 = 5000;
 
 /// Hears what is done, how many rows of it, of how many.

@@ -204,7 +204,7 @@ pub async fn at_home(conn: &mut Conn, session: &Session) -> Result<Option<AtHome
 pub struct Previous {
     /// When (Unix ms).
     pub created_at: i64,
-    /// By which door.
+    /// By which sign-in method.
     pub method: Method,
     /// From which address.
     pub address: String,
@@ -234,7 +234,7 @@ pub struct NewSession {
     pub issuer: Option<(String, i64)>,
     /// A handoff's id.
     pub handoff_id: Option<String>,
-    /// The door.
+    /// The sign-in method.
     pub method: Method,
     /// `acr`.
     pub acr: String,

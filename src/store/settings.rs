@@ -15,7 +15,7 @@ pub fn fingerprint_of(name: &str) -> String {
 pub const ISSUER: &str = "issuer";
 
 /// The fact that tells what a trusted proxy said last that could not be read.
-pub const UNREAD_HOP: &str = "unread hop";
+pub const UNREADABLE_HOP: &str = "unread hop";
 
 /// The fact that tells from when on claims of single use are complete, in Unix milliseconds: a restore lost those
 /// before it.

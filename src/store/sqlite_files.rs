@@ -431,7 +431,7 @@ mod tests {
             ]
         );
 
-        // The moves that follow a decision, in order; the process dies after so many of them.
+        // The moves that follow a decision, in order; the process dies after some of them.
         let moves = [
             ("keys/kek-0002", "keys/replaced-T-kek-0002"),
             ("keys/kek-0001", "keys/replaced-T-kek-0001"),

@@ -33,7 +33,7 @@ pub async fn mails_waiting(conn: &mut Conn) -> Result<Backlog, Error> {
     query(SQL).fetch_one(conn).await
 }
 
-/// Sign-in tries of one hour, by one door, with one outcome.
+/// Sign-in tries of one hour, by one sign-in method, with one outcome.
 #[derive(Clone, Debug)]
 pub struct Hour {
     /// Hours since 1970.
@@ -47,7 +47,7 @@ pub struct Hour {
 }
 from_row!(Hour { hour, login_type, outcome, count } parsed {});
 
-/// Sign-in tries by hour, door and outcome since.
+/// Sign-in tries by hour, sign-in method and outcome since.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -57,7 +57,7 @@ pub async fn hours(conn: &mut Conn, since: Timestamp) -> Result<Vec<Hour>, Error
     query(SQL).bind(since.0).fetch_all(conn).await
 }
 
-/// Refused tries of one door for one reason.
+/// Refused tries of one sign-in method for one reason.
 #[derive(Clone, Debug)]
 pub struct Refused {
     /// `Direct Login` or `Unified Login`.

@@ -1,6 +1,6 @@
 //! Strikes: how many wrong passwords in a row, and how many guesses are in hand right now (G3).
 //!
-//! `account` is a user's id, or a keyed hash of a name and code that are nobody's (G5), or a session's `sid` where
+//! `account` is a user's id, or a keyed hash of an unknown name and code (G5), or a session's `sid` where
 //! whoever is signed in types the password again (G35): one table, one way.
 
 use super::{Error, Sql, Tx, locking, query};
@@ -23,7 +23,7 @@ pub enum Reserved {
 pub enum Guessed {
     /// A user's, by id.
     User(String),
-    /// Nobody's, by keyed hash.
+    /// Unknown, by keyed hash.
     UnknownAccount(String),
     /// A session's, by [`of_session`]: its account's are not touched.
     Session(String),
@@ -45,8 +45,8 @@ pub fn of_session(sid: &str) -> String {
     format!("session {sid}")
 }
 
-/// Gives a guess one of the three chances, if one is free. A phantom's row is made here, and begins anew when it
-/// lapsed.
+/// Gives a guess one of the three chances, if one is free. An unknown account's row is made here, and begins again when
+/// it lapsed.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -56,9 +56,10 @@ pub async fn reserve(
     slot: &str,
     now: Timestamp,
     slot_until: Timestamp,
-    phantom_until: Timestamp,
+    unknown_until: Timestamp,
 ) -> Result<Reserved, Error> {
-    // One statement for users and phantoms: it locks the row, makes a phantom's, and clears one that lapsed.
+    // One statement for users and unknown accounts: it locks the row, makes an unknown account's, and clears one that
+    // lapsed.
     const TOUCH: &str = "INSERT INTO strikes (account, failures, lapses_at) VALUES ($1, 0, $3) ON CONFLICT (account) DO UPDATE SET \
                          failures = CASE WHEN strikes.lapses_at <= $2 THEN 0 ELSE strikes.failures END, \
                          lapses_at = CASE WHEN strikes.lapses_at <= $2 THEN $3 ELSE strikes.lapses_at END \
@@ -66,7 +67,7 @@ pub async fn reserve(
     const TAKE: &str = "INSERT INTO strike_slots (id, account, expires_at) SELECT $1, $2, $3 WHERE $4 + \
                         (SELECT COUNT(*) FROM strike_slots WHERE account = $2 AND expires_at > $5) < $6";
     let account = guessed.account();
-    let (failures,): (i64,) = query(TOUCH).bind(account).bind(now.0).bind(phantom_until.0).fetch_one(tx).await?;
+    let (failures,): (i64,) = query(TOUCH).bind(account).bind(now.0).bind(unknown_until.0).fetch_one(tx).await?;
     if failures >= STRIKES {
         return Ok(Reserved::Locked);
     }
@@ -136,7 +137,7 @@ pub async fn lock_for_update(tx: &mut Tx, user_id: &str) -> Result<i64, Error> {
     row.map(|(failures,)| failures).ok_or_else(|| Error::Damaged(format!("user {user_id} has no strike row")))
 }
 
-/// Removes phantoms that lapsed, and the oldest beyond `cap`; how many went.
+/// Removes unknown accounts that lapsed, and the oldest beyond `cap`; how many went.
 ///
 /// # Errors
 /// When it cannot be written.

@@ -15,15 +15,15 @@ use super::{held, postgres};
 use crate::log;
 use crate::time::{Deadline, Random};
 
-/// So many tries a transaction has that stands in another's way, each after a longer wait by chance: those that
-/// collided would collide again at once.
+/// The number of tries that a transaction has that stands in another's way, each after a longer wait by chance: those
+/// that collided would collide again at once.
 const TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 
 /// Runs a body as one transaction until its `Ok`, a few times more after a deadlock:
-/// `in_transaction!(db, deadline, [user, session], |tx| { … Ok(x) })`. The names in brackets are cloned for each try. The
-/// body waits for its database alone: on SQLite everybody who writes waits with it. What it has to say in the log, or to count,
-/// it says by [`Tx::after_commit`].
+/// `in_transaction!(db, deadline, [user, session], |tx| { … Ok(x) })`. The names in brackets are cloned for each try.
+/// The body waits for its database alone: on SQLite everybody who writes waits with it. What it has to say in the log,
+/// or to count, it says by [`Tx::after_commit`].
 macro_rules! in_transaction {
     ($db:expr, $deadline:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
         $crate::store::transacted!(Many, $db, $deadline, [$($captured),*], |$tx| $body)
@@ -34,7 +34,7 @@ pub(crate) use in_transaction;
 /// The same for a body of one statement, which writes all that it is for or nothing: what the body makes of its answer comes
 /// after the commit, and an `Err` of the body's own may only say that nothing was written.
 ///
-/// On PostgreSQL it is sent by itself where that is the same: such a statement is a transaction, and costs one round trip
+/// On PostgreSQL it is sent alone where that is the same: such a statement is a transaction, and costs one round trip
 /// instead of three.
 macro_rules! in_one_statement {
     ($db:expr, $deadline:expr, [$($captured:ident),* $(,)?], |$tx:ident| $body:expr) => {
@@ -70,7 +70,7 @@ impl Database {
         matches!(self.engine, Engine::Postgres(_))
     }
 
-    /// The work of `in_transaction!`: begins, works, judges the deadline once more, and commits.
+    /// The work of `in_transaction!`: begins, works, checks the deadline once more, and commits.
     ///
     /// # Errors
     /// [`Error::Late`] when the deadline came before the commit (nothing was written); otherwise what went wrong.

@@ -22,7 +22,7 @@ pub enum PageError {
     BadForm(&'static str),
     /// A fault of ours that will pass.
     Unavailable(String),
-    /// The same during a handoff, which is begun anew over there (U7).
+    /// The same during a handoff, which is begun again over there (U7).
     HandoffUnavailable(String),
     /// An app's request that cannot be answered to the app: the standards' code, and what is wrong in words.
     Authorization(&'static str, String),
@@ -30,7 +30,7 @@ pub enum PageError {
     NoAuthority,
     /// An app's request to log somebody out that cannot be answered to the app, in words; the page offers the logout.
     Logout(String),
-    /// One address asks too often: try again in so many seconds.
+    /// One address asks too often: try again after this number of seconds.
     TooOften(u64),
 }
 

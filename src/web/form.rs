@@ -34,7 +34,7 @@ impl FieldErrors {
         !value.is_empty()
     }
 
-    /// Takes a rule's judgement of the value that a field of this label holds; what is good goes on.
+    /// Takes a rule's result for the value that a field of this label holds; what is good goes on.
     pub fn check<T>(&mut self, label: &str, checked: Result<T, ValidationError>) -> Option<T> {
         match checked {
             Ok(value) => Some(value),
@@ -70,7 +70,7 @@ impl FieldErrors {
     }
 }
 
-/// A judgement as a sentence that a person reads beside the field.
+/// What a rule says, as a sentence that a person reads beside the field.
 #[must_use]
 pub fn sentence(label: &str, why: &str) -> String {
     let whole =

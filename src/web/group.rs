@@ -34,7 +34,7 @@ pub struct Group {
 pub struct Audience {
     /// The whole answer in place of a bare error; it is logged there.
     pub render: fn(&App, &Response, &Visitor) -> Response,
-    /// What is told where one network has its share: to ask again in so many seconds.
+    /// What is told where one network has its share: to ask again after this number of seconds.
     pub too_often: fn(u64) -> Response,
 }
 

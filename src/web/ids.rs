@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use super::error::PageError;
 use crate::app::App;
 
-/// The id in a path. What cannot be one is as unknown as one that is nobody's.
+/// The id in a path. What cannot be one is as unknown as any other.
 #[derive(Clone, Debug)]
 pub struct Id(pub String);
 

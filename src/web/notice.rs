@@ -12,7 +12,7 @@ macro_rules! notices {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Notice {
-            /// So many of the ticked users had a lock to take off.
+            /// The number of ticked users who had a lock to remove.
             UsersUnlocked(u16),
             $(#[doc = $text] $name,)*
         }

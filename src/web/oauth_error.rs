@@ -71,7 +71,7 @@ impl OAuthError {
         Self { bare: true, ..Self::invalid_token("an access token is needed").challenging("Bearer") }
     }
 
-    /// Asked too often: again in so many seconds (RFC 6585 §4).
+    /// Asked too often: again after this number of seconds (RFC 6585 §4).
     pub fn too_often(seconds: u64) -> Self {
         let description = format!("too many tokens are asked for; try again in {seconds} seconds");
         Self { retry_after: Some(seconds), ..Self::temporarily_unavailable(description) }

@@ -17,7 +17,7 @@ pub struct SessionView {
     pub started: String,
     /// In a time zone.
     pub last_seen: String,
-    /// By which door.
+    /// By which sign-in method.
     pub login_type: &'static str,
     /// What stands beneath it.
     pub note: Option<&'static str>,

@@ -106,8 +106,8 @@ impl Site {
         Self { routes: self.routes.merge(layered), ..self }
     }
 
-    /// With routes that are counted and logged as their group says, and answer all by themselves: nothing is read for
-    /// them, and nothing about who asks matters.
+    /// With routes that are counted and logged as their group says, and answer everything on their own: nothing is read
+    /// for them, and nothing about who asks matters.
     #[must_use]
     pub fn with_unguarded(self, Routes { group, routes }: Routes) -> Self {
         let seen = layers::seen(routes, &self.app, group);

@@ -17,7 +17,7 @@ use super::shape::data;
 use crate::crypto::secret::digest;
 use crate::model::header_text;
 
-/// What is larger goes by itself; what is smaller fits into one packet anyway.
+/// What is larger goes in a packet of its own; what is smaller fits into one packet anyway.
 const WORTH_IT: usize = 512;
 /// Brotli's quality, 0 to 11: a tenth of a second for the largest of these bodies, once.
 const BROTLI_QUALITY: i32 = 9;

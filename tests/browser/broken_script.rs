@@ -59,7 +59,7 @@ async fn somebody_signs_in_and_updates_a_password_with_a_broken_script() {
 }
 
 /// U2: the page that sends the assertion has a button until its script takes it away; the page that leads on to an app
-/// goes on by itself.
+/// goes on automatically.
 #[tokio::test]
 async fn a_handoff_arrives_with_a_broken_script() {
     in_every_way(async |Stage { browser, demo }, _| {
@@ -77,7 +77,7 @@ async fn a_handoff_arrives_with_a_broken_script() {
     .await;
 }
 
-/// R1, R4: in and out of an app that is told of logouts in a frame; the signed-out page goes on by itself.
+/// R1, R4: in and out of an app that is told of logouts in a frame; the signed-out page goes on automatically.
 #[tokio::test]
 async fn an_app_signs_its_user_in_and_out_with_a_broken_script() {
     in_every_way(async |Stage { browser, demo }, _| {
@@ -92,7 +92,7 @@ async fn an_app_signs_its_user_in_and_out_with_a_broken_script() {
     .await;
 }
 
-/// OAuth 2.0 Form Post Response Mode: the answer goes back by itself, or by its button where scripts are off.
+/// OAuth 2.0 Form Post Response Mode: the answer goes back automatically, or by its button where scripts are off.
 #[tokio::test]
 async fn a_code_arrives_by_form_post_with_a_broken_script() {
     in_every_way(async |Stage { browser, demo }, scripts| {

@@ -3,7 +3,7 @@
 use crate::harness::people::{AMINA, DORA, INES};
 use crate::harness::{Browser, Stage};
 
-/// L1, L2, L9, L10: through the front door and out again.
+/// L1, L2, L9, L10: in by the login page and out again.
 pub async fn sign_in_and_out(Stage { browser, .. }: &Stage) {
     browser.open("/").await;
     browser.is_at("/login").await;

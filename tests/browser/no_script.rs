@@ -49,7 +49,7 @@ async fn the_button_works_without_scripts() {
     browser.is_in_as(&AMINA).await;
 }
 
-/// Front-Channel Logout §3: the app is framed, and the browser goes on by itself three seconds later.
+/// Front-Channel Logout §3: the app is framed, and the browser goes on automatically three seconds later.
 #[tokio::test]
 async fn a_logout_that_is_told_in_a_frame_goes_on_without_scripts() {
     let Some(stage) = Stage::without_scripts().await else { return };

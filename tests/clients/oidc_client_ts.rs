@@ -36,7 +36,7 @@ async fn the_page_signs_in_in_a_pop_up_refreshes_and_signs_out() {
     let shown: Value = serde_json::from_str(&browser.text("#who").await).unwrap();
     assert_eq!(shown, first["profile"]);
 
-    // By the refresh token, which a client without a secret gets anew each time.
+    // By the refresh token, of which a client without a secret gets a new one each time.
     let mut before = first.clone();
     for _ in 0..2 {
         browser.click("#refresh").await;

@@ -1,4 +1,4 @@
-//! The admin API's document, judged by `openapi-spec-validator` of `PyPI`, and what three generators make of it: npm
+//! The admin API's document, checked by `openapi-spec-validator` of `PyPI`, and what three generators make of it: npm
 //! `openapi-typescript` and `@hey-api/openapi-ts`, `PyPI` `openapi-python-client`. None has anything to say against it; what
 //! they made compiles, and the Python client works against the service.
 

@@ -207,7 +207,7 @@ impl Front {
         assert_eq!(answers, [StatusCode::OK, StatusCode::PRECONDITION_FAILED], "{etag:?}");
     }
 
-    /// Up to the service's own bound, and what is larger it refuses by itself, not by a connection that breaks.
+    /// Up to the service's own bound, and what is larger it refuses on its own, not by a connection that breaks.
     async fn cookies_may_be_large(&self, session: &str) {
         for (bytes, status) in [(24_000, StatusCode::OK), (40_000, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)] {
             let answer = self.dashboard(&format!("other={}; {session}", "x".repeat(bytes))).await;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 
-use crate::house::House;
+use crate::setup::Setup;
 use crate::support::{CHEAP, Engine, PROVIDER, eventually};
 use crate::visitors::SENDER;
 
@@ -60,7 +60,7 @@ impl Planted {
 /// Whoever sends the requests, with their cookies.
 struct Journey<'a> {
     http: Client,
-    house: &'a House,
+    setup: &'a Setup,
     address: String,
     planted: Planted,
     cookies: BTreeMap<String, String>,
@@ -69,7 +69,7 @@ struct Journey<'a> {
 impl Journey<'_> {
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = self.http.request(method, format!("{}{path}", self.address)).header(ORIGIN, &self.house.issuer);
+        let request = self.http.request(method, format!("{}{path}", self.address)).header(ORIGIN, &self.setup.issuer);
         if cookies.is_empty() { request } else { request.header(COOKIE, cookies.join("; ")) }
     }
 
@@ -133,7 +133,7 @@ impl Journey<'_> {
     }
 
     async fn handoffs(&mut self) {
-        let assertion = self.house.sender.assertion("carol");
+        let assertion = self.setup.sender.assertion("carol");
         self.planted.found("an assertion", &assertion);
         self.planted.found("the signature of an assertion", assertion.rsplit('.').next().unwrap());
         let cut = assertion[..assertion.len() - 20].to_owned();
@@ -238,8 +238,8 @@ impl Journey<'_> {
 
     async fn by_assertion(&mut self) {
         let now = Clock::System.now().seconds();
-        let claims = json!({"iss": "signer", "sub": "signer", "aud": self.house.issuer, "exp": now + 60, "iat": now, "jti": "one-jti-of-many"});
-        let assertion = self.house.sender.sign("JWT", &claims);
+        let claims = json!({"iss": "signer", "sub": "signer", "aud": self.setup.issuer, "exp": now + 60, "iat": now, "jti": "one-jti-of-many"});
+        let assertion = self.setup.sender.sign("JWT", &claims);
         self.planted.found("a client assertion", &assertion);
         self.planted.found("the signature of a client assertion", assertion.rsplit('.').next().unwrap());
         let malformed = self.planted.plant("a malformed client assertion");
@@ -375,14 +375,14 @@ async fn collector() -> (String, Arc<Mutex<String>>) {
 }
 
 /// Two users, one with a temporary password, one who is handed over; an app with a secret, one with a key.
-fn seed(house: &House, right: &str, temporary: &str, secret: &str) -> String {
+fn seed(setup: &Setup, right: &str, temporary: &str, secret: &str) -> String {
     let user = |name: &str, password: &str, temporary: bool| {
         format!(
             "[[user]]\nprovider = \"{PROVIDER}\"\nlogin_name = \"{name}\"\nname = \"A User\"\npassword = \"{password}\"\ntemporary = {temporary}\n\
              claims = {{ email = \"{name}@example.org\", email_verified = true }}\n"
         )
     };
-    let jwks = house.sender.jwks();
+    let jwks = setup.sender.jwks();
     format!(
         "[[provider]]\ncode = \"{PROVIDER}\"\nname = \"Sunrise\"\nunified_login = \"on\"\nreset_by_mail = true\n{}{}{}\
          [[trusted_issuer]]\nissuer = \"{SENDER}\"\ndisplay_name = \"Sender\"\norigins = [\"{SENDER}\"]\njwks = '{jwks}'\n\
@@ -410,21 +410,21 @@ async fn no_secret_is_written(engine: Engine) {
              [otlp]\nendpoint = \"{endpoint}\"\nheaders = \"authorization=Bearer {otlp}\"\n[redis]\nurl = \"redis://:{redis}@127.0.0.1:9/0\"\n"
         );
         planted.found("the mail server's password", &STANDARD.encode(format!("\0connect\0{mail}")));
-        let house = House::empty(engine.clone(), CHEAP, &settings).await;
-        house.prepare();
+        let setup = Setup::empty(engine.clone(), CHEAP, &settings).await;
+        setup.prepare();
         let [right, temporary, secret] =
             ["a right password", "a temporary password", "a client secret"].map(|what| planted.plant(what));
-        house.apply(&seed(&house, &right, &temporary, &secret));
+        setup.apply(&seed(&setup, &right, &temporary, &secret));
         let mut variables = vec![("CONNECT_IDP__LOG__LEVEL", "debug,connect_idp=trace")];
-        let with_password = house.database.replace("://postgres@", &format!("://postgres:{database}@"));
+        let with_password = setup.database.replace("://postgres@", &format!("://postgres:{database}@"));
         if matches!(engine, Engine::Postgres(_)) {
-            assert!(with_password.contains(&database), "{}", house.database);
+            assert!(with_password.contains(&database), "{}", setup.database);
             variables.push(("CONNECT_IDP__DATABASE__URL", &with_password));
         }
-        let mut service = house.serve_with(&variables).await;
+        let mut service = setup.serve_with(&variables).await;
         let http = Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap();
         let mut journey =
-            Journey { http, house: &house, address: service.address.clone(), planted, cookies: BTreeMap::new() };
+            Journey { http, setup: &setup, address: service.address.clone(), planted, cookies: BTreeMap::new() };
         let link = [("login_name", "carol"), ("provider_code", PROVIDER)];
         journey.post("/forgot-password", &link).await;
         journey.passwords(&right, &temporary).await;
@@ -445,7 +445,7 @@ async fn no_secret_is_written(engine: Engine) {
             .take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c))
             .collect();
         planted.found("the secret of a mailed link", &link);
-        for key in std::fs::read_dir(house.folder.path().join("keys")).unwrap() {
+        for key in std::fs::read_dir(setup.folder.path().join("keys")).unwrap() {
             let key = std::fs::read_to_string(key.unwrap().path()).unwrap();
             planted.found("a key-encryption key", key.trim());
         }
@@ -463,11 +463,11 @@ async fn no_secret_is_written(engine: Engine) {
         planted.assert_absent_from("/metrics", &metrics);
         planted.assert_absent_from("the traces", &spans.lock().unwrap());
         for output in ["json", "csv"] {
-            planted.assert_absent_from("User Activity", &house.cli(&["activity", "export", "--output", output]));
+            planted.assert_absent_from("User Activity", &setup.cli(&["activity", "export", "--output", output]));
         }
-        planted.assert_absent_from("config show", &house.cli(&["config", "show"]));
+        planted.assert_absent_from("config show", &setup.cli(&["config", "show"]));
         if matches!(engine, Engine::Sqlite) {
-            let file = std::fs::read(house.folder.path().join("connect.db")).unwrap();
+            let file = std::fs::read(setup.folder.path().join("connect.db")).unwrap();
             planted.assert_absent_from("the database", &String::from_utf8_lossy(&file));
         }
     }

@@ -1,4 +1,5 @@
-//! A database that is gone, hangs, or moved: everybody is answered within bounds, and the service finds back by itself.
+//! A database that is gone, hangs, or moved: everybody is answered within bounds, and the service recovers
+//! automatically.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
-use crate::house::{House, Service};
 use crate::proxy::Proxy;
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, eventually};
 use crate::visitors::{Answer, Visitors};
 
@@ -19,9 +20,9 @@ const RECOVERED: Duration = Duration::from_secs(10);
 /// How long until connections that hang for good are given up.
 const GIVEN_UP: Duration = Duration::from_secs(75);
 
-async fn behind_a_proxy(house: &House) -> (Service, Proxy) {
-    let proxy = Proxy::start(&house.database).await;
-    let service = house.serve_with(&[("CONNECT_IDP__DATABASE__URL", &proxy.url)]).await;
+async fn behind_a_proxy(setup: &Setup) -> (Service, Proxy) {
+    let proxy = Proxy::start(&setup.database).await;
+    let service = setup.serve_with(&[("CONNECT_IDP__DATABASE__URL", &proxy.url)]).await;
     // Every connection that the pool may have is made, and just now in use.
     for answer in log_in_all(&service.visitors()).await {
         assert_eq!(answer.status, 303);
@@ -51,20 +52,20 @@ async fn recovers(visitors: &Visitors, within: Duration) -> Duration {
 
 on_engines! { a_dead_database_is_answered_503_and_found_again: postgres }
 async fn a_dead_database_is_answered_503_and_found_again(engine: Engine) {
-    let house = House::new(engine, 24, CHEAP, "").await;
-    let (service, proxy) = behind_a_proxy(&house).await;
+    let setup = Setup::new(engine, 24, CHEAP, "").await;
+    let (service, proxy) = behind_a_proxy(&setup).await;
     let visitors = service.visitors();
 
     proxy.cut();
     let answered = assert_all_busy(&visitors, Duration::from_secs(5)).await;
-    let handed_over = visitors.hand_over(&house.sender.assertion("user0")).await.unwrap();
+    let handed_over = visitors.hand_over(&setup.sender.assertion("user0")).await.unwrap();
     assert!(handed_over.is_busy(), "{handed_over:?}");
     assert_eq!(visitors.status(&service.internal("/health/ready")).await, Some(503));
     assert_eq!(visitors.status(&service.internal("/health/live")).await, Some(200));
 
     proxy.resume();
     println!("cut off: answered within {answered:?}, back after {:?}", recovers(&visitors, RECOVERED).await);
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
 }
 
 on_engines! { a_hanging_database_is_answered_503_and_found_again: postgres }
@@ -77,8 +78,8 @@ async fn a_hanging_database_is_answered_503_and_found_again(engine: Engine) {
 
 /// Hangs until everybody is answered, then goes on; how soon a login succeeds.
 async fn hang(engine: Engine, go_on: impl Fn(&Proxy), within: Duration) -> Duration {
-    let house = House::new(engine, 24, CHEAP, "").await;
-    let (service, proxy) = behind_a_proxy(&house).await;
+    let setup = Setup::new(engine, 24, CHEAP, "").await;
+    let (service, proxy) = behind_a_proxy(&setup).await;
     let visitors = service.visitors();
 
     proxy.stop();
@@ -87,43 +88,43 @@ async fn hang(engine: Engine, go_on: impl Fn(&Proxy), within: Duration) -> Durat
     go_on(&proxy);
 
     let back = recovers(&visitors, within).await;
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
     back
 }
 
 on_engines! { a_locked_file_is_answered_503_and_waited_out: sqlite }
 async fn a_locked_file_is_answered_503_and_waited_out(engine: Engine) {
-    let house = House::new(engine, 24, CHEAP, "").await;
-    let service = house.serve().await;
+    let setup = Setup::new(engine, 24, CHEAP, "").await;
+    let service = setup.serve().await;
     let visitors = service.visitors();
     let signed_in = visitors.log_in("user0").await.session().unwrap();
     assert!(visitors.is_signed_in(&signed_in).await);
 
-    let other = house.sqlite();
+    let other = setup.sqlite();
     other.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let answered = assert_all_busy(&visitors, BOUND).await;
     assert!(visitors.is_signed_in(&signed_in).await, "reading needs no lock");
     other.execute_batch("ROLLBACK").unwrap();
 
     println!("locked file: answered within {answered:?}, back after {:?}", recovers(&visitors, RECOVERED).await);
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
 }
 
 on_engines! { a_full_disk_is_answered_503_and_not_ready_until_there_is_room: sqlite }
 async fn a_full_disk_is_answered_503_and_not_ready_until_there_is_room(engine: Engine) {
-    let mut house = House::new(engine, 24, CHEAP, "").await;
+    let mut setup = Setup::new(engine, 24, CHEAP, "").await;
     // With the signal ignored that comes with it, a limit on files is to a program what a full disk is.
-    let script = format!("#!/bin/sh\ntrap '' XFSZ\nexec '{}' \"$@\"\n", house.program.display());
-    house.program = house.write("without-signal", &script);
-    fs::set_permissions(&house.program, fs::Permissions::from_mode(0o700)).unwrap();
-    let service = house.serve().await;
+    let script = format!("#!/bin/sh\ntrap '' XFSZ\nexec '{}' \"$@\"\n", setup.program.display());
+    setup.program = setup.write("without-signal", &script);
+    fs::set_permissions(&setup.program, fs::Permissions::from_mode(0o700)).unwrap();
+    let service = setup.serve().await;
     let visitors = service.visitors();
     let signed_in = visitors.log_in("user0").await.session().unwrap();
     assert!(visitors.is_signed_in(&signed_in).await);
     let ready = service.internal("/health/ready");
     assert_eq!(visitors.status(&ready).await, Some(200));
 
-    let log = fs::metadata(house.folder.path().join("connect.db-wal")).unwrap().len();
+    let log = fs::metadata(setup.folder.path().join("connect.db-wal")).unwrap().len();
     service.limit_files(Some(log));
     assert_all_busy(&visitors, BOUND).await;
     assert_eq!(visitors.status(&ready).await, Some(503));
@@ -134,5 +135,5 @@ async fn a_full_disk_is_answered_503_and_not_ready_until_there_is_room(engine: E
     println!("full disk: back after {:?}", recovers(&visitors, RECOVERED).await);
     assert_eq!(visitors.status(&ready).await, Some(200));
     assert!(visitors.is_signed_in(&signed_in).await);
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
 }

@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::house::{House, Service};
 use crate::redis_server::RedisServer;
 use crate::relying_parties::{App, client};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, PROVIDER, eventually};
 use crate::visitors::{NOT_VALID, SENDER, Visitors};
 
@@ -17,7 +17,7 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Two replicas and their Redis.
 struct Pair {
-    house: House,
+    setup: Setup,
     services: [Service; 2],
     redis: RedisServer,
 }
@@ -33,12 +33,12 @@ struct Person {
 impl Pair {
     async fn start(engine: Engine) -> Option<Self> {
         let redis = RedisServer::start()?;
-        let house = House::new(engine, 8, CHEAP, "").await;
-        house.apply(&client(""));
+        let setup = Setup::new(engine, 8, CHEAP, "").await;
+        setup.apply(&client(""));
         let url = redis.url();
         let settings = [("CONNECT_IDP__REDIS__URL", url.as_str()), ("CONNECT_IDP__THROTTLE__ENABLED", "true")];
-        let services = [house.serve_with(&settings).await, house.serve_too_with(&settings).await];
-        Some(Self { house, services, redis })
+        let services = [setup.serve_with(&settings).await, setup.serve_too_with(&settings).await];
+        Some(Self { setup, services, redis })
     }
 
     fn here(&self) -> Visitors {
@@ -93,7 +93,7 @@ impl Pair {
         };
         let cli = |words: &[&str], of: &[String]| {
             let of: Vec<&str> = of.iter().map(String::as_str).collect();
-            self.house.cli(&[words, &of].concat());
+            self.setup.cli(&[words, &of].concat());
         };
 
         let person = self.person(0).await;
@@ -119,21 +119,21 @@ impl Pair {
         self.issuer_ends().await;
         self.key_ends().await;
         self.client_ends().await;
-        self.house.cli(&["doctor"]);
+        self.setup.cli(&["doctor"]);
     }
 
     async fn issuer_ends(&self) {
-        let sender = &self.house.sender;
+        let sender = &self.setup.sender;
         let posted = self.here().hand_over(&sender.assertion("user5")).await.unwrap();
         let session = self.here().complete(&posted).await.unwrap().session().unwrap();
         let person = self.with_tokens("user5".into(), session).await;
         let issuer = ["--issuer", SENDER];
-        self.house.cli(&[&["issuer", "disable"], issuer.as_slice(), &["--end-sessions"]].concat());
+        self.setup.cli(&[&["issuer", "disable"], issuer.as_slice(), &["--end-sessions"]].concat());
         self.session_dies(&person).await;
         self.tokens_die(&person).await;
         let refused = self.there().hand_over(&sender.assertion("user5")).await.unwrap();
         assert_eq!(refused.text("handoff-error"), NOT_VALID, "{refused:?}");
-        self.house.cli(&[&["issuer", "enable"], issuer.as_slice()].concat());
+        self.setup.cli(&[&["issuer", "enable"], issuer.as_slice()].concat());
         let trusted = async || self.there().hand_over(&sender.assertion("user5")).await.unwrap().status == 303;
         eventually("the issuer is trusted again there", AT_ONCE, trusted).await;
     }
@@ -141,7 +141,7 @@ impl Pair {
     /// A key that is taken back is not published any more, and signs nothing.
     async fn key_ends(&self) {
         let person = self.person(6).await;
-        let keys: Vec<Value> = serde_json::from_str(&self.house.cli(&["key", "list", "--output", "json"])).unwrap();
+        let keys: Vec<Value> = serde_json::from_str(&self.setup.cli(&["key", "list", "--output", "json"])).unwrap();
         let signing = keys.iter().find(|key| key["alg"] == "RS256" && key["state"] == "signing").unwrap();
         let kid = signing["kid"].as_str().unwrap();
         let published = async || {
@@ -149,7 +149,7 @@ impl Pair {
             set["keys"].as_array().unwrap().iter().any(|key| key["kid"] == kid)
         };
         assert!(published().await);
-        self.house.cli(&["key", "retire", kid]);
+        self.setup.cli(&["key", "retire", kid]);
         eventually("it is not published there", AT_ONCE, async || !published().await).await;
         let (status, tokens) = self.app_there().refresh(&person.refresh).await;
         assert_eq!(status, 200, "{tokens}");
@@ -160,10 +160,10 @@ impl Pair {
 
     async fn client_ends(&self) {
         let person = self.person(7).await;
-        self.house.cli(&["client", "disable", "--client-id", "portal"]);
+        self.setup.cli(&["client", "disable", "--client-id", "portal"]);
         let app = self.app_there();
         eventually("the client is refused there", AT_ONCE, async || app.refresh(&person.refresh).await.0 == 401).await;
-        self.house.cli(&["client", "enable", "--client-id", "portal"]);
+        self.setup.cli(&["client", "enable", "--client-id", "portal"]);
         let back = async || app.code(&self.there(), &person.session).await.is_some();
         eventually("the client is served again there", AT_ONCE, back).await;
     }
@@ -171,7 +171,7 @@ impl Pair {
     /// All that has two steps.
     async fn beginnings(&self) {
         let (here, there) = (self.here(), self.there());
-        let posted = here.hand_over(&self.house.sender.assertion("user0")).await.unwrap();
+        let posted = here.hand_over(&self.setup.sender.assertion("user0")).await.unwrap();
         let session = there.complete(&posted).await.unwrap().session().unwrap();
         let app = App::at(&self.services[0].address);
         let code = app.code(&here, &session).await.unwrap();

@@ -1,9 +1,6 @@
 //! A PostgreSQL that dies, and its standby in its place: two servers with streaming replication behind HAProxy, which
 //! sends everybody to the one that writes.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,48 +9,16 @@ use futures_util::future::join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::databases::run_on;
-use crate::house::House;
+use crate::haproxy::before_databases;
 use crate::needs::named;
-use crate::ports::free_port;
-use crate::servers::{Postgres, Server, command, folder};
+use crate::servers::{Postgres, folder};
+use crate::setup::Setup;
 use crate::support::{CHEAP, Engine, eventually};
 use crate::visitors::Visitors;
 
 /// How soon after the promotion people sign in again.
 const BACK: Duration = Duration::from_secs(5);
 const USERS: usize = 24;
-
-/// HAProxy in front of two servers: it asks each five times a second whether it is the one that writes, and ends every
-/// connection to one that is not any more.
-pub async fn haproxy(program: &Path, folder: &Path, servers: [u16; 2]) -> Server {
-    let port = free_port();
-    let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-    let message = |kind: &[u8], body: &[u8]| {
-        let length = u32::try_from(body.len() + 4).unwrap().to_be_bytes();
-        hex(&[kind, &length, body].concat())
-    };
-    // Protocol 3.0: who asks, of which database; then whether it only follows; then good-bye.
-    let start = message(b"", b"\x00\x03\x00\x00user\0postgres\0database\0postgres\0\0");
-    let question = message(b"Q", b"SELECT pg_is_in_recovery()\0");
-    let ready = message(b"Z", b"I");
-    let no = message(b"D", b"\x00\x01\x00\x00\x00\x01f");
-    let farewell = message(b"X", b"");
-    let mut settings = format!(
-        "defaults\n mode tcp\n timeout connect 1s\n timeout client 10m\n timeout server 10m\n timeout check 1s\n\
-         listen postgresql\n bind 127.0.0.1:{port}\n option tcp-check\n tcp-check connect\n\
-         tcp-check send-binary {start}\n tcp-check expect binary {ready}\n tcp-check send-binary {question}\n\
-         tcp-check expect binary {no}\n tcp-check send-binary {farewell}\n\
-         default-server check inter 200ms fall 1 rise 1 on-marked-down shutdown-sessions\n"
-    );
-    for server in servers {
-        writeln!(settings, " server at{server} 127.0.0.1:{server}").unwrap();
-    }
-    let file = folder.join("haproxy.cfg");
-    fs::write(&file, settings).unwrap();
-    let mut haproxy = command(program, folder);
-    haproxy.arg("-db").arg("-f").arg(file);
-    Server::start(haproxy, folder, port).await
-}
 
 /// Signs people in one after the other until told to stop, and notes the session of each who was answered.
 async fn sign_in_all_the_time(visitors: Visitors, first: usize, stop: Arc<AtomicBool>, noted: Arc<Mutex<Vec<String>>>) {
@@ -81,15 +46,15 @@ async fn a_standby_that_takes_over_is_found_and_nothing_acknowledged_is_lost() {
     let second = first.standby(folder.path()).await;
     // From here on a commit is acknowledged when both have it.
     first.wait_for_standby().await;
-    let proxy = haproxy(&program, folder.path(), [first.server.port, second.server.port]).await;
+    let proxy = before_databases(&program, folder.path(), [first.server.port, second.server.port]).await;
     let cluster = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port);
     // It takes a server for good until it has asked, and goes round.
     let writes = async |_| run_on(&cluster, "CREATE TEMPORARY TABLE t (a int)".into()).await.is_ok();
     let all_write = async || join_all((0..8).map(writes)).await.into_iter().all(|writes| writes);
     eventually("HAProxy has found the one that writes", BACK, all_write).await;
 
-    let house = House::new(Engine::Postgres(cluster), USERS, CHEAP, "").await;
-    let service = house.serve().await;
+    let setup = Setup::new(Engine::Postgres(cluster), USERS, CHEAP, "").await;
+    let service = setup.serve().await;
     let visitors = service.visitors();
     let (stop, noted) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
     let people: Vec<_> = (0..6)
@@ -123,7 +88,7 @@ async fn a_standby_that_takes_over_is_found_and_nothing_acknowledged_is_lost() {
         let live = join_all(some.iter().map(|session| visitors.is_signed_in(session))).await;
         assert!(live.iter().all(|live| *live), "a session that was acknowledged is lost");
     }
-    let recorded = house.count("activity WHERE kind = 'sign_in' AND outcome = 'success'").await;
+    let recorded = setup.count("activity WHERE kind = 'sign_in' AND outcome = 'success'").await;
     assert!(recorded >= noted.len() + USERS, "{recorded} of {} are recorded", noted.len() + USERS);
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
 }

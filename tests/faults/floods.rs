@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::house::{House, Service};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, DEFAULT, Engine, PASSWORD, PROVIDER, hash, user};
 use crate::visitors::{SENDER, TIMED_OUT};
 
@@ -18,8 +18,8 @@ const UNFINISHED: usize = 700;
 const SOON: Duration = Duration::from_secs(2);
 
 /// Behind a proxy that streams, so that addresses can be told apart.
-async fn serve(house: &House) -> Service {
-    house.serve_with(&[("CONNECT_IDP__TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#)]).await
+async fn serve(setup: &Setup) -> Service {
+    setup.serve_with(&[("CONNECT_IDP__TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#)]).await
 }
 
 fn post(path: &str, from: &str, origin: &str, length: usize) -> String {
@@ -43,23 +43,23 @@ async fn answer(mut stream: TcpStream) -> String {
 }
 
 /// A sign-in of somebody else.
-async fn log_in(service: &Service, house: &House, number: usize) -> String {
+async fn log_in(service: &Service, setup: &Setup, number: usize) -> String {
     let form = format!("login_name=user{number}&password={PASSWORD}&provider_code={PROVIDER}");
-    let head = post("/login", &format!("198.51.100.{number}"), &house.issuer, form.len());
+    let head = post("/login", &format!("198.51.100.{number}"), &setup.issuer, form.len());
     answer(send(service, &(head + &form)).await).await
 }
 
 on_engines! { bodies_that_never_come_keep_nobody_out: sqlite, postgres }
 async fn bodies_that_never_come_keep_nobody_out(engine: Engine) {
-    let house = House::new(engine, 20, CHEAP, "").await;
-    let service = serve(&house).await;
-    let head = post("/login", STRANGER, &house.issuer, 4000) + "login_name=";
+    let setup = Setup::new(engine, 20, CHEAP, "").await;
+    let service = serve(&setup).await;
+    let head = post("/login", STRANGER, &setup.issuer, 4000) + "login_name=";
     let flood = join_all((0..UNFINISHED).map(|_| send(&service, &head))).await;
     let flood: Vec<_> = flood.into_iter().map(|stream| tokio::spawn(answer(stream))).collect();
 
     let started = Instant::now();
     for number in 0..20 {
-        let said = timeout(SOON, log_in(&service, &house, number)).await.expect("somebody else waits");
+        let said = timeout(SOON, log_in(&service, &setup, number)).await.expect("somebody else waits");
         assert!(said.starts_with("HTTP/1.1 303"), "{said}");
     }
     assert!(started.elapsed() < Duration::from_secs(10), "the flood was over: this shows nothing");
@@ -79,9 +79,9 @@ async fn bodies_that_never_come_keep_nobody_out(engine: Engine) {
 
 on_engines! { one_user_with_a_temporary_password_takes_nobody_elses_turn: sqlite, postgres }
 async fn one_user_with_a_temporary_password_takes_nobody_elses_turn(engine: Engine) {
-    let house = House::new(engine, 20, DEFAULT, "").await;
-    house.apply(&user("tina", &hash(DEFAULT).await).replace("temporary = false", "temporary = true"));
-    let service = house.serve().await;
+    let setup = Setup::new(engine, 20, DEFAULT, "").await;
+    setup.apply(&user("tina", &hash(DEFAULT).await).replace("temporary = false", "temporary = true"));
+    let service = setup.serve().await;
     let visitors = service.visitors();
     let update = visitors.log_in("tina").await.cookie("connect-update").unwrap();
     let form = [("new_password", PASSWORD), ("confirm_new_password", PASSWORD)];
@@ -101,8 +101,8 @@ async fn one_user_with_a_temporary_password_takes_nobody_elses_turn(engine: Engi
 
 on_engines! { a_handoff_whose_body_trickles_is_answered_in_time: sqlite }
 async fn a_handoff_whose_body_trickles_is_answered_in_time(engine: Engine) {
-    let house = House::new(engine, 1, CHEAP, "[handoff]\ntimeout_seconds = 5").await;
-    let service = serve(&house).await;
+    let setup = Setup::new(engine, 1, CHEAP, "[handoff]\ntimeout_seconds = 5").await;
+    let service = serve(&setup).await;
     let started = Instant::now();
     let mut stream = send(&service, &post("/unified-login", STRANGER, SENDER, 4000)).await;
     let (mut said, mut buffer, mut ticks) = (Vec::new(), [0; 4096], tokio::time::interval(Duration::from_millis(100)));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt as _};
 
-use crate::house::{House, Record};
+use crate::setup::{Record, Setup};
 use crate::support::{CHEAP, Engine, PASSWORD, eventually, hash, user};
 use crate::visitors::{Answer, INVALID, LOCKED, TIMED_OUT, Visitors};
 
@@ -33,9 +33,9 @@ struct Told {
     wrong: BTreeMap<String, usize>,
 }
 
-/// One storm: its house, its users, what was told in it.
+/// One storm: its service, its users, what was told in it.
 struct Storm {
-    house: House,
+    setup: Setup,
     told: Mutex<Told>,
     next: AtomicUsize,
 }
@@ -90,7 +90,7 @@ impl Storm {
     async fn hand_over(&self, visitors: Visitors) -> Option<()> {
         for number in 0.. {
             // A click ahead of our clock has its whole time left after the restart too.
-            let assertion = self.house.sender.clicked(&self.next_user(), 4);
+            let assertion = self.setup.sender.clicked(&self.next_user(), 4);
             self.told().assertions.push((assertion.clone(), false));
             let posted = visitors.hand_over(&assertion).await.ok()?;
             self.note_begun(&assertion, &posted);
@@ -138,9 +138,9 @@ impl Storm {
 
     /// Each handoff has exactly the records that its end asks for (U8).
     async fn assert_recorded(&self) {
-        let (told, activity) = (std::mem::take(&mut *self.told()), self.house.activity());
+        let (told, activity) = (std::mem::take(&mut *self.told()), self.setup.activity());
         let of = |id: &str| activity.iter().filter(|r| r.handoff_id.as_deref() == Some(id)).collect::<Vec<_>>();
-        let states = self.house.pairs("SELECT id, state FROM handoffs").await;
+        let states = self.setup.pairs("SELECT id, state FROM handoffs").await;
         for (id, state) in &states {
             let outcomes: Vec<&str> = of(id).iter().map(|r| r.outcome.as_str()).collect();
             let settled_later = told.timed_out.contains(id) && outcomes == ["success", "refused"];
@@ -195,11 +195,11 @@ fn id(posted: &Answer) -> String {
 
 on_engines! { a_killed_service_loses_and_doubles_nothing: sqlite, postgres }
 async fn a_killed_service_loses_and_doubles_nothing(engine: Engine) {
-    let house = House::new(engine, USERS, CHEAP, "[handoff]\ntimeout_seconds = 2\n").await;
+    let setup = Setup::new(engine, USERS, CHEAP, "[handoff]\ntimeout_seconds = 2\n").await;
     let hash = hash(CHEAP).await;
-    house.apply(&(0..USERS).map(|number| user(&format!("wrong{number}"), &hash)).collect::<String>());
-    let mut service = house.serve().await;
-    let storm = Arc::new(Storm { house, told: Mutex::default(), next: AtomicUsize::new(0) });
+    setup.apply(&(0..USERS).map(|number| user(&format!("wrong{number}"), &hash)).collect::<String>());
+    let mut service = setup.serve().await;
+    let storm = Arc::new(Storm { setup, told: Mutex::default(), next: AtomicUsize::new(0) });
 
     for round in 0..KILLS {
         let clients = (0..8).map(|number| {
@@ -221,21 +221,21 @@ async fn a_killed_service_loses_and_doubles_nothing(engine: Engine) {
             assert_eq!(ended.unwrap(), None);
         }
 
-        service = storm.house.serve().await;
+        service = storm.setup.serve().await;
         let visitors = service.visitors();
         storm.replay(&visitors).await;
         let new = std::mem::take(&mut storm.told().new_sessions);
         assert_signed_in(&visitors, &new).await;
         storm.told().sessions.extend(new);
-        storm.house.cli(&["doctor"]);
-        storm.house.cli(&["activity", "verify"]);
+        storm.setup.cli(&["doctor"]);
+        storm.setup.cli(&["activity", "verify"]);
     }
 
-    let settled = async || storm.house.count("handoffs WHERE state = 'pending'").await == 0;
+    let settled = async || storm.setup.count("handoffs WHERE state = 'pending'").await == 0;
     eventually("every handoff is settled", Duration::from_secs(10), settled).await;
     let sessions = storm.told().sessions.clone();
     assert_signed_in(&service.visitors(), &sessions).await;
-    storm.house.cli(&["doctor"]);
-    storm.house.cli(&["activity", "verify"]);
+    storm.setup.cli(&["doctor"]);
+    storm.setup.cli(&["activity", "verify"]);
     storm.assert_recorded().await;
 }

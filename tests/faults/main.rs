@@ -17,7 +17,7 @@ mod databases;
 mod endings;
 mod fail_over;
 mod floods;
-mod house;
+mod haproxy;
 mod killed;
 #[path = "../harness/needs.rs"]
 mod needs;
@@ -38,6 +38,7 @@ mod replicas;
 mod restore;
 mod rolling;
 mod servers;
+mod setup;
 mod site;
 mod slow_clients;
 mod sockets;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::house::{House, optimised};
+use crate::setup::{Setup, optimised};
 use crate::support::{DEFAULT, Engine, PASSWORD, eventually};
 use crate::visitors::{INVALID, LOCKED};
 
@@ -17,8 +17,8 @@ const MOST_MIB: f64 = 2.0 * 19.0 + 70.0;
 
 on_engines! { a_thousand_logins_at_once_are_all_answered: sqlite, postgres }
 async fn a_thousand_logins_at_once_are_all_answered(engine: Engine) {
-    let house = House::new(engine, CROWD, DEFAULT, "").await;
-    let mut service = house.serve().await;
+    let setup = Setup::new(engine, CROWD, DEFAULT, "").await;
+    let mut service = setup.serve().await;
     let visitors = service.visitors();
     let idle = service.memory_mib("VmRSS");
 
@@ -44,14 +44,14 @@ async fn a_thousand_logins_at_once_are_all_answered(engine: Engine) {
     );
     assert!(most < idle + MOST_MIB, "{idle:.1} MiB before, {most:.1} at most");
     assert!(service.runs() && let_in > 0);
-    assert_eq!(house.count("strikes WHERE failures > 0").await, refused);
-    let given_back = async || house.count("strike_slots").await == 0;
+    assert_eq!(setup.count("strikes WHERE failures > 0").await, refused);
+    let given_back = async || setup.count("strike_slots").await == 0;
     eventually("what was turned away holds no chance", Duration::from_secs(20), given_back).await;
     for number in busy.iter().take(40) {
         let again = visitors.log_in(&format!("user{number}")).await;
         assert_eq!(again.status, 303, "user{number}: {again:?}");
     }
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
 }
 
 /// What the allocator may keep after storms, in a program that is not optimised; and how much more after the last than
@@ -61,8 +61,8 @@ const MORE_MIB: f64 = 8.0;
 
 on_engines! { storms_with_pauses_leave_no_memory_behind: sqlite, postgres }
 async fn storms_with_pauses_leave_no_memory_behind(engine: Engine) {
-    let house = House::new(engine, 60, DEFAULT, "").await;
-    let mut service = house.serve().await;
+    let setup = Setup::new(engine, 60, DEFAULT, "").await;
+    let mut service = setup.serve().await;
     let visitors = service.visitors();
     let (idle, descriptors) = (service.memory_mib("VmRSS"), service.descriptors());
     let mut after = Vec::new();
@@ -85,8 +85,8 @@ async fn storms_with_pauses_leave_no_memory_behind(engine: Engine) {
 
 on_engines! { a_user_whom_everybody_wants_to_be_gets_in: sqlite, postgres }
 async fn a_user_whom_everybody_wants_to_be_gets_in(engine: Engine) {
-    let house = House::new(engine, 1, DEFAULT, "").await;
-    let service = house.serve().await;
+    let setup = Setup::new(engine, 1, DEFAULT, "").await;
+    let service = setup.serve().await;
     let visitors = service.visitors();
 
     let answers = join_all((0..60).map(|_| visitors.log_in("user0"))).await;
@@ -101,8 +101,8 @@ async fn a_user_whom_everybody_wants_to_be_gets_in(engine: Engine) {
 
 on_engines! { an_idle_service_is_small: sqlite, postgres }
 async fn an_idle_service_is_small(engine: Engine) {
-    let house = House::new(engine, 1, DEFAULT, "").await;
-    let service = house.serve().await;
+    let setup = Setup::new(engine, 1, DEFAULT, "").await;
+    let service = setup.serve().await;
     let memory = service.memory_mib("VmRSS");
     println!("idle: {memory:.1} MiB");
     // Of a program that is not optimised its own code is the most.

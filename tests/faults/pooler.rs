@@ -5,11 +5,11 @@ use std::fs;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::house::{House, Service};
 use crate::needs::named;
 use crate::ports::free_port;
 use crate::relying_parties::{App, client};
 use crate::servers::{Server, command, folder};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, PROVIDER};
 use crate::visitors::{INVALID, LOCKED};
 
@@ -30,8 +30,8 @@ async fn everything_works_through_a_pooler_that_gives_each_transaction_a_connect
 async fn through(engine: Engine, pooling: &str, connections: u16) {
     let Some(program) = named("CONNECT_IDP_TEST_PGBOUNCER") else { return };
     let folder = folder();
-    let house = House::empty(engine, CHEAP, "").await;
-    let direct = url::Url::parse(&house.database).unwrap();
+    let setup = Setup::empty(engine, CHEAP, "").await;
+    let direct = url::Url::parse(&setup.database).unwrap();
     let port = free_port();
     fs::write(folder.path().join("users"), "\"postgres\" \"\"\n").unwrap();
     let settings = format!(
@@ -51,13 +51,13 @@ async fn through(engine: Engine, pooling: &str, connections: u16) {
     pooled.set_port(Some(port)).unwrap();
     let variables = [("CONNECT_IDP__DATABASE__URL", pooled.as_str()), ("CONNECT_IDP__DATABASE__POOLING", pooling)];
     let cli = |arguments: &[&str]| {
-        let done = house.command(arguments).envs(variables).output().unwrap();
+        let done = setup.command(arguments).envs(variables).output().unwrap();
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     };
     cli(&["key", "init"]);
     cli(&["migrate"]);
     if pooling == "transaction" {
-        let unset = || house.command(&["provider", "list"]).env("CONNECT_IDP__DATABASE__URL", pooled.as_str()).output();
+        let unset = || setup.command(&["provider", "list"]).env("CONNECT_IDP__DATABASE__URL", pooled.as_str()).output();
         // The first leaves statements under names that the second uses too.
         let (_, second) = (unset().unwrap(), unset().unwrap());
         let said = String::from_utf8(second.stderr).unwrap();
@@ -65,18 +65,18 @@ async fn through(engine: Engine, pooling: &str, connections: u16) {
     }
     // What was left in the pooler's connections is in nobody's way.
     cli(&["migrate"]);
-    let file = house.write("seed.toml", &(house.seed(USERS, CHEAP).await + &client("")));
+    let file = setup.write("seed.toml", &(setup.seed(USERS, CHEAP).await + &client("")));
     cli(&["apply", file.to_str().unwrap()]);
 
-    let services = [house.serve_with(&variables).await, house.serve_too_with(&variables).await];
-    sign_ins(&house, &services).await;
+    let services = [setup.serve_with(&variables).await, setup.serve_too_with(&variables).await];
+    sign_ins(&setup, &services).await;
     tokens(&services).await;
     cli(&["user", "lock", "--provider", PROVIDER, "--login-name", "user1"]);
     assert_eq!(services[0].visitors().log_in("user1").await.text("login-error"), LOCKED);
     cli(&["doctor"]);
 }
 
-async fn sign_ins(house: &House, [first, second]: &[Service; 2]) {
+async fn sign_ins(setup: &Setup, [first, second]: &[Service; 2]) {
     let both = [first.visitors(), second.visitors()];
     let answers =
         join_all((0..USERS * 2).map(async |number| both[number % 2].log_in(&format!("user{}", number / 2)).await));
@@ -87,7 +87,7 @@ async fn sign_ins(house: &House, [first, second]: &[Service; 2]) {
     }
     let refused = both[0].try_log_in("user0", "Wrong-Horse-9", None).await.unwrap();
     assert_eq!(refused.text("login-error"), INVALID);
-    let posted = both[0].hand_over(&house.sender.assertion("user0")).await.unwrap();
+    let posted = both[0].hand_over(&setup.sender.assertion("user0")).await.unwrap();
     let session = both[1].complete(&posted).await.unwrap().session().unwrap();
     for path in ["/", "/activity", "/sessions"] {
         assert_eq!(both[0].get(path, Some(&session)).await.unwrap().status, 200, "{path}");

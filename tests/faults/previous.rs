@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::house::{House, Service};
+use crate::haproxy::{ALL, NO_RETRY, before_replicas};
 use crate::needs::named;
-use crate::rolling::{BOTH, DRAIN, haproxy};
+use crate::rolling::DRAIN;
 use crate::servers::folder;
+use crate::setup::{Service, Setup};
 use crate::site::check::check;
 use crate::site::crowd::Coming;
 use crate::site::dice::Dice;
@@ -25,9 +26,9 @@ const BACK: Duration = Duration::from_secs(30);
 const SIDE_BY_SIDE: Duration = Duration::from_secs(2);
 const REQUESTS: usize = 60;
 
-/// What `connect-idp` is in this house from now on.
-fn install(house: &Path, program: &Path) {
-    let (place, next) = (house.join("connect-idp"), house.join("connect-idp.next"));
+/// What `connect-idp` is in this test from now on.
+fn install(setup: &Path, program: &Path) {
+    let (place, next) = (setup.join("connect-idp"), setup.join("connect-idp.next"));
     symlink(program, &next).unwrap();
     fs::rename(next, place).unwrap();
 }
@@ -36,7 +37,7 @@ fn install(house: &Path, program: &Path) {
 struct Pair {
     // Dropped first: nobody comes to what is taken down.
     coming: Coming,
-    house: Arc<House>,
+    setup: Arc<Setup>,
     replicas: [Service; 2],
     proxy: String,
 }
@@ -59,8 +60,8 @@ impl Pair {
             let replica = &mut self.replicas[number];
             replica.terminate();
             assert_eq!(replica.ended(BACK).await.code(), Some(0));
-            self.house.start_again(replica, &[DRAIN]);
-            let (visitors, both) = (&self.coming.crowd.front, format!("{}{BOTH}", self.proxy));
+            self.setup.start_again(replica, &[DRAIN]);
+            let (visitors, both) = (&self.coming.crowd.front, format!("{}{ALL}", self.proxy));
             eventually("the proxy has both again", BACK, async || visitors.status(&both).await == Some(200)).await;
             self.bear().await;
         }
@@ -75,22 +76,22 @@ async fn the_previous_release_and_this_one_serve_side_by_side() {
         return;
     };
     let folder = folder();
-    let mut house = House::empty(engine, CHEAP, SETTINGS).await;
-    let (new, place) = (house.program.clone(), house.folder.path().to_owned());
+    let mut setup = Setup::empty(engine, CHEAP, SETTINGS).await;
+    let (new, place) = (setup.program.clone(), setup.folder.path().to_owned());
     install(&place, &old);
-    house.program = place.join("connect-idp");
-    house.prepare();
-    house.apply(&(house.seed(USERS, CHEAP).await + &seed().await));
-    let replicas = [house.serve_with(&[DRAIN]).await, house.serve_too_with(&[DRAIN]).await];
+    setup.program = place.join("connect-idp");
+    setup.prepare();
+    setup.apply(&(setup.seed(USERS, CHEAP).await + &seed().await));
+    let replicas = [setup.serve_with(&[DRAIN]).await, setup.serve_too_with(&[DRAIN]).await];
     let [first, second] = &replicas;
-    let (_proxy, port) = haproxy(&program, folder.path(), [first, second]).await;
-    let (house, proxy, mut dice) = (Arc::new(house), format!("http://127.0.0.1:{port}"), Dice::new(2));
-    let coming = Coming::start(&house, Visitors::new(&proxy, &house.issuer), &replicas, &mut dice);
-    let mut pair = Pair { coming, house, replicas, proxy };
+    let front = before_replicas(&program, folder.path(), &[first, second], NO_RETRY).await;
+    let (setup, proxy, mut dice) = (Arc::new(setup), format!("http://127.0.0.1:{}", front.port), Dice::new(2));
+    let coming = Coming::start(&setup, Visitors::new(&proxy, &setup.issuer), &replicas, &mut dice);
+    let mut pair = Pair { coming, setup, replicas, proxy };
     pair.bear().await;
 
     install(&place, &new);
-    println!("{}", pair.house.cli(&["migrate"]).trim_end());
+    println!("{}", pair.setup.cli(&["migrate"]).trim_end());
     pair.bear().await;
     pair.replace_each().await;
     check(&pair.coming.crowd, &mut dice).await;

@@ -25,7 +25,7 @@ struct Way {
     delay: Duration,
 }
 
-/// When everything stops by itself.
+/// When everything stops automatically.
 #[derive(Clone, Copy, Debug)]
 pub enum Trap {
     /// This statement is held back.

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use reqwest::Client;
 use serde_json::Value;
 
-use crate::house::House;
+use crate::setup::Setup;
 use crate::support::{CHEAP, Engine, PROVIDER, eventually};
 use crate::visitors::Visitors;
 
@@ -97,7 +97,7 @@ impl App {
 
 on_engines! { what_ends_a_user_is_known_everywhere_within_a_second: postgres }
 async fn what_ends_a_user_is_known_everywhere_within_a_second(engine: Engine) {
-    let house = House::new(engine, 3, CHEAP, "").await;
+    let setup = Setup::new(engine, 3, CHEAP, "").await;
     let told = Arc::new(Mutex::new(0_usize));
     let counter = Arc::clone(&told);
     let routes = Router::new().route(
@@ -109,8 +109,8 @@ async fn what_ends_a_user_is_known_everywhere_within_a_second(engine: Engine) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
-    house.apply(&client(&format!("backchannel_logout_uri = \"http://{address}/told\"\n")));
-    let (first, second) = (house.serve().await, house.serve_too().await);
+    setup.apply(&client(&format!("backchannel_logout_uri = \"http://{address}/told\"\n")));
+    let (first, second) = (setup.serve().await, setup.serve_too().await);
     let (here, there) = (App::at(&first.address), App::at(&second.address));
     let ways: [&[&str]; 3] = [&["user", "lock"], &["user", "deactivate"], &["user", "reset-password"]];
     for (number, way) in ways.into_iter().enumerate() {
@@ -121,7 +121,7 @@ async fn what_ends_a_user_is_known_everywhere_within_a_second(engine: Engine) {
         let (access, refresh) = (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
         assert_eq!((here.userinfo(access).await, there.userinfo(access).await), (200, 200));
 
-        house.cli(&[way, &["--provider", PROVIDER, "--login-name", &name]].concat());
+        setup.cli(&[way, &["--provider", PROVIDER, "--login-name", &name]].concat());
 
         for app in [&here, &there] {
             eventually("userinfo is refused", AT_ONCE, async || app.userinfo(access).await == 401).await;
@@ -135,16 +135,16 @@ async fn what_ends_a_user_is_known_everywhere_within_a_second(engine: Engine) {
         }
         eventually("the app is told", AT_ONCE, async || *told.lock().unwrap() == number + 1).await;
     }
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
 }
 
 on_engines! { a_process_killed_while_it_gives_tokens_doubles_and_loses_nothing: sqlite, postgres }
 async fn a_process_killed_while_it_gives_tokens_doubles_and_loses_nothing(engine: Engine) {
     const ROUNDS: u64 = 6;
     const CODES: usize = 24;
-    let house = House::new(engine, 1, CHEAP, "[tokens]\ncode_seconds = 300\n").await;
-    house.apply(&client(""));
-    let mut service = house.serve().await;
+    let setup = Setup::new(engine, 1, CHEAP, "[tokens]\ncode_seconds = 300\n").await;
+    setup.apply(&client(""));
+    let mut service = setup.serve().await;
     let session = service.visitors().log_in("user0").await.session().unwrap();
     for round in 0..ROUNDS {
         let app = App::at(&service.address);
@@ -158,7 +158,7 @@ async fn a_process_killed_while_it_gives_tokens_doubles_and_loses_nothing(engine
             service.kill();
         };
         let (answers, ()) = tokio::join!(storm, kill);
-        service = house.serve().await;
+        service = setup.serve().await;
         let app = App::at(&service.address);
         let mut given = 0;
         for (code, answer) in codes.iter().zip(answers) {
@@ -177,7 +177,7 @@ async fn a_process_killed_while_it_gives_tokens_doubles_and_loses_nothing(engine
             }
         }
         eprintln!("round {round}: {given} of {CODES} were answered before the kill");
-        assert_eq!(house.count("families WHERE revoked_at IS NULL").await, 0);
-        house.cli(&["doctor"]);
+        assert_eq!(setup.count("families WHERE revoked_at IS NULL").await, 0);
+        setup.cli(&["doctor"]);
     }
 }

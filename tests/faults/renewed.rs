@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use tokio_openssl::SslStream;
 
 use crate::certificates::Certificates;
-use crate::house::{House, Service};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, eventually};
 
 fn fingerprint(certificate: &X509) -> Vec<u8> {
@@ -48,8 +48,8 @@ async fn a_renewed_certificate_is_served_without_a_restart(engine: Engine) {
     let [pair, second, third] = folders.each_ref().map(|folder| Certificates::make(folder.path()));
     let settings =
         format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", pair.certificate.display(), pair.key.display());
-    let house = House::empty(engine, CHEAP, &settings).await;
-    let mut service = house.serve().await;
+    let setup = Setup::empty(engine, CHEAP, &settings).await;
+    let mut service = setup.serve().await;
     let first = in_file(&pair.certificate);
     assert_eq!(shown(&service).await, first);
 

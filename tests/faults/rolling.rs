@@ -1,48 +1,22 @@
 //! Replicas that are stopped and started again one after the other, behind a proxy that tries nothing twice.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::house::{House, Service};
+use crate::haproxy::{ALL, NO_RETRY, before_replicas};
 use crate::needs::named;
-use crate::ports::free_port;
-use crate::servers::{Server, command, folder};
+use crate::servers::folder;
+use crate::setup::Setup;
 use crate::support::{CHEAP, Engine, PASSWORD, eventually};
 use crate::visitors::Visitors;
 
 /// How many people ask at a time, and how many requests there are at least.
 const AT_ONCE: usize = 4;
 const REQUESTS: usize = 1000;
-/// Where the proxy says whether it sends requests to both replicas.
-pub const BOTH: &str = "/both";
 pub const DRAIN: (&str, &str) = ("CONNECT_IDP__DRAIN_SECONDS", "2");
-
-/// HAProxy that asks each replica five times a second whether it is ready.
-pub async fn haproxy(program: &Path, folder: &Path, replicas: [&Service; 2]) -> (Server, u16) {
-    let port = free_port();
-    let mut settings = format!(
-        "defaults\n mode http\n timeout connect 1s\n timeout client 1m\n timeout server 1m\n timeout check 3s\n retries 0\n\
-         listen connect\n bind 127.0.0.1:{port}\n monitor-uri {BOTH}\n monitor fail if {{ nbsrv lt 2 }}\n option httpchk GET /health/ready\n\
-         default-server check inter 200ms fall 1 rise 1\n"
-    );
-    for (number, replica) in replicas.into_iter().enumerate() {
-        let address = replica.address.trim_start_matches("http://");
-        let internal = replica.internal("");
-        let internal = internal.rsplit(':').next().unwrap();
-        writeln!(settings, " server replica{number} {address} port {internal}").unwrap();
-    }
-    let file = folder.join("haproxy.cfg");
-    fs::write(&file, settings).unwrap();
-    let mut haproxy = command(program, folder);
-    haproxy.arg("-db").arg("-f").arg(file);
-    (Server::start(haproxy, folder, port).await, port)
-}
 
 /// Signs in, and reads what anybody may read, until told to stop; counts what was asked.
 async fn visit(visitors: Visitors, stop: Arc<AtomicBool>, asked: Arc<AtomicUsize>) {
@@ -62,11 +36,12 @@ async fn visit(visitors: Visitors, stop: Arc<AtomicBool>, asked: Arc<AtomicUsize
 async fn a_rolling_restart_fails_no_request() {
     let (Some(engine), Some(program)) = (Engine::postgres(), named("CONNECT_IDP_TEST_HAPROXY")) else { return };
     let folder = folder();
-    let house = House::new(engine, 1, CHEAP, "").await;
-    let mut replicas = [house.serve_with(&[DRAIN]).await, house.serve_too_with(&[DRAIN]).await];
+    let setup = Setup::new(engine, 1, CHEAP, "").await;
+    let mut replicas = [setup.serve_with(&[DRAIN]).await, setup.serve_too_with(&[DRAIN]).await];
     let [first, second] = &replicas;
-    let (_proxy, port) = haproxy(&program, folder.path(), [first, second]).await;
-    let visitors = Visitors::new(&format!("http://127.0.0.1:{port}"), &house.issuer);
+    let proxy = before_replicas(&program, folder.path(), &[first, second], NO_RETRY).await;
+    let port = proxy.port;
+    let visitors = Visitors::new(&format!("http://127.0.0.1:{port}"), &setup.issuer);
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let visits: Vec<_> =
         (0..AT_ONCE).map(|_| tokio::spawn(visit(visitors.clone(), Arc::clone(&stop), Arc::clone(&asked)))).collect();
@@ -79,9 +54,9 @@ async fn a_rolling_restart_fails_no_request() {
         })
         .await;
         assert_eq!(replica.ended(Duration::from_secs(10)).await.code(), Some(0));
-        house.start_again(replica, &[DRAIN]);
+        setup.start_again(replica, &[DRAIN]);
         eventually("the proxy has both again", Duration::from_secs(20), async || {
-            visitors.status(&format!("http://127.0.0.1:{port}{BOTH}")).await == Some(200)
+            visitors.status(&format!("http://127.0.0.1:{port}{ALL}")).await == Some(200)
         })
         .await;
     }

@@ -69,7 +69,7 @@ impl Server {
         }
     }
 
-    /// It ends by itself, as this signal asks for.
+    /// It ends on its own, as this signal asks for.
     pub async fn end(&mut self, signal: Signal) {
         self.process.send(signal);
         eventually("the server ends", Duration::from_secs(30), async || self.process.ended().is_some()).await;

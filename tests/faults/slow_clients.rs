@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::house::{House, Service};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, PASSWORD, eventually, hash, user};
 use crate::visitors::{NOT_VALID, SENDER};
 
@@ -44,8 +44,8 @@ async fn dawdle(mut stream: TcpStream, beginning: &str, byte: Option<&[u8]>) -> 
 
 on_engines! { dawdlers_keep_nobody_waiting_and_are_shown_out: sqlite }
 async fn dawdlers_keep_nobody_waiting_and_are_shown_out(engine: Engine) {
-    let house = House::new(engine, 20, CHEAP, "").await;
-    let service = house.serve().await;
+    let setup = Setup::new(engine, 20, CHEAP, "").await;
+    let service = setup.serve().await;
     let visitors = service.visitors();
     assert_eq!(visitors.log_in("user0").await.status, 303);
     let descriptors = service.descriptors();
@@ -98,8 +98,8 @@ async fn ask(service: &Service, head: &str, body: &[u8]) -> String {
 
 on_engines! { what_is_too_large_is_refused: sqlite }
 async fn what_is_too_large_is_refused(engine: Engine) {
-    let house = House::new(engine, 1, CHEAP, "").await;
-    let service = house.serve().await;
+    let setup = Setup::new(engine, 1, CHEAP, "").await;
+    let service = setup.serve().await;
 
     let headers = ask(&service, &format!("{HEAD}X-Large: {}\r\n", "a".repeat(64 * 1024)), b"").await;
     assert!(headers.starts_with("HTTP/1.1 431"), "{headers:?}");
@@ -117,10 +117,10 @@ async fn what_is_too_large_is_refused(engine: Engine) {
 
 on_engines! { a_login_in_hand_is_answered_before_the_service_stops: sqlite, postgres }
 async fn a_login_in_hand_is_answered_before_the_service_stops(engine: Engine) {
-    let house = House::new(engine, 0, CHEAP, "").await;
+    let setup = Setup::new(engine, 0, CHEAP, "").await;
     // A comparison takes what the stored hash asks for: about a second and a half.
-    house.apply(&user("slow", &hash(Cost { memory_kib: 64 * 1024, iterations: 24, parallelism: 1 }).await));
-    let mut service = house.serve().await;
+    setup.apply(&user("slow", &hash(Cost { memory_kib: 64 * 1024, iterations: 24, parallelism: 1 }).await));
+    let mut service = setup.serve().await;
     let visitors = service.visitors();
     let waiting = connect(&service).await;
 
@@ -128,7 +128,7 @@ async fn a_login_in_hand_is_answered_before_the_service_stops(engine: Engine) {
         let visitors = visitors.clone();
         async move { visitors.log_in("slow").await }
     });
-    eventually("the login is in hand", Duration::from_secs(5), async || house.count("strike_slots").await == 1).await;
+    eventually("the login is in hand", Duration::from_secs(5), async || setup.count("strike_slots").await == 1).await;
     service.terminate();
 
     let answer = login.await.unwrap();
@@ -136,6 +136,6 @@ async fn a_login_in_hand_is_answered_before_the_service_stops(engine: Engine) {
     assert!(visitors.try_log_in("slow", PASSWORD, None).await.is_err(), "nobody new is let in");
     drop(waiting);
     assert_eq!(service.ended(Duration::from_secs(10)).await.code(), Some(0));
-    let service = house.serve().await;
+    let service = setup.serve().await;
     assert!(service.visitors().is_signed_in(&answer.session().unwrap()).await);
 }

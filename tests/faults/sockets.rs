@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::house::{House, Service};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, PASSWORD, PROVIDER, eventually};
 use crate::visitors::Visitors;
 
@@ -28,10 +28,10 @@ const ENDED: Duration = Duration::from_secs(10);
 const AT_ONCE: usize = 4;
 const RESTARTS: usize = 3;
 
-fn log_in(house: &House, forwarded: Option<&str>) -> Request<Full<Bytes>> {
+fn log_in(setup: &Setup, forwarded: Option<&str>) -> Request<Full<Bytes>> {
     let form = format!("login_name=user0&password={PASSWORD}&provider_code={PROVIDER}");
-    let mut request = Request::post(format!("{}/login", house.issuer))
-        .header("origin", &house.issuer)
+    let mut request = Request::post(format!("{}/login", setup.issuer))
+        .header("origin", &setup.issuer)
         .header("content-type", "application/x-www-form-urlencoded");
     if let Some(forwarded) = forwarded {
         request = request.header("x-forwarded-for", forwarded);
@@ -40,59 +40,59 @@ fn log_in(house: &House, forwarded: Option<&str>) -> Request<Full<Bytes>> {
 }
 
 /// The status of a sign-in by the socket.
-async fn by_socket(house: &House, path: &Path, forwarded: Option<&str>) -> u16 {
+async fn by_socket(setup: &Setup, path: &Path, forwarded: Option<&str>) -> u16 {
     let stream = UnixStream::connect(path).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
-    let mut request = log_in(house, forwarded);
+    let mut request = log_in(setup, forwarded);
     request.headers_mut().insert("host", "localhost".parse().unwrap());
     let answer = sender.send_request(request).await.unwrap();
     answer.status().as_u16()
 }
 
-fn socket_of(house: &House) -> (PathBuf, String) {
-    let path = house.folder.path().join("http.sock");
+fn socket_of(setup: &Setup) -> (PathBuf, String) {
+    let path = setup.folder.path().join("http.sock");
     let listen = format!("unix:{}", path.display());
     (path, listen)
 }
 
 /// The addresses of those who signed in.
-async fn addresses(house: &House) -> Vec<String> {
+async fn addresses(setup: &Setup) -> Vec<String> {
     let rows =
-        house.pairs("SELECT address, outcome FROM activity WHERE outcome = 'success' AND session_id IS NOT NULL").await;
+        setup.pairs("SELECT address, outcome FROM activity WHERE outcome = 'success' AND session_id IS NOT NULL").await;
     rows.into_iter().map(|(address, _)| address).collect()
 }
 
 on_engines! { a_proxy_comes_by_a_unix_socket: sqlite, postgres }
 async fn a_proxy_comes_by_a_unix_socket(engine: Engine) {
-    let house = House::new(engine, 1, CHEAP, "").await;
-    let (path, listen) = socket_of(&house);
+    let setup = Setup::new(engine, 1, CHEAP, "").await;
+    let (path, listen) = socket_of(&setup);
     let variables = [("CONNECT_IDP__LISTEN", listen.as_str())];
-    let mut service = house.serve_with(&variables).await;
+    let mut service = setup.serve_with(&variables).await;
 
-    assert_eq!(by_socket(&house, &path, Some(VISITOR)).await, 303);
-    assert_eq!(by_socket(&house, &path, None).await, 303);
-    let (mut seen, mut expected) = (addresses(&house).await, vec![VISITOR.to_owned(), "127.0.0.1".to_owned()]);
+    assert_eq!(by_socket(&setup, &path, Some(VISITOR)).await, 303);
+    assert_eq!(by_socket(&setup, &path, None).await, 303);
+    let (mut seen, mut expected) = (addresses(&setup).await, vec![VISITOR.to_owned(), "127.0.0.1".to_owned()]);
     seen.sort();
     expected.sort();
     assert_eq!(seen, expected);
 
-    let mut second = house.start(1, &variables);
+    let mut second = setup.start(1, &variables);
     assert_eq!(second.ended(ENDED).await.code(), Some(1));
     let said = second.said();
     assert!(said.contains(&format!("listen {listen}")) && said.contains("listens there already"), "{said}");
-    assert_eq!(by_socket(&house, &path, Some(VISITOR)).await, 303, "the second one took nothing away");
+    assert_eq!(by_socket(&setup, &path, Some(VISITOR)).await, 303, "the second one took nothing away");
 
     service.kill();
     assert!(path.exists());
-    let mut service = house.serve_with(&variables).await;
-    assert_eq!(by_socket(&house, &path, Some(VISITOR)).await, 303, "what a killed one left is replaced");
+    let mut service = setup.serve_with(&variables).await;
+    assert_eq!(by_socket(&setup, &path, Some(VISITOR)).await, 303, "what a killed one left is replaced");
     service.terminate();
     assert_eq!(service.ended(ENDED).await.code(), Some(0));
     assert!(!path.exists());
 
     std::fs::write(&path, "somebody's").unwrap();
-    let mut third = house.start(1, &variables);
+    let mut third = setup.start(1, &variables);
     assert_eq!(third.ended(ENDED).await.code(), Some(1));
     let said = third.said();
     assert!(said.contains("is not a socket"), "{said}");
@@ -102,32 +102,32 @@ async fn a_proxy_comes_by_a_unix_socket(engine: Engine) {
 // RFC 9113 §3.3, for listed proxies: `:authority` stands for the host, and the person behind the proxy is who signs in.
 on_engines! { a_listed_proxy_speaks_http_2_without_tls: sqlite }
 async fn a_listed_proxy_speaks_http_2_without_tls(engine: Engine) {
-    let house = House::new(engine, 1, CHEAP, "").await;
-    let service = house.serve_with(&[("CONNECT_IDP__TRUSTED_PROXIES", "127.0.0.1")]).await;
+    let setup = Setup::new(engine, 1, CHEAP, "").await;
+    let service = setup.serve_with(&[("CONNECT_IDP__TRUSTED_PROXIES", "127.0.0.1")]).await;
     let stream = TcpStream::connect(service.address.trim_start_matches("http://")).await.unwrap();
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let answers = futures_util::future::join_all(
-        (0..4).map(|number| sender.send_request(log_in(&house, Some(&format!("203.0.113.{number}"))))),
+        (0..4).map(|number| sender.send_request(log_in(&setup, Some(&format!("203.0.113.{number}"))))),
     );
     for answer in answers.await {
         assert_eq!(answer.unwrap().status(), 303);
     }
-    let mut seen = addresses(&house).await;
+    let mut seen = addresses(&setup).await;
     seen.sort();
     assert_eq!(seen, ["203.0.113.0", "203.0.113.1", "203.0.113.2", "203.0.113.3"]);
     // Larger headers than there may be: refused on their own stream, with words.
-    let long = Request::get(format!("{}/login", house.issuer)).header("cookie", "x".repeat(40_000));
+    let long = Request::get(format!("{}/login", setup.issuer)).header("cookie", "x".repeat(40_000));
     let refused = sender.send_request(long.body(Full::default()).unwrap()).await.unwrap();
     assert_eq!(refused.status(), 431);
     let words = refused.into_body().collect().await.unwrap().to_bytes();
     assert!(words.starts_with(b"The headers of the request"), "{}", words.escape_ascii());
-    let page = Request::get(format!("{}/login", house.issuer)).body(Full::default()).unwrap();
+    let page = Request::get(format!("{}/login", setup.issuer)).body(Full::default()).unwrap();
     assert_eq!(sender.send_request(page).await.unwrap().status(), 200, "the connection lives on");
     drop(sender);
     drop(service);
 
-    let service = house.serve().await;
+    let service = setup.serve().await;
     let mut stranger = TcpStream::connect(service.address.trim_start_matches("http://")).await.unwrap();
     stranger.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
     let mut answer = Vec::new();
@@ -138,15 +138,15 @@ async fn a_listed_proxy_speaks_http_2_without_tls(engine: Engine) {
 // Who comes while nobody serves waits, and is served by the next one.
 on_engines! { a_restart_with_its_socket_held_refuses_nobody: sqlite, postgres }
 async fn a_restart_with_its_socket_held_refuses_nobody(engine: Engine) {
-    let house = House::new(engine, 1, CHEAP, "").await;
+    let setup = Setup::new(engine, 1, CHEAP, "").await;
     let held = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", held.local_addr().unwrap());
-    let start = || house.start_handed(OwnedFd::from(held.try_clone().unwrap()));
-    let mut service: Service = house.ready(start()).await;
+    let start = || setup.start_handed(OwnedFd::from(held.try_clone().unwrap()));
+    let mut service: Service = setup.ready(start()).await;
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let visits: Vec<_> = (0..AT_ONCE)
         .map(|_| {
-            let visitors = Visitors::new(&address, &house.issuer);
+            let visitors = Visitors::new(&address, &setup.issuer);
             let (stop, asked) = (Arc::clone(&stop), Arc::clone(&asked));
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
@@ -162,7 +162,7 @@ async fn a_restart_with_its_socket_held_refuses_nobody(engine: Engine) {
         let before = asked.load(Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(asked.load(Ordering::Relaxed) <= before + AT_ONCE, "nobody serves now");
-        service = house.ready(start()).await;
+        service = setup.ready(start()).await;
         eventually("they are served again", ENDED, async || asked.load(Ordering::Relaxed) > before + 20).await;
     }
     stop.store(true, Ordering::Relaxed);
@@ -174,9 +174,9 @@ async fn a_restart_with_its_socket_held_refuses_nobody(engine: Engine) {
 // What is handed over and cannot be served stops the start with one sentence.
 on_engines! { a_wrong_socket_is_named: sqlite }
 async fn a_wrong_socket_is_named(engine: Engine) {
-    let house = House::new(engine, 0, CHEAP, "").await;
+    let setup = Setup::new(engine, 0, CHEAP, "").await;
     let refused = async |socket: OwnedFd, words: &str| {
-        let mut service = house.start_handed(socket);
+        let mut service = setup.start_handed(socket);
         assert_eq!(service.ended(ENDED).await.code(), Some(1));
         let said = service.said();
         let last = said.lines().last().unwrap_or_default();
@@ -184,14 +184,14 @@ async fn a_wrong_socket_is_named(engine: Engine) {
     };
     refused(std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into(), "neither TCP nor a Unix stream").await;
     refused(std::os::unix::net::UnixStream::pair().unwrap().0.into(), "does not listen").await;
-    let (path, _) = socket_of(&house);
+    let (path, _) = socket_of(&setup);
     let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
     // As systemd makes it where its unit does not say.
     std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
     refused(unix.try_clone().unwrap().into(), "SocketMode=0660").await;
     std::fs::set_permissions(&path, Permissions::from_mode(0o660)).unwrap();
-    let mut service = house.ready(house.start_handed(unix.into())).await;
-    assert_eq!(by_socket(&house, &path, Some(VISITOR)).await, 403, "nobody has this name");
+    let mut service = setup.ready(setup.start_handed(unix.into())).await;
+    assert_eq!(by_socket(&setup, &path, Some(VISITOR)).await, 403, "nobody has this name");
     service.terminate();
     service.ended(ENDED).await;
     assert!(path.exists(), "it belongs to whoever made it");

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::house::{House, Record, Service};
 use crate::proxy::{Proxy, Trap};
+use crate::setup::{Record, Service, Setup};
 use crate::support::{CHEAP, Engine, eventually};
 use crate::visitors::{Answer, TIMED_OUT, Visitors};
 
@@ -55,13 +55,13 @@ async fn a_handoff_whose_database_hangs_and_breaks_is_a_timeout_for_good(engine:
 
 async fn hang(engine: Engine, hangs: Hangs, then: Then, outcomes: &[&str]) {
     println!("{hangs:?}, {then:?}");
-    let house = House::new(engine, 1, CHEAP, TWO_SECONDS).await;
-    let proxy = Proxy::start(&house.database).await;
-    let service = house.serve_with(&[("CONNECT_IDP__DATABASE__URL", &proxy.url)]).await;
+    let setup = Setup::new(engine, 1, CHEAP, TWO_SECONDS).await;
+    let proxy = Proxy::start(&setup.database).await;
+    let service = setup.serve_with(&[("CONNECT_IDP__DATABASE__URL", &proxy.url)]).await;
     let visitors = warm(&service).await;
 
     let started = Instant::now();
-    let assertion = house.sender.assertion("user0");
+    let assertion = setup.sender.assertion("user0");
     let posted = match hangs {
         Hangs::First(trap) => {
             proxy.stop_at(trap);
@@ -82,7 +82,7 @@ async fn hang(engine: Engine, hangs: Hangs, then: Then, outcomes: &[&str]) {
     }
     proxy.resume();
 
-    assert_settled(&house, outcomes).await;
+    assert_settled(&setup, outcomes).await;
     assert_spent(&visitors, &assertion, posted.as_ref()).await;
 }
 
@@ -91,13 +91,13 @@ async fn a_handoff_that_outlasts_a_lock_of_the_file_is_a_timeout_for_good(engine
     join_all([false, true].map(|at_second_step| {
         let engine = engine.clone();
         async move {
-            let house = House::new(engine, 1, CHEAP, TWO_SECONDS).await;
-            let service = house.serve().await;
+            let setup = Setup::new(engine, 1, CHEAP, TWO_SECONDS).await;
+            let service = setup.serve().await;
             let visitors = warm(&service).await;
-            let other = house.sqlite();
+            let other = setup.sqlite();
 
             let started = Instant::now();
-            let assertion = house.sender.assertion("user0");
+            let assertion = setup.sender.assertion("user0");
             let posted = if at_second_step { Some(visitors.hand_over(&assertion).await.unwrap()) } else { None };
             other.execute_batch("BEGIN EXCLUSIVE").unwrap();
             let answer = match &posted {
@@ -108,7 +108,7 @@ async fn a_handoff_that_outlasts_a_lock_of_the_file_is_a_timeout_for_good(engine
             other.execute_batch("ROLLBACK").unwrap();
             drop(other);
 
-            assert_settled(&house, &["refused"]).await;
+            assert_settled(&setup, &["refused"]).await;
             assert_spent(&visitors, &assertion, posted.as_ref()).await;
         }
     }))
@@ -117,11 +117,11 @@ async fn a_handoff_that_outlasts_a_lock_of_the_file_is_a_timeout_for_good(engine
 
 on_engines! { a_browser_that_breaks_off_in_time_comes_again_to_its_session: postgres }
 async fn a_browser_that_breaks_off_in_time_comes_again_to_its_session(engine: Engine) {
-    let house = House::new(engine, 1, CHEAP, "").await;
-    let proxy = Proxy::start(&house.database).await;
-    let service = house.serve_with(&[("CONNECT_IDP__DATABASE__URL", &proxy.url)]).await;
+    let setup = Setup::new(engine, 1, CHEAP, "").await;
+    let proxy = Proxy::start(&setup.database).await;
+    let service = setup.serve_with(&[("CONNECT_IDP__DATABASE__URL", &proxy.url)]).await;
     let visitors = warm(&service).await;
-    let posted = visitors.hand_over(&house.sender.assertion("user0")).await.unwrap();
+    let posted = visitors.hand_over(&setup.sender.assertion("user0")).await.unwrap();
 
     proxy.stop_at(Trap::CommitOf("INSERT INTO sessions"));
     assert!(timeout(Duration::from_secs(1), visitors.complete(&posted)).await.is_err());
@@ -130,8 +130,8 @@ async fn a_browser_that_breaks_off_in_time_comes_again_to_its_session(engine: En
 
     let again = visitors.complete(&posted).await.unwrap();
     assert!(visitors.is_signed_in(&again.session().unwrap()).await);
-    assert_eq!(house.count("activity WHERE kind = 'sign_in'").await, 1);
-    house.cli(&["doctor"]);
+    assert_eq!(setup.count("activity WHERE kind = 'sign_in'").await, 1);
+    setup.cli(&["doctor"]);
 }
 
 /// A service that knows its trusted issuers already.
@@ -152,17 +152,17 @@ fn assert_timed_out(answer: &Answer) {
 }
 
 /// These outcomes are recorded, no other comes after them, the last says why; and no session is left.
-async fn assert_settled(house: &House, outcomes: &[&str]) {
+async fn assert_settled(setup: &Setup, outcomes: &[&str]) {
     const RECORDS: &str = "activity WHERE login_type = 'Unified Login'";
-    eventually("the handoff is settled", SETTLED, async || house.count(RECORDS).await >= outcomes.len()).await;
+    eventually("the handoff is settled", SETTLED, async || setup.count(RECORDS).await >= outcomes.len()).await;
     sleep(TWO_SWEEPS).await;
     let unified = |record: &Record| record.login_type.as_deref() == Some("Unified Login");
-    let found: Vec<Record> = house.activity().into_iter().filter(unified).collect();
+    let found: Vec<Record> = setup.activity().into_iter().filter(unified).collect();
     assert_eq!(found.iter().map(|record| record.outcome.as_str()).collect::<Vec<_>>(), outcomes, "{found:?}");
     assert_eq!(found.last().unwrap().reason.as_deref(), Some("timed_out"));
-    assert_eq!(house.count("sessions WHERE ended_at IS NULL").await, 0);
-    assert_eq!(house.count("handoffs WHERE state = 'pending'").await, 0);
-    house.cli(&["doctor"]);
+    assert_eq!(setup.count("sessions WHERE ended_at IS NULL").await, 0);
+    assert_eq!(setup.count("handoffs WHERE state = 'pending'").await, 0);
+    setup.cli(&["doctor"]);
 }
 
 /// Neither the assertion nor the handoff's own cookie opens anything any more.

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::databases::run_on;
-use crate::house::House;
 use crate::needs::named;
 use crate::ports::free_port;
 use crate::servers::{Postgres, folder};
+use crate::setup::Setup;
 use crate::support::{CHEAP, Engine, bare, eventually, hash, user};
 
 /// Longer than the patience with a database that does not answer.
@@ -43,10 +43,10 @@ async fn assert_refused(command: &mut Command, words: &[&str]) {
 on_engines! { an_unsafe_or_absurd_configuration_does_not_start: sqlite }
 async fn an_unsafe_or_absurd_configuration_does_not_start(engine: Engine) {
     const PUBLIC: &str = "issuer = \"https://connect.example.org\"\n";
-    let house = House::empty(engine, CHEAP, "").await;
+    let setup = Setup::empty(engine, CHEAP, "").await;
     let refused = async |toml: &str, words: &[&str]| {
-        let file = house.write("refused.toml", toml);
-        assert_refused(bare(&house.program).arg("--config").arg(file).arg("serve").current_dir(&house.folder), words)
+        let file = setup.write("refused.toml", toml);
+        assert_refused(bare(&setup.program).arg("--config").arg(file).arg("serve").current_dir(&setup.folder), words)
             .await;
     };
 
@@ -61,40 +61,40 @@ async fn an_unsafe_or_absurd_configuration_does_not_start(engine: Engine) {
     refused(&format!("{PUBLIC}[throttle]\nenabled = false"), &["throttle.enabled", "remove it"]).await;
     refused(&format!("{PUBLIC}[password]\nmemory_kib = 8"), &["password.memory_kib", "between"]).await;
     refused("[tls]\ncertificate = \"nowhere.pem\"\nkey = \"nowhere.key\"", &["tls.certificate", "nowhere.pem"]).await;
-    house.write("no.pem", "no certificate");
+    setup.write("no.pem", "no certificate");
     refused("[tls]\ncertificate = \"no.pem\"\nkey = \"no.pem\"", &["tls.certificate", "no.pem", "leaf first"]).await;
     refused("[log]\nlevel = \"a=b=c\"", &["log.level"]).await;
     refused("[redis]\nurl = \"http://:pa55@cache\"", &["redis.url", "rediss://"]).await;
     refused("issuer =", &["not TOML"]).await;
 
-    let mut by_variable = house.command(&["serve"]);
+    let mut by_variable = setup.command(&["serve"]);
     assert_refused(
         by_variable.env("CONNECT_IDP__HANDOFF__TIMEOUT_SECONDS", "0"),
         &["HANDOFF__TIMEOUT_SECONDS", "between"],
     )
     .await;
-    let missing = house.folder.path().join("missing.toml");
-    assert_refused(bare(&house.program).arg("--config").arg(missing).arg("serve"), &["missing.toml", "cannot be read"])
+    let missing = setup.folder.path().join("missing.toml");
+    assert_refused(bare(&setup.program).arg("--config").arg(missing).arg("serve"), &["missing.toml", "cannot be read"])
         .await;
 }
 
 on_engines! { wrong_usage_says_so: sqlite }
 async fn wrong_usage_says_so(engine: Engine) {
-    let house = House::empty(engine, CHEAP, "").await;
+    let setup = Setup::empty(engine, CHEAP, "").await;
     for wrong in [&["serve", "--fast"] as &[&str], &["sing"], &["user", "lock"], &["apply"]] {
-        let said = refusal(&mut house.command(wrong), 2).await;
+        let said = refusal(&mut setup.command(wrong), 2).await;
         assert!(said.contains("Usage:") || said.contains("--help"), "{said}");
     }
 }
 
 on_engines! { a_taken_port_is_named: sqlite, postgres }
 async fn a_taken_port_is_named(engine: Engine) {
-    let house = House::new(engine, 0, CHEAP, "").await;
+    let setup = Setup::new(engine, 0, CHEAP, "").await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let free = format!("127.0.0.1:{}", free_port());
     for (listen, internal, key) in [(&address, &free, "listen"), (&free, &address, "internal_listen")] {
-        let mut serve = house.command(&["serve"]);
+        let mut serve = setup.command(&["serve"]);
         serve.env("CONNECT_IDP__LISTEN", listen).env("CONNECT_IDP__INTERNAL_LISTEN", internal);
         assert_refused(&mut serve, &[&format!("{key} {address}"), "choose another"]).await;
     }
@@ -102,35 +102,35 @@ async fn a_taken_port_is_named(engine: Engine) {
 
 on_engines! { a_database_without_its_keys_is_not_served: sqlite, postgres }
 async fn a_database_without_its_keys_is_not_served(engine: Engine) {
-    let house = House::new(engine, 0, CHEAP, "").await;
-    let keys = house.folder.path().join("keys");
+    let setup = Setup::new(engine, 0, CHEAP, "").await;
+    let keys = setup.folder.path().join("keys");
 
     let key = keys.join("kek-0001");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    assert_refused(&mut house.command(&["serve"]), &["kek-0001", "chmod 600"]).await;
+    assert_refused(&mut setup.command(&["serve"]), &["kek-0001", "chmod 600"]).await;
 
-    fs::rename(&keys, house.folder.path().join("away")).unwrap();
+    fs::rename(&keys, setup.folder.path().join("away")).unwrap();
     // A new key would be no cure: the database has one already.
-    assert_refused(&mut house.command(&["key", "init"]), &["already", "restore that folder"]).await;
-    let other_database = format!("sqlite://{}/other.db", house.folder.path().display());
-    let made = house.command(&["key", "init"]).env("CONNECT_IDP__DATABASE__URL", other_database).output().unwrap();
+    assert_refused(&mut setup.command(&["key", "init"]), &["already", "restore that folder"]).await;
+    let other_database = format!("sqlite://{}/other.db", setup.folder.path().display());
+    let made = setup.command(&["key", "init"]).env("CONNECT_IDP__DATABASE__URL", other_database).output().unwrap();
     assert!(made.status.success());
-    assert_refused(&mut house.command(&["serve"]), &["keys folder does not belong to this database", "restore"]).await;
-    assert_refused(&mut house.command(&["user", "list", "--provider", "SUNRISE-IL"]), &["does not belong"]).await;
+    assert_refused(&mut setup.command(&["serve"]), &["keys folder does not belong to this database", "restore"]).await;
+    assert_refused(&mut setup.command(&["user", "list", "--provider", "SUNRISE-IL"]), &["does not belong"]).await;
 }
 
 on_engines! { postgresql_is_not_served_before_its_key_and_schema: postgres }
 async fn postgresql_is_not_served_before_its_key_and_schema(engine: Engine) {
-    let house = House::empty(engine, CHEAP, "").await;
-    assert_refused(&mut house.command(&["serve"]), &["key-encryption key", "`connect-idp key init`"]).await;
-    assert_refused(&mut house.command(&["migrate"]), &["`connect-idp key init`"]).await;
-    house.cli(&["key", "init"]);
-    assert_refused(&mut house.command(&["serve"]), &["schema", "`connect-idp migrate`"]).await;
+    let setup = Setup::empty(engine, CHEAP, "").await;
+    assert_refused(&mut setup.command(&["serve"]), &["key-encryption key", "`connect-idp key init`"]).await;
+    assert_refused(&mut setup.command(&["migrate"]), &["`connect-idp key init`"]).await;
+    setup.cli(&["key", "init"]);
+    assert_refused(&mut setup.command(&["serve"]), &["schema", "`connect-idp migrate`"]).await;
 
     let nobody_listens = format!("postgres://postgres@127.0.0.1:{}/postgres", free_port());
-    let nowhere = format!("{}_not_there", house.database);
+    let nowhere = format!("{}_not_there", setup.database);
     for (url, why) in [(nobody_listens, "nothing listens at 127.0.0.1:"), (nowhere, "there is no database")] {
-        let mut serve = house.command(&["serve"]);
+        let mut serve = setup.command(&["serve"]);
         assert_refused(serve.env("CONNECT_IDP__DATABASE__URL", url), &[why, "database.url"]).await;
     }
 }
@@ -144,11 +144,11 @@ async fn what_keeps_us_from_postgresql_is_named() {
     let rules = "host all postgres 127.0.0.1/32 trust\nhost all idp 127.0.0.1/32 scram-sha-256\n";
     fs::write(folder.path().join("first/pg_hba.conf"), rules).unwrap();
     postgres.run_sql("SELECT pg_reload_conf()").await;
-    let house = House::empty(Engine::Postgres(postgres.url()), CHEAP, "").await;
-    house.prepare();
-    let url = |password: &str| house.database.replace("postgres@", &format!("idp:{password}@"));
+    let setup = Setup::empty(Engine::Postgres(postgres.url()), CHEAP, "").await;
+    setup.prepare();
+    let url = |password: &str| setup.database.replace("postgres@", &format!("idp:{password}@"));
     let serve = |password: &str| {
-        let mut serve = house.command(&["serve"]);
+        let mut serve = setup.command(&["serve"]);
         serve.env("CONNECT_IDP__DATABASE__URL", url(password));
         serve
     };
@@ -158,7 +158,7 @@ async fn what_keeps_us_from_postgresql_is_named() {
     assert_refused(&mut serve("Wrong-Horse-9"), &["the password of idp is wrong"]).await;
     postgres.run_sql("ALTER ROLE idp CONNECTION LIMIT 0").await;
     assert_refused(&mut serve("Right-Horse-9"), &["has no connection left for us", "database.connections"]).await;
-    let doctor = house.command(&["doctor"]).env("CONNECT_IDP__DATABASE__URL", url("Wrong-Horse-9")).output().unwrap();
+    let doctor = setup.command(&["doctor"]).env("CONNECT_IDP__DATABASE__URL", url("Wrong-Horse-9")).output().unwrap();
     let said = String::from_utf8(doctor.stdout).unwrap();
     assert!(said.contains("WRONG  database: ") && said.contains("the password of idp is wrong"), "{said}");
     assert!(!said.contains("Horse"), "{said}");
@@ -168,20 +168,20 @@ on_engines! { a_newer_schema_is_said_aloud: sqlite, postgres }
 async fn a_newer_schema_is_said_aloud(engine: Engine) {
     const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
                          SELECT 9999, 'of a later program', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
-    let house = House::new(engine, 1, CHEAP, "").await;
-    house.run_sql(LATER).await;
-    let service = house.serve().await;
+    let setup = Setup::new(engine, 1, CHEAP, "").await;
+    setup.run_sql(LATER).await;
+    let service = setup.serve().await;
     assert_eq!(service.visitors().log_in("user0").await.status, 303);
     let said = service.said();
     assert!(said.contains("newer than this program") && said.contains("9999"), "{said}");
-    assert!(house.cli(&["doctor"]).contains("9999"));
+    assert!(setup.cli(&["doctor"]).contains("9999"));
 }
 
 on_engines! { a_bad_seed_file_applies_nothing: sqlite, postgres }
 async fn a_bad_seed_file_applies_nothing(engine: Engine) {
     const GOOD: &str = "[[provider]]\ncode = \"GOOD\"\nname = \"Good\"\n";
-    let house = House::empty(engine, CHEAP, "").await;
-    house.prepare();
+    let setup = Setup::empty(engine, CHEAP, "").await;
+    setup.prepare();
     let amina = user("amina", &hash(CHEAP).await).replace("SUNRISE-IL", "GOOD");
     let bad = [
         (format!("{GOOD}colour = \"red\"\n"), "colour"),
@@ -196,20 +196,20 @@ async fn a_bad_seed_file_applies_nothing(engine: Engine) {
         (format!("{GOOD}[[provider"), "seed.toml"),
     ];
     for (seed, word) in bad {
-        let file = house.write("seed.toml", &seed);
-        assert_refused(house.command(&["apply"]).arg(&file), &["seed.toml", word]).await;
-        let migrated = house.command(&["provider", "list"]).output().unwrap();
+        let file = setup.write("seed.toml", &seed);
+        assert_refused(setup.command(&["apply"]).arg(&file), &["seed.toml", word]).await;
+        let migrated = setup.command(&["provider", "list"]).output().unwrap();
         assert!(!migrated.status.success() || !String::from_utf8(migrated.stdout).unwrap().contains("GOOD"), "{seed}");
     }
-    house.apply(&format!("{GOOD}{amina}"));
-    assert_eq!(house.count("users").await, 1);
+    setup.apply(&format!("{GOOD}{amina}"));
+    assert_eq!(setup.count("users").await, 1);
 }
 
 /// systemd is told when requests are answered, that the service lives, and that it stops.
 #[tokio::test]
 async fn systemd_is_told_of_the_service() {
     let Some(engine) = Engine::sqlite() else { return };
-    let house = House::new(engine, 0, CHEAP, "").await;
+    let setup = Setup::new(engine, 0, CHEAP, "").await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("notify");
     let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
@@ -219,7 +219,7 @@ async fn systemd_is_told_of_the_service() {
         String::from_utf8(line[..length].to_vec()).unwrap()
     };
     let path = path.to_str().unwrap();
-    let mut service = house.start(free_port(), &[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "200000")]);
+    let mut service = setup.start(free_port(), &[("NOTIFY_SOCKET", path), ("WATCHDOG_USEC", "200000")]);
 
     assert_eq!(told().await, "READY=1\n");
     for _ in 0..3 {

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 use tokio_openssl::SslStream;
 
 use crate::certificates::Certificates;
-use crate::house::{House, Service};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, PASSWORD, PROVIDER};
 
 const STRANGER: &str = "203.0.113.66";
@@ -56,10 +56,10 @@ async fn begin(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> 
     sender
 }
 
-fn post(house: &House, from: &str, length: usize, body: Body) -> Request<Body> {
-    Request::post(format!("{}/login", house.issuer))
+fn post(setup: &Setup, from: &str, length: usize, body: Body) -> Request<Body> {
+    Request::post(format!("{}/login", setup.issuer))
         .header("x-forwarded-for", from)
-        .header("origin", &house.issuer)
+        .header("origin", &setup.issuer)
         .header("content-type", "application/x-www-form-urlencoded")
         .header("content-length", length)
         .body(body)
@@ -72,24 +72,24 @@ async fn streams_that_never_end_keep_nobody_out(engine: Engine) {
     let pair = Certificates::make(folder.path());
     let settings =
         format!("[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n", pair.certificate.display(), pair.key.display());
-    keep_nobody_out(House::new(engine, 20, CHEAP, &settings).await, Some(&pair.authority)).await;
+    keep_nobody_out(Setup::new(engine, 20, CHEAP, &settings).await, Some(&pair.authority)).await;
 }
 
 // The proxy may bundle everybody's streams on one connection: the bounds of each person behind it hold.
 on_engines! { streams_without_tls_keep_nobody_out: sqlite }
 async fn streams_without_tls_keep_nobody_out(engine: Engine) {
-    keep_nobody_out(House::new(engine, 20, CHEAP, "").await, None).await;
+    keep_nobody_out(Setup::new(engine, 20, CHEAP, "").await, None).await;
 }
 
-async fn keep_nobody_out(house: House, trusted: Option<&Path>) {
+async fn keep_nobody_out(setup: Setup, trusted: Option<&Path>) {
     // Behind a proxy that streams, so that addresses can be told apart.
-    let service = house.serve_with(&[("CONNECT_IDP__TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#)]).await;
+    let service = setup.serve_with(&[("CONNECT_IDP__TRUSTED_PROXIES", r#"["127.0.0.0/8"]"#)]).await;
     let mut flood = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut sender = connect(&service, trusted).await;
         for _ in 0..STREAMS {
             let never = Either::Right(StreamBody::new(pending()));
-            let answered = sender.send_request(post(&house, STRANGER, 4000, never));
+            let answered = sender.send_request(post(&setup, STRANGER, 4000, never));
             flood.push(tokio::spawn(async move { answered.await.map(|answer| answer.status().as_u16()) }));
         }
     }
@@ -100,7 +100,7 @@ async fn keep_nobody_out(house: House, trusted: Option<&Path>) {
         let (length, from) = (form.len(), format!("198.51.100.{number}"));
         let signed_in = async {
             let mut sender = connect(&service, trusted).await;
-            sender.send_request(post(&house, &from, length, Either::Left(Full::from(form)))).await.unwrap()
+            sender.send_request(post(&setup, &from, length, Either::Left(Full::from(form)))).await.unwrap()
         };
         let answer = timeout(SOON, signed_in).await.expect("somebody else waits");
         assert_eq!(answer.status(), 303);

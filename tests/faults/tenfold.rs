@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::house::{House, Service, optimised, processor_seconds};
 use crate::relying_parties::{App, client};
+use crate::setup::{Service, Setup, optimised, processor_seconds};
 use crate::support::{DEFAULT, Engine, PASSWORD, PROVIDER, eventually};
 use crate::visitors::Visitors;
 
@@ -134,7 +134,7 @@ impl Logins {
         meter.rate(let_in)
     }
 
-    /// So many come in each second, whatever became of those before.
+    /// The number that come in each second, whatever happened to those before.
     async fn storm(&self, rate: f64, lasts: Duration) -> Vec<Answered> {
         let (began, mut come) = (Instant::now(), Vec::new());
         let mut ticks = interval(Duration::from_millis(5));
@@ -159,7 +159,7 @@ fn spread(times: impl IntoIterator<Item = Duration>) -> (Duration, Duration) {
 }
 
 /// Apps that refresh and read our keys, and people who are handed over, all the time; how long each took.
-async fn neighbours(house: &House, service: &Service, tokens: &[String], stop: &AtomicBool) -> Vec<Duration> {
+async fn neighbours(setup: &Setup, service: &Service, tokens: &[String], stop: &AtomicBool) -> Vec<Duration> {
     let (app, visitors) = (App::at(&service.address), service.visitors());
     let mut times = Vec::new();
     for token in tokens.iter().cycle() {
@@ -174,7 +174,7 @@ async fn neighbours(house: &House, service: &Service, tokens: &[String], stop: &
         assert_eq!(status, 200, "{said}");
         times.push(began.elapsed());
         let began = Instant::now();
-        let posted = visitors.hand_over(&house.sender.assertion("user0")).await.unwrap();
+        let posted = visitors.hand_over(&setup.sender.assertion("user0")).await.unwrap();
         let completed = visitors.complete(&posted).await.unwrap();
         assert!(completed.session().is_some(), "{completed:?}");
         times.push(began.elapsed() / 2);
@@ -196,11 +196,11 @@ async fn refresh_tokens(service: &Service, visitors: &Visitors) -> Vec<String> {
 
 on_engines! { ten_times_the_logins_it_bears_cost_nobody_else_anything: sqlite, postgres }
 async fn ten_times_the_logins_it_bears_cost_nobody_else_anything(engine: Engine) {
-    let house = House::new(engine, USERS, DEFAULT, "").await;
-    house.apply(&client(""));
-    let service = house.serve().await;
+    let setup = Setup::new(engine, USERS, DEFAULT, "").await;
+    setup.apply(&client(""));
+    let service = setup.serve().await;
     let address = service.address.trim_start_matches("http://").into();
-    let logins = Logins { address, issuer: house.issuer.as_str().into() };
+    let logins = Logins { address, issuer: setup.issuer.as_str().into() };
     let tokens = refresh_tokens(&service, &service.visitors()).await;
 
     let bounds = if optimised().is_some() { OPTIMISED } else { UNOPTIMISED };
@@ -213,7 +213,7 @@ async fn ten_times_the_logins_it_bears_cost_nobody_else_anything(engine: Engine)
         stop.store(true, Ordering::Relaxed);
         answers
     };
-    let (answers, times) = tokio::join!(storm, neighbours(&house, &service, &tokens, &stop));
+    let (answers, times) = tokio::join!(storm, neighbours(&setup, &service, &tokens, &stop));
     let let_in = answers.iter().filter(|answer| answer.status == 303).count();
     let (goodput, lasted) = (meter.rate(let_in), meter.began.elapsed().as_secs_f64());
     let ours = (processor_seconds("self") - ours) / lasted;
@@ -238,5 +238,5 @@ async fn ten_times_the_logins_it_bears_cost_nobody_else_anything(engine: Engine)
     let small = async || service.memory_mib("VmRSS") < idle + bounds.left_mib;
     eventually("memory is given back", Duration::from_secs(10), small).await;
     println!("{:.0} MiB afterwards", service.memory_mib("VmRSS"));
-    house.cli(&["doctor"]);
+    setup.cli(&["doctor"]);
 }

@@ -181,7 +181,7 @@ impl Sender {
         self.clicked(login_name, 0)
     }
 
-    /// Clicked so many seconds ahead of now, by the sender's clock (U14): its time runs from its arrival.
+    /// Clicked a number of seconds ahead of now, by the sender's clock (U14): its time runs from its arrival.
     pub fn clicked(&self, login_name: &str, ahead: i64) -> String {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let iat = Clock::System.now().seconds() + ahead;

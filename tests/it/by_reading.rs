@@ -109,8 +109,8 @@ fn every_write_asks_for_a_transaction() {
     assert!(wrong.is_empty(), "outside of a transaction: {wrong:#?}");
 }
 
-/// The lines of a source that begin with one that passes the test, each with those that are further in, up to its own end.
-/// The sources are formatted, so that the indentation tells.
+/// The lines of a source that begin with one that passes the test, each with those that are further in, up to its own
+/// end. The sources are formatted, so that the indentation tells.
 fn extents<'a>(text: &'a str, begins: impl Fn(&str) -> bool) -> Vec<Vec<&'a str>> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let lines: Vec<&str> = text.lines().collect();
@@ -155,8 +155,8 @@ fn said_too_early(text: &str) -> Vec<String> {
     found
 }
 
-/// The body of a transaction may run more than once, and what it did may be taken back (G26): what it says or counts, it says
-/// by `after_commit`, and so does every function that is handed a transaction.
+/// The body of a transaction may run more than once, and what it did may be taken back (G26): what it says or counts,
+/// it says by `after_commit`, and so does every function that is handed a transaction.
 #[test]
 fn a_transaction_says_nothing_before_its_commit() {
     let (mut wrong, mut later) = (Vec::new(), 0);

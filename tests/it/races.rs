@@ -35,7 +35,7 @@ async fn at_once<T: Send + 'static>(
     join_all(tasks).await.into_iter().map(Result::unwrap).collect()
 }
 
-/// Up to so many milliseconds, to the hundredth.
+/// Up to a number of milliseconds, to the hundredth.
 fn chance(milliseconds: u64) -> Duration {
     Duration::from_micros(u64::from_be_bytes(Random::System.bytes()) % (milliseconds * 1000))
 }

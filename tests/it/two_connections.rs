@@ -111,7 +111,8 @@ both_engines! {
 }
 
 both_engines! {
-    /// The watch that finds it sees transactions on either engine: one that reads beside itself, and one within another.
+    /// The watch that finds it sees transactions on either engine: one that reads beside itself, and one within
+    /// another.
     async fn a_transaction_that_asks_for_a_second_connection_is_found(engine: Engine) {
         let idp = Idp::start(engine).await;
         let reads = |db: Database| async move { db.ping().await };

@@ -22,7 +22,7 @@ use crate::operations::clients::{self, Deleted, LONGEST_OVERLAP, Rotated};
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RotateSecret {
-    /// For so many hours the secrets before it go on working; default 0.
+    /// The number of hours for which the secrets before it go on working; default 0.
     #[schema(minimum = 0, maximum = 2160)]
     #[serde(default)]
     keep_old_hours: u64,

@@ -30,7 +30,7 @@ pub struct How {
     dry_run: bool,
 }
 
-/// What becomes of a row.
+/// What is done with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It would be created.
@@ -45,14 +45,14 @@ pub enum Outcome {
 words!(Outcome { WouldCreate = "would_create", Created = "created", Exists = "exists", Refused = "refused" });
 words_in_json!(Outcome as "ImportOutcome");
 
-/// A row and what became of it.
+/// A row and its result.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImportedRow {
     /// Its line in the file.
     line: u64,
     /// Login Name as written.
     login_name: String,
-    /// What became of it.
+    /// The result.
     outcome: Outcome,
     /// Why it cannot be created.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -107,7 +107,7 @@ pub struct Search {
     /// In this order.
     #[param(inline)]
     sort: Option<Sort>,
-    /// At most so many rows.
+    /// At most this number of rows.
     #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
     /// `next` of the page before.

@@ -1,5 +1,5 @@
 //! The sign-ins of days that are over, as they were counted. The record only grows, and at its end: what is over stays
-//! as it is, until records are removed by retention, and counting anew is slower, never different.
+//! as it is, until records are removed by retention, and counting again is slower, never different.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::store::activity::counts::SignIns;
 use crate::time::{Day, Timestamp};
 
-/// So many are kept (G22): about a month of 2,000 providers, in 10 MiB.
+/// The most that are kept (G22): about a month of 2,000 providers, in 10 MiB.
 const MOST: usize = 60_000;
-/// For so long after its end a day is counted anew: the last of its records may still be on their way.
+/// For so long after its end a day is counted again: the last of its records may still be on their way.
 const SETTLES: Duration = Duration::from_hours(1);
 
 /// The counts, by provider (none: of all) and day, and what was removed of the record before they were counted.

@@ -29,7 +29,8 @@ use crate::time::{Random, Timestamp};
 
 /// How long a request waits for Redis before the process' own count decides.
 pub const PATIENCE: Duration = Duration::from_millis(50);
-/// So many requests in a row must have waited in vain before Redis is taken to be gone: one may be a moment's chance.
+/// This number of requests in a row must have waited in vain before Redis is taken to be gone: one may be a moment's
+/// chance.
 const IN_VAIN: u32 = 3;
 /// How long one try to connect may take, with all that goes before the first answer.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -132,8 +133,8 @@ impl Redis {
         }
     }
 
-    /// Takes one try of so many a minute from a bucket that all replicas share. `None` when Redis cannot say: the
-    /// process' own count decides then.
+    /// Takes one try of a given number a minute from a bucket that all replicas share. `None` when Redis cannot say:
+    /// the process' own count decides then.
     ///
     /// The error is how many seconds until the next try is free.
     pub async fn take(&self, throttle: &str, whose: &str, per_minute: u32) -> Option<Result<(), u64>> {

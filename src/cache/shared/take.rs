@@ -24,7 +24,7 @@ return answer";
 
 pub(super) const MINUTE_US: u64 = 60_000_000;
 
-/// How many microseconds to wait for a try of so many a minute: see [`TAKE`].
+/// How many microseconds to wait for one of a given number of tries a minute: see [`TAKE`].
 pub(super) async fn take(mut connection: Connection, key: &str, per_minute: u32) -> RedisResult<i64> {
     let step = MINUTE_US / u64::from(per_minute.max(1));
     connection.ask(redis::cmd("EVAL").arg(TAKE).arg(1).arg(key).arg(step).arg(MINUTE_US)).await

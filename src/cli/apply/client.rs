@@ -83,7 +83,7 @@ impl Applying<'_> {
     }
 }
 
-/// What became of a client's secret in the file.
+/// What was done with a client's secret in the file.
 enum Secrets {
     /// It works already.
     Same,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use crate::app::App;
-use crate::cache::proxies::{NOTE_COUNTS, Unread};
+use crate::cache::proxies::{NOTE_COUNTS, UnreadableHop};
 use crate::operations::activity::verify::{Terms, verify_end};
 use crate::operations::replicas::{self, Running};
 use crate::store;
@@ -84,22 +84,22 @@ async fn clock(app: &App) -> Result<String, String> {
 async fn proxies(app: &App) -> Result<String, String> {
     let noted = async {
         let mut conn = app.db.read_much().await?;
-        store::settings::get(&mut conn, store::settings::UNREAD_HOP).await
+        store::settings::get(&mut conn, store::settings::UNREADABLE_HOP).await
     };
     let noted = noted.await.map_err(|error| error.to_string())?;
-    let Some(unread) = noted.and_then(|text| serde_json::from_str::<Unread>(&text).ok()) else {
+    let Some(unreadable) = noted.and_then(|text| serde_json::from_str::<UnreadableHop>(&text).ok()) else {
         return Ok(String::new());
     };
-    let at = Timestamp(unread.at_ms);
+    let at = Timestamp(unreadable.at_ms);
     if at.after(NOTE_COUNTS) <= app.clock.now() {
         return Ok(format!("the last client that could not be read was named on {}", at.rfc3339()));
     }
     Err(format!(
         "the proxy {} named a client on {} that cannot be read as an address ({}): such visitors share the proxy's own \
          address in the record and in the throttle; let it write X-Forwarded-For as nginx or HAProxy do",
-        unread.proxy,
+        unreadable.proxy,
         at.rfc3339(),
-        unread.hop
+        unreadable.hop
     ))
 }
 

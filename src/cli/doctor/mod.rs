@@ -1,6 +1,6 @@
 //! `doctor`: what is wrong and how to fix it, one line a check. This file asks and prints; [`machine`] is what can be
-//! looked at without the database's contents, [`contents`] what is in it, [`keys`] ours and other people's; [`finding`] is
-//! what a check says.
+//! looked at without the database's contents, [`contents`] what is in it, [`keys`] ours and other people's; [`finding`]
+//! is what a check says.
 
 mod contents;
 mod finding;

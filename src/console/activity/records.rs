@@ -40,7 +40,7 @@ pub struct ActivityFilter {
     /// Login type.
     #[serde(default)]
     pub login_type: String,
-    /// `yes`: tries on names that are nobody's.
+    /// `yes`: tries on unknown Login Names.
     #[serde(default)]
     pub unknown: String,
     /// Reference number.
@@ -201,13 +201,13 @@ pub struct RecordView {
     pub when: String,
     /// The provider's code.
     pub provider: String,
-    /// Login Name, or that it is nobody's.
+    /// Login Name, or that it is unknown.
     pub who: String,
     /// What happened.
     pub what: &'static str,
     /// Details of a change.
     pub details: Option<String>,
-    /// By which door.
+    /// By which sign-in method.
     pub login_type: Option<String>,
     /// What stands beneath it.
     pub note: Option<String>,

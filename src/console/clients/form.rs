@@ -1,4 +1,4 @@
-//! The form of a client's metadata: a field for each member of RFC 7591, with its rule's judgement beside it.
+//! The form of a client's metadata: a field for each member of RFC 7591, with what its rule says beside it.
 
 use std::collections::{BTreeMap, BTreeSet};
 

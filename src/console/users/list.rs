@@ -26,7 +26,7 @@ use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 const ROWS: usize = 25;
-/// Tries on names that are nobody's are counted so far back.
+/// Tries on unknown Login Names are counted so far back.
 const STRANGERS_SINCE: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 
 #[derive(Template)]
@@ -210,7 +210,7 @@ pub async fn unlock(
             count = count.saturating_add(1);
         }
     }
-    // The filter is read and written anew: nothing but a filter comes of it.
+    // The filter is read and rewritten: nothing but a filter comes of it.
     let query: UsersFilter = read_query(&fields.take("query"));
     Ok(Notice::UsersUnlocked(count).at(&address(&encoded(&query_of(&query.search())))))
 }

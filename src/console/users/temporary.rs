@@ -62,7 +62,7 @@ impl NewPerson {
 /// By whom, for whom of which provider, and where the way leads on.
 #[derive(Clone, Copy, Debug)]
 pub struct TemporaryPasswords<'a> {
-    /// The house.
+    /// The service.
     pub app: &'a App,
     /// The admin's act.
     pub act: &'a AdminContext,

@@ -166,7 +166,7 @@ pub struct Metadata {
     pub frontchannel_logout_uri: Option<String>,
     /// Whether `iss` and `sid` are added; they always are.
     pub frontchannel_logout_session_required: bool,
-    /// Ours: it belongs to the house, and needs no consent page unless it asks for one.
+    /// Ours: it belongs to the operator, and needs no consent page unless it asks for one.
     pub first_party: bool,
     /// Ours: PKCE is demanded although it has credentials.
     pub require_pkce: bool,
@@ -300,7 +300,7 @@ pub struct ClientProof {
     pub client: String,
     /// Its epoch as checked.
     pub epoch: i64,
-    /// Its registration's revision, where that was not read for this request: all that was judged of it rests on this.
+    /// Its registration's revision, where that was not read for this request: all that was checked of it rests on this.
     pub known: Option<i64>,
     /// By what.
     pub by: ProvenBy,

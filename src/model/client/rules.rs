@@ -20,7 +20,7 @@ pub struct Rules {
     pub test_keys: bool,
 }
 
-/// A client has at most so many redirect URIs, and as many addresses to go to after a logout.
+/// The most redirect URIs that a client has, and as many addresses to go to after a logout.
 const MOST_URIS: usize = 50;
 const MOST_RESOURCES: usize = 20;
 const MOST_WORDS: usize = 10;
@@ -48,7 +48,7 @@ pub fn check_client_id(client_id: &str) -> Result<(), ValidationError> {
     good.then_some(()).ok_or_else(|| ValidationError::new("client_id", why))
 }
 
-/// Reads a client's JWK Set under the house's rules: published test keys open no door that matters (G21).
+/// Reads a client's JWK Set under the rules of this service: published test keys are refused in production (G21).
 ///
 /// # Errors
 /// One sentence that says what to change.
@@ -71,7 +71,7 @@ pub fn key_warnings(jwks: &serde_json::Value) -> Vec<String> {
 type Checked = Result<(), ValidationError>;
 
 impl Metadata {
-    /// Checks the whole: each member by itself, then those that must fit together.
+    /// Checks the whole: each member alone, then those that must fit together.
     ///
     /// # Errors
     /// The first member that is not accepted; [`error_code`] names its kind.

@@ -31,7 +31,8 @@ pub enum Decision {
     Refuse(&'static str, &'static str),
 }
 
-/// Decides (OpenID Connect Core §3.1.2.1 to §3.1.2.4).
+/// Decides what a valid request comes to (OpenID Connect Core §3.1.2.1 to §3.1.2.4): who must sign in signs in first,
+/// then consent is looked at; with `prompt=none` either is an error to the client instead of a page.
 #[must_use]
 pub fn decide(request: &AuthorizationRequest, client: &Client, present: Present<'_>, now: Timestamp) -> Decision {
     let ask = |page: Decision, code, why| if request.prompt.none { Decision::Refuse(code, why) } else { page };

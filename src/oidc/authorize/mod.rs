@@ -65,7 +65,7 @@ pub async fn get(
 
 /// The code of a request that needs nobody: a session is there, and the client is known since an earlier one. The statement
 /// that makes the code reads the client once more, and finds it as it is known. `None` where anything else comes of it: then
-/// it is judged by what is stored.
+/// it is checked by what is stored.
 async fn at_once(
     app: &App,
     params: &Params,
@@ -269,7 +269,7 @@ impl ValidRequest {
         Ok(response)
     }
 
-    /// A code that is not stored yet. What is judged of a client that was not read for this request rests on the revision.
+    /// A code that is not stored yet. What is checked of a client that was not read for this request rests on the revision.
     fn code(&self, app: &App, scope: &Scope, known: Option<i64>, now: Timestamp) -> (NewCode, Secret) {
         let (request, secret) = (&self.request, Secret::random(&app.random));
         let code = NewCode {
@@ -294,7 +294,7 @@ impl ValidRequest {
         let ((code, secret), expires_at) = (self.code(app, scope, None, now), code_ends(app, now));
         let (session_id, user_id) = (session.id.clone(), session.user_id.clone());
         let allowed = (!self.client.metadata.first_party).then(|| request.asks_for());
-        // What was answered asks anew: its sign-in and its consent were for this answer.
+        // What was answered asks again: its sign-in and its consent were for this answer.
         let waited = self.waiting.as_ref().map(|(interaction, _)| (interaction.id.clone(), app.random.id(now)));
         let captured = (code, session_id, user_id, allowed, waited);
         let born = in_transaction!(app.db, app.ordinary_deadline(now), [captured], |tx| {
@@ -307,9 +307,9 @@ impl ValidRequest {
                 }
             }
             let born = store::tokens::codes::insert(tx, &code, &session_id, now, expires_at).await?;
-            if let Some((id, anew)) = waited.as_ref().filter(|_| born) {
-                store::interactions::ask_anew(tx, id, anew, &user_id).await?;
-                store::interactions::note_answer(tx, anew, Some(&user_id), now).await?;
+            if let Some((id, new_id)) = waited.as_ref().filter(|_| born) {
+                store::interactions::ask_again(tx, id, new_id, &user_id).await?;
+                store::interactions::note_answer(tx, new_id, Some(&user_id), now).await?;
             }
             Ok(if born { Born::Yes } else { Born::SessionOver })
         })?;
@@ -327,7 +327,7 @@ fn code_ends(app: &App, now: Timestamp) -> Timestamp {
     now.after(Duration::from_secs(app.config.tokens.code_seconds.into()))
 }
 
-/// What became of a code.
+/// Whether a code was issued.
 enum Born {
     Yes,
     SessionOver,

@@ -67,10 +67,12 @@ pub struct Answer {
     pub description: Cow<'static, str>,
 }
 
-/// Checks a request.
+/// Reads and checks a request (RFC 6749 §4.1.1, OpenID Connect Core §3.1.2.2): first the client and its `redirect_uri`,
+/// to which every later error goes.
 ///
 /// # Errors
-/// What is wrong with it.
+/// [`AuthorizeError`]: our own page while no redirect URI is proven, from then on an answer to the client; the first
+/// fault alone.
 pub async fn validate(
     app: &App,
     params: &Params,

@@ -33,7 +33,7 @@ pub fn error(app: &App, answer: &Answer) -> Response {
     send(app, &answer.redirect_uri, answer.response_mode, fields, answer.state.as_deref())
 }
 
-/// An error of a request that is good by itself.
+/// An error of a request that is valid on its own.
 pub fn refusal(app: &App, request: &AuthorizationRequest, code: &'static str, why: &'static str) -> Response {
     let answer = Answer {
         redirect_uri: request.redirect_uri.clone(),

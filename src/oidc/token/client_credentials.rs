@@ -11,7 +11,8 @@ use crate::store::{self, in_one_statement};
 use crate::time::Timestamp;
 use crate::web::oauth_error::OAuthError;
 
-/// Gives a client a token of its own.
+/// The client credentials grant (RFC 6749 §4.4): an access token for the client itself, of the scopes that it may have
+/// for itself; without `scope`, all of them. There is no refresh token (§4.4.3).
 pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Result<Response, OAuthError> {
     let (client, params) = (&request.client, &request.asked);
     if client.metadata.is_public() {

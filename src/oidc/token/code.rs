@@ -1,5 +1,5 @@
-//! The authorization code grant (RFC 6749 §4.1.3): spent before it is checked; a second use revokes what came of the
-//! first.
+//! The authorization code grant (RFC 6749 §4.1.3): spent before it is checked; a second use revokes what was issued for
+//! the first.
 
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ struct CodeExchange {
     code_verifier: Option<String>,
 }
 
-/// Exchanges a code for tokens.
+/// Exchanges a code for tokens (RFC 6749 §4.1.3). Whoever sends it spends it, also where the rest of the request is
+/// wrong; sent again, it ends the tokens that it was exchanged for (§4.1.2).
 pub(super) async fn exchange(
     app: &App,
     request: &ClientRequest<Params>,
@@ -67,8 +68,8 @@ pub(super) async fn exchange(
     }))
 }
 
-/// Spends the code, and remembers what it is exchanged for in the same transaction. A second use revokes what came of
-/// the first, whoever comes with it. `None` when all is well.
+/// Spends the code, and remembers what it is exchanged for in the same transaction. A second use revokes what was
+/// issued for the first, whoever comes with it. `None` when all is well.
 async fn spend(
     app: &App,
     request: &ClientRequest<Params>,

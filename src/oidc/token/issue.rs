@@ -69,26 +69,27 @@ pub(super) fn narrowed(granted: &str, params: &Params) -> Result<String, OAuthEr
 
 /// A token in hand, and its row.
 #[derive(Clone, Debug)]
-pub(super) struct Made {
+pub(super) struct IssuedToken {
     pub(super) token: String,
     pub(super) row: NewAccessToken,
 }
 
-impl Made {
-    /// Seconds it lives.
+impl IssuedToken {
+    /// `expires_in`: whole seconds from `now`, at least 1.
     pub(super) fn expires_in(&self, now: Timestamp) -> i64 {
         (self.row.expires_at.0 - now.0).max(1000) / 1000
     }
 }
 
-/// Makes an access token; its row has yet to be written.
+/// Makes an access token, opaque or a JWT (RFC 9068) as the client is registered; it lives `tokens.access_minutes`, and
+/// no longer than `speaks.at_most`. Nothing is stored: the caller writes its row in the transaction that gives it.
 pub(super) async fn access_token(
     app: &App,
     request: &ClientRequest<Params>,
     family_id: Option<&str>,
     speaks: Speaks<'_>,
     now: Timestamp,
-) -> Result<Made, OAuthError> {
+) -> Result<IssuedToken, OAuthError> {
     let client = &request.client;
     let life = Duration::from_mins(app.config.tokens.access_minutes.into());
     let expires_at = now.after(life).min(speaks.at_most);
@@ -102,7 +103,7 @@ pub(super) async fn access_token(
         expires_at,
     };
     if client.metadata.access_token_format == AccessTokenFormat::Opaque {
-        return Ok(Made { token: secret.reveal(), row });
+        return Ok(IssuedToken { token: secret.reveal(), row });
     }
     let jti = secret.reveal();
     row.hash = digest(&jti);
@@ -121,5 +122,5 @@ pub(super) async fn access_token(
         claims["auth_time"] = auth_time.seconds().into();
     }
     // RFC 9068 §2.1: RS256 is what every resource can read.
-    Ok(Made { token: sign(app, Algorithm::Rs256, "at+jwt", &claims, now).await?, row })
+    Ok(IssuedToken { token: sign(app, Algorithm::Rs256, "at+jwt", &claims, now).await?, row })
 }

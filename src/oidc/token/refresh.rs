@@ -27,7 +27,7 @@ use crate::web::oauth_error::{OAuthError, data};
 /// How long a replaced token gets the same answer again.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// So many access tokens of one family live at once; one more ends the oldest.
+/// The number of access tokens of one family that live at once; one more ends the oldest.
 pub const LIVE_TOKENS: i64 = 20;
 
 /// Which token of its family was presented.
@@ -38,7 +38,8 @@ enum Place {
     NeverOurs,
 }
 
-/// Exchanges a refresh token for new tokens.
+/// Exchanges a refresh token for new tokens (RFC 6749 §6). A token that was replaced within [`GRACE`] gets the same
+/// answer once more; one that was replaced before ends its family (RFC 9700 §4.14.2).
 pub(super) async fn refresh(
     app: &App,
     request: &ClientRequest<Params>,

@@ -46,7 +46,7 @@ impl Reach {
         }
     }
 
-    /// A page of at most so many records older than `before`, newest first, and where the next one begins.
+    /// A page of at most `limit` records older than `before`, newest first, and where the next one begins.
     pub async fn list(
         &self,
         conn: &mut Conn,
@@ -75,7 +75,7 @@ impl Reach {
         }
     }
 
-    /// All of them, newest first: for what is bounded by itself, as what one request brought about.
+    /// All of them, newest first: for what is bounded already, as what one request brought about.
     pub async fn all(&self, conn: &mut Conn, search: &Search) -> Result<Vec<Record>, Error> {
         let mut records: Vec<Record> = Vec::new();
         let mut before = None;
@@ -112,8 +112,8 @@ impl Reach {
         Ok(found)
     }
 
-    /// A page of what a reference number stands for (A4): records, and for a Therap Admin also what was refused before a
-    /// trusted signature, which is no provider's.
+    /// A page of what a reference number stands for (A4): records, and for a Therap Admin also what was refused before
+    /// a trusted signature, which is no provider's.
     async fn by_reference(
         &self,
         conn: &mut Conn,

@@ -24,13 +24,13 @@ pub enum From {
 /// How much a sealing did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// So many records were sealed.
+    /// The number of records that were sealed.
     pub count: i64,
     /// Everything that was committed when it began has its place.
     pub all: bool,
 }
 
-/// Seals what was committed, in so many transactions at most. Whoever reads the record by places does this first.
+/// Seals what was committed, in a limited number of transactions. Whoever reads the record by places does this first.
 ///
 /// # Errors
 /// When the database fails; [`Error::Damaged`] when the chain does not go on from where it was seen to end.
@@ -93,7 +93,7 @@ pub struct Page {
     pub last: i64,
 }
 
-/// The records after a place that fit, so many at most: also those that were committed a moment ago.
+/// The records after a place that fit, up to a limit: also those that were committed a moment ago.
 pub async fn page(app: &App, filter: &Filter, after: i64, limit: i64) -> Result<Page, Error> {
     let mut conn = app.db.read().await?;
     let before = chain::chain(&mut conn).await?;

@@ -41,13 +41,13 @@ pub struct Line<'a> {
     pub provider_code: Option<&'a str>,
     /// The user.
     pub login_name: Option<&'a str>,
-    /// A name that is nobody's.
+    /// An unknown Login Name.
     pub name_hash: Option<&'a str>,
     /// Who did it.
     pub actor: &'a str,
     /// What.
     pub kind: &'static str,
-    /// By which door.
+    /// By which sign-in method.
     pub login_type: Option<&'a str>,
     /// What stands beneath.
     pub note: Option<&'a str>,

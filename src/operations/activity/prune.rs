@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 pub struct Plan {
     /// The last seal that goes, and before which moment its record was.
     pub to: Pruned,
-    /// So many records.
+    /// The number of records.
     pub count: i64,
     /// The newest of them.
     pub newest: Timestamp,

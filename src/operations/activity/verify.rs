@@ -121,19 +121,19 @@ impl Fault {
 /// What a walk found.
 #[derive(Clone, Debug, Default)]
 pub struct Verified {
-    /// So many records are as they were written.
+    /// The number of records that are as they were written.
     pub records: i64,
     /// The last place that was looked at.
     pub last: i64,
     /// The last place that was removed by retention.
     pub pruned: i64,
-    /// So many records of those have yet to go.
+    /// The number of those that have yet to go.
     pub to_remove: i64,
-    /// So many records have no proof of their own: the version before wrote them.
+    /// The number of records that have no proof of their own: the version before wrote them.
     pub older: i64,
-    /// So many records have no place yet.
+    /// The number of records that have no place yet.
     pub unsealed: i64,
-    /// So many anchors could not be compared, because what they name was removed by retention.
+    /// The number of anchors that could not be compared, because what they name was removed by retention.
     pub anchors_passed: usize,
     /// The first thing that is wrong.
     pub fault: Option<Fault>,
@@ -344,7 +344,8 @@ pub async fn anchor(app: &App) -> Result<Anchor, Error> {
     Ok(Anchor { seq: chain.seq, hash: chain.hash, time: app.clock.now().rfc3339() })
 }
 
-/// The end of the chain alone, so many seals of it, and where an anchor names one: quick, however long the record is.
+/// The end of the chain alone, a given number of its seals, and where an anchor names one: quick, however long the
+/// record is.
 pub async fn verify_end(app: &App, seals: i64, terms: Terms) -> Result<Verified, Error> {
     let mut conn = app.db.read_much().await?;
     let mut chain = chain::chain(&mut conn).await?;

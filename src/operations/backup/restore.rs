@@ -94,7 +94,7 @@ impl Restore {
         let act = AdminContext {
             app,
             actor,
-            authority: Authority::House,
+            authority: Authority::Machine,
             now,
             deadline: Deadline::after(PATIENCE, now),
             seen: None,

@@ -115,14 +115,14 @@ pub async fn authenticate(
             prove_by_assertion(app, &known.client, text, endpoint, now).await?;
             ProvenBy::Registration(known.client.revision)
         }
-        Proof::Assertion(_) | Proof::Basic(_) | Proof::Post(_) | Proof::None => judge(app, &offer, &known, now)?,
+        Proof::Assertion(_) | Proof::Basic(_) | Proof::Post(_) | Proof::None => check(app, &offer, &known, now)?,
     };
     Ok(known.proven(by, None))
 }
 
 /// The same by what is known of the client since an earlier request: a proof that the statement which counts must read once
 /// more ([`ClientProof::known`]). `None` where nothing is known, or it proves nothing; and for assertions, which are used up
-/// where they are judged.
+/// where they are checked.
 pub fn authenticate_known(
     app: &App,
     headers: &HeaderMap,
@@ -131,13 +131,13 @@ pub fn authenticate_known(
 ) -> Option<(Arc<Client>, ClientProof)> {
     let offer = offer(headers, fields).ok()?;
     let known = app.clients.get(&offer.client_id)?;
-    let by = judge(app, &offer, &known, now).ok()?;
+    let by = check(app, &offer, &known, now).ok()?;
     log::name_client(&known.client.client_id);
     Some(known.proven(by, Some(known.client.revision)))
 }
 
 /// Whether an offer is what the client is registered with; assertions aside.
-fn judge(app: &App, offer: &Offer, known: &KnownClient, now: Timestamp) -> Result<ProvenBy, NotProven> {
+fn check(app: &App, offer: &Offer, known: &KnownClient, now: Timestamp) -> Result<ProvenBy, NotProven> {
     let refused = |why| Err(offer.refused(why));
     match (&offer.proof, known.method()) {
         (Proof::Basic(secret), None | Some(AuthMethod::Basic))

@@ -32,7 +32,7 @@ pub enum NoKeys {
     NotFetched,
 }
 
-/// Whether a key of the client made this signature. Where none of those that are known did, its address is asked anew.
+/// Whether a key of the client made this signature. Where none of those that are known did, its address is asked again.
 pub async fn verifies(
     app: &App,
     client: &Client,
@@ -74,7 +74,7 @@ pub async fn keys_of(app: &App, client: &Client, now: Timestamp) -> Result<Arc<C
     }
 }
 
-/// The keys of a client if they are others than those that did not fit: fetched anew where they have an address, which
+/// The keys of a client if they are others than those that did not fit: fetched again where they have an address, which
 /// is asked at most every 10 seconds. A client may have replaced them a moment ago.
 pub async fn fresher(app: &App, client: &Client, than: &Arc<ClientKeys>, now: Timestamp) -> Option<Arc<ClientKeys>> {
     let (entry, address) = fetched(app, client, now)?;

@@ -1,5 +1,5 @@
 //! What an operator does to a client: each one transaction with exactly one record, and none when nothing changed.
-//! Functions that take a `Tx` are the same acts as parts of a larger one (`apply`).
+//! Functions that take a `Tx` are the same actions as parts of a larger one (`apply`).
 
 pub mod access_token;
 pub mod authenticate;
@@ -24,7 +24,7 @@ const SHORTEST: usize = 32;
 /// How long a replaced secret may go on working at most.
 pub const LONGEST_OVERLAP: Duration = Duration::from_hours(90 * 24);
 
-/// What became of a change of metadata.
+/// The result of a change of metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// These keys have new values now, and that is recorded; when it is empty, nothing was new and nothing is recorded.
@@ -35,7 +35,7 @@ pub enum Changed {
     NotFound,
 }
 
-/// What became of giving a client a secret.
+/// The result of giving a client a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotated {
     /// It works from now on.
@@ -238,7 +238,7 @@ pub async fn switch_enabled(tx: &mut Tx, act: &AdminContext, held: &Client, enab
     Ok(Switched::Done)
 }
 
-/// What became of a deletion.
+/// The result of a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deleted {
     /// It is gone, and that is recorded.

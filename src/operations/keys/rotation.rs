@@ -1,5 +1,5 @@
 //! How our signing keys come and go (G20): made on first need, announced ahead of their use, taken back when they are
-//! stolen. Each act is one transaction that holds the algorithm's rows, with one record; of many at once one acts.
+//! stolen. Each action is one transaction that holds the algorithm's rows, with one record; of many at once one acts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub enum When {
     AtOnce,
 }
 
-/// What became of a rotation.
+/// The result of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotated {
     /// This key takes over then.
@@ -50,11 +50,11 @@ pub enum Rotated {
         /// When it signs.
         signs_from: Timestamp,
     },
-    /// So many keys still verify that no more are published.
+    /// Too many keys still verify: no more are published.
     TooMany,
 }
 
-/// What became of taking a key back.
+/// The result of taking a key back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Retired {
     /// It is worth nothing any more.
@@ -296,7 +296,7 @@ async fn add_successor(tx: &mut Tx, held: &Held, new: &mut StoredKey, signs_from
     Err(Error::Damaged(format!("another {} key came between: try again", new.alg)))
 }
 
-/// What runs by itself: makes what every set holds and what clients ask for, announces successors, forgets private
+/// What runs on a schedule: makes what every set holds and what clients ask for, announces successors, forgets private
 /// halves that are of no more use. Safe on several replicas at once.
 pub async fn look_after(app: &App, wanted: &[Algorithm], now: Timestamp) -> Result<(), Error> {
     for alg in wanted {

@@ -30,7 +30,7 @@ const LINKS: i64 = 3;
 const LINKS_WITHIN: Duration = Duration::from_hours(1);
 /// As many of each kind may wait; further ones are turned away (G22).
 const WAITING_CAP: i64 = 10_000;
-/// No Login Name and no Provider Code is longer; what is, is nobody's.
+/// No Login Name and no Provider Code is longer; what is, is unknown.
 const LONGEST: usize = 1024;
 
 /// What somebody typed who forgot a password.
@@ -79,7 +79,7 @@ pub async fn answer(app: &App, mail: &Mail, now: Timestamp) -> Result<(), Error>
     Ok(())
 }
 
-/// Makes the link of a user, if one is due; says what became of it, for the log.
+/// Makes the link of a user, if one is due; says the result, for the log.
 async fn link_for(tx: &mut Tx, app: &App, user_id: &str, now: Timestamp) -> Result<&'static str, Error> {
     let Some(account) = users::by_id(tx, user_id).await?.filter(Account::is_live) else {
         return Ok("the account is not active");
@@ -87,7 +87,7 @@ async fn link_for(tx: &mut Tx, app: &App, user_id: &str, now: Timestamp) -> Resu
     if account.admin_locked {
         return Ok("an administrator locked the account");
     }
-    // Whoever runs the house is let in by another operator, not by a mailbox.
+    // Whoever runs the service is let in by another operator, not by a mailbox.
     if account.user_type == UserType::TherapAdmin {
         return Ok("a Therap Admin is given no link by mail");
     }
@@ -151,7 +151,7 @@ pub async fn notify(tx: &mut Tx, app: &App, account: &Account, notice: Notice, n
     Ok(())
 }
 
-/// The letter of a mail; `None` when no key of ours opens it.
+/// The e-mail that a queued mail becomes; `None` when no key of ours opens it.
 #[must_use]
 pub fn email_of(app: &App, mail: &Mail) -> Option<Email> {
     opened(app, mail)

@@ -1,4 +1,4 @@
-//! Sessions: opened by whichever door, and ended.
+//! Sessions: opened by whichever sign-in method, and ended.
 
 pub mod end;
 pub mod open;

@@ -1,4 +1,5 @@
-//! Opening a session, by whichever door: one row, one record, and the fate of whatever this browser held before (U3).
+//! Opening a session, by whichever sign-in method: one row, one record, and what happens to whatever this browser held
+//! before (U3).
 
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub struct Browser {
 pub struct Opening {
     /// The user, as checked.
     pub account: Account,
-    /// The door.
+    /// The sign-in method.
     pub method: Method,
     /// How sure the sign-in is.
     pub acr: String,

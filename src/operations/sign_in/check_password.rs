@@ -1,4 +1,4 @@
-//! The only comparison of a password with an account (G4), with its strikes (G3) and its phantoms (G5).
+//! The only comparison of a password with an account (G4), with its strikes (G3) and unknown accounts (G5).
 //!
 //! A guess waits its turn, owns a strike before its hash runs, and is answered only after the strike is settled: a
 //! wrong one here, a right one in the transaction of what it opens ([`Proven::settle`]).
@@ -28,7 +28,7 @@ const SLOT_LIFE: Duration = Duration::from_secs(15);
 const SLOT_PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks, when other replicas hold the chances.
 const SLOT_RETRY: Duration = Duration::from_millis(25);
-/// A name that is nobody's forgets its strikes after this.
+/// An unknown Login Name forgets its strikes after this.
 const PHANTOM_LIFE: Duration = Duration::from_hours(24);
 
 /// What somebody typed.
@@ -61,7 +61,7 @@ pub enum Typist {
     SignedIn(Session),
 }
 
-/// What came of it. Everything but `Right` and `Busy` is settled and recorded.
+/// The result. Everything but `Right` and `Busy` is settled and recorded.
 #[expect(clippy::large_enum_variant, reason = "one value a sign-in, matched at once")]
 pub enum Checked {
     /// The password is the account's; its strike is still in hand.
@@ -93,7 +93,7 @@ pub struct Proven {
 /// Compares a password with an account. Run it on a task that a closed connection cannot cancel.
 ///
 /// # Errors
-/// When the database fails or the deadline passes: then nothing was answered, and the strike lapses by itself.
+/// When the database fails or the deadline passes: then nothing was answered, and the strike lapses automatically.
 pub async fn check_password(app: &App, attempt: &Attempt) -> Result<Checked, store::Error> {
     let deadline = attempt.deadline;
     // Before anything is read or written for somebody who finds no room in the end, whoever it is.
@@ -144,7 +144,7 @@ struct Subject {
     /// An active user of an active provider.
     account: Option<Account>,
     guessed: Guessed,
-    /// Why it is nobody's, for admins.
+    /// Why it is unknown, for admins.
     reason: &'static str,
     /// What the record may say of a refused try: a known user's row, whatever its state.
     known: Option<Account>,
@@ -181,7 +181,7 @@ async fn look_up(app: &App, attempt: &Attempt) -> Result<Subject, store::Error> 
     })
 }
 
-/// The account of a name that is nobody's: spellings that would be one account are one phantom.
+/// The account of an unknown Login Name: spellings that would be one account are one account.
 fn unknown_account(app: &App, attempt: &Attempt, name: Option<&LoginName>) -> String {
     let folded = name.map_or_else(|| attempt.login_name.to_lowercase(), |n| n.key().to_owned());
     app.name_key.keyed_hash(&["phantom", &folded, &attempt.provider_code])
@@ -247,7 +247,7 @@ async fn settle_wrong(app: &App, attempt: &Attempt, subject: Subject, slot: Stri
                     store::activity::record(tx, &last).await?;
                 }
             }
-            // As much work for a name that is nobody's: the third answer takes its time as the others do.
+            // As much work for an unknown Login Name: the third answer takes its time as the others do.
             None if failures >= STRIKES => store::settings::get(tx, "").await.map(drop)?,
             _ => {}
         }

@@ -52,11 +52,11 @@ pub struct Row {
     pub login_name: String,
     /// The name as it stands there.
     pub name: String,
-    /// What becomes of it.
+    /// What is done with it.
     pub plan: RowPlan,
 }
 
-/// What becomes of a row.
+/// What is done with a row.
 #[derive(Clone, Debug)]
 pub enum RowPlan {
     /// A user is made of it.
@@ -123,7 +123,7 @@ pub async fn plan(
     Ok(Ok(people))
 }
 
-/// Reads the text of a file and checks each row by itself and beside the others.
+/// Reads the text of a file and checks each row alone and beside the others.
 fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize) -> Result<People, String> {
     let table = table::read(text, COLUMNS, most)?;
     let mut seen = Seen::default();
@@ -268,7 +268,7 @@ pub fn new_user(act: &AdminContext, person: &Person, hash: String) -> NewUser {
     with_temporary_password(act, login_name, name, person.user_type, &person.claims, hash)
 }
 
-/// Makes the user of one row, with its tie, or nothing at all; what became of it.
+/// Makes the user of one row, with its tie, or nothing at all; the result.
 pub async fn create(
     act: &AdminContext,
     provider_id: &str,
@@ -284,7 +284,7 @@ pub async fn create(
     }
 }
 
-/// Adds the user of one row, with its tie; what became of it, when none was made.
+/// Adds the user of one row, with its tie; the result, when none was made.
 ///
 /// # Errors
 /// [`Error::Withdrawn`] when somebody else has the tie ([`SUB_TAKEN`]): the transaction must be taken back. Otherwise

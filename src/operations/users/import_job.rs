@@ -50,7 +50,7 @@ impl Owner {
     }
 }
 
-/// What became of a beginning.
+/// The result of starting one.
 #[derive(Debug)]
 pub enum Started {
     /// It runs.
@@ -94,7 +94,7 @@ struct PlannedRow {
     known: Option<RowResult>,
 }
 
-/// What came of a row.
+/// The result of a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowResult {
@@ -336,7 +336,7 @@ pub struct ReportedRow {
     pub login_name: String,
     /// The name as it stands there.
     pub name: String,
-    /// What came of it.
+    /// The result.
     pub result: RowResult,
 }
 

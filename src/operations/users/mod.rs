@@ -1,7 +1,7 @@
 //! What an administrator does to a user: each one transaction with exactly one record, and none when nothing changed.
 //!
 //! Every function takes the provider it acts for beside the user: another provider's user is not found (G15). Functions
-//! that take a `Tx` are the same acts as parts of a larger one (`apply`).
+//! that take a `Tx` are the same actions as parts of a larger one (`apply`).
 
 pub mod import;
 pub mod import_job;
@@ -138,7 +138,7 @@ pub fn with_temporary_password(
     }
 }
 
-/// What became of a creation.
+/// The result of a creation.
 #[derive(Clone, Debug)]
 pub enum Created {
     /// The user, by id.
@@ -198,7 +198,7 @@ pub struct Draft {
     pub claims: Option<Claims>,
 }
 
-/// What became of a change of data.
+/// The result of a change of data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Changed {
     /// These keys have new values now, and that is recorded; when it is empty, nothing was new and nothing is recorded.
@@ -390,7 +390,7 @@ pub enum Locks {
     Admin,
 }
 
-/// What became of unlocking.
+/// The result of unlocking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlocked {
     /// These locks are off now.
@@ -455,7 +455,7 @@ pub async fn switch_active(tx: &mut Tx, act: &AdminContext, user: &Account, acti
     Ok(Switched::Done)
 }
 
-/// Whether a user is the last Therap Admin who can sign in: without one nobody operates the house by its pages.
+/// Whether a user is the last Therap Admin who can sign in: without one nobody operates the service by its pages.
 async fn is_last_admin(tx: &mut Tx, user: &Account) -> Result<bool, Error> {
     if user.user_type != UserType::TherapAdmin || !user.active || user.admin_locked {
         return Ok(false);
@@ -465,7 +465,7 @@ async fn is_last_admin(tx: &mut Tx, user: &Account) -> Result<bool, Error> {
     users::has_no_other_admin(tx, &user.id).await
 }
 
-/// What became of a reset.
+/// The result of a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
     /// The user has a temporary password now.
@@ -533,10 +533,10 @@ fn may_reset(act: &AdminContext, found: Option<Account>, seen: Option<i64>) -> R
     }
 }
 
-/// What became of untying.
+/// The result of untying.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Untied {
-    /// So many ties are gone.
+    /// The number of ties that are gone.
     Yes(u64),
     /// There was none.
     WasNot,
@@ -629,7 +629,7 @@ mod tests {
     }
 
     #[test]
-    fn names_passwords_and_hashes_are_judged_with_reasons() {
+    fn names_passwords_and_hashes_are_checked_with_reasons() {
         assert!(parse_login_name("a b").unwrap_err().why.contains("no spaces"));
         assert!(check_password("short").unwrap_err().why.contains("8 to 64 characters"));
         assert!(check_password("Correct-Horse-9").is_ok());

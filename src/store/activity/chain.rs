@@ -129,7 +129,7 @@ pub async fn unsealed(conn: &mut Conn, after: &str) -> Result<Vec<Written>, Erro
 /// What one transaction sealed.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// So many records.
+    /// The number of records.
     pub count: i64,
     /// The last of them: up to it, nothing after where the batch began is left.
     pub last: Option<String>,

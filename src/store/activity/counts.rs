@@ -4,7 +4,7 @@ use crate::model::tenant::ProviderScope;
 use crate::store::{Conn, Error, from_row, query};
 use crate::time::Day;
 
-/// Sign-ins by door and outcome. A right password that still leads to the Update Password page is none: the sign-in
+/// Sign-ins by method and outcome. A right password that still leads to the Update Password page is none: the sign-in
 /// that comes of it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignIns {

@@ -29,7 +29,7 @@ pub struct Record {
     pub user_id: Option<String>,
     /// The Login Name.
     pub login_name: Option<String>,
-    /// A keyed hash of a name that is nobody's.
+    /// A keyed hash of an unknown Login Name.
     pub name_hash: Option<String>,
     /// Who did it.
     pub actor: String,
@@ -148,7 +148,7 @@ pub struct Filter {
     pub outcome: Option<String>,
     /// By this sign-in method.
     pub login_type: Option<String>,
-    /// Tries on names that are nobody's alone.
+    /// Tries on unknown Login Names alone.
     pub strangers: bool,
 }
 
@@ -188,7 +188,7 @@ pub async fn of_user(conn: &mut Conn, user_id: &str, before: Option<&str>, limit
     query(SQL).bind(user_id).bind(before.unwrap_or(AFTER_ALL)).bind(limit).fetch_all(conn).await
 }
 
-/// How many tries on names that are nobody's a provider has seen since.
+/// How many tries on unknown Login Names a provider has seen since.
 ///
 /// # Errors
 /// When the database cannot be asked.
@@ -208,7 +208,7 @@ pub enum Whose {
     User(String),
     /// Refusals that name somebody who is not here.
     Named(String),
-    /// Tries on names that are nobody's.
+    /// Tries on unknown Login Names.
     Strangers,
 }
 
@@ -261,7 +261,7 @@ pub struct SearchPage {
 }
 
 impl SearchPage {
-    /// Keeps so many records for a page; what the next page is older than, if there may be more.
+    /// Keeps the records of one page; what the next page is older than, if there may be more.
     pub fn cut(&mut self, rows: usize) -> Option<String> {
         if self.records.len() <= rows {
             return self.stopped.as_ref().map(|(id, _)| id.clone());
@@ -282,7 +282,7 @@ impl SearchPage {
     }
 }
 
-/// So many records one search looks at, at most: a filter that fits hardly anything, or nothing, must not read ten
+/// The most records that one search looks at: a filter that fits hardly anything, or nothing, must not read ten
 /// million of them while somebody waits.
 macro_rules! most_walked {
     () => {
@@ -416,7 +416,7 @@ pub async fn of_all(
 }
 
 /// A page of the records of a reference number older than `before`, of a provider or of all, newest first: those of one
-/// request, and of what became of it.
+/// request, and of what followed from it.
 ///
 /// # Errors
 /// When the database cannot be asked.

@@ -25,7 +25,7 @@ pub(in crate::store) struct Talk {
     /// Whether another connection may take its place: once, and never in a transaction.
     renewable: bool,
     in_transaction: bool,
-    /// One statement, which is a transaction by itself.
+    /// One statement, which is a transaction of its own.
     at_once: bool,
 }
 
@@ -74,13 +74,13 @@ impl Talk {
         Ok(talk)
     }
 
-    /// Whether one statement may be sent by itself: the time that is left is as long as any statement may take, so that
+    /// Whether one statement may be sent alone: the time that is left is as long as any statement may take, so that
     /// it ends before; the connection is ours for good, so that it was told so; and it was not cut, as far as one knows.
     pub(in crate::store) fn may_write_at_once(pooled: &PooledConnection, time: Duration) -> bool {
         time >= STATEMENT_TIMEOUT && pooled.is_whole() && pooled.answered_within(STANDS)
     }
 
-    /// One statement, which is a transaction by itself; see [`Self::may_write_at_once`].
+    /// One statement, which is a transaction of its own; see [`Self::may_write_at_once`].
     pub(in crate::store) const fn to_write_at_once(pooled: PooledConnection) -> Self {
         Self { pooled, unanswered: false, renewable: false, in_transaction: false, at_once: true }
     }

@@ -52,7 +52,7 @@ pub(super) fn connect(file: &Path, to: Use) -> Result<Connection, Error> {
         // What a statement or a savepoint may take back stays in memory: it is small.
         connection.execute_batch("PRAGMA temp_store = MEMORY")?;
     }
-    // A plan does not depend on what is bound. Otherwise each `LIMIT $1` would be compiled anew whenever it is asked.
+    // A plan does not depend on what is bound. Otherwise each `LIMIT $1` would be compiled again whenever it is asked.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)

@@ -30,6 +30,9 @@ use crate::time::{Clock, Deadline};
 /// A page asks a handful of things, each for a moment: more readers than this only fill memory.
 const MOST_READERS: u32 = 8;
 
+/// What is said to whoever wants to write through what was opened alone.
+const READING_ALONE: &str = "it is open for reading alone";
+
 /// The file, and our connections to it. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Sqlite(Arc<Parts>);
@@ -95,13 +98,13 @@ impl Sqlite {
         F: Future<Output = Result<(T, AfterCommit), Error>>,
         T: Send + 'static,
     {
-        let writer = self.0.writer.as_ref().ok_or_else(|| Error::ReadOnly("it is open for reading alone".into()))?;
+        let writer = self.0.writer.as_ref().ok_or_else(|| Error::ReadOnly(READING_ALONE.into()))?;
         writer.write(deadline, measures, work).await
     }
 
     /// Takes the steps of the schema that are missing.
     pub(super) fn migrate(&self) -> anyhow::Result<()> {
-        anyhow::ensure!(self.0.writer.is_some(), "it is open for reading alone");
+        anyhow::ensure!(self.0.writer.is_some(), "{READING_ALONE}");
         migrate::run(&mut connect(&self.0.file, Use::Change)?)
     }
 

@@ -12,7 +12,7 @@ use crate::store::error::Error;
 use crate::store::sqlite_files::InUse;
 use crate::store::statement::{Row, Value};
 
-/// Where connections are that nobody has. The file is in use as long as anybody has one, or may.
+/// The connections that nobody uses. The file is in use as long as anybody has one, or may.
 #[derive(Debug)]
 pub(super) struct IdleConnections {
     connections: Mutex<Vec<Connection>>,
@@ -46,7 +46,7 @@ impl IdleConnections {
     }
 }
 
-/// A connection that goes home when dropped.
+/// A connection that goes back to its pool when dropped.
 #[derive(Debug)]
 pub(in crate::store) struct PooledConnection {
     connection: Option<Connection>,

@@ -58,7 +58,7 @@ pub(super) trait Work: Send {
     fn deadline(&self) -> Deadline;
     /// Does it, once more if need be; whether it is to be kept.
     fn run(&mut self, pooled: PooledConnection) -> bool;
-    /// Says what came of it.
+    /// Says the result.
     fn answer(self: Box<Self>, result: Result<(), Error>);
 }
 
@@ -135,8 +135,8 @@ where
             self.measures.fault(Fault::Statement);
         }
         let Self { work, done, answer, request, .. } = *self;
-        // Who has the answer may be the last to have the database, and leaves the file to others: nothing of this piece of
-        // work keeps it any longer.
+        // Who has the answer may be the last to have the database, and leaves the file to others: nothing of this piece
+        // of work keeps it any longer.
         drop(work);
         let done = result.and(done).map(|(done, after_commit)| {
             for_request(request.as_ref(), async { after_commit.say() });

@@ -16,7 +16,7 @@ use crate::store::error::Error;
 use crate::store::held;
 use crate::time::{Clock, Timestamp};
 
-/// So many share a commit.
+/// The most pieces of work that share a commit.
 const MOST: usize = 64;
 /// Nothing more is begun in a transaction that has taken so long already.
 const TOGETHER: Duration = Duration::from_millis(5);
@@ -40,7 +40,7 @@ pub(super) struct WriterThread {
 pub(super) struct Queue {
     orders: mpsc::Receiver<Order>,
     waiting: VecDeque<Box<dyn Work>>,
-    /// So many of those that wait are done each alone: somebody else's lateness took back what they had done.
+    /// How many of those that wait are done each alone: somebody else's lateness took back what they had done.
     alone: usize,
     /// So many are each done in a savepoint, which costs a copy of each page that it changes: one failed a moment ago.
     guarded: usize,
@@ -159,7 +159,7 @@ impl WriterThread {
         true
     }
 
-    /// Commits, or begins anew without what is late by now.
+    /// Commits, or begins again without what is late by now.
     fn settle(&mut self, kept: Vec<Box<dyn Work>>) {
         let now = self.clock.now();
         let (late, in_time): (Vec<_>, Vec<_>) = kept.into_iter().partition(|work| work.deadline().is_past(now));
@@ -192,7 +192,7 @@ impl WriterThread {
         };
         let keep = work.run(pooled);
         let settled = match (keep, is_guarded) {
-            // A full disk: SQLite took everything back by itself.
+            // A full disk: SQLite took everything back automatically.
             _ if self.is_over() => Err(Error::Unavailable("the transaction was rolled back".into())),
             (true, false) => Ok(()),
             (true, true) => self.command("RELEASE one"),

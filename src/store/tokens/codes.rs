@@ -110,7 +110,7 @@ from_row!(Code {
     amr, auth_time, expires_at,
 } parsed {});
 
-/// What became of a redemption.
+/// The result of a redemption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Redeemed {
     /// The first. It is spent now, whatever comes of it.

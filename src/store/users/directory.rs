@@ -133,7 +133,7 @@ pub struct SearchPage {
 }
 
 impl SearchPage {
-    /// Keeps so many users for a page; what the next page begins after, if there may be more.
+    /// Keeps the users of one page; what the next page begins after, if there may be more.
     pub fn cut(&mut self, rows: usize) -> Option<Cursor> {
         if self.users.len() <= rows {
             return self.stopped.clone();
@@ -206,7 +206,7 @@ macro_rules! select_by_state {
     };
 }
 
-/// Whether a user ever signed in is asked of the record, user by user: so many are asked for one page, at most.
+/// Whether a user ever signed in is asked of the record, user by user: a limited number of them for one page.
 macro_rules! most_asked {
     () => {
         1500

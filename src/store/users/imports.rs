@@ -1,4 +1,4 @@
-//! Imports of users: the job of each, and what came of its rows, sealed. They are kept for a day.
+//! Imports of users: the job of each, and the results of its rows, sealed. They are kept for a day.
 
 use crate::model::words;
 use crate::store::{Conn, Error, Tx, from_row, query};
@@ -82,7 +82,7 @@ pub struct NewImport {
     pub expires_at: Timestamp,
 }
 
-/// What became of a beginning.
+/// The result of starting one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begun {
     /// It is there.
@@ -98,7 +98,7 @@ pub enum Begun {
 /// # Errors
 /// When it cannot be written.
 pub async fn insert(tx: &mut Tx, import: &NewImport, most: i64, now: Timestamp) -> Result<Begun, Error> {
-    // One that nobody works on any more stands in nobody's way.
+    // One that nobody works on any more stops no other.
     const LEFT: &str = "UPDATE imports SET state = 'interrupted' WHERE owner = $1 AND provider_id = $2 AND state = 'running' \
          AND alive_until <= $3";
     const COUNT: &str = "SELECT COUNT(*) FROM imports WHERE owner = $1 AND provider_id = $2 AND expires_at > $3";

@@ -202,7 +202,7 @@ pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
     Ok(row.map(|(revision,)| revision))
 }
 
-/// Puts an admin's lock on or takes it off; `false` when it was so already. Locking ends every session (G9).
+/// Sets an admin's lock or removes it; `false` when it was so already. Locking ends every session (G9).
 ///
 /// # Errors
 /// When it cannot be written.

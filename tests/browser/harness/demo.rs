@@ -80,7 +80,7 @@ impl Demo {
         self.process.log()
     }
 
-    /// An assertion for somebody, minted so many seconds from now.
+    /// An assertion for somebody, minted a number of seconds from now.
     pub async fn assertion(&self, user: &Person, iat_offset: i64) -> String {
         self.assertion_with(user, &[("iat_offset", &iat_offset.to_string())]).await
     }

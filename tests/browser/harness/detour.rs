@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// What becomes of the files whose loss no page may notice.
+/// What happens to the files whose loss no page may notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Files {
     /// They are `)` and nothing else.

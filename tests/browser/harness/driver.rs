@@ -123,7 +123,7 @@ impl Drop for Driver {
             let _ = kill_process(pid, Signal::KILL);
         }
         let _ = self.child.wait();
-        // The browser's helpers write into the profile until they notice, and make it anew.
+        // The browser's helpers write into the profile until they notice, and make it again.
         for _ in 0..50 {
             let helpers = processes_of(self.home.path());
             for pid in &helpers {

@@ -47,7 +47,7 @@ impl Browser {
         self.settle().await;
     }
 
-    /// A screen so many CSS pixels wide; a narrow one is a phone's.
+    /// A screen of a width in CSS pixels; a narrow one is a phone's.
     pub async fn set_width(&self, width: u32) {
         let phone = width < 600;
         let height = if phone { 740 } else { 900 };

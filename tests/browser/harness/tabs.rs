@@ -25,7 +25,7 @@ impl Browser {
         tab
     }
 
-    /// Waits until so many new tabs are there, beside these.
+    /// Waits until a number of new tabs are there, beside these.
     pub async fn new_tabs(&self, before: &[WindowHandle], count: usize) -> Vec<WindowHandle> {
         let opened = eventually(async || {
             let tabs: Vec<_> = self.tabs().await.into_iter().filter(|tab| !before.contains(tab)).collect();

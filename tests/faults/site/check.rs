@@ -17,8 +17,8 @@ pub async fn check(crowd: &Crowd, dice: &mut Dice) {
     nothing_is_lost(crowd, dice).await;
     unlock(crowd).await;
     everything_is_recorded(crowd).await;
-    crowd.house.cli(&["doctor"]);
-    crowd.house.cli(&["activity", "verify"]);
+    crowd.setup.cli(&["doctor"]);
+    crowd.setup.cli(&["activity", "verify"]);
 }
 
 async fn nothing_is_lost(crowd: &Crowd, dice: &mut Dice) {
@@ -55,7 +55,7 @@ async fn nothing_is_lost(crowd: &Crowd, dice: &mut Dice) {
 async fn unlock(crowd: &Crowd) {
     let locked = crowd.ledger().long_locked();
     for user in locked {
-        crowd.house.cli(&["user", "unlock", "--provider", PROVIDER, "--login-name", &user]);
+        crowd.setup.cli(&["user", "unlock", "--provider", PROVIDER, "--login-name", &user]);
         let answer = crowd.front.try_log_in(&user, PASSWORD, None).await.unwrap();
         let session = answer.session().unwrap_or_else(|| panic!("{user} is not unlocked: {answer:?}"));
         crowd.ledger().signed_in(session);
@@ -69,19 +69,19 @@ async fn everything_is_recorded(crowd: &Crowd) {
         let (begun, completed) = (std::mem::take(&mut ledger.begun), std::mem::take(&mut ledger.completed));
         (begun, completed, ledger.sign_ins, ledger.guesses + ledger.locked.len())
     };
-    let house = &crowd.house;
+    let setup = &crowd.setup;
     let all = |ids: &std::collections::BTreeSet<String>| {
         let quoted: Vec<String> = ids.iter().map(|id| format!("'{}'", id.replace('\'', ""))).collect();
         if quoted.is_empty() { "NULL".to_owned() } else { quoted.join(",") }
     };
-    let known = house.count(&format!("handoffs WHERE id IN ({})", all(&begun))).await;
+    let known = setup.count(&format!("handoffs WHERE id IN ({})", all(&begun))).await;
     assert_eq!(known, begun.len(), "a handoff that was acknowledged is lost");
-    let done = house.count(&format!("handoffs WHERE state = 'completed' AND id IN ({})", all(&completed))).await;
+    let done = setup.count(&format!("handoffs WHERE state = 'completed' AND id IN ({})", all(&completed))).await;
     assert_eq!(done, completed.len(), "a handoff that was completed is not");
-    let recorded = house.count(&format!("{SUCCESS} AND handoff_id IN ({})", all(&completed))).await;
+    let recorded = setup.count(&format!("{SUCCESS} AND handoff_id IN ({})", all(&completed))).await;
     assert_eq!(recorded, completed.len(), "each has one record");
-    let recorded = house.count(SUCCESS).await;
+    let recorded = setup.count(SUCCESS).await;
     assert!(recorded >= sign_ins, "{sign_ins} sign-ins were acknowledged, {recorded} are recorded");
-    let recorded = house.count("activity WHERE reason = 'wrong_password'").await;
+    let recorded = setup.count("activity WHERE reason = 'wrong_password'").await;
     assert!(recorded >= guesses, "{guesses} wrong passwords were answered, {recorded} are recorded");
 }

@@ -13,7 +13,7 @@ use super::dice::Dice;
 use super::figures::Count;
 use super::ledger::Ledger;
 use super::stand::guessed;
-use crate::house::{House, Service};
+use crate::setup::{Service, Setup};
 use crate::visitors::{Answer, TIMED_OUT, Visitors};
 
 /// How many come at a time, and how long each rests between two visits.
@@ -33,8 +33,8 @@ pub enum Harm {
 
 /// What those who come share.
 pub struct Crowd {
-    pub house: Arc<House>,
-    /// By HAProxy, each request at another replica; and each replica by itself.
+    pub setup: Arc<Setup>,
+    /// By HAProxy, each request at another replica; and each replica alone.
     pub front: Visitors,
     pub each: Vec<Visitors>,
     ledger: Mutex<Ledger>,
@@ -52,10 +52,10 @@ pub struct Coming {
 }
 
 impl Coming {
-    /// To the service of this house: by its proxy, and, to see that all are of one mind, to each replica.
-    pub fn start(house: &Arc<House>, front: Visitors, replicas: &[Service], dice: &mut Dice) -> Self {
+    /// To the service: by its proxy, and, to see that all are of one mind, to each replica.
+    pub fn start(setup: &Arc<Setup>, front: Visitors, replicas: &[Service], dice: &mut Dice) -> Self {
         let crowd = Arc::new(Crowd {
-            house: Arc::clone(house),
+            setup: Arc::clone(setup),
             front,
             each: replicas.iter().map(Service::visitors).collect(),
             ledger: Mutex::new(Ledger::of(guessed())),
@@ -123,7 +123,7 @@ impl Crowd {
         self.ask(asked, Harm::Unanswered).await
     }
 
-    /// An answer that says what became of the request; `None` where that is not known.
+    /// An answer that says the result of the request; `None` where that is not known.
     async fn ask(&self, asked: impl Future<Output = Result<Answer, Error>>, at_a_death: Harm) -> Option<Answer> {
         self.count().requests += 1;
         let answer = asked.await;

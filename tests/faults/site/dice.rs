@@ -16,7 +16,7 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// One of so many, from 0.
+    /// One of a number, from 0.
     pub fn below(&mut self, count: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(count).unwrap()).unwrap()
     }

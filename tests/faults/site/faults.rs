@@ -151,8 +151,8 @@ impl Site {
     }
 
     fn rotate_keys(&self) {
-        let rotated = self.stand.house.command(&["key", "rotate", "--at-once"]).output().unwrap();
-        // So many at a time are published at most: then the next one comes when the oldest goes.
+        let rotated = self.stand.setup.command(&["key", "rotate", "--at-once"]).output().unwrap();
+        // A limited number is published at a time: then the next one comes when the oldest goes.
         let said = String::from_utf8_lossy(&rotated.stderr);
         assert!(rotated.status.success() || said.contains("are published"), "{said}");
     }
@@ -172,7 +172,7 @@ impl Site {
         );
         eventually("it runs", BACK, async || visitors.status(&live).await == Some(200)).await;
         eventually("it is not ready", BACK, async || visitors.status(&ready).await == Some(503)).await;
-        let handed_over = visitors.hand_over(&self.stand.house.sender.assertion("user0")).await.unwrap();
+        let handed_over = visitors.hand_over(&self.stand.setup.sender.assertion("user0")).await.unwrap();
         assert_eq!(handed_over.status, 503, "{handed_over:?}");
         // By its clock what others keep alive is long over: its sweeps and purges must not go by that.
         sleep(Duration::from_secs(3)).await;

@@ -39,7 +39,7 @@ async fn under(seed: u64, lengths: Lengths, mut next: impl FnMut(&mut Dice, &Fig
     println!("seed {seed}");
     let mut dice = Dice::new(seed);
     let stand = Stand::start(programs).await;
-    let coming = Coming::start(&stand.house, stand.visitors(), &stand.replicas, &mut dice);
+    let coming = Coming::start(&stand.setup, stand.visitors(), &stand.replicas, &mut dice);
     let mut site = Site { coming, stand, dice: dice.split(), lengths };
     tokio::time::sleep(AT_FIRST).await;
     check::check(&site.coming.crowd, &mut site.dice).await;

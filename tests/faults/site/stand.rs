@@ -1,8 +1,6 @@
 //! The machines: three replicas behind HAProxy, a PostgreSQL with a standby behind another HAProxy, a Redis.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +8,20 @@ use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use crate::databases::run_on;
-use crate::fail_over;
-use crate::house::{House, Service};
+use crate::haproxy::{self, ALL, RETRY};
 use crate::needs::named;
-use crate::ports::free_port;
 use crate::proxy::Proxy;
 use crate::redis_server::RedisServer;
 use crate::relying_parties::client;
-use crate::servers::{Postgres, Server, command, folder};
+use crate::servers::{Postgres, Server, folder};
+use crate::setup::{Service, Setup};
 use crate::support::{CHEAP, Engine, eventually, hash, user};
 use crate::visitors::Visitors;
 
 pub const USERS: usize = 60;
-/// So many are guessed at, three times each; a check unlocks those who have been locked the longest.
+/// The number that are guessed at, three times each; a check unlocks those who have been locked the longest.
 const GUESSED: usize = 300;
 const REPLICAS: usize = 3;
-/// Where HAProxy says whether it sends requests to all replicas.
-const ALL: &str = "/all";
 /// How soon everything is there again that was taken away.
 const BACK: Duration = Duration::from_secs(30);
 
@@ -44,7 +39,7 @@ pub fn guessed() -> impl Iterator<Item = String> {
     (0..GUESSED).map(|number| format!("guessed{number}"))
 }
 
-/// Whom the crowd needs, beside a house's users.
+/// Whom the crowd needs, beside the other users.
 pub async fn seed() -> String {
     let hash = hash(CHEAP).await;
     let guessed = guessed().map(|name| user(&name, &hash));
@@ -72,7 +67,7 @@ impl Programs {
 /// See the head of this file.
 pub struct Stand {
     pub replicas: Vec<Service>,
-    pub house: Arc<House>,
+    pub setup: Arc<Setup>,
     /// The replicas' way to the database.
     pub way: Proxy,
     pub redis: RedisServer,
@@ -93,25 +88,26 @@ impl Stand {
         // What is acknowledged is on both from here on: else a fail-over may lose the last commits.
         primary.wait_for_standby().await;
         let ports = [primary.server.port, standby.server.port];
-        let database = fail_over::haproxy(&programs.haproxy, folder.path(), ports).await;
+        let database = haproxy::before_databases(&programs.haproxy, folder.path(), ports).await;
         let cluster = format!("postgres://postgres@127.0.0.1:{}/postgres", database.port);
         writes(&cluster).await;
         let redis = RedisServer::start().unwrap();
 
-        let house = House::new(Engine::Postgres(cluster), USERS, CHEAP, SETTINGS).await;
-        house.apply(&seed().await);
-        let way = Proxy::start(&house.database).await;
+        let setup = Setup::new(Engine::Postgres(cluster), USERS, CHEAP, SETTINGS).await;
+        setup.apply(&seed().await);
+        let way = Proxy::start(&setup.database).await;
         let settings = settings_of(&way, &redis);
         let settings = borrowed(&settings);
-        let mut replicas = vec![house.serve_with(&settings).await];
+        let mut replicas = vec![setup.serve_with(&settings).await];
         for _ in 1..REPLICAS {
-            replicas.push(house.serve_too_with(&settings).await);
+            replicas.push(setup.serve_too_with(&settings).await);
         }
-        let front = front(&programs.haproxy, folder.path(), &replicas).await;
-        let house = Arc::new(house);
+        let all: Vec<_> = replicas.iter().collect();
+        let front = haproxy::before_replicas(&programs.haproxy, folder.path(), &all, RETRY).await;
+        let setup = Arc::new(setup);
         let stand = Self {
             replicas,
-            house,
+            setup,
             way,
             redis,
             primary,
@@ -128,7 +124,7 @@ impl Stand {
 
     /// People who come through HAProxy.
     pub fn visitors(&self) -> Visitors {
-        Visitors::new(&format!("http://127.0.0.1:{}", self.front.port), &self.house.issuer)
+        Visitors::new(&format!("http://127.0.0.1:{}", self.front.port), &self.setup.issuer)
     }
 
     /// HAProxy sends requests to all replicas.
@@ -141,8 +137,8 @@ impl Stand {
     pub fn start_again(&mut self, replica: usize, further: &[(&str, &str)]) {
         let settings = settings_of(&self.way, &self.redis);
         let settings = [borrowed(&settings).as_slice(), further].concat();
-        let (house, replicas) = (Arc::clone(&self.house), &mut self.replicas);
-        house.start_again(&mut replicas[replica], &settings);
+        let (setup, replicas) = (Arc::clone(&self.setup), &mut self.replicas);
+        setup.start_again(&mut replicas[replica], &settings);
     }
 
     /// Ends a replica as who replaces it does, when what it has in hand is answered.
@@ -184,28 +180,4 @@ fn settings_of(way: &Proxy, redis: &RedisServer) -> Vec<(&'static str, String)> 
 
 fn borrowed<'a>(settings: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
     settings.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
-/// HAProxy before the replicas: each request goes to the next. A request that did not reach a replica goes to another
-/// one; one that did and was not answered is asked again where it may be: by GET.
-async fn front(program: &Path, folder: &Path, replicas: &[Service]) -> Server {
-    let port = free_port();
-    let mut settings = format!(
-        "defaults\n mode http\n timeout connect 1s\n timeout client 1m\n timeout server 1m\n timeout check 3s\n\
-         listen connect\n bind 127.0.0.1:{port}\n balance roundrobin\n retries 3\n option redispatch 1\n\
-         retry-on conn-failure empty-response\n http-request disable-l7-retry unless METH_GET\n\
-         monitor-uri {ALL}\n monitor fail if {{ nbsrv lt {REPLICAS} }}\n option httpchk GET /health/ready\n\
-         default-server check inter 300ms fall 1 rise 1\n"
-    );
-    for (number, replica) in replicas.iter().enumerate() {
-        let address = replica.address.trim_start_matches("http://");
-        let internal = replica.internal("");
-        let internal = internal.rsplit(':').next().unwrap();
-        writeln!(settings, " server replica{number} {address} port {internal}").unwrap();
-    }
-    let file = folder.join("front.cfg");
-    fs::write(&file, settings).unwrap();
-    let mut haproxy = command(program, folder);
-    haproxy.arg("-db").arg("-f").arg(file);
-    Server::start(haproxy, folder, port).await
 }

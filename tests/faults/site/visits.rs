@@ -63,7 +63,7 @@ impl Crowd {
 
     /// Begun at one replica, finished at the next; one in four clicks arrives twice.
     async fn hand_over(&self, dice: &mut Dice) -> Option<()> {
-        let assertion = self.house.sender.assertion(&format!("user{}", dice.below(USERS)));
+        let assertion = self.setup.sender.assertion(&format!("user{}", dice.below(USERS)));
         let copies = if dice.one_in(4) { 2 } else { 1 };
         let answers = join_all((0..copies).map(|_| self.post(self.front.hand_over(&assertion)))).await;
         let told: Vec<Answer> = answers.into_iter().flatten().collect();

@@ -186,7 +186,7 @@ impl Idp {
     pub fn act(&self) -> AdminContext {
         let (app, now) = (self.app.clone(), self.now());
         let actor = Actor { name: "operator test".into(), visitor: Visitor::default() };
-        AdminContext { deadline: app.patient_deadline(), app, actor, authority: Authority::House, now, seen: None }
+        AdminContext { deadline: app.patient_deadline(), app, actor, authority: Authority::Machine, now, seen: None }
     }
 
     /// Makes a provider with Unified Login on.

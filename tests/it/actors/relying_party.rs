@@ -27,7 +27,7 @@ pub struct RelyingParty {
 }
 
 impl Idp {
-    /// An app of the house that may have everything, changed as a test says.
+    /// An app of our own that may have everything, changed as a test says.
     pub async fn app(&self, client_id: &str, change: impl FnOnce(&mut Metadata)) -> RelyingParty {
         let now = self.now();
         let mut metadata = Metadata {

@@ -1,4 +1,4 @@
-//! What is ended at one replica is dead at the others within a second, whatever becomes of Redis: nothing that ends is
+//! What is ended at one replica is dead at the others within a second, whatever happens to Redis: nothing that ends is
 //! remembered anywhere but in the database for longer (G1, G9).
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Replicas that share a Redis: one throttle over them all; and whatever becomes of Redis, nobody notices who signs in.
+//! Replicas that share a Redis: one throttle over them all; and whatever happens to Redis, nobody notices who signs in.
 
 mod clients;
 mod endings;
@@ -48,7 +48,7 @@ impl Replicas {
         Self { both: [first.clone(), first.replica(|_| {}).await], user }
     }
 
-    /// How many of so many tries from one address are not throttled, by turns at the replicas.
+    /// How many of a number of tries from one address are not throttled, by turns at the replicas.
     async fn pass(&self, address: IpAddr, tries: usize) -> usize {
         let mut passed = 0;
         for number in 0..tries {

@@ -62,8 +62,8 @@ both_engines! {
         assert_eq!(idp.number("SELECT COUNT(*) FROM replicas").await, 1);
     }
 
-    /// Replicas on several machines are seen by one clock, the database's: one whose own clock is off is neither missing nor
-    /// of a wrong age. On SQLite all share a machine, and its clock.
+    /// Replicas on several machines are seen by one clock, the database's: one whose own clock is off is neither
+    /// missing nor of a wrong age. On SQLite all share a machine, and its clock.
     async fn a_replica_whose_clock_is_off_is_seen_like_the_others(engine: Engine) {
         let idp = Idp::start(engine).await;
         give_sign(&idp.app).await.unwrap();

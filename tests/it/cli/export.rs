@@ -113,7 +113,7 @@ fn awkward(random: &Random) -> String {
     format!("x{picked}x")
 }
 
-/// A house in which everything was set that can be, in words that nobody expects.
+/// A service in which everything was set that can be, in words that nobody expects.
 async fn furnish(idp: &Idp) {
     let (act, random) = (idp.act(), Random::seeded(7));
     for (code, zone) in [("CEDAR-OR", "America/Los_Angeles"), ("a-1", "Asia/Kathmandu"), ("EMPTY", "UTC")] {
@@ -245,7 +245,7 @@ async fn furnish_with_apps(idp: &Idp) {
     }
 }
 
-/// A house in which nothing was set.
+/// A service in which nothing was set.
 async fn empty(idp: &Idp) -> Idp {
     let fresh = Idp::start(idp.engine).await;
     let mut outsider = fresh.outsider().await;

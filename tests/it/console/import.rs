@@ -20,7 +20,8 @@ fn row_results(page: &Answer) -> Vec<String> {
     page.texts("#import-table .pill")
 }
 
-/// The report of an import that was started, once it is done: the page that says how far it is leads there by itself.
+/// The report of an import that was started, once it is done: the page that says how far it is leads there
+/// automatically.
 pub async fn report(browser: &mut Browser, started: Answer) -> Answer {
     let job = started.location().to_owned();
     for _ in 0..1000 {
@@ -110,7 +111,7 @@ both_engines! {
         idp.assert_invariants().await;
     }
 
-    /// What is made is what was shown: a text that was changed on the way is previewed anew.
+    /// What is made is what was shown: a text that was changed on the way is previewed again.
     async fn nothing_is_made_that_was_not_shown(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut browser = admin(&idp).await;

@@ -1,4 +1,4 @@
-//! An import is a stored job: whatever becomes of the browser, the rights or the process, no password is lost, and
+//! An import is a stored job: whatever happens to the browser, the rights or the process, no password is lost, and
 //! nobody else sees one.
 
 use std::time::Duration;
@@ -25,7 +25,7 @@ async fn preview(browser: &mut Browser, rows: usize) -> Answer {
     browser.post(PATH, &[("text", &format!("login_name,name\n{}", rows.concat()))]).await
 }
 
-/// Begins an import of so many rows; the answer that leads to it.
+/// Begins an import of a number of rows; the answer that leads to it.
 async fn begin(browser: &mut Browser, rows: usize) -> Answer {
     let shown = preview(browser, rows).await;
     browser.submit(&shown, "#create-form", &[]).await

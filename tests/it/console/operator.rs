@@ -95,7 +95,7 @@ both_engines! {
         assert_eq!(page.texts("#steps-table td[data-label=Note]"), ["Not yet."]);
     }
 
-    /// Of two Therap Admins one decides; what was withdrawn and asked anew is another request.
+    /// Of two Therap Admins one decides; what was withdrawn and asked again is another request.
     async fn one_request_is_decided_once(engine: Engine) {
         let idp = Idp::start(engine).await;
         let cedar = idp.provider("CEDAR-OR", |p| p.unified_login = UnifiedLogin::Off).await;
@@ -108,9 +108,9 @@ both_engines! {
         paul.post("/admin/provider/request", &[("note", "second")]).await.location();
         assert_eq!(decide(&mut one, &read, "approve", "").await.notice(), Some(Notice::RequestMovedOn));
         // Whatever was written to it.
-        for unfit in ["", "a\tb", &"x".repeat(501)] {
-            let told = decide(&mut one, &read, "decline", unfit).await.notice();
-            assert_eq!(told, Some(Notice::RequestMovedOn), "{unfit}");
+        for invalid in ["", "a\tb", &"x".repeat(501)] {
+            let told = decide(&mut one, &read, "decline", invalid).await.notice();
+            assert_eq!(told, Some(Notice::RequestMovedOn), "{invalid}");
         }
         assert_eq!(state(&idp, &cedar.id).await, UnifiedLogin::Requested);
         let read = two.get("/operator/requests").await;
@@ -311,7 +311,7 @@ both_engines! {
         for path in ["/operator", "/operator/providers", "/operator/keys", "/operator/activity/export"] {
             assert_eq!(root.get(path).await.status, 404, "{path}");
         }
-        // A Provider Admin may come by either door.
+        // A Provider Admin may come by either sign-in method.
         let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
         let mut browser = idp.browser();
         browser.hand_off(&idp.therap_services().sign(&paul)).await;

@@ -212,7 +212,7 @@ both_engines! {
         assert_eq!(kinds(&idp).await, ["user_changed"]);
     }
 
-    /// Each lock goes by itself, under its own name; an admin's lock and a deactivation end every session (R4).
+    /// Each lock is removed alone, under its own name; an admin's lock and a deactivation end every session (R4).
     async fn the_two_locks_are_kept_apart(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (_, mut browser) = admin(&idp).await;
@@ -338,8 +338,8 @@ both_engines! {
         assert_eq!(kinds(&idp).await, ["account_unlocked", "account_unlocked"]);
     }
 
-    /// Whoever makes a user while the house is busy is told so on the form, and loses nothing that was typed, whichever
-    /// kind of admin it is.
+    /// Whoever makes a user while the service is busy is told so on the form, and loses nothing that was typed,
+    /// whichever kind of admin it is.
     async fn a_busy_house_keeps_what_was_typed(engine: Engine) {
         let narrow = |config: &mut Config| (config.password.threads, config.password.queue) = (1, 1);
         let idp = Idp::start_with(engine, narrow).await;

@@ -183,7 +183,7 @@ both_engines! {
         }
         assert!(now().0 - started.0 < 16_000, "{} ms", now().0 - started.0);
         stall.end().await;
-        // What goes on by itself ends by itself: late, nothing is written.
+        // What goes on unwatched ends on its own: late, nothing is written.
         tokio::time::sleep(Duration::from_secs(1)).await;
         idp.assert_activity([]).await;
         assert_eq!((idp.sessions(&user).await, idp.account(&user).await.failures), (0, 0));

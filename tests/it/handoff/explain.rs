@@ -81,7 +81,7 @@ both_engines! {
             let read = explained(&idp, nothing).await;
             assert_eq!(read.wrong.len() + read.skipped.len() + read.good.len(), good.checks.len(), "{nothing:.10}");
         }
-        // Of the provider and the user, each by itself.
+        // Of the provider and the user, each alone.
         idp.provider("CEDAR-OR", |p| (p.unified_login, p.active) = (UnifiedLogin::Off, false)).await;
         let gone = User::nobody("gone", "CEDAR-OR");
         let read = explained(&idp, &idp.therap_services().sign(&gone)).await;

@@ -90,7 +90,7 @@ both_engines! {
         }
     }
 
-    /// An assertion opens the door once, whoever carries it the second time; of repeats the first is recorded.
+    /// An assertion signs in once, whoever carries it the second time; of repeats the first is recorded.
     async fn a_replayed_assertion_is_refused(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -478,7 +478,7 @@ both_engines! {
         idp.browser().hand_off(&idp.therap_services().sign(&amina)).await.assert_handoff_refused(LOCKED);
     }
 
-    /// U3: the same user's session is renewed under its `sid`, by either door; the old secret is dead.
+    /// U3: the same user's session is renewed under its `sid`, by either sign-in method; the old secret is dead.
     async fn the_same_users_session_is_renewed(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

@@ -26,7 +26,7 @@ async fn update(browser: &mut Browser, answer: Answer, new: &str, again: &str) -
 }
 
 both_engines! {
-    /// L1, L2: the front door and what stands on it.
+    /// L1, L2: the login page and what stands on it.
     async fn the_front_door_leads_to_the_login_page(engine: Engine) {
         let mut browser = Idp::start(engine).await.browser();
         let page = browser.get("/").await;
@@ -166,8 +166,8 @@ both_engines! {
         .await;
     }
 
-    /// L5: what is nobody's is refused twice, then locked, forgets after 24 hours, and never becomes a user's burden.
-    async fn phantoms_lapse_and_never_carry_over(engine: Engine) {
+    /// L5: an unknown name is refused twice, then locked, forgets after 24 hours, and never becomes a user's burden.
+    async fn unknown_accounts_lapse_and_never_carry_over(engine: Engine) {
         let idp = Idp::start(engine).await;
         let nobody = User::nobody("Nadia", "SUNRISE-IL");
         let mut browser = idp.browser();
@@ -188,7 +188,7 @@ both_engines! {
         browser.assert_signed_in_as(&nadia).await;
     }
 
-    /// L5: strikes at a deactivated user are a phantom's; the user returns with a clean slate.
+    /// L5: strikes at a deactivated user are an unknown account's; the user returns with a clean slate.
     async fn a_reactivated_user_has_no_strikes_from_before(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").inactive().create().await;
@@ -473,7 +473,7 @@ both_engines! {
         assert_eq!((wrong, idp.account(&amina).await.failures), (3, 0));
     }
 
-    /// G35: what strangers type at the door bars nobody who is signed in from what asks for the password.
+    /// G35: what strangers type on the login page bars nobody who is signed in from what asks for the password.
     async fn strangers_strikes_bar_nobody_who_is_signed_in(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -610,7 +610,7 @@ both_engines! {
         assert_eq!(idp.record().await, vec!["sign_in success"; 5]);
     }
 
-    /// The cost of hashing grows with the years: a right password is hashed anew, and nothing else changes.
+    /// The cost of hashing grows with the years: a right password is hashed again, and nothing else changes.
     async fn a_right_password_is_hashed_anew_under_another_cost(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
@@ -774,7 +774,7 @@ both_engines! {
         idp.assert_activity([]).await;
     }
 
-    /// My sessions: I end one of mine, and nobody's else.
+    /// My sessions: I end one of mine, and nobody else's.
     async fn a_user_ends_their_own_sessions_alone(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, bob) = (idp.user("amina").create().await, idp.user("bob").create().await);

@@ -29,7 +29,7 @@ both_engines! {
         browser.assert_signed_in_as(&amina).await;
     }
 
-    /// OpenID Connect Core §3.1.2.1: who is signed in already sees no page; by either door.
+    /// OpenID Connect Core §3.1.2.1: who is signed in already sees no page; by either sign-in method.
     async fn a_session_serves_the_next_app_without_a_page(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);

@@ -233,7 +233,7 @@ both_engines! {
         app.refresh(&third).await.assert_oauth_error(400, "invalid_grant");
     }
 
-    /// G30: one sign-in of an app is refreshed so often and no oftener, and only so many of its tokens live.
+    /// G30: one sign-in of an app is refreshed so often and no oftener, and only a limited number of its tokens live.
     async fn one_family_fills_no_table(engine: Engine) {
         let idp = Idp::start_with(engine, |config| config.throttle.enabled = true).await;
         let (amina, other) = (idp.user("amina").create().await, idp.user("other").create().await);

@@ -194,8 +194,8 @@ both_engines! {
         }
     }
 
-    /// Acts that stand in each other's way, sixteen at once: each is done or has lost its right, and nobody is told to
-    /// come back later.
+    /// Actions that stand in each other's way, sixteen at once: each is done or has lost its right, and nobody is told
+    /// to come back later.
     async fn sixteen_acts_at_once_are_all_done_or_rightly_refused(engine: Engine) {
         let idp = Idp::start_live(engine, |c| c.database.connections = 20).await;
         let begun = tokio::time::Instant::now();
@@ -380,7 +380,7 @@ both_engines! {
         assert_eq!(outcomes, [Switched::Done, Switched::LastAdmin]);
     }
 
-    /// G36: for the hour of an incident, everything that was given is over, and is begun anew.
+    /// G36: for the hour of an incident, everything that was given is over, and is begun again.
     async fn everything_can_be_ended_at_once(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (amina, other) = (idp.user("amina").create().await, idp.provider("CEDAR-OR", |_| {}).await);

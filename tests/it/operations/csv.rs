@@ -1,4 +1,4 @@
-//! Files as spreadsheets write them, each made by hand after a real one (`csv/`): what becomes of every row, by the
+//! Files as spreadsheets write them, each made by hand after a real one (`csv/`): the result of every row, by the
 //! page.
 
 use std::path::PathBuf;

@@ -152,7 +152,7 @@ both_engines! {
         idp.assert_invariants().await;
     }
 
-    /// Keys rotate by themselves: one successor however many replicas look after them, recorded once.
+    /// Keys rotate automatically: one successor however many replicas look after them, recorded once.
     async fn old_keys_have_successors_by_themselves(engine: Engine) {
         let idp = Idp::start_with(engine, |config| config.keys.rotate_days = 10).await;
         let other = idp.replica(|_| {}).await;

@@ -118,7 +118,7 @@ async fn ask(idp: &Idp, user: &User) -> Answer {
     idp.browser().post("/forgot-password", &fields).await
 }
 
-/// What the job does in two rounds: answers what was asked, and sends what came of it.
+/// What the job does in two rounds: answers what was asked, and sends the results.
 async fn deliver(idp: &Idp) {
     for _ in 0..2 {
         jobs::mail::process_batch(&idp.app).await.unwrap();

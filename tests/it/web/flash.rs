@@ -88,7 +88,8 @@ both_engines! {
 
     }
 
-    /// It is of the session that did it: neither a copy of the cookie elsewhere, nor another word in it, nor a later session says it.
+    /// It is of the session that did it: neither a copy of the cookie elsewhere, nor another word in it, nor a later
+    /// session says it.
     async fn a_notice_is_of_its_session(engine: Engine) {
         let idp = Idp::start(engine).await;
         let (paul, mut browser) = admin(&idp).await;

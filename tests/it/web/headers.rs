@@ -137,7 +137,7 @@ both_engines! {
         }
     }
 
-    /// Pages that go on by themselves do so where `app.js` is refused: by a file that holds nothing a browser may not
+    /// Pages that go on automatically do so where `app.js` is refused: by a file that holds nothing a browser may not
     /// know.
     async fn pages_that_go_on_have_a_plain_script_of_their_own(engine: Engine) {
         let idp = Idp::start(engine).await;

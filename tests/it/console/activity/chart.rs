@@ -75,7 +75,7 @@ both_engines! {
         assert_eq!(days(&his.get("/admin/activity?from=2027-03-15&to=2027-03-15").await), ["2027-03-15 2 1 0 1"]);
     }
 
-    /// The service counts the days that are over by itself: nobody waits for all of them after a start.
+    /// The service counts the days that are over on a schedule: nobody waits for all of them after a start.
     async fn the_operators_days_are_counted_ahead(engine: Engine) {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;

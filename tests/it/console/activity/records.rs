@@ -51,7 +51,7 @@ both_engines! {
         assert!(!page.body.contains("carla") && !page.body.contains("Passw0rd") && !page.body.contains("operator"));
     }
 
-    /// Each filter by itself and together; the days are the provider's, the last one included.
+    /// Each filter alone and together; the days are the provider's, the last one included.
     async fn the_filter_finds_what_fits(engine: Engine) {
         let idp = Idp::start(engine).await;
         admin(&idp).await;

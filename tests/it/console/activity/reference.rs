@@ -124,7 +124,8 @@ both_engines! {
         assert!(all.len() == 260 && all.is_sorted_by(|a, b| a.id > b.id));
     }
 
-    /// What was refused before a trusted signature is not in the record; a Therap Admin finds it at once, and nobody else.
+    /// What was refused before a trusted signature is not in the record; a Therap Admin finds it at once, and nobody
+    /// else.
     async fn what_was_refused_before_a_trusted_signature_is_found_by_therap_alone(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut own = admin(&idp, "SUNRISE-IL").await;
@@ -165,7 +166,7 @@ both_engines! {
         assert!(column(&page, "Outcome")[0].starts_with("Refused Came back without its cookie "));
     }
 
-    /// No stranger fills the disk: so many of one network, and for thirty days.
+    /// No stranger fills the disk: a limited number of one network, and for thirty days.
     async fn what_strangers_bring_about_is_bounded(engine: Engine) {
         let idp = Idp::start(engine).await;
         let stranger = idp.browser();

@@ -27,7 +27,7 @@ async fn write(idp: &Idp, event: &Event) {
     in_tx!(idp, [event], |tx| record(tx, &event).await);
 }
 
-/// Writes so many records; their ids.
+/// Writes a number of records; their ids.
 async fn write_some(idp: &Idp, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for _ in 0..count {
@@ -283,7 +283,7 @@ both_engines! {
         assert_eq!(named(&idp, std::slice::from_ref(&early)).await, None);
         assert_eq!(named(&idp, &[early.clone(), late.clone()]).await, Some((What::CutOff(8), id(7))));
         outsider.run(UNDO).await;
-        // All of it sealed anew, later and with one record fewer.
+        // All of it sealed again, later and with one record fewer.
         let anew = format!(
             "DELETE FROM activity {}; DELETE FROM activity_seals; UPDATE activity_chain SET seq = 0, hash = '', looked_to = ''",
             of(1)

@@ -57,8 +57,8 @@ both_engines! {
         assert_eq!(record.reference.len(), 9);
     }
 
-    /// A1: a name that is nobody's is a keyed hash, never as typed: people type passwords there.
-    async fn a_name_that_is_nobodys_is_never_written_down(engine: Engine) {
+    /// A1: an unknown Login Name is a keyed hash, never as typed: people type passwords there.
+    async fn an_unknown_login_name_is_never_written_down(engine: Engine) {
         let idp = Idp::start(engine).await;
         idp.provider("CLOSED", |p| p.active = false).await;
         idp.browser().try_login("My-Secret-Passw0rd", "My-Other-Passw0rd", "SUNRISE-IL").await;

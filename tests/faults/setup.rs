@@ -1,4 +1,4 @@
-//! A house for the real binary: configuration, keys and database in a temporary folder; and the processes in it.
+//! What the real binary runs in: configuration, keys and database in a temporary folder; and the processes in it.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -23,7 +23,7 @@ pub fn optimised() -> Option<PathBuf> {
     std::env::var_os("CONNECT_IDP_TEST_PROGRAM").map(|program| fs::canonicalize(program).unwrap())
 }
 
-pub struct House {
+pub struct Setup {
     pub folder: TempDir,
     pub issuer: String,
     pub database: String,
@@ -34,13 +34,13 @@ pub struct House {
     _postgres: Option<Database>,
 }
 
-impl House {
-    /// Without throttle; with what [`House::seed`] says.
+impl Setup {
+    /// Without throttle; with what [`Setup::seed`] says.
     pub async fn new(engine: Engine, users: usize, cost: Cost, settings: &str) -> Self {
-        let house = Self::empty(engine, cost, settings).await;
-        house.prepare();
-        house.apply(&house.seed(users, cost).await);
-        house
+        let setup = Self::empty(engine, cost, settings).await;
+        setup.prepare();
+        setup.apply(&setup.seed(users, cost).await);
+        setup
     }
 
     /// A provider whose Unified Login is on, users `user0`, `user1`, … and a trusted issuer.
@@ -98,7 +98,7 @@ impl House {
         file
     }
 
-    /// The binary with this house's configuration.
+    /// The binary with this configuration.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = bare(&self.program);
         command.arg("--config").arg(self.folder.path().join("connect.toml")).args(arguments);
@@ -288,7 +288,7 @@ impl Service {
         self.child.ended().is_none()
     }
 
-    /// No file of its may grow past so many bytes, as on a disk that is full; `None`: any may again.
+    /// No file of its may grow past a number of bytes, as on a disk that is full; `None`: any may again.
     pub fn limit_files(&self, bytes: Option<u64>) {
         let limit = Rlimit { current: bytes, maximum: None };
         prlimit(Some(self.child.pid()), Resource::Fsize, limit).unwrap();
