@@ -72,9 +72,9 @@ struct ConfirmPage<'a> {
 
 /// Which of a subject's acts the last part of a path names.
 #[derive(Clone, Copy, Debug)]
-pub struct Deed<T>(pub T);
+pub struct PathAction<T>(pub T);
 
-impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Deed<T> {
+impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for PathAction<T> {
     type Rejection = PageError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, PageError> {

@@ -11,7 +11,7 @@ use super::secret;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::{back, switched};
-use crate::console::confirm::{Deed, Input, Question, counted};
+use crate::console::confirm::{Input, PathAction, Question, counted};
 use crate::console::reauth::Sender;
 use crate::model::client::Client;
 use crate::model::words;
@@ -27,7 +27,7 @@ use crate::web::notice::Notice;
 
 /// An act on a client, as its path names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminContext {
+pub enum Action {
     /// It and all that is its are removed.
     Delete,
     /// It is switched off.
@@ -37,7 +37,7 @@ pub enum AdminContext {
     /// It gets another secret.
     RotateSecret,
 }
-words!(AdminContext { Delete = "delete", Disable = "disable", Enable = "enable", RotateSecret = "rotate-secret" });
+words!(Action { Delete = "delete", Disable = "disable", Enable = "enable", RotateSecret = "rotate-secret" });
 
 /// For how long the secrets before a new one may go on working.
 const OVERLAPS: [(&str, &str); 6] = [
@@ -59,7 +59,7 @@ pub async fn ask(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
 ) -> Result<Response, PageError> {
     Ok(match question(&app, arrival.now, act, &find(&app, &id).await?, USUAL_OVERLAP).await? {
         Ok((question, _)) => question.for_therap_admin(&app, &admin.session),
@@ -76,7 +76,7 @@ pub async fn answer(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
     headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
@@ -87,7 +87,7 @@ pub async fn answer(
         Err(why) => return Ok(back(LIST, &id, why)),
     };
     let hours = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
-    if act == AdminContext::RotateSecret && hours.is_none() {
+    if act == Action::RotateSecret && hours.is_none() {
         question.faults.add("keep-old", "Please choose one of the list.");
     }
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
@@ -103,22 +103,20 @@ async fn carry_out(
     app: &App,
     arrival: &Arrival,
     admin: &TherapAdmin,
-    act: AdminContext,
+    act: Action,
     client: &Client,
     (newest, overlap): (String, Duration),
 ) -> Result<Response, PageError> {
     let (by, id, name) = (admin.act(app, arrival).of(client.version()), &client.id, &client.client_id);
     match act {
-        AdminContext::Disable => {
-            switched(LIST, id, clients::set_enabled(&by, name, false).await?, Notice::ClientDisabled)
-        }
-        AdminContext::Enable => switched(LIST, id, clients::set_enabled(&by, name, true).await?, Notice::ClientEnabled),
-        AdminContext::Delete => match clients::delete(&by, name, Some(client.revision)).await? {
+        Action::Disable => switched(LIST, id, clients::set_enabled(&by, name, false).await?, Notice::ClientDisabled),
+        Action::Enable => switched(LIST, id, clients::set_enabled(&by, name, true).await?, Notice::ClientEnabled),
+        Action::Delete => match clients::delete(&by, name, Some(client.revision)).await? {
             Deleted::Stale => Ok(back(LIST, id, Notice::ClientMovedOn)),
             Deleted::Done => Ok(Notice::ClientDeleted.at(LIST)),
             Deleted::NotFound => Err(PageError::NotFound),
         },
-        AdminContext::RotateSecret => {
+        Action::RotateSecret => {
             let text = Zeroizing::new(clients::make_secret(app));
             match clients::rotate_secret(&by, name, &text, overlap, Some(newest)).await? {
                 Rotated::Done { before } => {
@@ -137,15 +135,15 @@ async fn carry_out(
 async fn question(
     app: &App,
     now: Timestamp,
-    act: AdminContext,
+    act: Action,
     client: &Client,
     keep_old: &str,
 ) -> Result<Result<(Question, String), Notice>, PageError> {
     match act {
-        AdminContext::Disable if !client.enabled => return Ok(Err(Notice::AlreadyDone)),
-        AdminContext::Enable if client.enabled => return Ok(Err(Notice::AlreadyDone)),
-        AdminContext::RotateSecret if !client.metadata.has_secret() => return Ok(Err(Notice::NoSecret)),
-        AdminContext::Delete | AdminContext::Disable | AdminContext::Enable | AdminContext::RotateSecret => {}
+        Action::Disable if !client.enabled => return Ok(Err(Notice::AlreadyDone)),
+        Action::Enable if client.enabled => return Ok(Err(Notice::AlreadyDone)),
+        Action::RotateSecret if !client.metadata.has_secret() => return Ok(Err(Notice::NoSecret)),
+        Action::Delete | Action::Disable | Action::Enable | Action::RotateSecret => {}
     }
     let mut conn = app.db.read().await?;
     let holdings = store::clients::holdings(&mut conn, &client.id, now).await?;
@@ -159,7 +157,7 @@ async fn question(
     let newest = clients::newest(&secrets);
     let version = client.version();
     let (title, heading, button, effects) = match act {
-        AdminContext::Delete => {
+        Action::Delete => {
             let waiting = undelivered.as_ref().map_or(0, |row| row.waiting);
             let mut effects = vec![
                 format!("Deletes the client and {}. This cannot be undone.", counted(working, "secret")),
@@ -171,15 +169,15 @@ async fn question(
             }
             ("Delete client", format!("Delete the client {name}?"), "Delete client", effects)
         }
-        AdminContext::Disable => {
+        Action::Disable => {
             let until = "Nobody can sign in with it until it is switched on again.".to_owned();
             ("Switch off client", format!("Switch off the client {name}?"), "Switch off", vec![tokens, until])
         }
-        AdminContext::Enable => {
+        Action::Enable => {
             let effects = vec!["It can sign people in and get tokens again.".to_owned()];
             ("Switch on client", format!("Switch on the client {name}?"), "Switch on", effects)
         }
-        AdminContext::RotateSecret => {
+        Action::RotateSecret => {
             let effects = vec![
                 "Creates a new secret, which is shown once, on the next page.".to_owned(),
                 format!(
@@ -192,15 +190,15 @@ async fn question(
         }
     };
     let input = match act {
-        AdminContext::RotateSecret => Input::One {
+        Action::RotateSecret => Input::One {
             id: "keep-old",
             name: "keep_old",
             label: "Keep old secrets valid for",
             choices: choices(&OVERLAPS, keep_old),
         },
-        AdminContext::Delete | AdminContext::Disable | AdminContext::Enable => Input::Nothing,
+        Action::Delete | Action::Disable | Action::Enable => Input::Nothing,
     };
-    let seen = if act == AdminContext::RotateSecret { format!("{version}.{newest}") } else { version.to_string() };
+    let seen = if act == Action::RotateSecret { format!("{version}.{newest}") } else { version.to_string() };
     let question = Question {
         title,
         heading,

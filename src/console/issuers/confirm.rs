@@ -7,7 +7,7 @@ use super::issuer::{LIST, find};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::{back, switched};
-use crate::console::confirm::{Deed, Input, Question, counted, ends};
+use crate::console::confirm::{Input, PathAction, Question, counted, ends};
 use crate::console::reauth::Sender;
 use crate::model::issuer::TrustedIssuer;
 use crate::model::words;
@@ -25,7 +25,7 @@ use crate::web::notice::Notice;
 
 /// An act on an issuer, as its path names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminContext {
+pub enum Action {
     /// It is switched off.
     Disable,
     /// It is switched on again.
@@ -35,7 +35,7 @@ pub enum AdminContext {
     /// All links to users are removed.
     Untie,
 }
-words!(AdminContext { Disable = "disable", Enable = "enable", EndSessions = "end-sessions", Untie = "untie" });
+words!(Action { Disable = "disable", Enable = "enable", EndSessions = "end-sessions", Untie = "untie" });
 
 /// `GET` of each act: what it would do.
 ///
@@ -46,7 +46,7 @@ pub async fn ask(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
 ) -> Result<Response, PageError> {
     Ok(match question(&app, arrival.now, act, &find(&app, &id).await?, false).await? {
         Ok(question) => question.for_therap_admin(&app, &admin.session),
@@ -63,7 +63,7 @@ pub async fn answer(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
     headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
@@ -85,20 +85,16 @@ async fn carry_out(
     app: &App,
     arrival: &Arrival,
     admin: &TherapAdmin,
-    act: AdminContext,
+    act: Action,
     issuer: &TrustedIssuer,
     end_sessions: bool,
 ) -> Result<Response, PageError> {
     let (by, id, name) = (admin.act(app, arrival).of(issuer.version()), &issuer.id, &issuer.issuer);
     match act {
-        AdminContext::Disable => {
-            switched(LIST, id, issuers::disable(&by, name, end_sessions).await?, Notice::IssuerDisabled)
-        }
-        AdminContext::Enable => switched(LIST, id, issuers::enable(&by, name).await?, Notice::IssuerEnabled),
-        AdminContext::EndSessions => {
-            switched(LIST, id, issuers::end_sessions(&by, name).await?, Notice::IssuerSessionsEnded)
-        }
-        AdminContext::Untie => match issuers::untie_all(&by, name).await? {
+        Action::Disable => switched(LIST, id, issuers::disable(&by, name, end_sessions).await?, Notice::IssuerDisabled),
+        Action::Enable => switched(LIST, id, issuers::enable(&by, name).await?, Notice::IssuerEnabled),
+        Action::EndSessions => switched(LIST, id, issuers::end_sessions(&by, name).await?, Notice::IssuerSessionsEnded),
+        Action::Untie => match issuers::untie_all(&by, name).await? {
             Edited::Changed(Some(_)) => Ok(back(LIST, id, Notice::IssuerUntied)),
             Edited::Changed(None) => Err(PageError::NotFound),
             Edited::Stale => Ok(back(LIST, id, Notice::ChangedSince)),
@@ -110,11 +106,11 @@ async fn carry_out(
 async fn question(
     app: &App,
     now: Timestamp,
-    act: AdminContext,
+    act: Action,
     issuer: &TrustedIssuer,
     end_sessions: bool,
 ) -> Result<Result<Question, Notice>, PageError> {
-    if (act == AdminContext::Disable && !issuer.enabled) || (act == AdminContext::Enable && issuer.enabled) {
+    if (act == Action::Disable && !issuer.enabled) || (act == Action::Enable && issuer.enabled) {
         return Ok(Err(Notice::AlreadyDone));
     }
     let mut conn = app.db.read_much().await?;
@@ -123,20 +119,20 @@ async fn question(
     drop(conn);
     let name = &issuer.display_name;
     let (title, heading, button, effects) = match act {
-        AdminContext::Disable => {
+        Action::Disable => {
             let effects = vec!["No handoff from it is accepted until it is switched on again.".to_owned()];
             ("Switch off issuer", format!("Switch off {name}?"), "Switch off", effects)
         }
-        AdminContext::Enable => {
+        Action::Enable => {
             let effects =
                 vec!["Its handoffs open sessions of every provider with Unified Login on, immediately.".to_owned()];
             ("Switch on issuer", format!("Switch on {name}?"), "Switch on", effects)
         }
-        AdminContext::EndSessions => {
+        Action::EndSessions => {
             let heading = format!("End all sessions that {name} opened?");
             ("End sessions", heading, "End all sessions", vec![ends(usable)])
         }
-        AdminContext::Untie => {
+        Action::Untie => {
             let effects = vec![
                 format!("Removes the links of {}. This cannot be undone.", counted(ties, "user")),
                 "The next handoff of each user makes a new link. Open sessions continue.".to_owned(),
@@ -150,8 +146,8 @@ async fn question(
         counted(usable.users, "user")
     );
     let input = match act {
-        AdminContext::Disable => Input::Tick { id: "end-too", name: "end_sessions", label: too, ticked: end_sessions },
-        AdminContext::Enable | AdminContext::EndSessions | AdminContext::Untie => Input::Nothing,
+        Action::Disable => Input::Tick { id: "end-too", name: "end_sessions", label: too, ticked: end_sessions },
+        Action::Enable | Action::EndSessions | Action::Untie => Input::Nothing,
     };
     Ok(Ok(Question {
         title,

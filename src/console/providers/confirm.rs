@@ -11,7 +11,7 @@ use super::provider::LIST;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::{back, switched};
-use crate::console::confirm::{Deed, Input, Question, counted, ends, ends_of_user, with_query};
+use crate::console::confirm::{Input, PathAction, Question, counted, ends, ends_of_user, with_query};
 use crate::console::reauth::Sender;
 use crate::console::users::temporary::TemporaryPasswords;
 use crate::model::provider::{Provider, UnifiedLogin};
@@ -32,7 +32,7 @@ use crate::web::notice::Notice;
 
 /// An act on an agency, as its path names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminContext {
+pub enum Action {
     /// Nobody of it gets in, and all sessions end.
     Deactivate,
     /// All sessions end.
@@ -40,7 +40,7 @@ pub enum AdminContext {
     /// Unified Login is switched off.
     SwitchOff,
 }
-words!(AdminContext { Deactivate = "deactivate", EndSessions = "end-sessions", SwitchOff = "switch-off" });
+words!(Action { Deactivate = "deactivate", EndSessions = "end-sessions", SwitchOff = "switch-off" });
 
 /// `GET` of each act: what it would do.
 ///
@@ -51,7 +51,7 @@ pub async fn ask(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
 ) -> Result<Response, PageError> {
     Ok(match question(&app, arrival.now, act, &agency(&app, &id).await?, String::new()).await? {
         Ok((question, _)) => question.for_therap_admin(&app, &admin.session),
@@ -68,7 +68,7 @@ pub async fn answer(
     arrival: Arrival,
     admin: TherapAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
     headers: HeaderMap,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
@@ -86,13 +86,13 @@ pub async fn answer(
     let by = admin.act(&app, &arrival).of(version);
     let answered = async {
         match act {
-            AdminContext::Deactivate => {
+            Action::Deactivate => {
                 switched(LIST, &id, providers::set_active(&by, &id, false).await?, Notice::ProviderDeactivated)
             }
-            AdminContext::EndSessions => {
+            Action::EndSessions => {
                 switched(LIST, &id, providers::end_sessions(&by, &id).await?, Notice::ProviderSessionsEnded)
             }
-            AdminContext::SwitchOff => match unified_login::switch_off(&by, &id, &note).await? {
+            Action::SwitchOff => match unified_login::switch_off(&by, &id, &note).await? {
                 Transition::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
                 Transition::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginMovedOn)),
                 // What was typed was checked above.
@@ -107,16 +107,16 @@ pub async fn answer(
 async fn question(
     app: &App,
     now: Timestamp,
-    act: AdminContext,
+    act: Action,
     provider: &Provider,
     note: String,
 ) -> Result<Result<(Question, Version), Notice>, PageError> {
     match act {
-        AdminContext::Deactivate if !provider.active => return Ok(Err(Notice::AlreadyDone)),
-        AdminContext::SwitchOff if provider.unified_login != UnifiedLogin::On => {
+        Action::Deactivate if !provider.active => return Ok(Err(Notice::AlreadyDone)),
+        Action::SwitchOff if provider.unified_login != UnifiedLogin::On => {
             return Ok(Err(Notice::UnifiedLoginWasOff));
         }
-        AdminContext::Deactivate | AdminContext::EndSessions | AdminContext::SwitchOff => {}
+        Action::Deactivate | Action::EndSessions | Action::SwitchOff => {}
     }
     let mut conn = app.db.read_much().await?;
     let version = providers::version(&mut conn, provider).await?;
@@ -124,7 +124,7 @@ async fn question(
     drop(conn);
     let name = &provider.name;
     let (title, heading, button, effects) = match act {
-        AdminContext::Deactivate => {
+        Action::Deactivate => {
             let effects = vec![
                 ends(usable),
                 "Its users cannot sign in, with a password or from Therap Services, until it is activated again."
@@ -133,11 +133,11 @@ async fn question(
             ];
             ("Deactivate provider", format!("Deactivate {name}?"), "Deactivate", effects)
         }
-        AdminContext::EndSessions => {
+        Action::EndSessions => {
             let effects = vec![ends(usable), "Its users can sign in again.".to_owned()];
             ("End sessions", format!("End all sessions of {name}?"), "End all sessions", effects)
         }
-        AdminContext::SwitchOff => {
+        Action::SwitchOff => {
             let continuing = format!(
                 "Open sessions continue: {} of {}.",
                 counted(usable.sessions, "session"),
@@ -151,13 +151,13 @@ async fn question(
         }
     };
     let input = match act {
-        AdminContext::SwitchOff => Input::Lines {
+        Action::SwitchOff => Input::Lines {
             id: "note",
             label: "Reason (optional)",
             hint: "Shown to the provider. At most 500 characters.",
             value: note,
         },
-        AdminContext::Deactivate | AdminContext::EndSessions => Input::Nothing,
+        Action::Deactivate | Action::EndSessions => Input::Nothing,
     };
     let question = Question {
         title,
@@ -231,8 +231,8 @@ pub async fn reset(
     };
     let act = &admin.act(&app, &arrival);
     let (provider_id, provider_code) = (provider.id.as_str(), provider.code.as_str());
-    let desk = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
-    let reset = desk.reset(&user, &format!("{LIST}/{id}")).await;
+    let passwords = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
+    let reset = passwords.reset(&user, &format!("{LIST}/{id}")).await;
     Ok(proof.on(reset.map(|reset| reset.unwrap_or_else(|why| back(LIST, &id, why)))))
 }
 

@@ -8,7 +8,7 @@ use super::user::LIST;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::console::answers::{back, switched};
-use crate::console::confirm::{Deed, Input, Question, ends_of_user};
+use crate::console::confirm::{Input, PathAction, Question, ends_of_user};
 use crate::console::providers::confirm::reset_effects;
 use crate::model::user::Account;
 use crate::model::words;
@@ -26,7 +26,7 @@ use crate::web::notice::Notice;
 
 /// An act on a user, as its path names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminContext {
+pub enum Action {
     /// An admin's lock.
     Lock,
     /// Nobody of it gets in, and all sessions end.
@@ -34,7 +34,7 @@ pub enum AdminContext {
     /// A temporary password.
     ResetPassword,
 }
-words!(AdminContext { Lock = "lock", Deactivate = "deactivate", ResetPassword = "reset-password" });
+words!(Action { Lock = "lock", Deactivate = "deactivate", ResetPassword = "reset-password" });
 
 /// The user, as long as it is one of the admin's own provider (G15).
 async fn find(app: &App, admin: &ProviderAdmin, id: &str) -> Result<Account, PageError> {
@@ -51,7 +51,7 @@ pub async fn ask(
     arrival: Arrival,
     admin: ProviderAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
 ) -> Result<Response, PageError> {
     let user = find(&app, &admin, &id).await?;
     Ok(match question(&app, arrival.now, &admin, act, &user, String::new()).await? {
@@ -70,7 +70,7 @@ pub async fn answer(
     arrival: Arrival,
     admin: ProviderAdmin,
     Id(id): Id,
-    Deed(act): Deed<AdminContext>,
+    PathAction(act): PathAction<Action>,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let (user, typed) = (find(&app, &admin, &id).await?, fields.take("reason"));
@@ -84,16 +84,17 @@ pub async fn answer(
     }
     let (by, provider_id) = (admin.act(&app, &arrival).of(version), admin.scope.provider_id());
     match act {
-        AdminContext::Lock => {
+        Action::Lock => {
             switched(LIST, &id, users::lock_because(&by, provider_id, &id, reason).await?, Notice::UserLocked)
         }
-        AdminContext::Deactivate => {
+        Action::Deactivate => {
             switched(LIST, &id, users::set_active(&by, provider_id, &id, false).await?, Notice::UserDeactivated)
         }
-        AdminContext::ResetPassword => {
+        Action::ResetPassword => {
             let provider_code = admin.session.provider_code.as_str();
-            let desk = TemporaryPasswords { app: &app, act: &by, session: &admin.session, provider_id, provider_code };
-            let reset = desk.reset(&user, &format!("{LIST}/{id}")).await?;
+            let passwords =
+                TemporaryPasswords { app: &app, act: &by, session: &admin.session, provider_id, provider_code };
+            let reset = passwords.reset(&user, &format!("{LIST}/{id}")).await?;
             Ok(reset.unwrap_or_else(|why| back(LIST, &id, why)))
         }
     }
@@ -104,14 +105,14 @@ async fn question(
     app: &App,
     now: Timestamp,
     admin: &ProviderAdmin,
-    act: AdminContext,
+    act: Action,
     user: &Account,
     reason: String,
 ) -> Result<Result<(Question, Version), Notice>, PageError> {
     if user.id == admin.session.user_id {
         return Ok(Err(Notice::OwnAccount));
     }
-    if (act == AdminContext::Lock && user.admin_locked) || (act == AdminContext::Deactivate && !user.active) {
+    if (act == Action::Lock && user.admin_locked) || (act == Action::Deactivate && !user.active) {
         return Ok(Err(Notice::AlreadyDone));
     }
     let mut conn = app.db.read().await?;
@@ -121,28 +122,28 @@ async fn question(
     let mut effects = vec![ends_of_user(usable)];
     let until = |what: &str| format!("The user cannot sign in, with a password or from Therap Services, until {what}.");
     let (title, verb, button) = match act {
-        AdminContext::Lock => {
+        Action::Lock => {
             effects.push(until("an admin unlocks the account"));
             ("Lock user", "Lock", "Lock")
         }
-        AdminContext::Deactivate => {
+        Action::Deactivate => {
             effects.push(until("the account is reactivated"));
             effects.push("The account and its activity are kept.".to_owned());
             ("Deactivate user", "Deactivate", "Deactivate")
         }
-        AdminContext::ResetPassword => {
+        Action::ResetPassword => {
             effects.extend(reset_effects(app, user));
             ("Reset password", "Reset the password of", "Reset password")
         }
     };
     let input = match act {
-        AdminContext::Lock => Input::Line {
+        Action::Lock => Input::Line {
             id: "reason",
             label: "Reason (optional)",
             hint: "Shown to the admins of your agency and kept in User Activity. At most 500 characters.",
             value: reason,
         },
-        AdminContext::Deactivate | AdminContext::ResetPassword => Input::Nothing,
+        Action::Deactivate | Action::ResetPassword => Input::Nothing,
     };
     let question = Question {
         title,
