@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::console::confirm::{Deed, Input, Question, with_query};
+use crate::console::confirm::{Input, PathAction, Question, with_query};
 use crate::console::reauth::Sender;
 use crate::crypto::jws::Algorithm;
 use crate::model::signing_key::State;
@@ -156,7 +156,7 @@ pub async fn ask(
     app: App,
     arrival: Arrival,
     admin: TherapAdmin,
-    Deed(act): Deed<Act>,
+    PathAction(act): PathAction<Act>,
     Query(which): Query<Which>,
 ) -> Result<Response, PageError> {
     Ok(match question(&app, &arrival, act, &which).await? {
@@ -173,7 +173,7 @@ pub async fn answer(
     app: App,
     arrival: Arrival,
     admin: TherapAdmin,
-    Deed(act): Deed<Act>,
+    PathAction(act): PathAction<Act>,
     Query(which): Query<Which>,
     headers: HeaderMap,
     mut fields: Fields,

@@ -16,9 +16,9 @@ use crate::model::refusal::Refusal;
 use crate::model::session::ACR_HANDOFF;
 use crate::model::user::{Account, Lock, UserType};
 use crate::store::handoffs::meant::{Meant, named};
-use crate::store::handoffs::{Handoff, State};
+use crate::store::handoffs::{Handoff, State, VerifiedBy};
 use crate::store::issuers::Tied;
-use crate::store::{self, Tx, in_transaction};
+use crate::store::{self, Conn, in_one_statement, in_transaction};
 use crate::time::Deadline;
 use crate::web::layers::Arrival;
 use crate::web::return_to::ReturnTo;
@@ -86,14 +86,25 @@ async fn claim(
     let refused = refused_events(app, assertion, arrival);
     let (db, name) = (&app.db, Named::parse(assertion));
     let trusted = &assertion.trusted.issuer;
-    let (issuer_name, revision, fetched) = (trusted.issuer.clone(), trusted.revision, trusted.last_good_jwks.clone());
-    let own_issuer = app.config.issuer.clone();
+    let (issuer_name, own_issuer) = (trusted.issuer.clone(), app.config.issuer.clone());
     let usable_from = assertion.iat.before(Duration::from_secs(app.config.handoff.future_skew_seconds.into()));
-    let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, fetched, own_issuer], |tx| {
-        // Verified by keys that another replica has replaced meanwhile: once more, by those that it found.
-        let unchanged = |meant: &Meant| meant.issuer_revision == revision && meant.last_good_jwks == fetched;
+    let by = VerifiedBy { revision: trusted.revision, last_good_jwks: trusted.last_good_jwks.clone() };
+    // Nobody cancels this task: a server that is gone without a word would keep it, and a connection with it.
+    let good = deadline.run(good(app, &pending, &name, &issuer_name, &by)).await.ok_or(store::Error::Late)??;
+    if let Some(good) = good {
+        let claimed = in_one_statement!(db, deadline, [good, by], |tx| {
+            store::handoffs::claim(tx, CLAIM, &good, Some(&by), usable_from, now).await
+        })?;
+        if claimed {
+            if is_lost(&pending, good.target.as_deref()) {
+                warn_of_lost_target();
+            }
+            return Ok(Claimed::Pending(id, handle));
+        }
+    }
+    let outcome = in_transaction!(db, deadline, [pending, refused, name, issuer_name, by, own_issuer], |tx| {
         let meant = named(tx, &issuer_name, &pending.sub, name.code.as_ref(), name.name.as_ref()).await?;
-        let Some(meant) = meant.filter(unchanged) else {
+        let Some(meant) = meant.filter(|meant| is_unchanged(meant, &by)) else {
             return Ok(Found::IssuerChanged);
         };
         let (issuer, issuer_epoch, jti_hash) = (meant.issuer_id.clone(), meant.issuer_epoch, pending.jti_hash.clone());
@@ -101,8 +112,11 @@ async fn claim(
             Ok(account) => {
                 log::name_provider(&account.provider_code);
                 let target = landing(tx, pending.target.as_deref(), &own_issuer).await?;
+                if is_lost(&pending, target.as_deref()) {
+                    tx.after_commit(warn_of_lost_target);
+                }
                 let pending = about(account, issuer_epoch, target, pending);
-                if store::handoffs::claim(tx, CLAIM, &pending, usable_from, now).await? {
+                if store::handoffs::claim(tx, CLAIM, &pending, None, usable_from, now).await? {
                     return Ok(Found::Pending);
                 }
             }
@@ -134,6 +148,38 @@ async fn claim(
             Claimed::Refused(Refusal::Replayed)
         }
     })
+}
+
+/// Whether keys of an issuer that verified are its keys: another replica may have replaced them meanwhile. Then once more, by
+/// those that it found.
+fn is_unchanged(meant: &Meant, by: &VerifiedBy) -> bool {
+    meant.issuer_revision == by.revision && meant.last_good_jwks == by.last_good_jwks
+}
+
+/// The row of an assertion that nothing speaks against, so that one statement of PostgreSQL's can claim it, which reads the
+/// issuer once more; of the user, the second step does. `None` where anything else is to be found out.
+async fn good(
+    app: &App,
+    pending: &Handoff,
+    name: &Named,
+    issuer: &str,
+    by: &VerifiedBy,
+) -> Result<Option<Handoff>, store::Error> {
+    if !app.db.writes_at_once() {
+        return Ok(None);
+    }
+    let mut conn = app.db.read().await?;
+    let meant = named(&mut conn, issuer, &pending.sub, name.code.as_ref(), name.name.as_ref()).await?;
+    let Some(meant) = meant.filter(|meant| is_unchanged(meant, by)) else {
+        return Ok(None);
+    };
+    let epoch = meant.issuer_epoch;
+    let Ok(account) = check(&mut conn, name, &pending.sub, meant).await? else {
+        return Ok(None);
+    };
+    log::name_provider(&account.provider_code);
+    let target = landing(&mut conn, pending.target.as_deref(), &app.config.issuer).await?;
+    Ok(Some(about(account, epoch, target, pending.clone())))
 }
 
 /// What the transaction found.
@@ -171,7 +217,7 @@ impl Named {
 
 /// Provider and user (U5), then the locks (U6).
 pub(super) async fn check(
-    tx: &mut Tx,
+    conn: &mut Conn,
     named: &Named,
     sub: &str,
     meant: Meant,
@@ -182,7 +228,7 @@ pub(super) async fn check(
         return Ok(Err((refusal, None)));
     };
     let Some(account) = meant.account else {
-        let refusal = match store::providers::by_code(tx, code.as_str()).await? {
+        let refusal = match store::providers::by_code(conn, code.as_str()).await? {
             None => Refusal::UnknownProvider,
             Some(provider) if !provider.active => Refusal::InactiveProvider,
             Some(provider) if provider.unified_login != UnifiedLogin::On => Refusal::UnifiedLoginOff,
@@ -272,21 +318,24 @@ fn about(account: Account, issuer_epoch: i64, target: Option<String>, pending: H
 
 /// Where to land: a path on this site, or an app's own start of a sign-in (OpenID Connect Core §4); anything else is the
 /// Dashboard.
-async fn landing(tx: &mut Tx, target: Option<&str>, own_issuer: &str) -> Result<Option<String>, store::Error> {
+async fn landing(conn: &mut Conn, target: Option<&str>, own_issuer: &str) -> Result<Option<String>, store::Error> {
     let Some(target) = target else {
         return Ok(None);
     };
     if let Some(path) = ReturnTo::parse_or_none(target) {
         return Ok(Some(path.to_string()));
     }
-    let client = store::clients::by_client_id(tx, target).await?.filter(|client| client.enabled);
-    let start = client.and_then(|client| client.start_of_sign_in(own_issuer));
-    if start.is_none() {
-        tx.after_commit(|| {
-            tracing::warn!(
-                "a handoff's target is neither a path on this site nor an app that starts sign-ins: it lands on the Dashboard"
-            );
-        });
-    }
-    Ok(start)
+    let client = store::clients::by_client_id(conn, target).await?.filter(|client| client.enabled);
+    Ok(client.and_then(|client| client.start_of_sign_in(own_issuer)))
+}
+
+/// Whether an assertion names a target, and it leads nowhere.
+const fn is_lost(pending: &Handoff, target: Option<&str>) -> bool {
+    pending.target.is_some() && target.is_none()
+}
+
+fn warn_of_lost_target() {
+    tracing::warn!(
+        "a handoff's target is neither a path on this site nor an app that starts sign-ins: it lands on the Dashboard"
+    );
 }

@@ -2,8 +2,8 @@
 //! beside the function. In these files SQLite and PostgreSQL are one; what they differ in is in `sqlite/` and
 //! `postgres/`.
 //!
-//! A statement is written once ([`query`]); every write, and every `RETURNING`, runs inside `in_transaction!` (G26),
-//! and goes on when its caller stops waiting (G7).
+//! A statement is written once ([`query`]); every write, and every `RETURNING`, runs inside `in_transaction!` (G26), or
+//! `in_one_statement!` where it is one, and goes on when its caller stops waiting (G7).
 
 pub mod activity;
 pub mod clients;

@@ -16,7 +16,7 @@ pub async fn claim(tx: &mut Tx, purpose: &str, issuer: &str, hash: &str, now: Ti
 
 /// Claims what could be used from an instant on; see [`claim_usable`].
 macro_rules! claims {
-    ($purpose:literal, $issuer:literal, $hash:literal, $now:literal, $usable_from:literal, $since:literal) => {
+    ($purpose:literal, $issuer:literal, $hash:literal, $now:literal, $usable_from:literal, $since:literal, $also:literal) => {
         concat!(
             "INSERT INTO single_use (purpose, issuer, hash, used_at) SELECT ",
             $purpose,
@@ -28,11 +28,11 @@ macro_rules! claims {
             $now,
             " AS BIGINT) WHERE CAST(",
             $usable_from,
-            " AS BIGINT) \
-             >= COALESCE((SELECT CAST(value AS BIGINT) FROM settings WHERE name = ",
+            " AS BIGINT) >= COALESCE((SELECT CAST(value AS BIGINT) FROM settings WHERE name = ",
             $since,
-            "), 0) \
-             ON CONFLICT (purpose, issuer, hash) DO NOTHING"
+            "), 0)",
+            $also,
+            " ON CONFLICT (purpose, issuer, hash) DO NOTHING"
         )
     };
 }
@@ -51,7 +51,7 @@ pub async fn claim_usable(
     usable_from: Timestamp,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    const SQL: &str = claims!("$1", "$2", "$3", "$4", "$5", "$6");
+    const SQL: &str = claims!("$1", "$2", "$3", "$4", "$5", "$6", "");
     let rows = query(SQL)
         .bind(purpose)
         .bind(issuer)

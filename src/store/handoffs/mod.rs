@@ -78,7 +78,17 @@ macro_rules! insert {
     };
 }
 
-/// Uses up the assertion of a handoff and stores it as pending; `false` where it was used before: nothing was written.
+/// What an assertion was verified by.
+#[derive(Clone, Debug)]
+pub struct VerifiedBy {
+    /// The issuer's revision.
+    pub revision: i64,
+    /// What its `jwks_uri` last gave.
+    pub last_good_jwks: Option<String>,
+}
+
+/// Uses up the assertion of a handoff and stores it as pending; `false` where it was used before: nothing was written. With
+/// `by`, which PostgreSQL alone takes, also where the issuer is not any more what the assertion was verified by.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -86,19 +96,30 @@ pub async fn claim(
     tx: &mut Tx,
     purpose: &str,
     handoff: &Handoff,
+    by: Option<&VerifiedBy>,
     usable_from: Timestamp,
     now: Timestamp,
 ) -> Result<bool, Error> {
     const AT_ONCE: &str = concat!(
         "WITH claimed AS (",
-        claims!("$21", "$4", "$5", "$20", "$22", "$23"),
+        claims!(
+            "$21",
+            "$4",
+            "$5",
+            "$20",
+            "$22",
+            "$23",
+            " AND ($24 IS NULL OR EXISTS (SELECT 1 FROM issuers i WHERE i.id = $4 AND i.revision = $24 \
+             AND i.last_good_jwks IS NOT DISTINCT FROM $25))"
+        ),
         " RETURNING hash) ",
         insert!(" FROM claimed")
     );
     let h = handoff;
     if tx.writes_at_once() {
         let asked = bound(query(AT_ONCE), h, now).bind(purpose).bind(usable_from.0).bind(settings::CLAIMS_SINCE);
-        return Ok(asked.execute(tx).await? == 1);
+        let (revision, jwks) = (by.map(|by| by.revision), by.and_then(|by| by.last_good_jwks.as_deref()));
+        return Ok(asked.bind(revision).bind(jwks).execute(tx).await? == 1);
     }
     let claimed = single_use::claim_usable(tx, purpose, &h.issuer_id, &h.jti_hash, usable_from, now).await?;
     if claimed {

@@ -16,6 +16,11 @@ pub(super) fn is_cut(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether a server says that it ends the connection: what was asked last is not done, unless that was said before.
+pub(super) fn is_ended_by_server(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(DatabaseError::code).is_some_and(|code| code == "57P01")
+}
+
 /// Connection trouble, shutting down, starting up, ended for its idleness in a transaction; and read-only, which some
 /// connections stay when their server is not so any longer.
 fn ends_connection(code: &str) -> bool {

@@ -8,7 +8,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Either, Executor as _, PgConnection, SqlStr, raw_sql};
 
 use super::pool::PooledConnection;
-use super::said::is_cut;
+use super::said::{is_cut, is_ended_by_server};
 use crate::store::error::Error;
 use crate::store::measures::{Fault, Measures};
 use crate::store::patience::STATEMENT_TIMEOUT;
@@ -22,7 +22,7 @@ use crate::store::statement::Value;
 pub(in crate::store) struct Talk {
     pooled: PooledConnection,
     unanswered: bool,
-    /// Whether another connection may take its place: once, and never in a transaction.
+    /// Whether another connection may take its place: once, and never where something may have been written.
     renewable: bool,
     in_transaction: bool,
     /// One statement, which is a transaction of its own.
@@ -82,7 +82,7 @@ impl Talk {
 
     /// One statement, which is a transaction of its own; see [`Self::may_write_at_once`].
     pub(in crate::store) const fn to_write_at_once(pooled: PooledConnection) -> Self {
-        Self { pooled, unanswered: false, renewable: false, in_transaction: false, at_once: true }
+        Self { pooled, unanswered: false, renewable: true, in_transaction: false, at_once: true }
     }
 
     pub(in crate::store) const fn writes_at_once(&self) -> bool {
@@ -125,9 +125,15 @@ impl Talk {
     ) -> Result<(Vec<PgRow>, u64), Error> {
         loop {
             self.unanswered = true;
-            let named = self.pooled.is_whole();
-            let done = ask(self.pooled.connection()?, sql, values, named).await;
-            if self.heard(&done, measures) && std::mem::take(&mut self.renewable) && self.pooled.renew().await.is_ok() {
+            let (named, mut is_complete) = (self.pooled.is_whole(), false);
+            let done = ask(self.pooled.connection()?, sql, values, named, &mut is_complete).await;
+            // Whoever is told that the connection ends, and of nothing done before, knows that nothing was written.
+            let is_harmless = !self.at_once || (!is_complete && done.as_ref().is_err_and(is_ended_by_server));
+            if self.heard(&done, measures)
+                && is_harmless
+                && std::mem::take(&mut self.renewable)
+                && self.pooled.renew().await.is_ok()
+            {
                 continue;
             }
             return Ok(done?);
@@ -155,6 +161,7 @@ async fn ask(
     sql: &SqlStr,
     values: &[Value<'_>],
     named: bool,
+    is_complete: &mut bool,
 ) -> Result<(Vec<PgRow>, u64), sqlx::Error> {
     let mut query = sqlx::query(sql.clone()).persistent(named);
     for value in values {
@@ -168,7 +175,10 @@ async fn ask(
     let mut answers = connection.fetch_many(query);
     while let Some(answer) = answers.try_next().await? {
         match answer {
-            Either::Left(done) => changed += done.rows_affected(),
+            Either::Left(done) => {
+                *is_complete = true;
+                changed += done.rows_affected();
+            }
             Either::Right(row) => rows.push(row),
         }
     }

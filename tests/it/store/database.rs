@@ -33,14 +33,21 @@ async fn connections_that_were_cut_a_moment_ago_cost_no_answer() {
         browser.sign_in(&amina).await;
         browsers.push(browser);
     }
+    let machine = idp.client("machine", "users.read").await;
     let mut outsider = idp.outsider().await;
-    for round in 0..5 {
+    for round in 0..6 {
         // Every connection there may be is made, and was in use just now.
         for answer in join_all(browsers.iter_mut().map(|browser| browser.get("/"))).await {
             assert_eq!(answer.status, 200);
         }
         assert!(outsider.number(CUT).await > 0);
-        if round % 2 == 0 {
+        if round % 3 == 2 {
+            // One statement each, which nobody begins.
+            let tries = (0..6).map(|_| machine.party.post("/oauth2/token", &[("grant_type", "client_credentials")]));
+            for answer in join_all(tries).await {
+                assert_eq!(answer.status, 200, "round {round}: {}", answer.body);
+            }
+        } else if round % 3 == 0 {
             for answer in join_all(browsers.iter_mut().map(|browser| browser.get("/activity"))).await {
                 assert_eq!(answer.status, 200, "round {round}");
             }
