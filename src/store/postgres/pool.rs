@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, SqlStr, raw_sql};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -218,11 +219,11 @@ impl Open {
 
 /// A server that starts, or that has not noticed yet that others have left.
 fn may_be_starting(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(io) => io.kind() == std::io::ErrorKind::ConnectionRefused,
-        sqlx::Error::Database(said) => said.code().is_some_and(|code| matches!(code.as_ref(), "53300" | "57P03")),
-        _ => false,
+    if let sqlx::Error::Io(io) = error {
+        return io.kind() == std::io::ErrorKind::ConnectionRefused;
     }
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| matches!(code.as_ref(), "53300" | "57P03"))
 }
 
 impl PooledConnection {

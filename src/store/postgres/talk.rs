@@ -24,9 +24,18 @@ pub(in crate::store) struct Talk {
     unanswered: bool,
     /// Whether another connection may take its place: once, and never where something may have been written.
     renewable: bool,
-    in_transaction: bool,
+    stage: Stage,
+}
+
+/// What is open on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nothing that anybody would miss: it is for reading, or its transaction is over.
+    Nothing,
+    /// A transaction.
+    Transaction,
     /// One statement, which is a transaction of its own.
-    at_once: bool,
+    Statement,
 }
 
 /// A connection that answered within this time is taken to stand: what is found out by `BEGIN` on any other, and costs
@@ -41,7 +50,7 @@ impl fmt::Debug for Talk {
 
 impl Drop for Talk {
     fn drop(&mut self) {
-        if self.unanswered || self.in_transaction {
+        if self.unanswered || self.stage == Stage::Transaction {
             self.pooled.close_on_drop();
         }
     }
@@ -50,7 +59,7 @@ impl Drop for Talk {
 impl Talk {
     /// In which nothing is written.
     pub(in crate::store) async fn to_read(pooled: PooledConnection) -> Result<Self, Error> {
-        let mut talk = Self { pooled, unanswered: true, renewable: true, in_transaction: false, at_once: false };
+        let mut talk = Self { pooled, unanswered: true, renewable: true, stage: Stage::Nothing };
         if let Err(error) = talk.pooled.begin_to_read().await {
             if !error.ends_connection() {
                 return Err(error);
@@ -63,13 +72,9 @@ impl Talk {
     }
 
     /// A transaction whose statements end with the time that is left.
-    pub(in crate::store) async fn to_write(
-        pooled: PooledConnection,
-        time: Duration,
-        measures: &Measures,
-    ) -> Result<Self, Error> {
+    pub(in crate::store) async fn to_write(pooled: PooledConnection, time: Duration, measures: &Measures) -> Result<Self, Error> {
         let begin = pooled.begin(time);
-        let mut talk = Self { pooled, unanswered: false, renewable: false, in_transaction: true, at_once: false };
+        let mut talk = Self { pooled, unanswered: false, renewable: false, stage: Stage::Transaction };
         talk.simple(begin.as_str(), measures).await?;
         Ok(talk)
     }
@@ -82,11 +87,11 @@ impl Talk {
 
     /// One statement, which is a transaction of its own; see [`Self::may_write_at_once`].
     pub(in crate::store) const fn to_write_at_once(pooled: PooledConnection) -> Self {
-        Self { pooled, unanswered: false, renewable: true, in_transaction: false, at_once: true }
+        Self { pooled, unanswered: false, renewable: true, stage: Stage::Statement }
     }
 
     pub(in crate::store) const fn writes_at_once(&self) -> bool {
-        self.at_once
+        matches!(self.stage, Stage::Statement)
     }
 
     /// Ends a transaction: kept, where its work was done. A connection that stands and yet is of no use, as one to a server
@@ -97,13 +102,14 @@ impl Talk {
         measures: &Measures,
     ) -> Result<T, Error> {
         match &result {
-            _ if self.at_once => {}
+            _ if self.writes_at_once() => {}
             Ok(_) => {
                 self.simple("COMMIT", measures).await?;
-                self.in_transaction = false;
+                self.stage = Stage::Nothing;
             }
             Err(error) if error.ends_connection() => {}
-            Err(_) => self.in_transaction = self.simple("ROLLBACK", measures).await.is_err(),
+            Err(_) if self.simple("ROLLBACK", measures).await.is_ok() => self.stage = Stage::Nothing,
+            Err(_) => {}
         }
         result
     }
@@ -128,7 +134,7 @@ impl Talk {
             let (named, mut is_complete) = (self.pooled.is_whole(), false);
             let done = ask(self.pooled.connection()?, sql, values, named, &mut is_complete).await;
             // Whoever is told that the connection ends, and of nothing done before, knows that nothing was written.
-            let is_harmless = !self.at_once || (!is_complete && done.as_ref().is_err_and(is_ended_by_server));
+            let is_harmless = !self.writes_at_once() || (!is_complete && done.as_ref().is_err_and(is_ended_by_server));
             if self.heard(&done, measures)
                 && is_harmless
                 && std::mem::take(&mut self.renewable)
