@@ -224,7 +224,11 @@ async fn question(app: &App, arrival: &Arrival, act: Act, which: &Which) -> Resu
     let clients = store::clients::count_signed_with(&mut app.db.read().await?, alg.name()).await?;
     let version = rotation::version(keys.iter().map(|listed| (&listed.key, listed.state)));
     let waits = keys.iter().any(|listed| listed.state == State::Announced);
-    let of = if clients == 1 { "1 client gets".into() } else { format!("{clients} clients get") };
+    let of = match clients {
+        0 => "No client gets".to_owned(),
+        1 => "1 client gets".to_owned(),
+        many => format!("{many} clients get"),
+    };
     let receive = format!("{of} ID tokens that are signed with {}.", alg.name());
     let (title, heading, button, address) = match act {
         Act::RotateAtOnce => {

@@ -211,7 +211,7 @@ fn no_layer_knows_a_path() {
     assert_eq!(
         ask,
         [
-            "console/admins.rs",
+            "console/confirm.rs",
             "serve/refusals.rs",
             "web/flash.rs",
             "web/request_line.rs",

@@ -152,18 +152,22 @@ async fn question(
     drop(conn);
     let working = secrets.iter().filter(|secret| secret.expires_at.is_none_or(|at| at > now.0)).count();
     let working = i64::try_from(working).unwrap_or(i64::MAX);
-    let tokens = format!("Revokes the tokens of {}.", counted(holdings.families, "sign-in"));
+    let tokens = match holdings.families {
+        0 => "It holds no tokens of users now.".to_owned(),
+        families => format!("Revokes the tokens of {}.", counted(families, "sign-in")),
+    };
     let name = client.name();
     let newest = clients::newest(&secrets);
     let version = client.version();
     let (title, heading, button, effects) = match act {
         Action::Delete => {
             let waiting = undelivered.as_ref().map_or(0, |row| row.waiting);
-            let mut effects = vec![
-                format!("Deletes the client and {}. This cannot be undone.", counted(working, "secret")),
-                format!("Deletes the consents of {}.", counted(holdings.consents, "user")),
-                tokens,
-            ];
+            let mut effects =
+                vec![format!("Deletes the client and {}. This cannot be undone.", counted(working, "secret"))];
+            if holdings.consents > 0 {
+                effects.push(format!("Deletes the consents of {}.", counted(holdings.consents, "user")));
+            }
+            effects.push(tokens);
             if waiting > 0 {
                 effects.push(format!("Drops {}.", counted(waiting, "undelivered logout")));
             }

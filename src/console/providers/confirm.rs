@@ -138,11 +138,13 @@ async fn question(
             ("End sessions", format!("End all sessions of {name}?"), "End all sessions", effects)
         }
         Action::SwitchOff => {
-            let continuing = format!(
-                "Open sessions continue: {} of {}.",
-                counted(usable.sessions, "session"),
-                counted(usable.users, "user")
-            );
+            let continuing = match usable.sessions {
+                0 => "No sessions are open now.".to_owned(),
+                number => {
+                    let (sessions, users) = (counted(number, "open session"), counted(usable.users, "user"));
+                    format!("{sessions} of {users} will continue.")
+                }
+            };
             let effects = vec![
                 "Its users can no longer come from Therap Services; they sign in with their passwords.".to_owned(),
                 continuing,

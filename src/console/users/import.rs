@@ -130,7 +130,7 @@ impl ImportPage {
 fn view(row: Row) -> RowView {
     let (plan, why) = match row.plan {
         RowPlan::Create(_) => ("Will be created", Vec::new()),
-        RowPlan::Exists => ("Exists already", vec!["Nothing is changed.".to_owned()]),
+        RowPlan::Exists => ("Exists already", vec!["Not changed.".to_owned()]),
         RowPlan::Refused(why) => ("Cannot be created", why),
     };
     RowView { line: row.line, login_name: row.login_name, name: row.name, plan, why }

@@ -72,7 +72,11 @@ impl Talk {
     }
 
     /// A transaction whose statements end with the time that is left.
-    pub(in crate::store) async fn to_write(pooled: PooledConnection, time: Duration, measures: &Measures) -> Result<Self, Error> {
+    pub(in crate::store) async fn to_write(
+        pooled: PooledConnection,
+        time: Duration,
+        measures: &Measures,
+    ) -> Result<Self, Error> {
         let begin = pooled.begin(time);
         let mut talk = Self { pooled, unanswered: false, renewable: false, stage: Stage::Transaction };
         talk.simple(begin.as_str(), measures).await?;

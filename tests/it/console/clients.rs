@@ -256,7 +256,7 @@ both_engines! {
         let delete = format!("{path}/delete");
         let read = root.get(&delete).await;
         assert_eq!(read.text("h1"), "Delete the client The portal?");
-        assert_eq!(read.texts("#confirm-effects li")[2], "Revokes the tokens of 1 sign-in.");
+        assert_eq!(read.texts("#confirm-effects li")[1], "Revokes the tokens of 1 sign-in.");
         let done = root.confirm(&format!("{path}/disable"), &[]).await;
         assert_eq!(root.follow(done).await.text("#client-state"), "portal Off");
         assert_eq!(portal.post("/oauth2/introspect", &[("token", &token)]).await.status, 401);

@@ -199,8 +199,8 @@ both_engines! {
         let path = format!("/operator/providers/{}", amina.provider_id);
         let page = root.get(&path).await;
         let confirm = root.get(&page.attribute("#deactivate", "href").unwrap()).await;
-        assert_eq!(confirm.text("h1"), "Deactivate Sunrise Homes?");
-        assert_eq!(confirm.texts("#confirm-object dd"), ["Sunrise Homes", "SUNRISE-IL"]);
+        assert_eq!(confirm.text("h1"), "Deactivate SUNRISE-IL Homes?");
+        assert_eq!(confirm.texts("#confirm-object dd"), ["SUNRISE-IL Homes", "SUNRISE-IL"]);
         assert_eq!(confirm.texts("#confirm-effects li")[0], "Ends 1 session of 1 user.");
         assert_eq!(confirm.attribute("#confirm-cancel", "href").as_deref(), Some(path.as_str()));
         hers.assert_signed_in_as(&amina).await;
@@ -209,7 +209,7 @@ both_engines! {
         assert_eq!((empty.status.as_u16(), empty.text(error).as_str()), (422, "Please enter your Password."));
         let wrong = root.submit(&confirm, "#confirm-form", &[("password", "Wrong-Horse-9")]).await;
         assert_eq!((wrong.status.as_u16(), wrong.text(error).as_str()), (403, "The password is incorrect."));
-        assert_eq!(wrong.text("h1"), "Deactivate Sunrise Homes?", "nothing is lost");
+        assert_eq!(wrong.text("h1"), "Deactivate SUNRISE-IL Homes?", "nothing is lost");
         hers.assert_signed_in_as(&amina).await;
         for _ in 0..3 {
             idp.browser().log_in(&me, "Wrong-Horse-9").await;

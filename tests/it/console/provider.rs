@@ -67,7 +67,7 @@ both_engines! {
         assert!(asked.text("#unified-state").starts_with("Requested."));
         assert_eq!(asked.texts("#steps-table td[data-label=Note]"), ["We have 200 users."]);
         let twice = browser.submit(&page, "#request-form", &[]).await;
-        assert!(browser.follow(twice).await.text("p.message").starts_with("The state of Unified Login changed meanwhile"));
+        assert!(browser.follow(twice).await.text("p.message").starts_with("The state of Unified Login has changed since"));
         let done = browser.submit(&asked, "#withdraw-form", &[]).await;
         let page = browser.follow(done).await;
         assert_eq!(page.texts("#steps-table td[data-label=Step]"), ["Withdrawn", "Requested"]);
@@ -87,7 +87,7 @@ both_engines! {
         assert!(!page.has("#request-form") && !page.has("#withdraw-form"));
         for path in ["/admin/provider/request", "/admin/provider/withdraw"] {
             let sent = browser.post(path, &[]).await;
-            assert!(browser.told(sent).await.starts_with("The state of Unified Login changed meanwhile."), "{path}");
+            assert!(browser.told(sent).await.starts_with("The state of Unified Login has changed since."), "{path}");
         }
         assert!(browser.get("/admin/provider").await.text("#unified-state").starts_with("On."));
     }
