@@ -74,6 +74,9 @@ pub async fn index(app: App) -> Response {
 }
 
 /// `GET /help/{page}`
+///
+/// # Errors
+/// When there is no such handbook.
 pub async fn page(app: App, Path(name): Path<String>) -> Result<Response, PageError> {
     let found = HANDBOOKS.iter().zip(RENDERED.iter()).find(|(handbook, _)| handbook.name == name);
     let (handbook, text) = found.ok_or(PageError::NotFound)?;
