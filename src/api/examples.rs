@@ -1,6 +1,6 @@
 //! A call of each operation as one would type it: what is sent, and by which command.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The provider whose people the examples are about.
 const PROVIDER: &str = "SUNRISE-IL";
@@ -9,8 +9,8 @@ const ID: &str = "019a3c5e-7d10-7b52-9c1f-2f6f0e7a4b11";
 
 /// Puts an example beside everything that an operation needs.
 pub(super) fn complete(document: &mut Value) {
-    let operations = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
-    for operation in operations.filter_map(Value::as_object_mut).flat_map(|methods| methods.values_mut()) {
+    let operations = document["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    for operation in operations.filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
         for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(example) = parameter["name"].as_str().and_then(of_parameter) {
                 parameter["example"] = json!(example);
