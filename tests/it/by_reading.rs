@@ -111,7 +111,7 @@ fn every_write_asks_for_a_transaction() {
 
 /// The lines of a source that begin with one that passes the test, each with those that are further in, up to its own
 /// end. The sources are formatted, so that the indentation tells.
-fn extents<'a>(text: &'a str, begins: impl Fn(&str) -> bool) -> Vec<Vec<&'a str>> {
+fn extents(text: &str, begins: impl Fn(&str) -> bool) -> Vec<Vec<&str>> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let lines: Vec<&str> = text.lines().collect();
     let extent = |from: usize| {
