@@ -77,7 +77,7 @@ both_engines! {
             let first = browser.get(&format!("{path}?login_type=Direct+Login")).await;
             assert_eq!((first.status.as_u16(), whens(&first)), (200, 0));
             assert!(first.text("#stopped").contains("Jan 15, 2027"), "{}", first.text("#stopped"));
-            assert_eq!(first.text(".empty"), "Nothing fits so far.");
+            assert_eq!(first.text(".empty"), "No results so far.");
             let second = browser.get(&older(&first)).await;
             assert_eq!(whens(&second), found);
             assert!(!second.has("#stopped") && !second.has(".pages-older"));
@@ -99,7 +99,7 @@ both_engines! {
             let first = paul.get(&format!("/admin/users?state=never_signed_in&sort={sort}")).await;
             assert_eq!(first.status, 200);
             assert!(first.has("#stopped"));
-            assert_eq!(first.text(".empty"), "No user fits so far.");
+            assert_eq!(first.text(".empty"), "No users match so far.");
             let second = paul.get(&older(&first)).await;
             assert_eq!(second.texts("#users-table td[data-label='Login Name']"), ["zoe"]);
             assert!(!second.has("#stopped") && !second.has(".pages-older"));
