@@ -1,4 +1,4 @@
-//! `/help`: the handbooks of docs/help, for whoever wants to read them; nothing there is anybody's own.
+//! `/help`: the handbooks of docs/help, open to everybody.
 
 use std::sync::LazyLock;
 

@@ -97,9 +97,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
             let path = error.path().to_string();
             let why = error.into_inner().to_string();
             if path == "." {
-                return Problem::invalid(named_in(&why).unwrap_or("body"), sentence(&why));
+                return Problem::invalid(named_in(&why).unwrap_or("body"), &sentence(&why));
             }
-            Problem::invalid(&path, sentence(&format!("{path}: {why}")))
+            Problem::invalid(&path, &sentence(&format!("{path}: {why}")))
         })?;
         Ok(Self { read, bytes })
     }

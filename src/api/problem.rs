@@ -118,6 +118,8 @@ impl Kind {
 
 /// As much of a key that somebody sent is named.
 const LONGEST_KEY: usize = 100;
+/// As much is said of what is wrong with it.
+const LONGEST_DETAIL: usize = 500;
 
 /// Something that a program did wrong, or that failed under it.
 #[derive(Clone, Debug)]
@@ -139,8 +141,9 @@ impl Problem {
 
     /// A value that is not accepted, under a key that may be the sender's own; the detail is a sentence.
     #[must_use]
-    pub fn invalid(key: &str, detail: String) -> Self {
-        let key: String = key.chars().filter(|c| !c.is_control()).take(LONGEST_KEY).collect();
+    pub fn invalid(key: &str, detail: &str) -> Self {
+        let short = |text: &str, most| text.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
+        let (key, detail) = (short(key, LONGEST_KEY), short(detail, LONGEST_DETAIL));
         let error = FieldError { key: key.into(), detail: detail.clone() };
         Self { errors: vec![error], ..Self::new(Kind::Invalid, detail) }
     }

@@ -133,13 +133,13 @@ pub struct Which {
 
 /// An act on the keys, as its path names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum Action {
     /// A new key for the algorithm of the query's `alg` signs now.
     RotateAtOnce,
     /// The key of the query's `kid` is revoked.
     Retire,
 }
-words!(Act { RotateAtOnce = "rotate-at-once", Retire = "retire" });
+words!(Action { RotateAtOnce = "rotate-at-once", Retire = "retire" });
 
 /// What is confirmed: the algorithm, and the key that is revoked.
 struct Asked {
@@ -156,7 +156,7 @@ pub async fn ask(
     app: App,
     arrival: Arrival,
     admin: TherapAdmin,
-    PathAction(act): PathAction<Act>,
+    PathAction(act): PathAction<Action>,
     Query(which): Query<Which>,
 ) -> Result<Response, PageError> {
     Ok(match question(&app, &arrival, act, &which).await? {
@@ -173,7 +173,7 @@ pub async fn answer(
     app: App,
     arrival: Arrival,
     admin: TherapAdmin,
-    PathAction(act): PathAction<Act>,
+    PathAction(act): PathAction<Action>,
     Query(which): Query<Which>,
     headers: HeaderMap,
     mut fields: Fields,
@@ -190,12 +190,12 @@ pub async fn answer(
     let by = admin.act(&app, &arrival).of(asked.version);
     let answered = async {
         Ok(match act {
-            Act::RotateAtOnce => match rotation::rotate(&by, asked.alg, When::AtOnce).await? {
+            Action::RotateAtOnce => match rotation::rotate(&by, asked.alg, When::AtOnce).await? {
                 Rotated::Done { .. } => back(Notice::KeySignsNow),
                 Rotated::Already { .. } => back(Notice::KeyPublishedAlready),
                 Rotated::TooMany => back(Notice::TooManyKeys),
             },
-            Act::Retire => match rotation::retire(&by, &which.kid).await? {
+            Action::Retire => match rotation::retire(&by, &which.kid).await? {
                 Retired::Done { .. } => back(Notice::KeyRetired),
                 Retired::Already => back(Notice::KeyRetiredAlready),
                 Retired::Stale => back(Notice::ChangedSince),
@@ -207,11 +207,11 @@ pub async fn answer(
 }
 
 /// What the page asks; or why there is nothing to ask.
-async fn question(app: &App, arrival: &Arrival, act: Act, which: &Which) -> Result<Result<Asked, Notice>, PageError> {
+async fn question(app: &App, arrival: &Arrival, act: Action, which: &Which) -> Result<Result<Asked, Notice>, PageError> {
     let all = in_use::list(app, arrival.now).await?;
     let key = match act {
-        Act::RotateAtOnce => None,
-        Act::Retire => Some(all.iter().find(|listed| listed.key.kid == which.kid).ok_or(PageError::NotFound)?),
+        Action::RotateAtOnce => None,
+        Action::Retire => Some(all.iter().find(|listed| listed.key.kid == which.kid).ok_or(PageError::NotFound)?),
     };
     if key.is_some_and(|listed| listed.state == State::Retired) {
         return Ok(Err(Notice::KeyRetiredAlready));
@@ -231,11 +231,11 @@ async fn question(app: &App, arrival: &Arrival, act: Act, which: &Which) -> Resu
     };
     let receive = format!("{of} ID tokens that are signed with {}.", alg.name());
     let (title, heading, button, address) = match act {
-        Act::RotateAtOnce => {
+        Action::RotateAtOnce => {
             let address = with_query("/operator/keys/rotate-at-once", "alg", alg.name());
             ("Sign with a new key", format!("Sign with a new {} key now?", alg.name()), "Sign with it now", address)
         }
-        Act::Retire => {
+        Action::Retire => {
             let address = with_query("/operator/keys/retire", "kid", &which.kid);
             ("Revoke key", format!("Revoke this {} key?", alg.name()), "Revoke key", address)
         }

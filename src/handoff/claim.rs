@@ -112,11 +112,12 @@ async fn claim(
             Ok(account) => {
                 log::name_provider(&account.provider_code);
                 let target = landing(tx, pending.target.as_deref(), &own_issuer).await?;
-                if is_lost(&pending, target.as_deref()) {
-                    tx.after_commit(warn_of_lost_target);
-                }
+                let is_lost = is_lost(&pending, target.as_deref());
                 let pending = about(account, issuer_epoch, target, pending);
                 if store::handoffs::claim(tx, CLAIM, &pending, None, usable_from, now).await? {
+                    if is_lost {
+                        tx.after_commit(warn_of_lost_target);
+                    }
                     return Ok(Found::Pending);
                 }
             }

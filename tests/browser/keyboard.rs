@@ -53,7 +53,7 @@ pub async fn keyboard_alone(Stage { browser, .. }: &Stage) {
     assert_eq!(browser.focus().await, "profile-initials");
     browser.press(Key::Enter).await;
     browser.see("#logout").await;
-    for _ in 0..3 {
+    for _ in 0..4 {
         browser.press(Key::Tab).await;
     }
     let open = browser.run("return document.querySelector('.profile').open").await;

@@ -178,5 +178,5 @@ async fn read(app: &App, provider: &Provider, bytes: &[u8]) -> Result<People, Pr
     let (text, encoding) = text::decode(bytes).map_err(|why| Problem::new(Kind::Malformed, why))?;
     let mut conn = app.db.read_much().await?;
     let people = import::plan(&mut conn, provider, &text, encoding, MOST_ROWS).await?;
-    people.map_err(|why| Problem::invalid("body", why))
+    people.map_err(|why| Problem::invalid("body", &why))
 }

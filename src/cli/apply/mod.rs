@@ -35,7 +35,7 @@ use crate::time::Deadline;
                         --prune deactivates providers and users and disables clients and trusted issuers that the file does not \
                         name. It leaves alone each kind of table that the file has none of, the users of a provider of whom the \
                         file names none, and the operator realm; and it never takes the last active Therap Admin. With \
-                        prune = [\"user\", …] at its top the file says which kinds of table --prune may check.")]
+                        prune = [\"user\", …] at its top the file says which kinds of table --prune covers.")]
 pub(super) struct Args {
     /// The TOML file.
     file: PathBuf,

@@ -180,7 +180,7 @@ impl Seed {
 }
 
 fn sections(value: Value) -> anyhow::Result<Vec<Section>> {
-    const WHY: &str = "must be a list of those of provider, trusted_issuer, client and user that --prune may check";
+    const WHY: &str = "must be a list of those of provider, trusted_issuer, client and user that --prune covers";
     Ok(value.try_into().map_err(|_| ValidationError::new("prune", WHY))?)
 }
 

@@ -188,7 +188,7 @@ async fn question(
                     "{} in use now.",
                     if working == 1 { "1 secret is".into() } else { format!("{working} secrets are") }
                 ),
-                "If the old secrets stop working now, the access tokens that were bought with them end too.".to_owned(),
+                "If the old secrets stop working now, the access tokens obtained with them are revoked too.".to_owned(),
             ];
             ("Rotate secret", format!("Rotate the secret of {name}?"), "Rotate secret", effects)
         }

@@ -29,7 +29,7 @@ use crate::web::notice::Notice;
 pub enum Action {
     /// An admin's lock.
     Lock,
-    /// Nobody of it gets in, and all sessions end.
+    /// The user cannot sign in, and all sessions end.
     Deactivate,
     /// A temporary password.
     ResetPassword,

@@ -185,6 +185,7 @@ pub async fn rotate_secret(
             return Ok(Rotated::Before);
         }
         match held {
+            Some(held) if act.is_stale(held.version()) => Ok(Rotated::Before),
             Some(held) => replace_secret(tx, &act, &held, &secret, overlap).await,
             None => Ok(Rotated::NotFound),
         }

@@ -306,7 +306,7 @@ async fn is_stale(tx: &mut Tx, act: &AdminContext, user: &Account) -> Result<boo
 /// What the record says of an admin's lock; a reason follows after a semicolon.
 const LOCKED: &str = "locked by an administrator";
 
-/// Judges the reason of a lock; empty is none.
+/// Checks the reason of a lock; empty is none.
 ///
 /// # Errors
 /// What it must be.
@@ -510,6 +510,9 @@ pub async fn reset_password(
             Ok(user) => user,
             Err(refused) => return Ok(refused),
         };
+        if is_stale(tx, &act, &user).await? {
+            return Ok(Reset::Before);
+        }
         let until = temporary_until(&act.app, act.now);
         users::reset_password(tx, &user.id, &hash, until).await?;
         let lifted = strikes::clear(tx, &user.id).await? >= STRIKES;

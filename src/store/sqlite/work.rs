@@ -139,7 +139,8 @@ where
         // of work keeps it any longer.
         drop(work);
         let done = result.and(done).map(|(done, after_commit)| {
-            for_request(request.as_ref(), async { after_commit.say() });
+            // The thread goes on, whatever comes of it.
+            let _ = catch_unwind(AssertUnwindSafe(|| for_request(request.as_ref(), async { after_commit.say() })));
             done
         });
         // Nobody may wait for it any longer.
