@@ -207,7 +207,12 @@ pub async fn answer(
 }
 
 /// What the page asks; or why there is nothing to ask.
-async fn question(app: &App, arrival: &Arrival, act: Action, which: &Which) -> Result<Result<Asked, Notice>, PageError> {
+async fn question(
+    app: &App,
+    arrival: &Arrival,
+    act: Action,
+    which: &Which,
+) -> Result<Result<Asked, Notice>, PageError> {
     let all = in_use::list(app, arrival.now).await?;
     let key = match act {
         Action::RotateAtOnce => None,

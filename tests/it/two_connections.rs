@@ -76,6 +76,8 @@ async fn rows(idp: &Idp, browser: &mut Browser) -> Vec<Row> {
         ("POST", "/oauth2/userinfo", vec![]),
         ("POST", "/oauth2/revoke", vec![("token", "x".repeat(43)), ("client_id", "portal".into())]),
         ("GET", "/assets/{file}", vec![]),
+        ("GET", "/help", vec![]),
+        ("GET", "/help/{page}", vec![]),
         ("GET", "/oauth2/end_session", vec![("client_id", "portal".into())]),
         ("POST", "/oauth2/end_session", vec![("client_id", "portal".into())]),
         ("POST", "/oauth2/end_session/confirm", vec![]),

@@ -109,8 +109,7 @@ pub struct CreatedClient {
 
 /// The metadata as a draft.
 fn draft(members: Map<String, Value>) -> Result<Draft, Problem> {
-    Draft::parse(members)
-        .map_err(|why| Problem::invalid(why.split_once(": ").map_or("body", |(key, _)| key), &why))
+    Draft::parse(members).map_err(|why| Problem::invalid(why.split_once(": ").map_or("body", |(key, _)| key), &why))
 }
 
 /// Create a client

@@ -76,7 +76,7 @@ both_engines! {
         let (_, mut paul) = admin(&idp).await;
         let amina = idp.user("amina").create().await;
         let page = page_of(&amina);
-        paul.post(&format!("{page}/lock"), &[]).await.location();
+        paul.confirm(&format!("{page}/lock"), &[]).await.location();
         for (name, value) in [("sec-purpose", "prefetch"), ("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch")] {
             paul.headers.insert(name, value.parse().unwrap());
             let early = paul.get(&page).await;

@@ -163,7 +163,7 @@ both_engines! {
         assert_eq!(told, [
             [json!("/unified-login"), json!("SUNRISE-IL"), json!("handoff"), json!("pending")],
             [json!("/unified-login/complete"), json!("SUNRISE-IL"), json!("handoff"), json!("success")],
-            [json!("/unified-login"), Value::Null, json!("handoff"), json!("refused")],
+            [json!("/unified-login"), json!("SUNRISE-IL"), json!("handoff"), json!("refused")],
         ]);
     }
 
