@@ -162,4 +162,18 @@ both_engines! {
         let page = paul.get(&format!("/admin/users/{}", amina.id)).await;
         assert!(page.text("#lock-reason").starts_with("Locked by "), "{}", page.text("#lock-reason"));
     }
+
+    /// A form that is asked and sent at one address comes back to it after a sign-in, whichever page that is: what names them
+    /// in `web::session` knows each route that has both.
+    async fn a_form_without_a_session_comes_back_to_where_it_is_asked(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let routes = include_str!("../routes.txt").lines().filter_map(|line| line.strip_suffix(" GET,HEAD,POST person"));
+        let paths: Vec<_> = routes.filter(|path| path.starts_with("/admin") || path.starts_with("/operator")).collect();
+        assert!(paths.len() > 20, "{paths:?}");
+        for path in paths {
+            let path = path.replace("{id}", "01a3185c-5000-7006-8017-cab0d246e56d");
+            let led = idp.browser().post(&path, &[]).await;
+            assert_eq!(led.location(), format!("/login?return_to={}", path.replace('/', "%2F")));
+        }
+    }
 }
