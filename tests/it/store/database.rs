@@ -14,6 +14,7 @@ use futures_util::future::join_all;
 use tokio::runtime::Handle;
 
 use crate::actors::{Engine, Idp, postgres_server};
+use crate::ports::free_port;
 
 /// Cuts every connection of the service, and waits until each is gone.
 const CUT: &str = "SELECT COUNT(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity \
@@ -71,7 +72,7 @@ async fn refusal(url: String) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_cannot_be_reached_says_why() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("127.0.0.1:{}", free_port());
     let stranger = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let strange = stranger.local_addr().unwrap();
     tokio::spawn(async move {
