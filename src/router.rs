@@ -66,6 +66,8 @@ const HANDOFF: Group = Group {
 const ASSETS: Group = Group { logged: Logged::AsAssets, ..pages(Route::Assets) };
 /// The handbooks, which are nobody's own.
 const HELP: Group = pages(Route::Other);
+/// Where senders are built.
+const WORKBENCH: Group = pages(Route::Handoff);
 const PROVIDER_ADMIN: Group = pages(Route::Admin);
 const FILE_OF_USERS: Group = Group { body: MAX_FILE, time: TIME_OF_A_FILE, ..PROVIDER_ADMIN };
 const THERAP_ADMIN: Group = pages(Route::Operator);
@@ -113,6 +115,7 @@ pub fn router(app: &App) -> Site {
         .with(Routes::of(API_WITH_KEYS).merge(with_keys))
         .with(Routes::of(API_OF_FILES).merge(of_files))
         .with(Routes::of(HELP).route("/help", get(help::index)).route("/help/{page}", get(help::page)))
+        .with(Routes::of(WORKBENCH).route("/workbench", get(handoff::workbench::get).post(handoff::workbench::post)))
         .with(for_everything_unasked())
 }
 

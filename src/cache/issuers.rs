@@ -40,11 +40,21 @@ impl Snapshot {
     }
 }
 
+/// How an address last answered when it was asked for keys.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// When it was asked.
+    pub at: Timestamp,
+    /// What of its key set is not used, or why the set was not taken.
+    pub outcome: Result<Vec<String>, String>,
+}
+
 /// The newest snapshot, and when each `jwks_uri` was last asked.
 #[derive(Debug, Default)]
 pub struct IssuerCache {
     snapshot: RwLock<Option<Arc<Snapshot>>>,
     asked: Mutex<HashMap<String, Timestamp>>,
+    fetched: Mutex<HashMap<String, Fetch>>,
     fetching: tokio::sync::Mutex<()>,
     full: RwLock<BTreeSet<String>>,
 }
@@ -79,6 +89,17 @@ impl IssuerCache {
     /// One fetch at a time.
     pub async fn fetching(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.fetching.lock().await
+    }
+
+    /// Notes how an address answered.
+    pub fn note_fetch(&self, jwks_uri: &str, fetch: Fetch) {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).insert(jwks_uri.to_owned(), fetch);
+    }
+
+    /// How an address last answered this process.
+    #[must_use]
+    pub fn last_fetch(&self, jwks_uri: &str) -> Option<Fetch> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner).get(jwks_uri).cloned()
     }
 
     /// Whether an address may be asked now, having been asked last more than `interval_ms` ago; if so, it counts as

@@ -3,14 +3,13 @@
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use serde_json::{Value, json};
 
 use super::command::Ended;
 use super::console::{Console, Format, Output, Row, harmless};
 use crate::app::App;
 use crate::crypto::jws::Algorithm;
-use crate::crypto::signing;
-use crate::handoff::explain::{Explanation, explain};
+use crate::handoff::explain::{Explanation, Reader, explain};
+use crate::handoff::new_key::new_key;
 use crate::handoff::trail::{Outcome, Step};
 use crate::model::refusal::Refusal;
 use crate::time::Timestamp;
@@ -64,10 +63,14 @@ pub(super) async fn run(
     console: &mut Console,
 ) -> anyhow::Result<Ended> {
     match verb {
-        Verb::NewKey { alg, kid } => new_key(*alg, kid.as_deref(), console),
+        Verb::NewKey { alg, kid } => {
+            let both = new_key(*alg, kid.as_deref()).context("the key cannot be made")?;
+            console.say(serde_json::to_string_pretty(&both)?)?;
+            Ok(Ended::Done)
+        }
         Verb::Explain { at, output } => {
             let assertion = console.read(64 * 1024)?;
-            let explanation = explain(&app().await?, &assertion, *at).await?;
+            let explanation = explain(&app().await?, &assertion, *at, Reader::Operator).await?;
             match output.format {
                 Format::Text => say(&explanation, console)?,
                 Format::Json => console.rows(Format::Json, &explanation.checks.iter().map(row).collect::<Vec<_>>())?,
@@ -75,23 +78,6 @@ pub(super) async fn run(
             Ok(if explanation.refused.is_none() { Ended::Done } else { Ended::Refused })
         }
     }
-}
-
-/// How long a new RSA key is.
-const RSA_BITS: u32 = 3072;
-
-fn new_key(alg: Algorithm, kid: Option<&str>, console: &mut Console) -> anyhow::Result<Ended> {
-    let key = signing::generate(alg, RSA_BITS).context("the key cannot be made")?;
-    let named = |jwk: &str| -> anyhow::Result<Value> {
-        let mut jwk: Value = serde_json::from_str(jwk)?;
-        if let Some(kid) = kid {
-            jwk["kid"] = kid.into();
-        }
-        Ok(jwk)
-    };
-    let both = json!({ "private": named(&key.private_jwk)?, "public": { "keys": [named(&key.public_jwk)?] } });
-    console.say(serde_json::to_string_pretty(&both)?)?;
-    Ok(Ended::Done)
 }
 
 fn row(step: &Step) -> Row {
@@ -106,7 +92,7 @@ fn row(step: &Step) -> Row {
         .with("result", result)
         .with("detail", step.detail.as_str())
         .with("reason", wrong.map(Refusal::as_str))
-        .with("cure", wrong.map(Refusal::senders_cure))
+        .with("cure", wrong.map(|_| step.cure()))
 }
 
 fn say(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
@@ -116,9 +102,7 @@ fn say(explanation: &Explanation, console: &mut Console) -> anyhow::Result<()> {
             Outcome::Good => console.say(format_args!("OK       {}: {detail}", step.name))?,
             Outcome::Skipped => console.say(format_args!("SKIPPED  {}: {detail}", step.name))?,
             Outcome::Wrong(refusal) => {
-                // A hint that names the unit says what to do; a clock is another fault.
-                let cure = if detail.contains("milliseconds?") { "" } else { refusal.senders_cure() };
-                let line = format!("WRONG    {}: {detail}. {refusal}: {cure}", step.name);
+                let line = format!("WRONG    {}: {detail}. {refusal}: {}", step.name, step.cure());
                 console.say(format_args!("{}", line.trim_end_matches(": ")))?;
             }
         }

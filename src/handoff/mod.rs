@@ -1,7 +1,8 @@
 //! Unified Login: a signed assertion from Therap Services becomes a session of our own within 30 seconds (U2 to U14).
 //!
 //! [`receive`] takes the POST and stores a pending handoff; [`complete`] turns it into a session; [`settle`] ends what
-//! neither could; [`explain`] says of an assertion what they would say.
+//! neither could; [`explain`] says of an assertion what they would say, and
+//! [`workbench`] shows it.
 
 pub mod assertion;
 pub mod button;
@@ -10,11 +11,13 @@ pub mod claims;
 pub mod complete;
 pub mod explain;
 mod hints;
+pub mod new_key;
 pub mod receive;
 mod refused;
 pub mod settle;
 pub mod trail;
 pub mod trust;
+pub mod workbench;
 
 use std::time::Duration;
 
@@ -23,9 +26,10 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 
 use crate::app::App;
+use crate::config::Site;
 use crate::log;
 use crate::metrics::labels::HandoffOutcome;
-use crate::model::refusal::Message;
+use crate::model::refusal::Refusal;
 use crate::model::session::Method;
 use crate::web::error::PageError;
 use crate::web::page::{Page, Shape, respond};
@@ -45,13 +49,17 @@ struct RefusedPage {
     page: Page,
     message: &'static str,
     advice: &'static str,
+    /// On a beta site, what was wrong, and what the sender does about it.
+    reason: Option<(String, &'static str)>,
     reference: String,
 }
 
 /// 403 and the page: never 408, which browsers silently repeat.
-fn refused_page(app: &App, message: Message, reference: &str) -> Response {
+fn refused_page(app: &App, refusal: Refusal, reference: &str) -> Response {
+    let message = refusal.message();
     let template = RefusedPage {
         page: Page::new(app, "Sign-in refused"),
+        reason: (app.config.site == Site::Beta).then(|| (refusal.label(), refusal.cure())),
         message: message.text(),
         advice: message.advice(),
         reference: reference.to_owned(),

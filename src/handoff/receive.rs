@@ -89,7 +89,7 @@ pub(super) fn refuse(app: &App, refusal: Refusal, visitor: &Visitor) -> Response
     log::sign_in(Door::Handoff.as_str(), app.metrics.handoff_refused(refusal).as_str());
     refused_handoffs::note(app, refusal.as_str(), visitor);
     tracing::warn!(reason = %refusal, address = %visitor.address, "a handoff was refused: {refusal}");
-    refused_page(app, refusal.message(), &visitor.reference)
+    refused_page(app, refusal, &visitor.reference)
 }
 
 async fn receive(app: &App, arrival: &Arrival, request: Request) -> Result<Received, store::Error> {

@@ -25,6 +25,19 @@ pub struct Step {
     pub detail: String,
 }
 
+impl Step {
+    /// What the people who build the sender do about it, where it does not hold.
+    #[must_use]
+    pub fn cure(&self) -> &'static str {
+        match self.outcome {
+            // A hint that names the unit says what to do; a clock is another fault.
+            Outcome::Wrong(_) if self.detail.contains("milliseconds?") => "",
+            Outcome::Wrong(refusal) => refusal.senders_cure(),
+            Outcome::Good | Outcome::Skipped => "",
+        }
+    }
+}
+
 /// Collects steps, or nothing at all.
 #[derive(Debug, Default)]
 pub struct Trail {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::app::App;
-use crate::cache::issuers::{Snapshot, Trusted};
+use crate::cache::issuers::{Fetch, Snapshot, Trusted};
 use crate::config::Config;
 use crate::crypto::key_set::VerifyingKeys;
 use crate::model::issuer::TrustedIssuer;
@@ -92,7 +92,10 @@ pub async fn refetch(app: &App, issuer: &TrustedIssuer, now: Timestamp) -> Resul
             .is_some_and(|t| t.issuer.last_good_jwks != issuer.last_good_jwks));
     }
     let fetched = app.outbound.get(jwks_uri).await.map_err(|error| format!("{error:#}"));
-    let (jwks, keys) = match fetched.and_then(|text| read_keys(&text, &app.config).map(|keys| (text, keys))) {
+    let read = fetched.and_then(|text| read_keys(&text, &app.config).map(|keys| (text, keys)));
+    let outcome = read.as_ref().map(|(_, keys)| keys.skipped().to_vec()).map_err(Clone::clone);
+    app.issuers.note_fetch(jwks_uri, Fetch { at: now, outcome });
+    let (jwks, keys) = match read {
         Ok(read) => read,
         Err(why) => {
             tracing::warn!(issuer = %issuer.issuer, "the keys at {jwks_uri} could not be fetched, the last good ones stay: {why}");

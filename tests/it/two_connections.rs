@@ -81,6 +81,8 @@ async fn rows(idp: &Idp, browser: &mut Browser) -> Vec<Row> {
         ("GET", "/.well-known/security.txt", vec![]),
         ("GET", "/help", vec![]),
         ("GET", "/help/{page}", vec![]),
+        ("GET", "/workbench", vec![]),
+        ("POST", "/workbench", vec![("assertion", "a.b.c".into())]),
         ("GET", "/oauth2/end_session", vec![("client_id", "portal".into())]),
         ("POST", "/oauth2/end_session", vec![("client_id", "portal".into())]),
         ("POST", "/oauth2/end_session/confirm", vec![]),

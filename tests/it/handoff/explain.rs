@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use connect_idp::config::Site;
-use connect_idp::handoff::explain::{Explanation, explain};
+use connect_idp::handoff::explain::{Explanation, Reader, explain};
 use connect_idp::handoff::trail::Outcome;
 use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::refusal::Refusal;
@@ -35,7 +35,7 @@ fn read(explanation: &Explanation) -> Read {
 }
 
 async fn explained(idp: &Idp, assertion: &str) -> Read {
-    read(&explain(&idp.app, assertion, None).await.unwrap())
+    read(&explain(&idp.app, assertion, None, Reader::Operator).await.unwrap())
 }
 
 /// One wrong step, whose line holds all these words.
@@ -68,14 +68,14 @@ both_engines! {
         let locked = idp.user("locked").admin_locked().create().await;
         let assertion = idp.therap_services().assertion(&locked).header("typ", "JWT").header("cty", "JWT").claim("aud", "x")
             .claim("amr", "pwd").without("jti").minted(-40).sign();
-        let explanation = explain(&idp.app, &assertion, None).await.unwrap();
+        let explanation = explain(&idp.app, &assertion, None, Reader::Operator).await.unwrap();
         assert_eq!(explanation.refused, Some(Refusal::HeaderMemberNotAllowed));
         let read = read(&explanation);
         let wrong: Vec<_> = read.wrong.iter().map(|line| line.split(' ').next().unwrap()).collect();
         assert_eq!(wrong, ["header", "header", "aud", "jti", "amr", "in", "user"], "{:?}", read.wrong);
         assert!(read.wrong[6].starts_with("user not locked admin_locked"), "{:?}", read.wrong);
         assert_eq!(read.skipped, ["jti unused"]);
-        let good = explain(&idp.app, &idp.therap_services().sign(&idp.user("amina").create().await), None).await.unwrap();
+        let good = explain(&idp.app, &idp.therap_services().sign(&idp.user("amina").create().await), None, Reader::Operator).await.unwrap();
         assert_eq!(good.checks.len(), explanation.checks.len(), "the same checks, however they stand");
         for nothing in ["", "x", "a.b.c", "{}", "\n", "..", &"x".repeat(60_000)] {
             let read = explained(&idp, nothing).await;
@@ -97,15 +97,15 @@ both_engines! {
         let assertion = idp.therap_services().sign(&amina);
         let minted = idp.now();
         idp.advance(Duration::from_mins(10));
-        let late = explain(&idp.app, &assertion, None).await.unwrap();
+        let late = explain(&idp.app, &assertion, None, Reader::Operator).await.unwrap();
         assert_eq!(late.refused, Some(Refusal::TimedOut));
         assert_eq!(late.at_its_time.map(Timestamp::seconds), Some(minted.seconds()));
         let read = read(&late);
         assert!(read.wrong[0].contains("late by 570.0 seconds") && read.good.contains(&"user not locked"), "{:?}", read.wrong);
-        let then = explain(&idp.app, &assertion, late.at_its_time).await.unwrap();
+        let then = explain(&idp.app, &assertion, late.at_its_time, Reader::Operator).await.unwrap();
         assert_eq!(then.refused, None);
         let both = idp.therap_services().assertion(&User::nobody("x", "SUNRISE-IL")).minted(-60).sign();
-        let both = explain(&idp.app, &both, None).await.unwrap();
+        let both = explain(&idp.app, &both, None, Reader::Operator).await.unwrap();
         assert_eq!((both.refused, both.at_its_time), (Some(Refusal::TimedOut), None), "more is wrong than the time");
     }
 
@@ -188,7 +188,7 @@ both_engines! {
                 .replace(&format!("\"iat\":{iat}"), &format!("\"iat\":{iat_text}"))
                 .replace(&format!("\"exp\":{exp}"), &format!("\"exp\":{exp_text}"));
             let assertion = claims.raw_claims(text.clone()).sign();
-            assert_eq!(explain(&idp.app, &assertion, None).await.unwrap().refused, None, "{text}");
+            assert_eq!(explain(&idp.app, &assertion, None, Reader::Operator).await.unwrap().refused, None, "{text}");
             let mut browser = idp.browser();
             browser.hand_off(&assertion).await;
             browser.assert_signed_in_as(&amina).await;
@@ -196,7 +196,7 @@ both_engines! {
         for fraction in [format!("{iat}.5"), format!("\"{iat}\""), "1e300".into()] {
             let text = Value::from(whole.claims.clone()).to_string().replace(&format!("\"iat\":{iat}"), &format!("\"iat\":{fraction}"));
             let assertion = whole.clone().raw_claims(text).sign();
-            assert_eq!(explain(&idp.app, &assertion, None).await.unwrap().refused, Some(Refusal::ClaimMalformed), "{fraction}");
+            assert_eq!(explain(&idp.app, &assertion, None, Reader::Operator).await.unwrap().refused, Some(Refusal::ClaimMalformed), "{fraction}");
             idp.browser().hand_off(&assertion).await.assert_handoff_refused("Invalid Credential");
         }
     }
@@ -212,9 +212,9 @@ both_engines! {
             idp.trust(issuer, |i| (i.jwks, i.jwks_uri) = (None, Some(address))).await;
         }
         let assertion = idp.therap_services().under("https://named.example.net", "es256").sign(&amina);
-        assert_eq!(explain(&idp.app, &assertion, None).await.unwrap().refused, None);
+        assert_eq!(explain(&idp.app, &assertion, None, Reader::Operator).await.unwrap().refused, None);
         assert_eq!((named.asked(), other.asked()), (1, 0));
-        explain(&idp.app, &idp.therap_services().assertion(&amina).claim("iss", "https://nobody.example").sign(), None).await.unwrap();
+        explain(&idp.app, &idp.therap_services().assertion(&amina).claim("iss", "https://nobody.example").sign(), None, Reader::Operator).await.unwrap();
         assert_eq!((named.asked(), other.asked()), (1, 0));
     }
 }

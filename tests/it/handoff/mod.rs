@@ -5,3 +5,4 @@ mod explain;
 mod rules;
 mod senders;
 pub mod vectors;
+mod workbench;

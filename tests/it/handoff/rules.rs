@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::http::{HeaderMap, Method};
 use connect_idp::config::Site;
 use connect_idp::crypto::secret::Secret;
+use connect_idp::handoff::explain::{self, Reader};
 use connect_idp::handoff::trail::Outcome;
 use connect_idp::jobs;
 use connect_idp::metrics::text::Format;
@@ -930,7 +931,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let amina = idp.user("amina").create().await;
         let locked = idp.user("locked").admin_locked().create().await;
-        let explain = async |assertion: &str| connect_idp::handoff::explain::explain(&idp.app, assertion, None).await.unwrap();
+        let explain = async |assertion: &str| explain::explain(&idp.app, assertion, None, Reader::Operator).await.unwrap();
         let good = idp.therap_services().sign(&amina);
         for _ in 0..2 {
             assert!(explain(&good).await.refused.is_none());
