@@ -110,6 +110,16 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.open("/operator/issuers/new").await;
     browser.follow("#create-submit").await;
     look("operator-new-issuer-errors").await;
+    browser.open("/workbench").await;
+    browser.follow("#workbench-submit").await;
+    look("workbench-empty").await;
+    browser.fill("#assertion", "e30.e30.e30").await;
+    browser.follow("#workbench-submit").await;
+    browser.see("#checks-table").await;
+    look("workbench-checks").await;
+    browser.follow("#new-key-submit").await;
+    browser.see("#new-private-key").await;
+    look("workbench-key").await;
 }
 
 async fn clients(browser: &Browser, look: &impl AsyncFn(&str)) {

@@ -167,7 +167,10 @@ async fn of_a_therap_admin(idp: &Idp, looks: &mut Looks) {
     looks
         .open(&mut root, &["/operator/clients", "/operator/clients/new", "/operator/issuers", "/operator/issuers/new"])
         .await;
-    looks.open(&mut root, &["/operator/activity", "/operator/deliveries", "/operator/keys"]).await;
+    looks.open(&mut root, &["/operator/activity", "/operator/deliveries", "/operator/keys", "/workbench"]).await;
+    looks.send_empty(&mut root, &["/workbench"]).await;
+    looks.at(&root.post("/workbench", &[("assertion", "e30.e30.e30")]).await, "checks");
+    looks.at(&root.post("/workbench", &[("new_key", "ES256")]).await, "a new key");
     for path in &paths {
         looks.open(&mut root, &[path]).await;
         looks.send_empty(&mut root, &[path]).await;
