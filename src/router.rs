@@ -139,6 +139,7 @@ fn for_everybody(app: &App) -> Routes {
         .route("/forgot-password", forgot_password)
         .route("/password/update", get(login::update_password::get).post(login::update_password::post))
         .route("/password/reset/{token}", get(login::reset::get).post(login::reset::post))
+        .route("/email/verify/{token}", get(login::verify_email::get).post(login::verify_email::post))
         .route("/password/change", get(login::change_password::get).post(login::change_password::post))
         .route("/.well-known/change-password", get(login::change_password::well_known))
 }
@@ -147,6 +148,7 @@ fn for_everybody(app: &App) -> Routes {
 fn for_people_signed_in() -> Routes {
     Routes::of(DASHBOARD)
         .route("/", get(dashboard::home::get))
+        .route("/email/send-verification", post(dashboard::home::send_verification))
         .route("/activity", get(dashboard::activity::get))
         .route("/sessions", get(dashboard::sessions::get))
         .route("/sessions/end", post(dashboard::sessions::end))
@@ -217,6 +219,9 @@ fn for_provider_admins() -> Routes {
         )
         .route("/admin/users/{id}/end-sessions", post(console::users::actions::end_sessions))
         .route("/admin/users/{id}/untie", post(console::users::actions::untie))
+        .route("/admin/users/{id}/send-verification", post(console::users::actions::send_verification))
+        .route("/admin/users/{id}/check-email", post(console::users::actions::check_email))
+        .route("/admin/users/{id}/invite", post(console::users::actions::invite))
         .route("/admin/activity", get(console::activity::own::get))
         .route("/admin/activity/export", get(console::activity::own::export))
         .route("/admin/provider", get(console::providers::own::get).post(console::providers::own::post))

@@ -53,6 +53,7 @@ fn of_body(schema: &str) -> Option<Value> {
         "Reason" => json!({"reason": "The contract has ended."}),
         "NewUser" => json!({"login_name": "ben", "name": "Ben Okafor", "claims": {"email": "ben@example.org"}}),
         "UserChange" => json!({"name": "Ben A. Okafor", "claims": {"phone_number": null}}),
+        "VerifyEmail" => json!({"email": "ben@example.org"}),
         "Unlock" => json!({"lock": "password"}),
         "PasswordReset" | "Untie" => json!({}),
         "NewClient" => json!({

@@ -445,6 +445,7 @@ fn each_act_is_one_record_and_nothing_new_is_none() {
         ("user untie AMINA", "handoff_untied", 0),
         ("user set AMINA --name Amina", "user_changed", 0),
         ("user set AMINA --claims {\"email\":\"a@example.org\"}", "user_changed", 0),
+        ("user verify-email a@example.org AMINA", "email_verified", 0),
         ("user reset-password AMINA", "password_reset", 1),
         ("user end-sessions AMINA", "session_ended", 1),
         ("provider set --provider SUNRISE-IL --idle-minutes 15", "provider_changed", 0),

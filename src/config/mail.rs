@@ -25,6 +25,13 @@ pub struct Mail {
     pub password: Option<String>,
     /// Whom mail is from: `no-reply@example.org` or `Therap Connect <no-reply@example.org>`.
     pub from: String,
+    /// Whether admins are told of requests for Unified Login, and of what became of them.
+    #[serde(default = "yes")]
+    pub unified_login: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// How a connection to the mail server is protected.

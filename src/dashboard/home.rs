@@ -7,9 +7,14 @@ use axum::response::Response;
 use super::view::ActivityView;
 use crate::app::App;
 use crate::model::client::Client;
+use crate::operations::users::email::{email_of_user, send_verification as send};
 use crate::store;
 use crate::time::Timestamp;
+use crate::web::email_state::EmailView;
 use crate::web::error::PageError;
+use crate::web::flash::Told;
+use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::SignedIn;
 use crate::web::user_agent::browser;
@@ -28,6 +33,9 @@ struct HomePage {
     apps: Vec<AppView>,
     /// Whom the user can ask for help.
     contact: Option<String>,
+    email: Option<EmailView>,
+    /// A verification e-mail can be sent.
+    by_mail: bool,
 }
 
 /// An app to open: one of our own, or one that the user allowed something.
@@ -57,18 +65,21 @@ struct SignInView {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
+pub async fn get(app: App, signed_in: SignedIn, told: Told) -> Result<Response, PageError> {
     let session = &signed_in.session;
     let mut conn = app.db.read().await?;
     let at_home = store::sessions::at_home(&mut conn, session).await?;
     let recent = store::activity::of_user(&mut conn, &session.user_id, None, RECENT).await?;
     let clients = store::clients::enabled(&mut conn, &session.user_id, MAX_APPS).await?;
+    let email = email_of_user(&mut conn, &session.user_id).await?;
     drop(conn);
     let zone = &session.time_zone;
     let (contact, previous) = at_home.map(|home| (home.contact, home.previous)).unwrap_or_default();
     let template = HomePage {
-        page: Page::of(&app, "Dashboard", session),
+        page: Page::of(&app, "Dashboard", session).saying(told),
         contact,
+        email: email.map(|email| EmailView::of(email, zone)).filter(EmailView::is_there),
+        by_mail: app.mailer.is_some(),
         last_sign_in: previous.map(|previous| SignInView {
             when: Timestamp(previous.created_at).in_zone(zone),
             login_type: previous.method.login_type(),
@@ -84,4 +95,14 @@ pub async fn get(app: App, signed_in: SignedIn) -> Result<Response, PageError> {
         activity: recent.into_iter().map(|record| ActivityView::of(record, zone)).collect(),
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
+}
+
+/// `POST /email/send-verification`: a link by which the user verifies the address.
+///
+/// # Errors
+/// When the database fails.
+pub async fn send_verification(app: App, arrival: Arrival, signed_in: SignedIn) -> Result<Response, PageError> {
+    let session = &signed_in.session;
+    let sent = send(&signed_in.act(&app, &arrival), &session.provider_id, &session.user_id).await?;
+    Ok(sent.map_or_else(Notice::of_not_mailed, |_| Notice::VerificationSent).at("/"))
 }

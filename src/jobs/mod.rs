@@ -183,6 +183,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
             let strikes = store::strikes::purge(tx, now, PHANTOM_CAP, BATCH).await?;
             let pre_auths = store::passwords::pre_auths::purge(tx, now, BATCH).await?;
             let links = store::passwords::links::purge(tx, now, BATCH).await?;
+            let email_links = store::users::emails::purge_links(tx, now, BATCH).await?;
             let handoffs = store::handoffs::purge(tx, now.before(REMEMBER), BATCH).await?;
             let sessions = store::sessions::purge(tx, now.before(KEEP_SESSIONS), BATCH).await?;
             let told = store::logouts::purge(tx, now.before(KEEP_DELIVERIES), BATCH).await?;
@@ -200,6 +201,7 @@ pub async fn purge(app: &App) -> Result<(), store::Error> {
                 strikes,
                 pre_auths,
                 links,
+                email_links,
                 handoffs,
                 sessions,
                 told,

@@ -6,3 +6,4 @@ pub mod form;
 pub mod logout;
 pub mod reset;
 pub mod update_password;
+pub mod verify_email;

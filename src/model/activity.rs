@@ -39,6 +39,14 @@ pub enum Kind {
     UserCreated,
     /// A user's data were changed.
     UserChanged,
+    /// A link that proves an e-mail address was mailed.
+    EmailVerificationSent,
+    /// An admin checked a user's e-mail address.
+    EmailChecked,
+    /// A user's e-mail address is verified: its owner proved it, or an operator vouches for it.
+    EmailVerified,
+    /// A link to set a first password was mailed.
+    InvitationSent,
     /// A user was deactivated.
     UserDeactivated,
     /// A user was activated again.
@@ -107,6 +115,10 @@ words!(Kind {
     AccountUnlocked = "account_unlocked",
     UserCreated = "user_created",
     UserChanged = "user_changed",
+    EmailVerificationSent = "email_verification_sent",
+    EmailChecked = "email_checked",
+    EmailVerified = "email_verified",
+    InvitationSent = "invitation_sent",
     UserDeactivated = "user_deactivated",
     UserReactivated = "user_reactivated",
     HandoffTied = "handoff_tied",
@@ -153,6 +165,10 @@ impl Kind {
             Self::AccountUnlocked => "Account unlocked",
             Self::UserCreated => "Account created",
             Self::UserChanged => "Account changed",
+            Self::EmailVerificationSent => "Verification e-mail sent",
+            Self::EmailChecked => "E-mail address checked by an administrator",
+            Self::EmailVerified => "E-mail address verified",
+            Self::InvitationSent => "Invitation sent",
             Self::UserDeactivated => "Account deactivated",
             Self::UserReactivated => "Account reactivated",
             Self::HandoffTied => "Therap Services account linked",

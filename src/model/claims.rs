@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::email::is_same;
+
 /// Standard claims with values of the right types. `sub` is never among them: it is ours to give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims(Map<String, Value>);
@@ -41,10 +43,12 @@ impl Claims {
     /// # Errors
     /// What it must be, as the end of a sentence.
     pub fn with_email(mut self, email: &str) -> Result<Self, &'static str> {
-        if self.0.get("email").and_then(Value::as_str).unwrap_or_default() == email {
+        if self.email() == email {
             return Ok(self);
         }
-        self.0.remove("email_verified");
+        if !is_same(self.email(), email) {
+            self.0.remove("email_verified");
+        }
         if email.is_empty() {
             self.0.remove("email");
             return Ok(self);
@@ -57,6 +61,25 @@ impl Claims {
         }
         self.0.insert("email".into(), value);
         Ok(self)
+    }
+
+    /// These claims in place of `before`: what says nothing of the same address leaves it verified.
+    #[must_use]
+    pub fn in_place_of(mut self, before: &Self) -> Self {
+        let same = before.verified_email().is_some_and(|verified| is_same(verified, self.email()));
+        if same && !self.0.contains_key("email_verified") {
+            self.0.insert("email_verified".into(), true.into());
+        }
+        self
+    }
+
+    /// These claims with their address verified, if there is one.
+    #[must_use]
+    pub fn verified(mut self) -> Self {
+        if !self.email().is_empty() {
+            self.0.insert("email_verified".into(), true.into());
+        }
+        self
     }
 
     /// The e-mail address, or nothing.
@@ -158,6 +181,24 @@ mod tests {
         assert_eq!(Claims::from_json(one).unwrap().to_json(), other);
         let mail = Claims::from_json(one).unwrap().with_email("a@example.org").unwrap().to_json();
         assert_eq!(Claims::from_json(&mail).unwrap().to_json(), mail);
+    }
+
+    #[test]
+    fn an_address_stays_verified_while_it_is_the_same() {
+        let of = |text: &str| Claims::from_json(text).unwrap();
+        let before = of(r#"{"email":"a@example.org","email_verified":true}"#);
+        let other_case = before.clone().with_email("a@Example.org").unwrap();
+        assert_eq!(other_case.verified_email(), Some("a@Example.org"));
+        assert_eq!(before.clone().with_email("b@example.org").unwrap().verified_email(), None);
+        for (after, verified) in [
+            (r#"{"email":"a@EXAMPLE.org","locale":"fr"}"#, true),
+            (r#"{"email":"a@example.org","email_verified":false}"#, false),
+            (r#"{"email":"b@example.org"}"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(of(after).in_place_of(&before).verified_email().is_some(), verified, "{after}");
+        }
+        assert_eq!(Claims::default().verified(), Claims::default());
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod address;
 pub mod authorization;
 pub mod claims;
 pub mod client;
+pub mod email;
 pub mod header_text;
 pub mod issuer;
 pub mod login_name;

@@ -6,6 +6,7 @@ use crate::model::issuer::TrustedIssuer;
 use crate::model::provider::Provider;
 use crate::operations::admin_context::{AdminContext, in_act};
 use crate::operations::users::Created;
+use crate::operations::users::email::NotMailed;
 use crate::operations::{clients, issuers, providers, users};
 use crate::store::idempotency::{self, Keyed};
 use crate::store::users::NewUser;
@@ -18,6 +19,8 @@ pub enum Creation {
     Provider(Box<Provider>),
     /// A user of an agency.
     User(Box<Provider>, Box<NewUser>),
+    /// A user of an agency who is invited.
+    InvitedUser(Box<Provider>, Box<NewUser>),
     /// A client, and its secret if it is to have one.
     Client(Box<Client>, Option<String>),
     /// A trusted issuer.
@@ -33,6 +36,8 @@ pub enum CreateOutcome {
     NameTaken,
     /// This User Type cannot be had there; nothing was written.
     WrongType,
+    /// No invitation can be mailed; nothing was written.
+    NotMailed(NotMailed),
     /// It was made before, under this key: the sealed answer of then.
     Before(String),
     /// The key belongs to another request; nothing was written.
@@ -50,7 +55,9 @@ pub async fn create(act: &AdminContext, creation: &Creation, keyed: Option<&Keye
             return Ok(if same { CreateOutcome::Before(earlier.sealed_answer) } else { CreateOutcome::KeyTaken });
         }
         let made = add(tx, &act, &creation).await?;
-        if let (CreateOutcome::NameTaken | CreateOutcome::WrongType, Some(keyed)) = (&made, &keyed) {
+        let is_nothing =
+            matches!(made, CreateOutcome::NameTaken | CreateOutcome::WrongType | CreateOutcome::NotMailed(_));
+        if let (true, Some(keyed)) = (is_nothing, &keyed) {
             idempotency::release(tx, keyed).await?;
         }
         Ok(made)
@@ -67,11 +74,19 @@ async fn add(tx: &mut Tx, act: &AdminContext, creation: &Creation) -> Result<Cre
             clients::add(tx, act, client, hash.as_deref()).await?
         }
         Creation::Issuer(issuer) => issuers::add(tx, act, issuer).await?,
-        Creation::User(provider, user) => match users::add(tx, act, provider, user).await? {
-            Created::Yes(_) => true,
-            Created::NameTaken => false,
-            Created::WrongType | Created::NoSuchProvider => return Ok(CreateOutcome::WrongType),
-        },
+        Creation::User(provider, user) => return Ok(outcome(&users::add(tx, act, provider, user).await?)),
+        Creation::InvitedUser(provider, user) => {
+            let made = users::invitation::add(tx, act, provider, user).await?;
+            return Ok(made.map_or_else(CreateOutcome::NotMailed, |created| outcome(&created)));
+        }
     };
     Ok(if added { CreateOutcome::Yes } else { CreateOutcome::NameTaken })
+}
+
+const fn outcome(created: &Created) -> CreateOutcome {
+    match created {
+        Created::Yes(_) => CreateOutcome::Yes,
+        Created::NameTaken => CreateOutcome::NameTaken,
+        Created::WrongType | Created::NoSuchProvider => CreateOutcome::WrongType,
+    }
 }

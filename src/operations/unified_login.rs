@@ -1,10 +1,16 @@
 //! The way to Unified Login (U1): a Provider Admin asks and may withdraw, a Therap Admin approves, declines and may
 //! switch off later. Each step is noted, and is one record.
 
+use std::time::Duration;
+
 use super::admin_context::{AdminContext, ValidationError, in_act};
+use super::passwords::mail::{self, Draft};
 use super::providers::{is_stale, take_step};
+use crate::model::claims::Claims;
 use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
-use crate::store::{Error, Tx, providers, unified_login};
+use crate::store::mails::MailKind;
+use crate::store::users::emails;
+use crate::store::{Error, Tx, providers, unified_login, users};
 
 /// What somebody writes to a step has so many characters at most.
 const LONGEST: usize = 500;
@@ -99,10 +105,75 @@ async fn step_with(
     step: Step,
     words: Result<Option<String>, ValidationError>,
 ) -> Result<Transition, Error> {
-    match words {
-        Ok(words) => take_step(tx, act, provider, step, words.as_deref()).await.map(|_| Transition::Yes),
-        Err(invalid) => Ok(Transition::Invalid(invalid)),
+    let words = match words {
+        Ok(words) => words,
+        Err(invalid) => return Ok(Transition::Invalid(invalid)),
+    };
+    take_step(tx, act, provider, step, words.as_deref()).await?;
+    tell(tx, act, provider, step, words.as_deref()).await?;
+    Ok(Transition::Yes)
+}
+
+/// How many admins are told of a step, by Login Name; the others see it on their pages.
+const TOLD: i64 = 50;
+/// How long such a mail is tried: it stands on a page, too.
+const NOTICE_LIFE: Duration = Duration::from_hours(24);
+
+/// Mails those who wait for a step that it is taken: Therap Admins of a request, the agency's Provider Admins of what was
+/// decided. Only verified addresses, and only where the operator wants it.
+async fn tell(
+    tx: &mut Tx,
+    act: &AdminContext,
+    provider: &Provider,
+    step: Step,
+    words: Option<&str>,
+) -> Result<(), Error> {
+    if !act.app.config.mail.as_ref().is_some_and(|mail| mail.unified_login) {
+        return Ok(());
     }
+    let (name, issuer) = (format!("{} ({})", provider.name, provider.code), &act.app.config.issuer);
+    let realm = providers::operator_realm(tx).await?.map(|realm| realm.id).unwrap_or_default();
+    let (whom, subject, mut body) = match step {
+        Step::Requested => {
+            (&realm, "A request for Unified Login is waiting", format!("{name} asks for Unified Login."))
+        }
+        Step::Approved => (
+            &provider.id,
+            "Unified Login is on",
+            format!("Therap approved the request for Unified Login. It is on for {name}."),
+        ),
+        Step::Declined => (
+            &provider.id,
+            "The request for Unified Login was declined",
+            format!("Therap declined the request for Unified Login of {name}."),
+        ),
+        Step::SwitchedOff => {
+            (&provider.id, "Unified Login was switched off", format!("Therap switched Unified Login off for {name}."))
+        }
+        Step::Withdrawn | Step::SwitchedOn => return Ok(()),
+    };
+    if let Some(words) = words {
+        let what = if step == Step::Requested { "Note" } else { "Reason" };
+        body = format!("{body}\n\n{what}: {words}");
+    }
+    let page = if step == Step::Requested { "/operator/requests" } else { "/admin/provider" };
+    body = format!("{body}\n\nSee {issuer}{page}\n");
+    for admin in emails::of_admins(tx, whom, TOLD).await? {
+        let claims = Claims::from_json(&admin.claims).unwrap_or_default();
+        let (Some(to), Some(user)) = (claims.verified_email(), users::by_id(tx, &admin.user_id).await?) else {
+            continue;
+        };
+        let until = act.now.after(NOTICE_LIFE);
+        let draft = Draft { kind: MailKind::UnifiedLogin, subject, body: body.clone(), until };
+        if !mail::queue(tx, &act.app, &user, to, draft, act.now).await? {
+            let id = provider.id.clone();
+            tx.after_commit(move || {
+                tracing::error!(provider.id = %id, "admins are not told of a step of Unified Login: too many such mails wait already");
+            });
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A Therap Admin switches Unified Login off, perhaps with a reason.

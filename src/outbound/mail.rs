@@ -139,6 +139,7 @@ mod tests {
             username: None,
             password: None,
             from: from.into(),
+            unified_login: true,
         };
         Mailer::new(&Config { mail: Some(mail), ..Config::default() }).unwrap().unwrap()
     }

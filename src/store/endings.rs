@@ -93,6 +93,7 @@ pub async fn end_older(tx: &mut Tx, older: Older, now: Timestamp) -> Result<Ende
     end!(tx, before, now, "UPDATE pre_auths SET expires_at = $2 WHERE expires_at > $2 AND auth_time < $1");
     end!(tx, before, now, "UPDATE interactions SET expires_at = $2 WHERE expires_at > $2 AND created_at < $1");
     end_links(tx, older, now).await?;
+    end!(tx, before, now, "UPDATE email_links SET expires_at = $2 WHERE expires_at > $2 AND created_at < $1");
     end!(
         tx,
         before,

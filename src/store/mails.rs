@@ -16,13 +16,43 @@ pub enum MailKind {
     PasswordChanged,
     /// A notice that an administrator reset it.
     PasswordReset,
+    /// A link that proves an e-mail address.
+    EmailVerification,
+    /// A link to set a first password.
+    Invitation,
+    /// A notice that an address is no longer the user's.
+    EmailChanged,
+    /// A notice to admins about Unified Login.
+    UnifiedLogin,
 }
 words!(MailKind {
     LinkRequest = "asked",
     ResetLink = "reset_link",
     PasswordChanged = "password_changed",
     PasswordReset = "password_reset",
+    EmailVerification = "email_verification",
+    Invitation = "invitation",
+    EmailChanged = "email_changed",
+    UnifiedLogin = "unified_login",
 });
+
+impl MailKind {
+    /// The word of the column `kind`, which takes the first four alone: the others say more in `about`, and a program that
+    /// does not know that column sends them as what this says.
+    #[must_use]
+    pub const fn stored_as(self) -> &'static str {
+        match self {
+            Self::LinkRequest | Self::ResetLink | Self::PasswordChanged | Self::PasswordReset => self.as_str(),
+            Self::EmailVerification | Self::Invitation | Self::EmailChanged | Self::UnifiedLogin => {
+                Self::PasswordChanged.as_str()
+            }
+        }
+    }
+
+    fn about(self) -> Option<&'static str> {
+        (self.stored_as() != self.as_str()).then_some(self.as_str())
+    }
+}
 
 /// A row.
 #[derive(Clone, Debug)]
@@ -49,6 +79,8 @@ pub struct NewMail {
     pub kind: MailKind,
     /// Whose it is, where that is known.
     pub user_id: Option<String>,
+    /// A keyed hash of the address, where it is not proven that it is the user's.
+    pub recipient: Option<String>,
     /// Sealed: what was asked, or the e-mail.
     pub sealed: String,
     /// From then on it is worth nothing any more.
@@ -60,17 +92,20 @@ pub struct NewMail {
 /// # Errors
 /// When it cannot be written.
 pub async fn insert(tx: &mut Tx, mail: &NewMail, now: Timestamp, cap: i64) -> Result<bool, Error> {
-    const SQL: &str = "INSERT INTO mails (id, kind, user_id, sealed, state, attempts, next_at, created_at, good_until) \
-                       SELECT $1, $2, $3, $4, 'waiting', 0, $5, $5, $6 WHERE $7 > \
-                       (SELECT COUNT(*) FROM mails WHERE state = 'waiting' AND kind = $2)";
+    const SQL: &str = "INSERT INTO mails (id, kind, user_id, sealed, state, attempts, next_at, created_at, good_until, about, \
+                       recipient) SELECT $1, $2, $3, $4, 'waiting', 0, $5, $5, $6, $8, $9 WHERE $7 > (SELECT COUNT(*) FROM mails \
+                       WHERE state = 'waiting' AND COALESCE(about, kind) = $10)";
     let rows = query(SQL)
         .bind(&mail.id)
-        .bind(mail.kind.to_string())
+        .bind(mail.kind.stored_as())
         .bind(&mail.user_id)
         .bind(&mail.sealed)
         .bind(now.0)
         .bind(mail.good_until.0)
         .bind(cap)
+        .bind(mail.kind.about())
+        .bind(&mail.recipient)
+        .bind(mail.kind.as_str())
         .execute(tx)
         .await?;
     Ok(rows == 1)
@@ -83,6 +118,31 @@ pub async fn insert(tx: &mut Tx, mail: &NewMail, now: Timestamp, cap: i64) -> Re
 pub async fn links_since(conn: &mut Conn, user_id: &str, since: Timestamp) -> Result<i64, Error> {
     const SQL: &str = "SELECT COUNT(*) FROM mails WHERE kind = 'reset_link' AND user_id = $1 AND created_at > $2";
     let (count,): (i64,) = query(SQL).bind(user_id).bind(since.0).fetch_one(conn).await?;
+    Ok(count)
+}
+
+/// How many links were mailed since `since` to a user whose address is not proven, and how many to that mailbox.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn unproven_since(
+    conn: &mut Conn,
+    user_id: &str,
+    recipient: &str,
+    since: Timestamp,
+) -> Result<(i64, i64), Error> {
+    const SQL: &str = "SELECT (SELECT COUNT(*) FROM mails WHERE about IS NOT NULL AND recipient IS NOT NULL AND user_id = $1 \
+                       AND created_at > $3), (SELECT COUNT(*) FROM mails WHERE recipient = $2 AND created_at > $3)";
+    query(SQL).bind(user_id).bind(recipient).bind(since.0).fetch_one(conn).await
+}
+
+/// How many of a kind wait.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn waiting(conn: &mut Conn, kind: MailKind) -> Result<i64, Error> {
+    const SQL: &str = "SELECT COUNT(*) FROM mails WHERE state = 'waiting' AND COALESCE(about, kind) = $1";
+    let (count,): (i64,) = query(SQL).bind(kind.as_str()).fetch_one(conn).await?;
     Ok(count)
 }
 
@@ -103,7 +163,7 @@ pub async fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Stri
 pub async fn take(tx: &mut Tx, id: &str, now: Timestamp, lease: Timestamp) -> Result<Option<Mail>, Error> {
     const SQL: &str = "UPDATE mails SET attempts = attempts + 1, next_at = $3 \
                        WHERE id = $1 AND state = 'waiting' AND next_at <= $2 \
-                       RETURNING id, kind, sealed, attempts, good_until";
+                       RETURNING id, COALESCE(about, kind) AS kind, sealed, attempts, good_until";
     query(SQL).bind(id).bind(now.0).bind(lease.0).fetch_optional(tx).await
 }
 

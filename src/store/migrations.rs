@@ -21,6 +21,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (13, "imports", include_str!("../../migrations/0013_imports.sql")),
     (14, "answered_requests", include_str!("../../migrations/0014_answered_requests.sql")),
     (15, "replicas", include_str!("../../migrations/0015_replicas.sql")),
+    (16, "email_proofs", include_str!("../../migrations/0016_email_proofs.sql")),
 ];
 
 /// The number of the last step.

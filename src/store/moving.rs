@@ -49,6 +49,7 @@ const MOVED: &[&str] = &[
     "logout_deliveries",
     "unified_login_steps",
     "password_links",
+    "email_links",
     "mails",
     "idempotency_keys",
     "imports",

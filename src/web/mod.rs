@@ -7,6 +7,7 @@ pub mod client_ip;
 pub mod cookies;
 pub mod csrf;
 pub mod download;
+pub mod email_state;
 pub mod error;
 pub mod fields;
 pub mod flash;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operations::users::email::NotMailed;
+
 /// Makes [`Notice`] of a table, so that a word without its sentence does not compile.
 macro_rules! notices {
     ($($name:ident: $is_good:literal, $text:literal;)*) => {
@@ -52,6 +54,12 @@ notices! {
         "You were signed out because a wrong password was entered three times. Please sign in again.";
     LinkRequested: true,
         "If the account has a verified e-mail address, a link to set a new password is on its way. It works once, within 15 minutes.";
+    EmailVerified: true, "Your e-mail address is verified.";
+    // One's own e-mail address.
+    VerificationSent: true, "A verification e-mail is on its way. Its link works once, within 7 days.";
+    NoMoreMails: false, "Enough e-mails were sent to this address. Try again in an hour.";
+    MailsWait: false, "Too many e-mails are waiting to be sent. Try again later.";
+    NotMailed: false, "No e-mail was sent: there is nobody to send it to, or it is no longer needed.";
     // One's own sessions.
     SessionEnded: true, "The session was ended.";
     OtherSessionsEnded: true, "All other sessions were ended.";
@@ -69,6 +77,9 @@ notices! {
     UserDeactivated: true, "The user is deactivated. Every session was ended.";
     UserReactivated: true, "The user is active again.";
     UserSessionsEnded: true, "Every session was ended.";
+    UserInvited: true, "The user was created. An invitation to set a password is on its way by e-mail.";
+    InvitationSent: true, "An invitation to set a password is on its way by e-mail.";
+    EmailChecked: true, "The e-mail address is marked as checked. E-mails about the account are sent to it.";
     UserUntied: true, "The account is unlinked. The next sign-in from Therap Services links it again.";
     OwnAccount: false, "You cannot do this to your own account. Ask another Provider Admin.";
     PasswordNotReset: false, "The password has been changed since, so it was not reset. Reset it again if needed.";
@@ -109,6 +120,25 @@ notices! {
     KeyPublishedAlready: false, "A new key has already been published. Nothing was done.";
     TooManyKeys: false, "The limit of published keys is reached. Wait until one is retired, or revoke one.";
     KeyRetiredAlready: false, "The key is already revoked or retired. Nothing was done.";
+}
+
+impl Notice {
+    /// Why an e-mail was not sent that a button asked for.
+    #[must_use]
+    pub const fn of_not_mailed(why: NotMailed) -> Self {
+        match why {
+            NotMailed::TooMany => Self::NoMoreMails,
+            NotMailed::Full => Self::MailsWait,
+            // No button offers these: something has changed since.
+            NotMailed::NoMail
+            | NotMailed::NotFound
+            | NotMailed::NoAddress
+            | NotMailed::Verified
+            | NotMailed::NotActive
+            | NotMailed::HasPassword
+            | NotMailed::TherapAdmin => Self::NotMailed,
+        }
+    }
 }
 
 #[cfg(test)]

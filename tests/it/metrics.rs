@@ -127,6 +127,7 @@ fn with_everything(config: &mut Config) {
         username: None,
         password: None,
         from: "Therap Connect <no-reply@example.org>".into(),
+        unified_login: true,
     });
 }
 
@@ -313,6 +314,7 @@ both_engines! {
                 id: "a mail".into(),
                 kind: connect_idp::store::mails::MailKind::LinkRequest,
                 user_id: None,
+                recipient: None,
                 sealed: String::new(),
                 good_until: now.after(Duration::from_hours(1)),
             },

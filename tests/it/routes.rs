@@ -44,6 +44,7 @@ fn with_mail(config: &mut Config) {
         username: None,
         password: None,
         from: "Therap Connect <no-reply@example.org>".into(),
+        unified_login: true,
     });
 }
 

@@ -45,6 +45,7 @@ async fn rows(idp: &Idp, browser: &mut Browser) -> Vec<Row> {
     let consent = vec![("i", waiting("i")), ("user", amina.id.clone()), ("decision", "allow".into())];
     vec![
         ("GET", "/", vec![]),
+        ("POST", "/email/send-verification", vec![]),
         ("GET", "/activity", vec![]),
         ("GET", "/sessions", vec![]),
         ("POST", "/sessions/end", vec![("session", amina.id.clone())]),
@@ -57,6 +58,8 @@ async fn rows(idp: &Idp, browser: &mut Browser) -> Vec<Row> {
         ("POST", "/password/update", new.clone()),
         ("GET", "/password/reset/{token}", vec![]),
         ("POST", "/password/reset/{token}", new.clone()),
+        ("GET", "/email/verify/{token}", vec![]),
+        ("POST", "/email/verify/{token}", vec![]),
         ("GET", "/password/change", vec![]),
         ("POST", "/password/change", [new, vec![("current_password", "Wrong-Horse-1".to_owned())]].concat()),
         ("GET", "/.well-known/change-password", vec![]),

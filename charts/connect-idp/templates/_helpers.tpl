@@ -73,6 +73,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   value: {{ .tls }}
 - name: CONNECT_IDP__MAIL__FROM
   value: {{ .from | quote }}
+- name: CONNECT_IDP__MAIL__UNIFIED_LOGIN
+  value: {{ .unifiedLogin | quote }}
 {{- if .existingSecret }}
 - name: CONNECT_IDP__MAIL__USERNAME
   valueFrom:

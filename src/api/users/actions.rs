@@ -7,13 +7,15 @@ use utoipa::ToSchema;
 use crate::api::caller::{InProvider, WriteUsers};
 use crate::api::etag::WithEtag;
 use crate::api::extract::{Body, UserId};
-use crate::api::problem::Problem;
-use crate::api::users::{AtUser, View, read, temporary_password};
+use crate::api::problem::{Details, Kind, Problem};
+use crate::api::users::{AtUser, View, not_mailed, read, temporary_password};
 use crate::app::App;
 use crate::model::validation_error::ValidationError;
 use crate::model::{words, words_in_json};
 use crate::operations::admin_context::Switched;
-use crate::operations::users::{self, Locks, Reset, Unlocked, Untied};
+use crate::operations::users::email::{self, NotMailed, Vouched};
+use crate::operations::users::{self, Locks, Reset, Unlocked, Untied, invitation};
+use crate::time::Timestamp;
 
 type Answer = Result<WithEtag<View>, Problem>;
 
@@ -158,5 +160,78 @@ pub async fn untie(app: App, program: InProvider<WriteUsers>, UserId(id): UserId
         Untied::Yes(_) | Untied::WasNot => read(&app, &program.scope, &id).await,
         Untied::NoSuchIssuer => Err(ValidationError::new("issuer", "is no trusted issuer").into()),
         Untied::NoSuchUser => Err(Problem::not_found()),
+    }
+}
+
+/// A link that was mailed.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MailedLink {
+    /// Until when it works.
+    #[schema(format = DateTime)]
+    works_until: String,
+}
+
+fn mailed(sent: Result<Timestamp, NotMailed>) -> Result<Json<MailedLink>, Problem> {
+    sent.map(|until| Json(MailedLink { works_until: until.rfc3339() })).map_err(not_mailed)
+}
+
+/// Mail a user a link by which the e-mail address is verified
+#[utoipa::path(post, operation_id = "sendVerificationEmail", path = "/api/v1/providers/{provider_code}/users/{user_id}/send-verification-email",
+    tag = "Users", params(AtUser), security(("oauth2" = ["users.write"])),
+    responses((status = 200, description = "It is on its way", body = MailedLink),
+        (status = 409, description = "E-mail is not configured, the address is verified already, or enough was sent to it", body = Details,
+            content_type = "application/problem+json")))]
+pub async fn send_verification_email(
+    app: App,
+    program: InProvider<WriteUsers>,
+    UserId(id): UserId,
+) -> Result<Json<MailedLink>, Problem> {
+    mailed(email::send_verification(&program.caller.act(&app), &program.provider.id, &id).await?)
+}
+
+/// Mail a user who has no password of their own a link to set one, instead of a temporary password; the link of an earlier
+/// invitation ends
+#[utoipa::path(post, operation_id = "sendInvitation", path = "/api/v1/providers/{provider_code}/users/{user_id}/send-invitation",
+    tag = "Users", params(AtUser), security(("oauth2" = ["users.write"])),
+    responses((status = 200, description = "It is on its way", body = MailedLink),
+        (status = 409, description = "E-mail is not configured, the user has a password, or enough was sent to the address", body = Details,
+            content_type = "application/problem+json")))]
+pub async fn send_invitation(
+    app: App,
+    program: InProvider<WriteUsers>,
+    UserId(id): UserId,
+) -> Result<Json<MailedLink>, Problem> {
+    mailed(invitation::send(&program.caller.act(&app), &program.provider.id, &id).await?)
+}
+
+/// Which address.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyEmail {
+    /// The user's e-mail address, as it was read.
+    email: String,
+}
+
+/// Vouch for a user's e-mail address
+///
+/// By a program of the operator it is verified then. By a program of the agency it is checked: e-mails about the account
+/// go there, and apps are not told that it is verified.
+#[utoipa::path(post, operation_id = "verifyEmail", path = "/api/v1/providers/{provider_code}/users/{user_id}/verify-email", tag = "Users",
+    params(AtUser), request_body = VerifyEmail, security(("oauth2" = ["users.write"])),
+    responses((status = 200, description = "The user as it is now", body = View, headers(("ETag", description = "The user's revision"))),
+        (status = 409, description = "It is not the user's address", body = Details, content_type = "application/problem+json")))]
+pub async fn verify_email(
+    app: App,
+    program: InProvider<WriteUsers>,
+    UserId(id): UserId,
+    body: Body<VerifyEmail>,
+) -> Answer {
+    let vouched = if program.caller.is_of_provider() { Vouched::Checked } else { Vouched::Verified };
+    let act = program.caller.act(&app);
+    match email::vouch(&act, &program.provider.id, &id, &body.read.email, vouched).await? {
+        Switched::Stale => {
+            Err(Problem::new(Kind::Conflict, "It is not the user's e-mail address. Nothing was changed."))
+        }
+        done => switched(&app, &program, &id, done).await,
     }
 }

@@ -15,15 +15,17 @@ use super::etag::{FIRST_REVISION, IfMatch, WithEtag, stale};
 use super::extract::{Body, FieldErrors, Page, Paging, Query, UserId, bad_cursor, cursor_id, one_more, storable};
 use super::idempotency::{IdempotencyKey, New};
 use super::providers::AtProvider;
-use crate::api::problem::{Details, Problem};
+use crate::api::problem::{Details, Kind, Problem};
 use crate::app::App;
 use crate::model::claims::Claims;
+use crate::model::email::{self, EmailState, UserEmail};
 use crate::model::tenant::ProviderScope;
 use crate::model::user::UserType;
 use crate::model::validation_error::ValidationError;
 use crate::operations::admin_context::Edited;
 use crate::operations::idempotent_create::Creation;
-use crate::operations::users::{self, Changed, Draft};
+use crate::operations::users::email::NotMailed;
+use crate::operations::users::{self, Changed, Draft, invitation};
 use crate::store;
 use crate::store::users::directory::{self, Listed, Sort, State};
 use crate::time::Timestamp;
@@ -56,6 +58,13 @@ pub struct View {
     /// The last sign-in that the record knows of.
     #[schema(format = DateTime)]
     last_sign_in_at: Option<String>,
+    /// What is known of the e-mail address. `checked` is by an administrator of the agency: e-mails about the account go
+    /// there, and apps are not told that it is verified.
+    #[schema(inline)]
+    email_state: EmailState,
+    /// Since when that is so, where it is known.
+    #[schema(format = DateTime)]
+    email_state_since: Option<String>,
     /// Standard claims (OpenID Connect Core §5.1), such as `email`.
     #[schema(value_type = Object)]
     claims: Value,
@@ -64,7 +73,11 @@ pub struct View {
 impl View {
     fn of(user: Listed) -> Self {
         let time = |at: i64| Timestamp(at).rfc3339();
+        let claims = Claims::from_json(&user.claims).unwrap_or_default();
+        let email = UserEmail::of(&claims, user.email_checked.as_deref(), user.email_at);
         Self {
+            email_state: email.state,
+            email_state_since: email.since.map(time),
             password_locked: user.password_locked(),
             id: user.id,
             login_name: user.login_name,
@@ -169,6 +182,10 @@ pub struct ToCreate {
     /// A temporary password; one is made where none is given.
     #[schema(format = Password)]
     temporary_password: Option<String>,
+    /// Mail a link to the `email` of the claims, by which the user sets a password, instead of a temporary password.
+    #[serde(default)]
+    #[schema(default = false)]
+    invite: bool,
     /// Standard claims (OpenID Connect Core §5.1), such as `email`.
     #[schema(value_type = Option<Object>)]
     claims: Option<Map<String, Value>>,
@@ -180,8 +197,8 @@ pub struct CreatedUser {
     /// The user.
     #[serde(flatten)]
     user: View,
-    /// Hand it to the person; it is replaced at the first sign-in.
-    temporary_password: String,
+    /// Hand it to the person; it is replaced at the first sign-in. `null` for a user who was invited.
+    temporary_password: Option<String>,
 }
 
 /// The temporary password that is given, or one that is made.
@@ -201,9 +218,15 @@ fn patched(
     merge(&mut after, Value::Object(patch.clone()));
     let mut after = after.as_object().cloned().unwrap_or_default();
     for (name, flag) in [("email", "email_verified"), ("phone_number", "phone_number_verified")] {
-        let is_new = after.get(name) != before.get(name);
+        let text =
+            |claims: &Map<String, Value>| claims.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let is_new = !email::is_same(&text(&after), &text(before));
         if is_new && !patch.contains_key(flag) {
             after.remove(flag);
+        }
+        // Taken away, it is not what nobody spoke of.
+        if patch.get(flag).is_some_and(Value::is_null) && before.contains_key(flag) {
+            after.insert(flag.to_owned(), false.into());
         }
         let says_so = after.get(flag).is_some_and(|value| *value == true);
         let stood_so = !is_new && before.get(flag).is_some_and(|value| *value == true);
@@ -221,7 +244,24 @@ fn patched(
     Ok(claims)
 }
 
-/// Create a user with a temporary password
+/// Why a link was not mailed.
+pub(super) fn not_mailed(why: NotMailed) -> Problem {
+    match why {
+        NotMailed::NotFound => Problem::not_found(),
+        NotMailed::NoAddress => ValidationError::new("claims", "must hold an email to send it to").into(),
+        NotMailed::NoMail
+        | NotMailed::Verified
+        | NotMailed::NotActive
+        | NotMailed::HasPassword
+        | NotMailed::TherapAdmin
+        | NotMailed::TooMany
+        | NotMailed::Full => Problem::new(Kind::Conflict, why.message()),
+    }
+}
+
+/// Create a user with a temporary password, or with an invitation by e-mail
+///
+/// Where e-mail is configured, a new address that is not verified is mailed a link to verify it.
 #[utoipa::path(post, operation_id = "createUser", path = "/api/v1/providers/{provider_code}/users", tag = "Users", request_body = ToCreate,
     params(AtProvider, ("Idempotency-Key" = String, Header, description = "A repeat under the same key gets the same answer, for 24 hours")),
     security(("oauth2" = ["users.write"])),
@@ -241,15 +281,22 @@ pub async fn create(
     let password = faults.check(temporary_password(&app, new.temporary_password.as_deref()));
     let of_provider = program.caller.is_of_provider();
     let claims = faults.check(patched(&Map::new(), &new.claims.unwrap_or_default(), of_provider));
+    if new.invite && new.temporary_password.is_some() {
+        let why = "cannot stand beside temporary_password: the user sets the password";
+        faults.check(Err::<(), _>(ValidationError::new("invite", why)));
+    }
     faults.none()?;
     let (Some(login_name), Some(password), Some(claims)) = (login_name, password, claims) else {
         return Err(Problem::unavailable("a value was neither accepted nor refused"));
     };
+    let password = if new.invite { invitation::unknown_password(&app.random) } else { password };
     let act = program.caller.act(&app);
     let until = users::temporary_until(&app, act.now);
     let hash = users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
     let user_type = new.user_type.unwrap_or(UserType::Regular);
     let user = users::with_temporary_password(&act, login_name, new.name, user_type, &claims, hash);
+    let email = UserEmail::of(&claims, None, Some(act.now.0));
+    let invite = new.invite;
     let view = View {
         id: user.id.clone(),
         login_name: user.login_name.shown().to_owned(),
@@ -261,13 +308,18 @@ pub async fn create(
         temporary_password_until: Some(until.rfc3339()),
         created_at: act.now.rfc3339(),
         last_sign_in_at: None,
+        email_state: email.state,
+        email_state_since: email.since.map(|at| Timestamp(at).rfc3339()),
         claims: Value::Object(claims.members().clone()),
     };
     let new = New {
         location: format!("/api/v1/providers/{}/users/{}", program.provider.code, user.id),
-        body: json!(CreatedUser { user: view, temporary_password: password.to_string() }),
+        body: json!(CreatedUser { user: view, temporary_password: (!invite).then(|| password.to_string()) }),
         revision: FIRST_REVISION,
-        creation: Creation::User(Box::new(program.provider), Box::new(user)),
+        creation: match invite {
+            false => Creation::User(Box::new(program.provider), Box::new(user)),
+            true => Creation::InvitedUser(Box::new(program.provider), Box::new(user)),
+        },
         name: "login_name",
     };
     key.create(&app, &program.caller, &body.bytes, new).await

@@ -13,9 +13,10 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES, UserType};
-use crate::operations::admin_context::AdminContext;
+use crate::operations::admin_context::{AdminContext, Switched};
 use crate::operations::passwords::link;
-use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied};
+use crate::operations::users::email::{self, NotMailed, Vouched};
+use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied, invitation};
 use crate::store;
 use crate::time::Timestamp;
 
@@ -60,6 +61,9 @@ pub(super) enum Verb {
         /// Read the temporary password from standard input.
         #[arg(long)]
         password_stdin: bool,
+        /// Mail a link to the claim "email", by which the user sets a password, instead of a temporary one.
+        #[arg(long, conflicts_with = "password_stdin")]
+        invite: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -76,7 +80,8 @@ pub(super) enum Verb {
         /// "Regular User" or "Provider Admin".
         #[arg(long, value_name = "TYPE", value_parser = str::parse::<UserType>)]
         user_type: Option<UserType>,
-        /// All OpenID Connect standard claims, in place of those before, as a JSON object.
+        /// All OpenID Connect standard claims, in place of those before, as a JSON object. The same address stays
+        /// verified unless "email_verified" says otherwise.
         #[arg(long, value_name = "JSON", value_parser = Claims::from_json)]
         claims: Option<Claims>,
     },
@@ -135,6 +140,25 @@ pub(super) enum Verb {
         #[command(flatten)]
         output: Output,
     },
+    /// Mail a user a link by which the e-mail address is verified, once and within 7 days.
+    #[command(
+        after_help = "Example: connect-idp user send-verification-email --provider SUNRISE-IL --login-name amina"
+    )]
+    SendVerificationEmail(Who),
+    /// Vouch for a user's e-mail address: it is verified then.
+    #[command(
+        after_help = "Example: connect-idp user verify-email amina@example.org --provider SUNRISE-IL --login-name amina"
+    )]
+    VerifyEmail {
+        /// The address, as it stands in the user's claims.
+        #[arg(value_name = "ADDRESS")]
+        email: String,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Mail a user who has no password of their own a link to set one. The link of an earlier invitation ends.
+    #[command(after_help = "Example: connect-idp user send-invitation --provider SUNRISE-IL --login-name amina")]
+    SendInvitation(Who),
     /// Create many users from a CSV file, each row all or nothing, with a report.
     #[command(after_help = "Example: connect-idp user import staff.csv --provider SUNRISE-IL --dry-run\n\n\
                             The first line names the columns: login_name and name, and of user_type, email, password, \
@@ -159,8 +183,9 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
     match verb {
         Verb::List { provider, output } => list(app, provider, *output, console).await,
         Verb::Show { who, output } => show(app, who, *output, console).await,
-        Verb::Create { who, name, user_type, claims, password_stdin, output } => {
-            let new = New { name, user_type: *user_type, claims: claims.as_ref(), password_stdin: *password_stdin };
+        Verb::Create { who, name, user_type, claims, password_stdin, invite, output } => {
+            let (claims, password_stdin, invite) = (claims.as_ref(), *password_stdin, *invite);
+            let new = New { name, user_type: *user_type, claims, password_stdin, invite };
             create(app, who, new, *output, console).await
         }
         Verb::Set { who, name, user_type, claims } => {
@@ -186,6 +211,26 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
                 .with("provider_code", user.provider_code.as_str())
                 .with("login_name", user.login_name.as_str());
             print_link(&act(app), &user.provider_id, &user.id, false, row, *output, console).await
+        }
+        Verb::SendVerificationEmail(who) => {
+            let user = who.find(app).await?;
+            let sent = email::send_verification(&act(app), &user.provider_id, &user.id).await?;
+            say_mailed(console, sent, &user, "A verification e-mail")
+        }
+        Verb::VerifyEmail { email: address, who } => {
+            let user = who.find(app).await?;
+            let done = email::vouch(&act(app), &user.provider_id, &user.id, address, Vouched::Verified).await?;
+            ensure!(
+                done != Switched::Stale,
+                "{address:?} is not the e-mail address of {}: see `connect-idp user show`",
+                named(&user)
+            );
+            say_switched(console, done, &named(&user), "has a verified e-mail address")
+        }
+        Verb::SendInvitation(who) => {
+            let user = who.find(app).await?;
+            let sent = invitation::send(&act(app), &user.provider_id, &user.id).await?;
+            say_mailed(console, sent, &user, "An invitation")
         }
         Verb::Import(args) => crate::cli::user::import::run(app, args, console).await,
         Verb::EndSessions(who) => {
@@ -216,11 +261,14 @@ async fn show(app: &App, who: &Who, output: Output, console: &mut Console) -> an
     let user = who.find(app).await?;
     let mut conn = app.db.read().await?;
     let claims = store::users::claims(&mut conn, &user.id).await?.unwrap_or_default();
+    let email = email::email_of_user(&mut conn, &user.id).await?;
     let ties = store::issuers::ties_of_user(&mut conn, &user.id).await?;
     let ties = ties.iter().map(|tie| Value::from(format!("{} {}", tie.issuer, tie.sub))).collect::<Vec<_>>();
     let row = listed(&user)
         .with("failures", user.failures)
         .with("temporary_until", user.temporary_until.map(|at| Timestamp(at).rfc3339()))
+        .with("email_state", email.as_ref().map(|email| email.state.as_str()))
+        .with("email_state_since", email.and_then(|email| email.since).map(|at| Timestamp(at).rfc3339()))
         .with("claims", serde_json::from_str::<Value>(&claims).unwrap_or_default())
         .with("ties", ties);
     console.row(output.format, &row)
@@ -231,6 +279,7 @@ struct New<'a> {
     user_type: Option<UserType>,
     claims: Option<&'a Claims>,
     password_stdin: bool,
+    invite: bool,
 }
 
 async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mut Console) -> anyhow::Result<()> {
@@ -240,8 +289,8 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
     let user_type = new.user_type.unwrap_or(UserType::Regular);
     ensure!(user_type.belongs_in(provider.kind), wrong_type(&provider.code));
     // There is no default account, and nobody but the person learns a Therap Admin's password.
-    let by_link = user_type == UserType::TherapAdmin && !new.password_stdin;
-    let password = if by_link {
+    let by_link = user_type == UserType::TherapAdmin && !new.password_stdin && !new.invite;
+    let password = if by_link || new.invite {
         Secret::random(&app.random).reveal().into()
     } else {
         temporary_password(app, new.password_stdin, console)?
@@ -251,7 +300,13 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
     let until = users::temporary_until(app, act.now);
     let claims = new.claims.cloned().unwrap_or_default();
     let user = users::with_temporary_password(&act, login_name, new.name.to_owned(), user_type, &claims, password_hash);
-    match users::create(&act, &provider.id, &user).await? {
+    let created = if new.invite {
+        let invited = invitation::create(&act, &provider.id, &user).await?;
+        invited.map_err(|why| anyhow::anyhow!("no user was created: {}", why.message()))?
+    } else {
+        users::create(&act, &provider.id, &user).await?
+    };
+    match created {
         Created::Yes(_) => {}
         Created::NameTaken => {
             bail!("{} has a user {:?} already: choose another Login Name", provider.code, user.login_name.shown())
@@ -266,7 +321,27 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
     if by_link {
         return print_link(&act, &provider.id, &user.id, true, row, output, console).await;
     }
+    if new.invite {
+        return console.row(output.format, &row.with("invited_until", until.rfc3339()));
+    }
     print_once(row, (!new.password_stdin).then_some(&password), until, output, console)
+}
+
+/// Says until when a mailed link works.
+fn say_mailed(
+    console: &mut Console,
+    sent: Result<Timestamp, NotMailed>,
+    user: &Account,
+    what: &str,
+) -> anyhow::Result<()> {
+    match sent {
+        Ok(until) => console.say(format_args!(
+            "{what} to {} is on its way; its link works until {}.",
+            named(user),
+            until.rfc3339()
+        )),
+        Err(why) => bail!("nothing was sent to {}: {}", named(user), why.message()),
+    }
 }
 
 async fn set(app: &App, who: &Who, draft: &Draft, console: &mut Console) -> anyhow::Result<()> {

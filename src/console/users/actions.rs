@@ -7,7 +7,8 @@ use super::user::LIST;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::console::answers::{back, switched};
-use crate::operations::users::{self, Locks, Unlocked, Untied};
+use crate::operations::users::email::{self, NotMailed, Vouched};
+use crate::operations::users::{self, Locks, Unlocked, Untied, invitation};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::ids::{Id, checked};
@@ -83,4 +84,51 @@ pub async fn untie(
         Untied::Yes(_) | Untied::WasNot | Untied::NoSuchIssuer => Ok(back(LIST, &id, Notice::UserUntied)),
         Untied::NoSuchUser => Err(PageError::NotFound),
     }
+}
+
+/// `POST /admin/users/{id}/send-verification`: a link by which the user verifies the e-mail address.
+///
+/// # Errors
+/// When there is no such user here, or the database fails.
+pub async fn send_verification(
+    app: App,
+    arrival: Arrival,
+    admin: ProviderAdmin,
+    Id(id): Id,
+) -> Result<Response, PageError> {
+    let sent = email::send_verification(&admin.act(&app, &arrival), admin.scope.provider_id(), &id).await?;
+    mailed(&id, sent.map(drop), Notice::VerificationSent)
+}
+
+/// `POST /admin/users/{id}/invite`: a link by which a user without a password of their own sets one.
+///
+/// # Errors
+/// When there is no such user here, or the database fails.
+pub async fn invite(app: App, arrival: Arrival, admin: ProviderAdmin, Id(id): Id) -> Result<Response, PageError> {
+    let sent = invitation::send(&admin.act(&app, &arrival), admin.scope.provider_id(), &id).await?;
+    mailed(&id, sent.map(drop), Notice::InvitationSent)
+}
+
+fn mailed(id: &str, sent: Result<(), NotMailed>, done: Notice) -> Result<Response, PageError> {
+    match sent {
+        Ok(()) => Ok(back(LIST, id, done)),
+        Err(NotMailed::NotFound) => Err(PageError::NotFound),
+        Err(why) => Ok(back(LIST, id, Notice::of_not_mailed(why))),
+    }
+}
+
+/// `POST /admin/users/{id}/check-email`: the admin checked the address that the field `email` names.
+///
+/// # Errors
+/// When there is no such user here, or the database fails.
+pub async fn check_email(
+    app: App,
+    arrival: Arrival,
+    admin: ProviderAdmin,
+    Id(id): Id,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let (act, seen) = (admin.act(&app, &arrival), fields.take("email"));
+    let done = email::vouch(&act, admin.scope.provider_id(), &id, &seen, Vouched::Checked).await?;
+    switched(LIST, &id, done, Notice::EmailChecked)
 }

@@ -5,15 +5,24 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::temporary::{NewPerson, TemporaryPasswords};
+use super::user::LIST;
 use super::view::{parse_user_type, user_types};
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
-use crate::console::answers::form_again;
+use crate::console::answers::{back, form_again};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::form::{Choice, FieldErrors};
+use crate::web::form::{Choice, FieldErrors, choices};
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
+
+/// How a user can come in: the words of the form's choice.
+const INVITATION: &str = "invitation";
+const WAYS_IN: [(&str, &str); 2] = [
+    ("temporary_password", "Temporary password, shown to you once"),
+    (INVITATION, "Invitation by e-mail, with a link to set a password"),
+];
 
 #[derive(Template)]
 #[template(path = "console/users/new.html")]
@@ -22,6 +31,8 @@ struct NewUserPage {
     faults: FieldErrors,
     person: NewPerson,
     user_types: Vec<Choice>,
+    /// How the user comes in; nothing to choose where no e-mail can be sent.
+    ways_in: Vec<Choice>,
     temporary_days: u32,
 }
 
@@ -38,18 +49,29 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
     let mut page = page(&app, &admin, &mut fields);
     let user_type = fields.take("user_type");
     page.user_types = user_types(&user_type);
+    let is_invited = page.ways_in.iter().any(|way| way.chosen && way.value == INVITATION);
     let person = page.person.check("name", "The name", &mut page.faults);
+    if is_invited {
+        page.faults.need("email", &page.person.email, "Please enter the e-mail address to send the invitation to.");
+    }
     let user_type = parse_user_type(&user_type);
     if user_type.is_none() {
         page.faults.add("user-type-choice", "Please choose a User Type.");
     }
-    let (Some(person), Some(user_type)) = (person, user_type) else {
+    let (Some(person), Some(user_type), true) = (person, user_type, page.faults.is_empty()) else {
         return Ok(form_again(StatusCode::UNPROCESSABLE_ENTITY, &page));
     };
     let act = &admin.act(&app, &arrival);
     let (provider_id, provider_code) = (admin.scope.provider_id(), admin.session.provider_code.as_str());
     let passwords = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
-    let back = |id: &str| format!("/admin/users/{id}");
+    if is_invited {
+        let invited = passwords.invite(person, user_type, &mut page.faults).await?;
+        return Ok(match invited {
+            Ok(id) => back(LIST, &id, Notice::UserInvited),
+            Err(status) => form_again(status, &page),
+        });
+    }
+    let back = |id: &str| format!("{LIST}/{id}");
     let made = passwords.create(person, user_type, "The user was created", back, &mut page.faults).await?;
     Ok(made.unwrap_or_else(|status| form_again(status, &page)))
 }
@@ -60,6 +82,7 @@ fn page(app: &App, admin: &ProviderAdmin, fields: &mut Fields) -> NewUserPage {
         faults: FieldErrors::default(),
         person: NewPerson::typed(fields, "name"),
         user_types: user_types("Regular User"),
+        ways_in: if app.mailer.is_some() { choices(&WAYS_IN, &fields.take("way_in")) } else { Vec::new() },
         temporary_days: app.config.password.temporary_days,
     }
 }

@@ -10,12 +10,15 @@ use crate::model::login_name::LoginName;
 use crate::model::session::Session;
 use crate::model::user::{Account, UserType};
 use crate::operations::admin_context::{AdminContext, ValidationError};
-use crate::operations::users::{self, Created, Reset};
+use crate::operations::users::{self, Created, Reset, invitation};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::FieldErrors;
 use crate::web::notice::Notice;
 use crate::web::sign_in_words::BUSY;
+
+/// What the form says of a Login Name that somebody has.
+const NAME_TAKEN: &str = "Another user has this Login Name already. Please choose another one.";
 
 /// What is typed of a new person.
 #[derive(Debug, Default)]
@@ -102,10 +105,42 @@ impl TemporaryPasswords<'_> {
                 Ok(Ok(temporary_password_page::show(self.app, self.session, heading, whose, password, until)))
             }
             Created::NameTaken => {
-                faults.add("login-name", "Another user has this Login Name already. Please choose another one.");
+                faults.add("login-name", NAME_TAKEN);
                 Ok(Err(StatusCode::UNPROCESSABLE_ENTITY))
             }
             Created::WrongType | Created::NoSuchProvider => Err(PageError::NotFound),
+        }
+    }
+
+    /// Makes a user who sets the password by a mailed link; the id, or what is wrong at the form and the status to show it
+    /// with.
+    ///
+    /// # Errors
+    /// When there is no such provider, or the database fails.
+    pub async fn invite(
+        self,
+        person: Checked,
+        user_type: UserType,
+        faults: &mut FieldErrors,
+    ) -> Result<Result<String, StatusCode>, PageError> {
+        let password = invitation::unknown_password(&self.app.random);
+        let Ok(hash) = users::hash(self.app, &password).await else {
+            faults.add("login-name", BUSY);
+            return Ok(Err(StatusCode::SERVICE_UNAVAILABLE));
+        };
+        let Checked { login_name, name, claims } = person;
+        let user = users::with_temporary_password(self.act, login_name, name, user_type, &claims, hash);
+        match invitation::create(self.act, self.provider_id, &user).await? {
+            Ok(Created::Yes(id)) => Ok(Ok(id)),
+            Ok(Created::NameTaken) => {
+                faults.add("login-name", NAME_TAKEN);
+                Ok(Err(StatusCode::UNPROCESSABLE_ENTITY))
+            }
+            Ok(Created::WrongType | Created::NoSuchProvider) => Err(PageError::NotFound),
+            Err(why) => {
+                faults.add("email", why.message());
+                Ok(Err(StatusCode::UNPROCESSABLE_ENTITY))
+            }
         }
     }
 

@@ -11,11 +11,14 @@ use crate::console::answers::back;
 use crate::console::form_revision::{FormRevision, Values, saved};
 use crate::model::activity::actor_for_provider;
 use crate::model::claims::Claims;
+use crate::model::email::is_same;
 use crate::model::user::{Account, STRIKES};
 use crate::operations::admin_context::Edited;
+use crate::operations::users::email::email_of_user;
 use crate::operations::users::{self, Changed, Draft};
 use crate::store;
 use crate::time::Timestamp;
+use crate::web::email_state::EmailView;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
@@ -46,9 +49,22 @@ struct UserPage {
     states: Vec<&'static str>,
     lock: Option<LockView>,
     temporary_until: Option<String>,
+    address: EmailView,
+    /// The link of a verification e-mail that was sent to the address.
+    verification: Option<SentLink>,
+    /// Until when the link of an invitation works.
+    invited_until: Option<String>,
+    /// E-mails can be sent.
+    by_mail: bool,
     sessions: Vec<SessionView>,
     ties: Vec<store::issuers::Tie>,
     zone: String,
+}
+
+/// A mailed link, with the times when it was sent and until when it works.
+struct SentLink {
+    at: String,
+    until: String,
 }
 
 /// The admin's lock that keeps the user out.
@@ -144,6 +160,11 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
     let sessions = session_list::of_user(&mut conn, id, None, zone, arrival.now).await?;
     let ties = store::issuers::ties_of_user(&mut conn, id).await?;
     let lock = if user.admin_locked { users::newest_lock(&mut conn, id).await? } else { None };
+    let email = email_of_user(&mut conn, id).await?.ok_or(PageError::NotFound)?;
+    let mut invited = store::passwords::links::invitation(&mut conn, id, arrival.now).await?;
+    invited = invited.filter(|(address, _)| is_same(address, &email.address));
+    let mut verification = store::users::emails::newest_link(&mut conn, id, arrival.now).await?;
+    verification = verification.filter(|(address, ..)| is_same(address, &email.address));
     drop(conn);
     let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
     let stored =
@@ -168,6 +189,11 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
             reason: lock.reason,
         }),
         temporary_until: user.temporary_until.map(|until| Timestamp(until).in_zone(zone)),
+        address: EmailView::of(email, zone),
+        verification: verification
+            .map(|(_, at, until)| SentLink { at: Timestamp(at).in_zone(zone), until: Timestamp(until).in_zone(zone) }),
+        invited_until: invited.map(|(_, until)| Timestamp(until).in_zone(zone)),
+        by_mail: app.mailer.is_some(),
         sessions,
         ties,
         zone: zone.clone(),

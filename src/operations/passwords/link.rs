@@ -6,10 +6,12 @@ use std::time::Duration;
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::activity::Kind;
+use crate::model::claims::Claims;
+use crate::model::email::is_same;
 use crate::model::user::Account;
 use crate::operations::admin_context::{AdminContext, in_act};
-use crate::store::passwords::links;
-use crate::store::{Error, Tx, activity, users};
+use crate::store::passwords::links::{self, Carrier, PasswordLink};
+use crate::store::{Conn, Error, Tx, activity, users};
 use crate::time::Timestamp;
 
 /// How long a link works that an operator hands over.
@@ -35,7 +37,7 @@ pub async fn make(act: &AdminContext, provider_id: &str, user_id: &str, new: boo
         };
         // Another is made because the one before went astray.
         links::remove_of(tx, &user.id).await?;
-        let link = make_in(tx, &act.app, &user, until, false).await?;
+        let link = make_in(tx, &act.app, &user, until, Carrier::Hand).await?;
         if !new {
             let event = act.event(Kind::PasswordReset).about(&user).noting("a one-time link was made");
             activity::record(tx, &event).await?;
@@ -45,18 +47,35 @@ pub async fn make(act: &AdminContext, provider_id: &str, user_id: &str, new: boo
 }
 
 /// Makes a link for an account as it was read, as a part of a larger act.
-pub async fn make_in(tx: &mut Tx, app: &App, account: &Account, until: Timestamp, mailed: bool) -> Result<Link, Error> {
+pub async fn make_in(
+    tx: &mut Tx,
+    app: &App,
+    account: &Account,
+    until: Timestamp,
+    carrier: Carrier<'_>,
+) -> Result<Link, Error> {
     let secret = Secret::random(&app.random);
     let id = app.random.id(app.clock.now());
-    links::insert(tx, &id, &secret.digest(), account, until, mailed).await?;
+    links::insert(tx, &id, &secret.digest(), account, until, carrier).await?;
     Ok(Link { address: format!("{}/password/reset/{}", app.config.issuer, secret.reveal()), until })
 }
 
 /// The user whose password a live link sets.
 pub async fn find(app: &App, secret: &Secret, now: Timestamp) -> Result<Option<Account>, Error> {
     let mut conn = app.db.read().await?;
-    match links::user_of(&mut conn, &secret.digest(), now).await? {
-        Some(id) => users::by_id(&mut conn, &id).await,
+    match live(&mut conn, &secret.digest(), now).await? {
+        Some(link) => users::by_id(&mut conn, &link.user_id).await,
         None => Ok(None),
     }
+}
+
+/// The live link of a secret's digest: nothing it rests on has changed, the address that it was mailed to neither.
+pub(super) async fn live(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<PasswordLink>, Error> {
+    let found = links::find(conn, secret_hash, now).await?;
+    Ok(found.filter(|link| link.email.as_ref().is_none_or(|email| is_of(email, &link.claims))))
+}
+
+/// Whether an address is the one of these claims.
+pub(in crate::operations) fn is_of(address: &str, claims: &str) -> bool {
+    Claims::from_json(claims).is_ok_and(|claims| is_same(claims.email(), address))
 }

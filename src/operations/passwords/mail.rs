@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::app::App;
 use crate::config::Site;
 use crate::crypto::seal;
-use crate::model::claims::Claims;
+use crate::model::email::{self, UserEmail};
 use crate::model::login_name::LoginName;
 use crate::model::provider::ProviderCode;
 use crate::model::user::{Account, UserType};
 use crate::operations::passwords::link;
+use crate::operations::users::email::email_of_user;
 use crate::outbound::mail::Email;
 use crate::store::mails::{self, Mail, MailKind, NewMail};
+use crate::store::passwords::links::Carrier;
 use crate::store::{Error, Tx, in_transaction, providers, users};
 use crate::time::Timestamp;
 
@@ -29,7 +31,7 @@ const NOTICE_LIFE: Duration = Duration::from_hours(24);
 const LINKS: i64 = 3;
 const LINKS_WITHIN: Duration = Duration::from_hours(1);
 /// As many of each kind may wait; further ones are turned away (G22).
-const WAITING_CAP: i64 = 10_000;
+pub(in crate::operations) const WAITING_CAP: i64 = 10_000;
 /// No Login Name and no Provider Code is longer; what is, is unknown.
 const LONGEST: usize = 1024;
 
@@ -44,7 +46,7 @@ struct LinkRequest {
 pub async fn ask(app: &App, login_name: &str, provider_code: &str, now: Timestamp) -> Result<bool, Error> {
     let short = |text: &str| if text.len() <= LONGEST { text.to_owned() } else { String::new() };
     let asked = LinkRequest { login_name: short(login_name), provider_code: short(provider_code) };
-    let mail = sealed(app, MailKind::LinkRequest, None, &asked, now.after(LINK_LIFE), now)?;
+    let mail = sealed(app, MailKind::LinkRequest, &asked, now.after(LINK_LIFE), now)?;
     in_transaction!(app.db, app.ordinary_deadline(now), [mail], |tx| mails::insert(tx, &mail, now, WAITING_CAP).await)
 }
 
@@ -100,16 +102,16 @@ async fn link_for(tx: &mut Tx, app: &App, user_id: &str, now: Timestamp) -> Resu
     if mails::links_since(tx, &account.id, now.before(LINKS_WITHIN)).await? >= LINKS {
         return Ok("the user was mailed enough of them");
     }
-    let link = link::make_in(tx, app, &account, now.after(LINK_LIFE), true).await?;
+    let link = link::make_in(tx, app, &account, now.after(LINK_LIFE), Carrier::Mail(&to)).await?;
     let body = format!(
         "somebody asked for a new password for the Therap Connect account {} at {}.\n\n\
          To choose one, open this address within 15 minutes. It works once:\n\n{}\n\n\
          If that was not you, you need not do anything: your password has not changed.\n",
         account.login_name, account.provider_name, link.address
     );
-    let email = email(app, &account, to, "Set a new Therap Connect password", &body);
-    let mail = sealed(app, MailKind::ResetLink, Some(&account), &email, link.until, now)?;
-    mails::insert(tx, &mail, now, WAITING_CAP).await?;
+    let draft =
+        Draft { kind: MailKind::ResetLink, subject: "Set a new Therap Connect password", body, until: link.until };
+    queue(tx, app, &account, &to, draft, now).await?;
     Ok("a link is mailed")
 }
 
@@ -141,13 +143,35 @@ pub async fn notify(tx: &mut Tx, app: &App, account: &Account, notice: Notice, n
          If you do not know why, tell a Provider Admin of your agency.\n",
         account.login_name, account.provider_name
     );
-    let mail = sealed(app, kind, Some(account), &email(app, account, to, subject, &body), now.after(NOTICE_LIFE), now)?;
-    if !mails::insert(tx, &mail, now, WAITING_CAP).await? {
+    let draft = Draft { kind, subject, body, until: now.after(NOTICE_LIFE) };
+    if !queue(tx, app, account, &to, draft, now).await? {
         let id = account.id.clone();
         tx.after_commit(move || {
             tracing::error!(user.id = %id, "a user is not told of a new password: {WAITING_CAP} such mails wait already");
         });
     }
+    Ok(())
+}
+
+/// Tells the owner of an address that was a user's that it is not any more. The user's new data are written.
+pub(in crate::operations) async fn notify_former(
+    tx: &mut Tx,
+    app: &App,
+    account: &Account,
+    former: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if app.mailer.is_none() {
+        return Ok(());
+    }
+    let body = format!(
+        "this is no longer the e-mail address of the Therap Connect account {} at {}. No further mail about the account \
+         comes here.\n\nIf you do not know why, tell a Provider Admin of your agency.\n",
+        account.login_name, account.provider_name
+    );
+    let subject = "Your e-mail address at Therap Connect was changed";
+    let draft = Draft { kind: MailKind::EmailChanged, subject, body, until: now.after(NOTICE_LIFE) };
+    queue(tx, app, account, former, draft, now).await?;
     Ok(())
 }
 
@@ -157,9 +181,46 @@ pub fn email_of(app: &App, mail: &Mail) -> Option<Email> {
     opened(app, mail)
 }
 
+/// The address that mail for a user alone may go to.
 async fn address_of(tx: &mut Tx, user_id: &str) -> Result<Option<String>, Error> {
-    let claims = users::claims(tx, user_id).await?.unwrap_or_default();
-    Ok(Claims::from_json(&claims).ok().and_then(|claims| claims.verified_email().map(str::to_owned)))
+    let email = email_of_user(tx, user_id).await?;
+    Ok(email.as_ref().and_then(UserEmail::reachable).map(str::to_owned))
+}
+
+/// A mail to be.
+#[derive(Debug)]
+pub(in crate::operations) struct Draft<'a> {
+    /// What it is.
+    pub(in crate::operations) kind: MailKind,
+    /// One line.
+    pub(in crate::operations) subject: &'a str,
+    /// What stands between the greeting and the end.
+    pub(in crate::operations) body: String,
+    /// From then on it is worth nothing.
+    pub(in crate::operations) until: Timestamp,
+}
+
+/// Puts a mail to a user into the outbox; `false` when too many of its kind wait.
+pub(in crate::operations) async fn queue(
+    tx: &mut Tx,
+    app: &App,
+    account: &Account,
+    to: &str,
+    draft: Draft<'_>,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let is_unproven = matches!(draft.kind, MailKind::EmailVerification | MailKind::Invitation);
+    let content = email(app, account, to.to_owned(), draft.subject, &draft.body);
+    let mut mail = sealed(app, draft.kind, &content, draft.until, now)?;
+    mail.user_id = Some(account.id.clone());
+    mail.recipient = is_unproven.then(|| recipient(app, to));
+    mails::insert(tx, &mail, now, WAITING_CAP).await
+}
+
+/// What is stored of a mailbox, so that nobody fills it in the name of many users.
+pub(in crate::operations) fn recipient(app: &App, address: &str) -> String {
+    // Which case a mailbox hears to is its server's to know: here all are one.
+    app.name_key.derive("mailboxes").keyed_hash(&[&email::key(address).to_lowercase()])
 }
 
 fn email(app: &App, account: &Account, to: String, subject: &str, body: &str) -> Email {
@@ -172,13 +233,12 @@ fn email(app: &App, account: &Account, to: String, subject: &str, body: &str) ->
 
 /// Each mail is sealed for itself: moved to another row it does not open.
 fn purpose(id: &str, kind: MailKind) -> String {
-    format!("mail {id} {kind}")
+    format!("mail {id} {}", kind.stored_as())
 }
 
 fn sealed(
     app: &App,
     kind: MailKind,
-    account: Option<&Account>,
     content: &impl Serialize,
     good_until: Timestamp,
     now: Timestamp,
@@ -187,7 +247,7 @@ fn sealed(
     let id = app.random.id(now);
     let json = serde_json::to_vec(content).map_err(|error| failed(&error))?;
     let sealed = seal::seal(&app.keys, &purpose(&id, kind), &json).map_err(|error| failed(&error))?;
-    Ok(NewMail { id, kind, user_id: account.map(|account| account.id.clone()), sealed, good_until })
+    Ok(NewMail { id, kind, user_id: None, recipient: None, sealed, good_until })
 }
 
 fn opened<T: DeserializeOwned>(app: &App, mail: &Mail) -> Option<T> {

@@ -3,8 +3,10 @@
 //! Every function takes the provider it acts for beside the user: another provider's user is not found (G15). Functions
 //! that take a `Tx` are the same actions as parts of a larger one (`apply`).
 
+pub mod email;
 pub mod import;
 pub mod import_job;
+pub mod invitation;
 
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ use crate::model::session::EndReason;
 use crate::model::text::check_line;
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::operations::passwords::mail::{self, Notice};
-use crate::store::users::NewUser;
+use crate::store::users::{NewUser, emails};
 use crate::store::{Conn, Error, Tx, activity, issuers, providers, sessions, settings, strikes, users};
 use crate::time::{Random, Timestamp};
 
@@ -162,14 +164,42 @@ pub async fn create(act: &AdminContext, provider_id: &str, user: &NewUser) -> Re
     })
 }
 
-/// Adds a user.
+/// Adds a user. What an admin or a program adds is mailed a link that verifies the address, where there is one.
 pub async fn add(tx: &mut Tx, act: &AdminContext, provider: &Provider, user: &NewUser) -> Result<Created, Error> {
+    let created = insert(tx, act, provider, user).await?;
+    if let Created::Yes(id) = &created {
+        let made = users::by_id(tx, id).await?;
+        let is_mailed = match &made {
+            Some(made) => email::verify_new(tx, act, made).await?,
+            None => false,
+        };
+        record_created(tx, act, provider, user, is_mailed.then_some(email::SENT)).await?;
+    }
+    Ok(created)
+}
+
+/// Writes a user, without the record.
+async fn insert(tx: &mut Tx, act: &AdminContext, provider: &Provider, user: &NewUser) -> Result<Created, Error> {
     if !user.user_type.belongs_in(provider.kind) {
         return Ok(Created::WrongType);
     }
     if !users::insert(tx, provider, user, act.now).await? {
         return Ok(Created::NameTaken);
     }
+    if !Claims::from_json(&user.claims).unwrap_or_default().email().is_empty() {
+        emails::put(tx, &user.id, None, act.now).await?;
+    }
+    Ok(Created::Yes(user.id.clone()))
+}
+
+/// Records that a user was made, and what was mailed with that.
+async fn record_created(
+    tx: &mut Tx,
+    act: &AdminContext,
+    provider: &Provider,
+    user: &NewUser,
+    mailed: Option<&str>,
+) -> Result<(), Error> {
     let mut note = user.user_type.to_string();
     for (so, words) in [
         (!user.active, "; deactivated"),
@@ -180,11 +210,13 @@ pub async fn add(tx: &mut Tx, act: &AdminContext, provider: &Provider, user: &Ne
             note.push_str(words);
         }
     }
+    if let Some(mailed) = mailed {
+        note = format!("{note}; {mailed}");
+    }
     let mut event = act.event_of(Kind::UserCreated, provider).noting(note);
     event.user_id = Some(user.id.clone());
     event.login_name = Some(user.login_name.shown().to_owned());
-    activity::record(tx, &event).await?;
-    Ok(Created::Yes(user.id.clone()))
+    activity::record(tx, &event).await
 }
 
 /// What an administrator may change on a user. What is absent stays as it is.
@@ -194,7 +226,7 @@ pub struct Draft {
     pub name: Option<String>,
     /// User Type; only between Regular User and Provider Admin.
     pub user_type: Option<UserType>,
-    /// All standard claims, in place of those before.
+    /// All standard claims, in place of those before; the same address stays verified unless they say otherwise.
     pub claims: Option<Claims>,
 }
 
@@ -232,14 +264,18 @@ pub async fn change(tx: &mut Tx, act: &AdminContext, mut user: Account, draft: &
         return Ok(Changed::Own);
     }
     let stored = users::claims(tx, &user.id).await?.unwrap_or_default();
+    let stored_claims = Claims::from_json(&stored).ok();
     // Rows that were written before have their members in whatever order.
-    let mut claims = Claims::from_json(&stored).map_or(stored, |claims| claims.to_json());
+    let mut claims = stored_claims.as_ref().map_or(stored, Claims::to_json);
+    let stored_claims = stored_claims.unwrap_or_default();
+    let wanted = draft.claims.clone().map(|wanted| wanted.in_place_of(&stored_claims).to_json());
+    let email = email::email_of_user(tx, &user.id).await?;
     let before = user.user_type;
     let mut keys = Vec::new();
     for (key, changed) in [
         ("name", replace(&mut user.name, draft.name.clone())),
         ("user_type", replace(&mut user.user_type, draft.user_type)),
-        ("claims", replace(&mut claims, draft.claims.as_ref().map(Claims::to_json))),
+        ("claims", replace(&mut claims, wanted)),
     ] {
         if changed {
             keys.push(key);
@@ -250,6 +286,11 @@ pub async fn change(tx: &mut Tx, act: &AdminContext, mut user: Account, draft: &
         let mut note = keys.join(", ");
         if before != user.user_type {
             note = format!("{note}; from {before} to {}", user.user_type);
+        }
+        if let Some(email) = email
+            && email::changed(tx, act, &user, &email).await?
+        {
+            note = format!("{note}; {}", email::SENT);
         }
         activity::record(tx, &act.event(Kind::UserChanged).about(&user).noting(note)).await?;
     }

@@ -1,11 +1,21 @@
 //! One-time links by which a person sets a password without having one.
 
 use crate::model::user::Account;
-use crate::store::{Conn, Error, Tx, query};
+use crate::store::{Conn, Error, Tx, from_row, query};
 use crate::time::Timestamp;
 
-/// Stores a link under its secret's digest; it stands for the account as it was read. One that is mailed works only
-/// while the provider allows that.
+/// How a link comes to its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier<'a> {
+    /// An operator hands it over.
+    Hand,
+    /// Mailed to this address because somebody forgot a password; it works only while the provider allows that.
+    Mail(&'a str),
+    /// Mailed to this address by an admin, for the first password.
+    Invitation(&'a str),
+}
+
+/// Stores a link under its secret's digest; it stands for the account as it was read.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -15,10 +25,14 @@ pub async fn insert(
     secret_hash: &str,
     account: &Account,
     expires_at: Timestamp,
-    mailed: bool,
+    carrier: Carrier<'_>,
 ) -> Result<(), Error> {
     const SQL: &str = "INSERT INTO password_links (id, secret_hash, provider_id, user_id, user_epoch, password_version, expires_at, \
-                       mailed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+                       mailed, email) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let email = match carrier {
+        Carrier::Hand => None,
+        Carrier::Mail(email) | Carrier::Invitation(email) => Some(email),
+    };
     query(SQL)
         .bind(id)
         .bind(secret_hash)
@@ -27,23 +41,49 @@ pub async fn insert(
         .bind(account.epoch)
         .bind(account.password_version)
         .bind(expires_at.0)
-        .bind(mailed)
+        .bind(matches!(carrier, Carrier::Mail(_)))
+        .bind(email)
         .execute(tx)
         .await?;
     Ok(())
 }
 
-/// The user of a live link: nothing it rests on has changed, and the user and the provider are active.
+/// A link on which all but the address is as it was, and whose user and provider are active.
+#[derive(Clone, Debug)]
+pub struct PasswordLink {
+    /// The user's id.
+    pub user_id: String,
+    /// The address that it was mailed to.
+    pub email: Option<String>,
+    /// It was mailed because somebody forgot a password.
+    pub mailed: bool,
+    /// The user's claims: with another address in them a mailed link is void.
+    pub claims: String,
+}
+from_row!(PasswordLink { user_id, email, mailed, claims } parsed {});
+
+/// The link of this secret.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn user_of(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<String>, Error> {
-    const SQL: &str = "SELECT l.user_id FROM password_links l JOIN users u ON u.id = l.user_id \
+pub async fn find(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Result<Option<PasswordLink>, Error> {
+    const SQL: &str = "SELECT l.user_id, l.email, l.mailed, u.claims FROM password_links l JOIN users u ON u.id = l.user_id \
                        JOIN providers p ON p.id = l.provider_id WHERE l.secret_hash = $1 AND l.expires_at > $2 \
                        AND u.epoch = l.user_epoch AND u.password_version = l.password_version AND u.active AND p.active \
                        AND (NOT l.mailed OR p.reset_by_mail)";
-    let row: Option<(String,)> = query(SQL).bind(secret_hash).bind(now.0).fetch_optional(conn).await?;
-    Ok(row.map(|(id,)| id))
+    query(SQL).bind(secret_hash).bind(now.0).fetch_optional(conn).await
+}
+
+/// The address of a user's newest invitation that has not ended, and until when its link works (Unix ms).
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn invitation(conn: &mut Conn, user_id: &str, now: Timestamp) -> Result<Option<(String, i64)>, Error> {
+    const SQL: &str = "SELECT l.email, l.expires_at FROM password_links l JOIN users u ON u.id = l.user_id \
+                       WHERE l.user_id = $1 AND l.expires_at > $2 AND l.email IS NOT NULL AND NOT l.mailed \
+                       AND u.epoch = l.user_epoch AND u.password_version = l.password_version AND u.active \
+                       ORDER BY l.expires_at DESC LIMIT 1";
+    query(SQL).bind(user_id).bind(now.0).fetch_optional(conn).await
 }
 
 /// Uses a link up; `false` when it was used already.

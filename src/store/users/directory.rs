@@ -31,11 +31,16 @@ pub struct Listed {
     pub last_sign_in: Option<i64>,
     /// OpenID Connect standard claims as one JSON object.
     pub claims: String,
+    /// The e-mail address that an admin checked.
+    pub email_checked: Option<String>,
+    /// Since when the e-mail address stands as it does (Unix ms).
+    pub email_at: Option<i64>,
     /// What the next page begins after.
     pub sort_key: String,
 }
 from_row!(Listed {
-    id, login_name, name, active, admin_locked, failures, temporary_until, created_at, last_sign_in, claims, sort_key,
+    id, login_name, name, active, admin_locked, failures, temporary_until, created_at, last_sign_in, claims,
+    email_checked, email_at, sort_key,
 } parsed { user_type });
 
 impl Listed {
@@ -175,7 +180,7 @@ macro_rules! select_listed {
     ($key:literal, $($from:expr),+) => {
         concat!(
             "SELECT u.id, u.login_name, u.name, u.user_type, u.active, u.admin_locked, s.failures, u.temporary_until, \
-             u.created_at, u.claims, u.",
+             u.created_at, u.claims, u.email_checked, u.email_at, u.",
             $key,
             " AS sort_key, (SELECT a.at FROM activity a WHERE a.user_id = u.id AND a.kind = 'sign_in' \
              AND a.outcome = 'success' ORDER BY a.id DESC LIMIT 1) AS last_sign_in FROM (",

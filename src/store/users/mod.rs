@@ -1,6 +1,7 @@
 //! Users, read together with the provider and the strikes that decide what they may do.
 
 pub mod directory;
+pub mod emails;
 pub mod imports;
 pub mod seed_rows;
 

@@ -52,6 +52,7 @@ impl Operation {
             "POST /P/users" => json!({"login_name": "new", "name": "New"}),
             "PATCH /P/users/{user_id}" => json!({"name": "Other"}),
             "POST /P/users/{user_id}/unlock" => json!({"lock": "both"}),
+            "POST /P/users/{user_id}/verify-email" => json!({"email": "new@example.org"}),
             "POST /P/users/import" => json!("login_name,name\nimported,Imported\n"),
             "POST /P/unified-login/decline" => json!({"reason": "not yet"}),
             "POST /clients" => json!({"client_id": "new-app", "redirect_uris": ["https://new.example/cb"]}),

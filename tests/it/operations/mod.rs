@@ -8,3 +8,5 @@ mod csv;
 mod keys;
 mod moving;
 mod passwords;
+mod unified_login;
+mod users;

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::actors::{Answer, Engine, Idp, PASSWORD, User, named};
 
 /// The mail server of tests/mail; it ends with the test.
-struct Server {
+pub struct Server {
     child: Child,
     folder: tempfile::TempDir,
     port: u16,
@@ -29,7 +29,7 @@ struct Server {
 
 impl Server {
     /// `None` where its Python packages are not: then the test is left out.
-    fn start(more: &[&str]) -> Option<Self> {
+    pub fn start(more: &[&str]) -> Option<Self> {
         let tools = named("CONNECT_IDP_TEST_MAIL")?;
         let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new(tools.join("venv/bin/python"))
@@ -46,12 +46,12 @@ impl Server {
     }
 
     /// The service that sends through it.
-    async fn idp(&self, engine: Engine) -> Idp {
+    pub async fn idp(&self, engine: Engine) -> Idp {
         let mail = self.mail();
         Idp::start_with(engine, |config| config.mail = Some(mail)).await
     }
 
-    fn mail(&self) -> Mail {
+    pub fn mail(&self) -> Mail {
         Mail {
             host: "localhost".into(),
             port: Some(self.port),
@@ -59,16 +59,17 @@ impl Server {
             username: None,
             password: None,
             from: "Therap Connect <no-reply@example.org>".into(),
+            unified_login: true,
         }
     }
 
     /// All that arrived.
-    fn mails(&self) -> Vec<Value> {
+    pub fn mails(&self) -> Vec<Value> {
         let kept = std::fs::read_to_string(self.folder.path().join("mails")).unwrap_or_default();
         kept.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn subjects(&self) -> Vec<String> {
+    pub fn subjects(&self) -> Vec<String> {
         self.mails().iter().map(|mail| mail["headers"]["subject"].as_str().unwrap().to_owned()).collect()
     }
 
@@ -78,6 +79,17 @@ impl Server {
             Some(answer) => std::fs::write(file, answer).unwrap(),
             None => std::fs::remove_file(file).unwrap(),
         }
+    }
+
+    /// The path of the link in the newest mail to an address that begins with these words.
+    pub fn link_to(&self, idp: &Idp, to: &str, words: &str) -> String {
+        let mut mails = self.mails();
+        mails.retain(|mail| {
+            mail["to"] == json!([to]) && mail["headers"]["subject"].as_str().unwrap().starts_with(words)
+        });
+        let body = mails.pop().unwrap_or_else(|| panic!("{:?}", self.mails()))["body"].as_str().unwrap().to_owned();
+        let link = body.lines().find_map(|line| line.strip_prefix(&format!("{}/", idp.app.config.issuer)));
+        format!("/{}", link.unwrap_or_else(|| panic!("{body}")))
     }
 
     /// The path of the link in the last mail.
@@ -100,7 +112,7 @@ const LINK: &str = "Set a new Therap Connect password";
 const CHANGED: &str = "Your Therap Connect password was changed";
 const RESET: &str = "Your Therap Connect password was reset";
 
-async fn with_claims(idp: &Idp, user: &User, claims: Value) {
+pub async fn with_claims(idp: &Idp, user: &User, claims: Value) {
     let (user, claims) = (user.clone(), claims.to_string());
     let user_type = idp.account(&user).await.user_type;
     in_tx!(idp, [user, claims], |tx| store::users::update(tx, &user.id, &user.name, user_type, &claims).await);
@@ -113,19 +125,19 @@ async fn reachable(idp: &Idp, login_name: &str) -> User {
     user
 }
 
-async fn ask(idp: &Idp, user: &User) -> Answer {
+pub async fn ask(idp: &Idp, user: &User) -> Answer {
     let fields = [("login_name", user.login_name.as_str()), ("provider_code", user.provider_code.as_str())];
     idp.browser().post("/forgot-password", &fields).await
 }
 
 /// What the job does in two rounds: answers what was asked, and sends the results.
-async fn deliver(idp: &Idp) {
+pub async fn deliver(idp: &Idp) {
     for _ in 0..2 {
         jobs::mail::process_batch(&idp.app).await.unwrap();
     }
 }
 
-async fn set(idp: &Idp, path: &str) -> Answer {
+pub async fn set(idp: &Idp, path: &str) -> Answer {
     let fields = [("new_password", "Better-Horse-10"), ("confirm_new_password", "Better-Horse-10")];
     idp.browser().post(path, &fields).await
 }

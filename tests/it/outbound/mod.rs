@@ -1,3 +1,3 @@
 //! What the service sends.
 
-mod mail;
+pub mod mail;

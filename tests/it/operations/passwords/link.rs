@@ -5,6 +5,7 @@ use std::time::Duration;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::passwords::link;
 use connect_idp::operations::providers;
+use connect_idp::store::passwords::links::Carrier;
 
 use crate::actors::{Answer, Browser, Idp, PASSWORD, User};
 
@@ -35,7 +36,7 @@ both_engines! {
         let made = link(&idp, &amina).await;
         let (account, until) = (idp.account(&amina).await, idp.now().after(Duration::from_mins(15)));
         let app = idp.app.clone();
-        let mailed = in_tx!(idp, [account, app], |tx| link::make_in(tx, &app, &account, until, true).await);
+        let mailed = in_tx!(idp, [account, app], |tx| link::make_in(tx, &app, &account, until, Carrier::Mail("")).await);
         let mailed = mailed.address.strip_prefix(&idp.app.config.issuer).unwrap().to_owned();
         let mut browser = idp.browser();
         assert_eq!(browser.get(&mailed).await.status, 200);
