@@ -206,7 +206,14 @@ fn for_provider_admins() -> Routes {
         .route("/admin/users/new", get(console::users::new::get).post(console::users::new::post))
         .route("/admin/users/import/template", get(console::users::import::template))
         .route("/admin/users/import/{id}", get(console::users::import_job::get))
-        .route("/admin/users/import/{id}/report", get(console::users::import_job::file))
+        .route(
+            "/admin/users/import/{id}/slips",
+            get(console::users::import_job::way_back).post(console::users::import_job::slips),
+        )
+        .route(
+            "/admin/users/import/{id}/report",
+            get(console::users::import_job::way_back).post(console::users::import_job::file),
+        )
         .route("/admin/users/export", get(console::users::list::export))
         .route("/admin/users/{id}", get(console::users::user::get).post(console::users::user::post))
         .route("/admin/users/{id}/lock", get(console::users::confirm::ask).post(console::users::confirm::answer))

@@ -37,6 +37,8 @@ pub enum Kind {
     AccountUnlocked,
     /// A user came to be.
     UserCreated,
+    /// The temporary passwords of an import were shown.
+    ImportOpened,
     /// A user's data were changed.
     UserChanged,
     /// A link that proves an e-mail address was mailed.
@@ -114,6 +116,7 @@ words!(Kind {
     AccountLocked = "account_locked",
     AccountUnlocked = "account_unlocked",
     UserCreated = "user_created",
+    ImportOpened = "import_opened",
     UserChanged = "user_changed",
     EmailVerificationSent = "email_verification_sent",
     EmailChecked = "email_checked",
@@ -164,6 +167,7 @@ impl Kind {
             Self::AccountLocked => "Account locked",
             Self::AccountUnlocked => "Account unlocked",
             Self::UserCreated => "Account created",
+            Self::ImportOpened => "Temporary passwords of an import opened",
             Self::UserChanged => "Account changed",
             Self::EmailVerificationSent => "Verification e-mail sent",
             Self::EmailChecked => "E-mail address checked by an administrator",

@@ -22,6 +22,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (14, "answered_requests", include_str!("../../migrations/0014_answered_requests.sql")),
     (15, "replicas", include_str!("../../migrations/0015_replicas.sql")),
     (16, "email_proofs", include_str!("../../migrations/0016_email_proofs.sql")),
+    (17, "import_slips", include_str!("../../migrations/0017_import_slips.sql")),
 ];
 
 /// The number of the last step.

@@ -111,6 +111,7 @@ impl Column for Option<String> {}
 impl Column for i64 {}
 impl Column for Option<i64> {}
 impl Column for bool {}
+impl Column for Option<bool> {}
 impl Column for Vec<u8> {}
 
 /// A row of either engine.

@@ -65,6 +65,9 @@ async fn import(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.follow("#import-create").await;
     browser.see("#import-done").await;
     look("admin-import-done").await;
+    browser.follow("#import-slips").await;
+    browser.see("#slips-count").await;
+    look("admin-import-slips").await;
 }
 
 async fn provider(browser: &Browser, look: &impl AsyncFn(&str)) {

@@ -18,6 +18,7 @@ mod endings;
 mod fail_over;
 mod floods;
 mod haproxy;
+mod imports;
 mod killed;
 #[path = "../harness/needs.rs"]
 mod needs;

@@ -16,7 +16,8 @@ use crate::model::{words, words_in_json};
 use crate::operations::admin_context::AdminContext;
 use crate::operations::csv::text;
 use crate::operations::users::import::{self, People, Row, RowPlan};
-use crate::operations::users::import_job::{self, Owner, Report, ReportedRow, RowResult, Started};
+use crate::operations::users::import_job::{self, HandedOut, Options, Owner, Started};
+use crate::operations::users::import_report::{self, Medium, Report, ReportedRow};
 
 /// Each row is hashed before the answer.
 const MOST_ROWS: usize = 200;
@@ -57,7 +58,8 @@ pub struct ImportedRow {
     /// Why it cannot be created.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
-    /// Of a row that was created; it is not shown anywhere else.
+    /// Of a row that was created, as long as it is the user's: not once the user replaced it, it expired or was reset, or
+    /// the user was deactivated.
     #[serde(skip_serializing_if = "Option::is_none")]
     temporary_password: Option<String>,
 }
@@ -74,12 +76,13 @@ impl ImportedRow {
     }
 
     fn of(row: ReportedRow) -> Self {
-        let (outcome, errors, password) = match row.result {
-            RowResult::Created(password) => (Outcome::Created, Vec::new(), Some(password.as_str().to_owned())),
-            RowResult::Exists => (Outcome::Exists, Vec::new(), None),
-            RowResult::Refused(errors) => (Outcome::Refused, errors, None),
+        let (outcome, errors) = match row.result {
+            import_report::Outcome::Created(_) => (Outcome::Created, Vec::new()),
+            import_report::Outcome::Exists => (Outcome::Exists, Vec::new()),
+            import_report::Outcome::Refused(errors) => (Outcome::Refused, errors),
         };
-        Self { line: row.line, login_name: row.login_name, outcome, errors, temporary_password: password }
+        let temporary_password = row.password.as_ref().map(HandedOut::as_str).map(str::to_owned);
+        Self { line: row.line, login_name: row.login_name, outcome, errors, temporary_password }
     }
 }
 
@@ -144,8 +147,9 @@ pub async fn import(
     }
     let owner = Owner::client(&program.caller.client);
     let act = AdminContext { deadline: app.patient_deadline(), ..program.caller.act(&app) };
-    let running = match import_job::start(&act, &owner, &program.provider.id, people).await? {
-        Started::Yes(running) => running,
+    let id = match import_job::start(&act, &owner, &program.provider.id, people, Options::default()).await? {
+        Started::Yes(running) => running.ended().await,
+        Started::Before(id) => id,
         Started::OneRuns => {
             return Err(Problem::new(Kind::Conflict, "Another import of this program runs here. Nothing was created."));
         }
@@ -154,23 +158,29 @@ pub async fn import(
             return Err(Problem::new(Kind::Conflict, detail));
         }
     };
-    let id = running.ended().await;
-    let report = import_job::report(&app, &owner, &program.provider.id, &id, app.clock.now()).await?;
+    let report = open(&app, &program, &owner, &id).await?;
     Ok(Json(Imported::of(report.ok_or_else(Problem::not_found)?)))
 }
 
 /// List what this program imported here in the last 24 hours
 ///
-/// With the temporary passwords, for a program that lost the answer to its import.
+/// With the temporary passwords that are still their users', for a program that lost the answer to its import. User
+/// Activity records for each import that they were told.
 #[utoipa::path(get, operation_id = "listImports", path = "/api/v1/providers/{provider_code}/users/import", tag = "Users", params(AtProvider),
     security(("oauth2" = ["users.write"])), responses((status = 200, description = "The imports", body = Imports)))]
 pub async fn list(app: App, program: InProvider<WriteUsers>) -> Result<Json<Imports>, Problem> {
     let (owner, provider_id, now) = (Owner::client(&program.caller.client), &program.provider.id, app.clock.now());
     let mut imports = Vec::new();
-    for import in import_job::list(&app, &owner, provider_id, now).await? {
-        imports.extend(import_job::report(&app, &owner, provider_id, &import.id, now).await?.map(Imported::of));
+    for import in import_report::list(&app, &owner, provider_id, now).await? {
+        imports.extend(open(&app, &program, &owner, &import.id).await?.map(Imported::of));
     }
     Ok(Json(Imports { imports }))
+}
+
+/// An import with its temporary passwords, which is recorded at a moment of its own.
+async fn open(app: &App, program: &InProvider<WriteUsers>, owner: &Owner, id: &str) -> Result<Option<Report>, Problem> {
+    let act = AdminContext { now: app.clock.now(), deadline: app.patient_deadline(), ..program.caller.act(app) };
+    Ok(import_report::open(&act, owner, &program.provider.id, id, Medium::Api).await?)
 }
 
 /// The rows with what would be done with each as things stand.

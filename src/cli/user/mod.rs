@@ -163,7 +163,8 @@ pub(super) enum Verb {
     #[command(after_help = "Example: connect-idp user import staff.csv --provider SUNRISE-IL --dry-run\n\n\
                             The first line names the columns: login_name and name, and of user_type, email, password, \
                             handoff_sub, handoff_issuer those that are needed. Where password is empty a temporary one \
-                            is made and printed once; a given one is temporary too. Who exists already is left alone.")]
+                            is made and printed once; a given one is temporary too. Who exists already is left alone. \
+                            Of a refused row everything that is wrong is said, each time with its column: correct the file, and import all of it again.")]
     Import(crate::cli::user::import::Args),
     /// End every session of a user.
     #[command(after_help = "Example: connect-idp user end-sessions --provider SUNRISE-IL --login-name amina")]

@@ -11,13 +11,13 @@ use crate::model::issuer::TrustedIssuer;
 use crate::model::login_name::LoginName;
 use crate::model::provider::Provider;
 use crate::model::user::UserType;
-use crate::operations::admin_context::{AdminContext, in_act};
+use crate::operations::admin_context::{AdminContext, ValidationError, in_act};
 use crate::operations::csv::file;
 use crate::operations::csv::table::{self, Columns};
 use crate::operations::csv::text::Encoding;
 use crate::operations::issuers;
 use crate::operations::users::with_temporary_password;
-use crate::operations::users::{self, Created};
+use crate::operations::users::{self, Created, invitation};
 use crate::store::issuers::Tied;
 use crate::store::users::NewUser;
 use crate::store::{self, Conn, Error, Tx, providers};
@@ -54,6 +54,14 @@ pub struct Row {
     pub name: String,
     /// What is done with it.
     pub plan: RowPlan,
+    /// Whom it means, as far as that can be read: also a row with faults is held against those who are there.
+    means: Means,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Means {
+    login_name: Option<LoginName>,
+    sub: Option<Sub>,
 }
 
 /// What is done with a row.
@@ -63,7 +71,7 @@ pub enum RowPlan {
     Create(Box<Person>),
     /// There is such a user already: nothing is done.
     Exists,
-    /// It cannot be: why, each a sentence.
+    /// It cannot be: everything that is wrong with it, each beginning with its column.
     Refused(Vec<String>),
 }
 
@@ -103,6 +111,13 @@ impl Person {
     pub fn password(&self, app: &App) -> Zeroizing<String> {
         self.password.as_ref().map_or_else(|| users::generate_password(&app.random), |given| given.0.clone())
     }
+
+    /// Whether an invitation by e-mail may take the place of a temporary password: the file gives an address, and no
+    /// password.
+    #[must_use]
+    pub fn may_be_invited(&self) -> bool {
+        self.password.is_none() && !self.claims.email().is_empty()
+    }
 }
 
 /// The rows of a file with what would be done with each as things stand; or, as a sentence, why it is no such file.
@@ -138,19 +153,19 @@ fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize)
             sub: table.text(row, "handoff_sub"),
             issuer: table.text(row, "handoff_issuer"),
         };
-        let plan = if row.too_many {
-            RowPlan::Refused(vec![MORE_CELLS.into()])
+        let (plan, means) = if row.too_many {
+            (RowPlan::Refused(vec![MORE_CELLS.into()]), Means::default())
         } else {
             check(&cells, row.line, provider, trusted, &mut seen)
         };
-        Row { line: row.line, login_name: cells.login_name, name: cells.name, plan }
+        Row { line: row.line, login_name: cells.login_name, name: cells.name, plan, means }
     });
     let rows = rows.collect();
     Ok(People { rows, notes: table.notes })
 }
 
 /// Why a given password is not taken.
-const FORMULA: &str = "A spreadsheet takes the password for a formula: choose one without =, +, - and @ at its beginning and after separators.";
+const FORMULA: &str = "password: A spreadsheet takes it for a formula. Choose one without =, +, - and @ at its beginning and after separators.";
 
 /// A comma that nobody quoted moves every cell behind it.
 const MORE_CELLS: &str =
@@ -174,15 +189,20 @@ struct Seen {
     subs: HashMap<(String, String), u64>,
 }
 
-fn check(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer], seen: &mut Seen) -> RowPlan {
+fn check(
+    cells: &Given,
+    line: u64,
+    provider: &Provider,
+    trusted: &[TrustedIssuer],
+    seen: &mut Seen,
+) -> (RowPlan, Means) {
     let mut faults = Vec::new();
-    let mut fault = |invalid: crate::operations::admin_context::ValidationError| {
-        let why = invalid.why;
-        let whole = if why.starts_with("must") { format!("{} {why}", invalid.key) } else { why };
-        faults.push(if whole.ends_with('.') { whole } else { format!("{whole}.") });
-    };
-    let login_name = users::parse_login_name(&cells.login_name).map_err(&mut fault).ok();
-    let _ = users::check_name(&cells.name).map_err(&mut fault);
+    let mut fault = |invalid: ValidationError| faults.push(in_column(invalid.key, &invalid.why));
+    let login_name = filled("login_name", &cells.login_name)
+        .and_then(|()| users::parse_login_name(&cells.login_name))
+        .map_err(&mut fault)
+        .ok();
+    let _ = filled("name", &cells.name).and_then(|()| users::check_name(&cells.name)).map_err(&mut fault);
     let claims = users::check_email(&cells.email).map_err(&mut fault).ok();
     let password = match cells.password.as_str() {
         "" => None,
@@ -199,7 +219,7 @@ fn check(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer
     };
     let user_type = user_type.filter(|user_type: &UserType| user_type.belongs_in(provider.kind));
     if user_type.is_none() {
-        faults.push("user_type must be Regular User or Provider Admin.".into());
+        faults.push("user_type: Use Regular User or Provider Admin, or leave it empty for a Regular User.".into());
     }
     let sub = match sub(&cells.sub, &cells.issuer, trusted) {
         Ok(sub) => sub,
@@ -211,55 +231,76 @@ fn check(cells: &Given, line: u64, provider: &Provider, trusted: &[TrustedIssuer
     if let Some(name) = &login_name
         && let Some(first) = seen.names.insert(name.key().to_owned(), line)
     {
-        faults.push(format!("This Login Name is already on line {first}."));
+        faults.push(format!("login_name: This one is already on line {first}. Remove one of the two rows."));
     }
     if let Some(sub) = &sub
         && let Some(first) = seen.subs.insert((sub.issuer.id.clone(), sub.sub.clone()), line)
     {
-        faults.push(format!("This handoff_sub is already on line {first}."));
+        faults.push(format!("handoff_sub: This one is already on line {first}. Two users cannot share it."));
     }
-    match (login_name, claims, user_type) {
+    let means = Means { login_name: login_name.clone(), sub: sub.clone() };
+    let plan = match (login_name, claims, user_type) {
         (Some(login_name), Some(claims), Some(user_type)) if faults.is_empty() => {
             RowPlan::Create(Box::new(Person { login_name, name: cells.name.clone(), user_type, claims, password, sub }))
         }
         _ => RowPlan::Refused(faults),
-    }
+    };
+    (plan, means)
+}
+
+/// What must not be empty.
+fn filled(column: &'static str, cell: &str) -> Result<(), ValidationError> {
+    if cell.is_empty() { Err(ValidationError::new(column, "It is empty. Please fill it in.")) } else { Ok(()) }
+}
+
+/// What is wrong in a column, as a sentence behind its name.
+fn in_column(column: &str, why: &str) -> String {
+    let why = why.strip_prefix("must ").map_or_else(|| why.to_owned(), |rest| format!("It must {rest}"));
+    let end = if why.ends_with('.') { "" } else { "." };
+    format!("{column}: {why}{end}")
 }
 
 fn sub(sub: &str, issuer: &str, trusted: &[TrustedIssuer]) -> Result<Option<Sub>, String> {
     if sub.is_empty() {
         return Ok(None);
     }
-    issuers::check_sub(sub).map_err(|why| format!("handoff_sub {why}."))?;
+    issuers::check_sub(sub).map_err(|why| in_column("handoff_sub", &why))?;
     let issuer = match (issuer, trusted) {
         ("", [only]) => only,
-        ("", []) => return Err("handoff_sub needs a trusted issuer, and there is none.".into()),
-        ("", _) => return Err("handoff_issuer is empty, and several issuers are trusted.".into()),
+        ("", []) => return Err("handoff_sub: It needs a trusted issuer, and there is none. Leave it empty.".into()),
+        ("", _) => return Err("handoff_issuer: It is empty, and several issuers are trusted. Name one.".into()),
         (name, all) => all
             .iter()
             .find(|issuer| issuer.issuer == name)
-            .ok_or_else(|| "handoff_issuer names no trusted issuer.".to_owned())?,
+            .ok_or_else(|| "handoff_issuer: It names no trusted issuer.".to_owned())?,
     };
     Ok(Some(Sub { sub: sub.to_owned(), issuer: issuer.clone() }))
 }
 
-/// Checks rows by what the provider has already.
+/// Checks rows by what the provider has already: who is there stays as they are, whatever else the row says.
 async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> Result<(), Error> {
     for row in rows {
-        let RowPlan::Create(person) = &row.plan else { continue };
-        if store::users::id_of_name(conn, &provider.id, &person.login_name).await?.is_some() {
+        if let Some(name) = &row.means.login_name
+            && store::users::id_of_name(conn, &provider.id, name).await?.is_some()
+        {
             row.plan = RowPlan::Exists;
-        } else if let Some(Sub { sub, issuer }) = &person.sub
+        } else if let Some(Sub { sub, issuer }) = &row.means.sub
             && store::issuers::tied(conn, &issuer.id, &provider.id, sub, "").await? != Tied::No
         {
-            row.plan = RowPlan::Refused(vec![SUB_TAKEN.into()]);
+            let mut faults = match std::mem::replace(&mut row.plan, RowPlan::Exists) {
+                RowPlan::Refused(faults) => faults,
+                RowPlan::Create(_) | RowPlan::Exists => Vec::new(),
+            };
+            faults.push(SUB_TAKEN.into());
+            row.plan = RowPlan::Refused(faults);
         }
     }
     Ok(())
 }
 
 /// Why no user is made of a row whose tie somebody else has.
-pub const SUB_TAKEN: &str = "This handoff_sub is linked to another user.";
+pub const SUB_TAKEN: &str =
+    "handoff_sub: This one is linked to another user. Unlink it there first, or leave it empty.";
 
 /// The user that a row makes, by the hash of the password.
 #[must_use]
@@ -277,34 +318,60 @@ pub async fn create(
 ) -> Result<Option<RowPlan>, Error> {
     let user = new_user(act, person, hash);
     let (provider_id, person) = (provider_id.to_owned(), person.clone());
-    let done = in_act!(act, [provider_id, user, person], |tx| add(tx, &act, &provider_id, &user, &person).await);
-    match done {
+    let done = in_act!(act, [provider_id, user, person], |tx| add(tx, &act, &provider_id, &user, &person, false).await);
+    match done.map(Added::not) {
         Err(Error::Withdrawn) => Ok(Some(RowPlan::Refused(vec![SUB_TAKEN.into()]))),
         done => done,
     }
 }
 
-/// Adds the user of one row, with its tie; the result, when none was made.
+/// What came of a row.
+#[derive(Clone, Debug)]
+pub enum Added {
+    /// A user, who signs in with the password that was hashed.
+    Made,
+    /// A user, who was mailed an invitation: the password is nobody's.
+    Invited,
+    /// None.
+    Not(RowPlan),
+}
+
+impl Added {
+    fn not(self) -> Option<RowPlan> {
+        match self {
+            Self::Made | Self::Invited => None,
+            Self::Not(plan) => Some(plan),
+        }
+    }
+}
+
+/// Adds the user of one row, with its tie; invited, where that is wished and can be mailed.
 ///
 /// # Errors
-/// [`Error::Withdrawn`] when somebody else has the tie ([`SUB_TAKEN`]): the transaction must be taken back. Otherwise
-/// when it cannot be written.
+/// [`Error::Withdrawn`] when somebody else has the tie ([`SUB_TAKEN`]), or of an invitation when the outbox is full: the
+/// transaction must be taken back. Otherwise when it cannot be written.
 pub async fn add(
     tx: &mut Tx,
     act: &AdminContext,
     provider_id: &str,
     user: &NewUser,
     person: &Person,
-) -> Result<Option<RowPlan>, Error> {
+    invite: bool,
+) -> Result<Added, Error> {
+    let refused = |why: &str| Added::Not(RowPlan::Refused(vec![why.to_owned()]));
     let Some(provider) = providers::by_id(tx, provider_id).await? else {
-        return Ok(Some(RowPlan::Refused(vec!["The provider is not there any more.".into()])));
+        return Ok(refused("The provider is not there any more."));
     };
-    match users::add(tx, act, &provider, user).await? {
+    let invited = if invite { invitation::add(tx, act, &provider, user).await?.ok() } else { None };
+    // Who is not mailed, as to a mailbox that many share, is handed the password.
+    let (created, added) = match invited {
+        Some(created) => (created, Added::Invited),
+        None => (users::add(tx, act, &provider, user).await?, Added::Made),
+    };
+    match created {
         Created::Yes(_) => {}
-        Created::NameTaken => return Ok(Some(RowPlan::Exists)),
-        Created::WrongType | Created::NoSuchProvider => {
-            return Ok(Some(RowPlan::Refused(vec!["Its user_type cannot be had here.".into()])));
-        }
+        Created::NameTaken => return Ok(Added::Not(RowPlan::Exists)),
+        Created::WrongType | Created::NoSuchProvider => return Ok(refused("user_type: This one cannot be had here.")),
     }
     if let Some(Sub { sub, issuer }) = &person.sub {
         let made = store::users::by_id(tx, &user.id).await?.ok_or(Error::Withdrawn)?;
@@ -312,7 +379,7 @@ pub async fn add(
             return Err(Error::Withdrawn);
         }
     }
-    Ok(None)
+    Ok(added)
 }
 
 #[cfg(test)]
@@ -367,16 +434,19 @@ mod tests {
                     Formula,formula,,,=Correct-Horse-9\r\n";
         let row_results = row_results(text);
         assert_eq!(row_results[..2], ["2 Regular User", "3 Provider Admin"]);
-        assert!(row_results[2].starts_with("4 name must be"), "{}", row_results[2]);
-        assert_eq!(row_results[3], "6 This Login Name is already on line 2.");
-        assert_eq!(row_results[4], "7 user_type must be Regular User or Provider Admin.");
+        assert!(row_results[2].starts_with("4 name: It must be"), "{}", row_results[2]);
+        assert_eq!(row_results[3], "6 login_name: This one is already on line 2. Remove one of the two rows.");
+        assert_eq!(
+            row_results[4],
+            "7 user_type: Use Regular User or Provider Admin, or leave it empty for a Regular User."
+        );
         assert!(
-            row_results[5].contains("email must be an e-mail address.") && row_results[5].contains("8 to 64"),
+            row_results[5].contains(" email: It must be an e-mail address. password: The password must be 8 to 64"),
             "{}",
             row_results[5]
         );
         assert_eq!(row_results[6..8], ["9 Regular User", "10 Regular User"]);
-        assert!(row_results[9].starts_with("12 A spreadsheet takes the password for a formula"), "{}", row_results[9]);
+        assert!(row_results[9].starts_with("12 password: A spreadsheet takes it for a formula."), "{}", row_results[9]);
         assert!(row_results[8].starts_with("11 It has more cells than the first line names."), "{}", row_results[8]);
     }
 

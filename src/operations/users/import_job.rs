@@ -1,6 +1,6 @@
 //! An import of users as a stored job: it belongs to the process and not to the request that began it, and the result
 //! of each row is kept, sealed, in the transaction that makes its user. So no temporary password is lost with a
-//! browser: who began the import opens its report again, for a day.
+//! browser: who began the import opens its report again, for a day (`import_report`).
 
 use std::fmt;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use crate::app::App;
 use crate::crypto::seal;
 use crate::log;
 use crate::operations::admin_context::{AdminContext, in_act};
-use crate::operations::csv::file;
 use crate::operations::users;
-use crate::operations::users::import::{self, People, Person, RowPlan};
-use crate::store::users::imports::{self, Begun, Import, ImportState, NewImport};
+use crate::operations::users::import::{self, Added, People, Person, RowPlan};
+use crate::store::users::NewUser;
+use crate::store::users::imports::{self, Begun, ImportState, NewImport};
 use crate::store::{Error, in_transaction};
-use crate::time::{Deadline, Timestamp};
+use crate::time::Deadline;
 
 /// For so long the report can be opened.
 pub const KEPT: Duration = Duration::from_hours(24);
@@ -34,7 +34,7 @@ const ASK_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// Who began an import, and alone may open its report.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner(String);
+pub struct Owner(pub(super) String);
 
 impl Owner {
     /// A person, by the user's id.
@@ -55,10 +55,21 @@ impl Owner {
 pub enum Started {
     /// It runs.
     Yes(Running),
+    /// The same preview was sent before, and began this one.
+    Before(String),
     /// Another one of the same owner at the same provider is running.
     OneRuns,
     /// [`MOST_KEPT`] of the same owner are kept.
     TooMany,
+}
+
+/// How an import is begun.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The preview that begins it, by an id of its own: it begins one import.
+    pub attempt: Option<String>,
+    /// Whoever has an address, and no password in the file, is mailed an invitation instead of handed a password.
+    pub invite: bool,
 }
 
 /// An import that runs.
@@ -80,25 +91,25 @@ impl Running {
 
 /// What a file said, as it is kept: no password is in it.
 #[derive(Serialize, Deserialize)]
-struct Plan {
-    notes: Vec<String>,
-    rows: Vec<PlannedRow>,
+pub(super) struct Plan {
+    pub notes: Vec<String>,
+    pub rows: Vec<PlannedRow>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct PlannedRow {
-    line: u64,
-    login_name: String,
-    name: String,
+pub(super) struct PlannedRow {
+    pub line: u64,
+    pub login_name: String,
+    pub name: String,
     /// What is known before anything is written; `None` where a user is to be made.
-    known: Option<RowResult>,
+    pub known: Option<RowResult>,
 }
 
-/// The result of a row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The result of a row, as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RowResult {
-    /// A user, with this temporary password.
+pub(super) enum RowResult {
+    /// A user, with this temporary password; it is empty where an invitation was mailed instead.
     Created(HandedOut),
     /// There was such a user already.
     Exists,
@@ -140,6 +151,7 @@ impl RowResult {
 struct Job {
     id: String,
     provider_id: String,
+    invite: bool,
 }
 
 impl Job {
@@ -155,11 +167,12 @@ fn purpose(id: &str, part: &str) -> String {
     format!("import {id} {part}")
 }
 
-fn opened<T: DeserializeOwned>(app: &App, id: &str, part: &str, sealed: &str) -> Option<T> {
+/// A part as it was sealed; `None` when no key here opens it.
+pub(super) fn opened<T: DeserializeOwned>(app: &App, id: &str, part: &str, sealed: &str) -> Option<T> {
     serde_json::from_slice(&seal::open(&app.keys, &purpose(id, part), sealed)?).ok()
 }
 
-fn row_part(place: i64) -> String {
+pub(super) fn row_part(place: i64) -> String {
     format!("row {place}")
 }
 
@@ -167,8 +180,14 @@ fn row_part(place: i64) -> String {
 ///
 /// # Errors
 /// When it cannot be written: nothing began then.
-pub async fn start(act: &AdminContext, owner: &Owner, provider_id: &str, people: People) -> Result<Started, Error> {
-    let job = Job { id: act.app.random.id(act.now), provider_id: provider_id.to_owned() };
+pub async fn start(
+    act: &AdminContext,
+    owner: &Owner,
+    provider_id: &str,
+    people: People,
+    Options { attempt, invite }: Options,
+) -> Result<Started, Error> {
+    let job = Job { id: act.app.random.id(act.now), provider_id: provider_id.to_owned(), invite };
     let mut work = Vec::new();
     let mut plan = Plan { notes: people.notes, rows: Vec::with_capacity(people.rows.len()) };
     for (place, row) in (0_i64..).zip(people.rows) {
@@ -185,12 +204,14 @@ pub async fn start(act: &AdminContext, owner: &Owner, provider_id: &str, people:
         owner: owner.0.clone(),
         rows_total: count(plan.rows.len()),
         rows_done: count(plan.rows.len() - work.len()),
+        attempt,
         sealed_plan: job.sealed(&act.app, "plan", &plan)?,
         alive_until: act.now.after(LEASE),
         expires_at: act.now.after(KEPT),
     };
     match in_act!(act, [import], |tx| imports::insert(tx, &import, MOST_KEPT, act.now).await)? {
         Begun::Yes => {}
+        Begun::Before(id) => return Ok(Started::Before(id)),
         Begun::OneRuns => return Ok(Started::OneRuns),
         Begun::TooMany => return Ok(Started::TooMany),
     }
@@ -260,34 +281,61 @@ async fn make(base: &AdminContext, job: &Job, place: i64, person: &Person) -> Re
     // The authority is read again, and the record dated, at this row's own moment (G28).
     let act = &AdminContext { now, deadline: Deadline::after(Duration::from_mins(1), now), ..base.clone() };
     let user = import::new_user(act, person, hash);
-    let created = job.sealed(app, &row_part(place), &RowResult::Created(HandedOut(password)))?;
-    let (job, person) = (job.clone(), person.clone());
-    let kept = in_act!(act, [job, user, person, created], |tx| {
-        if !imports::advance(tx, &job.id, 1, now.after(LEASE)).await? {
-            return Ok(Some(ImportState::Interrupted));
-        }
-        let plan = import::add(tx, &act, &job.provider_id, &user, &person).await?;
-        let result = match plan.as_ref().and_then(RowResult::of) {
-            None => created,
-            Some(result) => job.sealed(&act.app, &row_part(place), &result)?,
-        };
-        imports::put_result(tx, &job.id, place, &result).await?;
-        Ok(None)
-    });
+    let invite = job.invite && person.may_be_invited();
+    let kept = match keep(act, job, place, person, &user, &password, invite).await {
+        // The outbox may have filled up: then there is a slip.
+        Err(Error::Withdrawn) if invite => keep(act, job, place, person, &user, &password, false).await,
+        kept => kept,
+    };
     match kept {
         Err(Error::Withdrawn) => {
             let taken = RowResult::Refused(vec![import::SUB_TAKEN.into()]);
-            let result = job.sealed(app, &row_part(place), &taken)?;
+            let (job, result) = (job.clone(), job.sealed(app, &row_part(place), &taken)?);
             in_act!(act, [job, result], |tx| {
-                if !imports::advance(tx, &job.id, 1, now.after(LEASE)).await? {
+                if !imports::advance(tx, &job.id, 1, act.now.after(LEASE)).await? {
                     return Ok(Some(ImportState::Interrupted));
                 }
-                imports::put_result(tx, &job.id, place, &result).await?;
+                imports::put_result(tx, &job.id, place, None, &result).await?;
                 Ok(None)
             })
         }
         kept => kept,
     }
+}
+
+/// Makes the user of a row by the hash of this password and keeps its result; how the import ended, when it did.
+///
+/// # Errors
+/// [`Error::Withdrawn`] as [`import::add`] says. Otherwise when it cannot be written.
+async fn keep(
+    act: &AdminContext,
+    job: &Job,
+    place: i64,
+    person: &Person,
+    user: &NewUser,
+    password: &Zeroizing<String>,
+    invite: bool,
+) -> Result<Option<ImportState>, Error> {
+    let sealed = |handed_out: &Zeroizing<String>| {
+        job.sealed(&act.app, &row_part(place), &RowResult::Created(HandedOut(handed_out.clone())))
+    };
+    let (made, invited) = (sealed(password)?, sealed(&Zeroizing::default())?);
+    let (job, person) = (job.clone(), person.clone());
+    in_act!(act, [job, user, person, made, invited], |tx| {
+        if !imports::advance(tx, &job.id, 1, act.now.after(LEASE)).await? {
+            return Ok(Some(ImportState::Interrupted));
+        }
+        let (made_user, result) = match import::add(tx, &act, &job.provider_id, &user, &person, invite).await? {
+            Added::Made => (Some(user.id.as_str()), made),
+            Added::Invited => (Some(user.id.as_str()), invited),
+            Added::Not(plan) => {
+                let result = RowResult::of(&plan).unwrap_or(RowResult::Exists);
+                (None, job.sealed(&act.app, &row_part(place), &result)?)
+            }
+        };
+        imports::put_result(tx, &job.id, place, made_user, &result).await?;
+        Ok(None)
+    })
 }
 
 /// The hash of a password, when there is room: imports take turns with all that administrators set, so that people who
@@ -309,125 +357,5 @@ async fn hash(app: &App, password: &Zeroizing<String>) -> Result<String, ImportS
         }
         tokio::time::sleep(ASK_FOR_ROOM).await;
         waited += ASK_FOR_ROOM;
-    }
-}
-
-/// What an import came to.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// How it stands.
-    pub import: Import,
-    /// The same at the moment of asking.
-    pub state: ImportState,
-    /// Until when temporary passwords of it work at least.
-    pub until: Timestamp,
-    /// What was passed over in the file.
-    pub notes: Vec<String>,
-    /// Each row of the file.
-    pub rows: Vec<ReportedRow>,
-}
-
-/// A row of a report.
-#[derive(Clone, Debug)]
-pub struct ReportedRow {
-    /// Its line in the file.
-    pub line: u64,
-    /// The Login Name as it stands there.
-    pub login_name: String,
-    /// The name as it stands there.
-    pub name: String,
-    /// The result.
-    pub result: RowResult,
-}
-
-/// What is said of a row that the import did not come to.
-const UNKNOWN: &str = "It is not known whether it was created. Send the file again.";
-const NOT_TRIED: &str = "It was not tried, because the import stopped before it. Send the file again.";
-const NOT_YET: &str = "It is not created yet.";
-const ALL_LOST: &str =
-    "The key under which this report was sealed is gone. Reset the passwords of those whom the import made.";
-const LOST: &str = "The key under which its result was sealed is gone. Reset the user's password.";
-
-/// An import without its rows, if this owner began it here and its time is not over.
-pub async fn find(
-    app: &App,
-    owner: &Owner,
-    provider_id: &str,
-    id: &str,
-    now: Timestamp,
-) -> Result<Option<Import>, Error> {
-    imports::of_owner(&mut app.db.read_much().await?, &owner.0, provider_id, id, now).await
-}
-
-/// The imports that this owner began here and whose time is not over, the newest first.
-pub async fn list(app: &App, owner: &Owner, provider_id: &str, now: Timestamp) -> Result<Vec<Import>, Error> {
-    imports::list(&mut app.db.read_much().await?, &owner.0, provider_id, now).await
-}
-
-/// What an import came to, if this owner began it here and its time is not over.
-pub async fn report(
-    app: &App,
-    owner: &Owner,
-    provider_id: &str,
-    id: &str,
-    now: Timestamp,
-) -> Result<Option<Report>, Error> {
-    let mut conn = app.db.read_much().await?;
-    let Some(import) = imports::of_owner(&mut conn, &owner.0, provider_id, id, now).await? else { return Ok(None) };
-    let plan = imports::plan(&mut conn, id).await?.unwrap_or_default();
-    let results = imports::results(&mut conn, id).await?;
-    drop(conn);
-    // One that no key opens any more says so, and hides no other.
-    let plan = opened::<Plan>(app, id, "plan", &plan)
-        .unwrap_or_else(|| Plan { rows: Vec::new(), notes: vec![ALL_LOST.into()] });
-    let state = import.state_at(now);
-    let mut results = results.into_iter().peekable();
-    let mut reached = true;
-    let rows = (0_i64..).zip(plan.rows).map(|(place, row)| {
-        let kept = results.next_if(|(at, _)| *at == place);
-        let result = match (row.known, kept) {
-            (Some(known), _) => known,
-            (None, Some((_, sealed))) => {
-                opened(app, id, &row_part(place), &sealed).unwrap_or_else(|| RowResult::Refused(vec![LOST.into()]))
-            }
-            (None, None) => RowResult::Refused(vec![missing(state, std::mem::take(&mut reached)).into()]),
-        };
-        ReportedRow { line: row.line, login_name: row.login_name, name: row.name, result }
-    });
-    let rows = rows.collect();
-    let until = users::temporary_until(app, Timestamp(import.created_at));
-    Ok(Some(Report { import, state, until, notes: plan.notes, rows }))
-}
-
-/// Why a row has no result; whether it is the first such row.
-const fn missing(state: ImportState, first: bool) -> &'static str {
-    match state {
-        ImportState::Running => NOT_YET,
-        ImportState::Fault if first => UNKNOWN,
-        ImportState::Done
-        | ImportState::NoAuthority
-        | ImportState::Fault
-        | ImportState::NoRoom
-        | ImportState::Stopped
-        | ImportState::Interrupted => NOT_TRIED,
-    }
-}
-
-impl Report {
-    /// The report as a file for spreadsheets.
-    #[must_use]
-    pub fn csv(&self) -> Vec<u8> {
-        let columns = ["line", "login_name", "name", "result", "temporary_password", "why"];
-        let mut file = file::Head::of(columns).into_bytes();
-        for row in &self.rows {
-            let (result, password, why) = match &row.result {
-                RowResult::Created(password) => ("created", password.as_str(), String::new()),
-                RowResult::Exists => ("exists", "", String::new()),
-                RowResult::Refused(why) => ("refused", "", why.join(" ")),
-            };
-            let line = row.line.to_string();
-            file.extend(file::line([line.as_str(), &row.login_name, &row.name, result, password, &why]));
-        }
-        file
     }
 }

@@ -6,6 +6,7 @@
 pub mod email;
 pub mod import;
 pub mod import_job;
+pub mod import_report;
 pub mod invitation;
 
 use std::time::Duration;

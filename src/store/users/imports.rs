@@ -74,6 +74,8 @@ pub struct NewImport {
     pub rows_total: i64,
     /// Rows that have their result already.
     pub rows_done: i64,
+    /// The preview that begins it, by an id of its own.
+    pub attempt: Option<String>,
     /// What the file said, sealed.
     pub sealed_plan: String,
     /// See [`Import`].
@@ -83,10 +85,12 @@ pub struct NewImport {
 }
 
 /// The result of starting one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Begun {
     /// It is there.
     Yes,
+    /// The same preview began this one before.
+    Before(String),
     /// Another one of the same owner at the same provider is running.
     OneRuns,
     /// As many of the same owner are kept as may be.
@@ -103,7 +107,10 @@ pub async fn insert(tx: &mut Tx, import: &NewImport, most: i64, now: Timestamp) 
          AND alive_until <= $3";
     const COUNT: &str = "SELECT COUNT(*) FROM imports WHERE owner = $1 AND provider_id = $2 AND expires_at > $3";
     const SQL: &str = "INSERT INTO imports (id, provider_id, owner, state, rows_total, rows_done, sealed_plan, alive_until, \
-                       created_at, expires_at) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+                       created_at, expires_at, attempt) VALUES ($1, $2, $3, 'running', $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    if let Some(id) = of_attempt(tx, import).await? {
+        return Ok(Begun::Before(id));
+    }
     query(LEFT).bind(&import.owner).bind(&import.provider_id).bind(now.0).execute(tx).await?;
     let (kept,): (i64,) = query(COUNT).bind(&import.owner).bind(&import.provider_id).bind(now.0).fetch_one(tx).await?;
     if kept >= most {
@@ -119,9 +126,23 @@ pub async fn insert(tx: &mut Tx, import: &NewImport, most: i64, now: Timestamp) 
         .bind(import.alive_until.0)
         .bind(now.0)
         .bind(import.expires_at.0)
+        .bind(&import.attempt)
         .execute(tx)
         .await?;
-    Ok(if rows == 1 { Begun::Yes } else { Begun::OneRuns })
+    if rows == 1 {
+        return Ok(Begun::Yes);
+    }
+    // The other one may be of the same preview, sent at the same moment.
+    Ok(of_attempt(tx, import).await?.map_or(Begun::OneRuns, Begun::Before))
+}
+
+/// The job that the same preview began.
+async fn of_attempt(tx: &mut Tx, import: &NewImport) -> Result<Option<String>, Error> {
+    const SQL: &str = "SELECT id FROM imports WHERE owner = $1 AND provider_id = $2 AND attempt = $3";
+    let Some(attempt) = &import.attempt else { return Ok(None) };
+    let row: Option<(String,)> =
+        query(SQL).bind(&import.owner).bind(&import.provider_id).bind(attempt).fetch_optional(tx).await?;
+    Ok(row.map(|(id,)| id))
 }
 
 /// Says that somebody works on it until `alive_until`, and counts `more` rows; `false` when it is not running any more.
@@ -135,13 +156,13 @@ pub async fn advance(tx: &mut Tx, id: &str, more: i64, alive_until: Timestamp) -
     Ok(rows == 1)
 }
 
-/// Keeps the result of a row, in the transaction of what it tells of.
+/// Keeps the result of a row, and the user that was made, in the transaction of what it tells of.
 ///
 /// # Errors
 /// When it cannot be written.
-pub async fn put_result(tx: &mut Tx, id: &str, place: i64, sealed: &str) -> Result<(), Error> {
-    const SQL: &str = "INSERT INTO import_rows (import_id, place, sealed_result) VALUES ($1, $2, $3)";
-    query(SQL).bind(id).bind(place).bind(sealed).execute(tx).await?;
+pub async fn put_result(tx: &mut Tx, id: &str, place: i64, user_id: Option<&str>, sealed: &str) -> Result<(), Error> {
+    const SQL: &str = "INSERT INTO import_rows (import_id, place, user_id, sealed_result) VALUES ($1, $2, $3, $4)";
+    query(SQL).bind(id).bind(place).bind(user_id).bind(sealed).execute(tx).await?;
     Ok(())
 }
 
@@ -191,12 +212,30 @@ pub async fn plan(conn: &mut Conn, id: &str) -> Result<Option<String>, Error> {
     Ok(row.map(|(sealed,)| sealed))
 }
 
-/// The results of a job's rows by their places, sealed.
+/// The result of a row, and the user that was made as things stand now; `None` of the user where none was made, or an
+/// older program made it.
+#[derive(Clone, Debug)]
+pub struct KeptResult {
+    /// Which row.
+    pub place: i64,
+    /// The result, sealed.
+    pub sealed_result: String,
+    /// Not deactivated.
+    pub active: Option<bool>,
+    /// 1 while the password is the one that the import gave.
+    pub password_version: Option<i64>,
+    /// Until when a temporary password works (Unix ms).
+    pub temporary_until: Option<i64>,
+}
+from_row!(KeptResult { place, sealed_result, active, password_version, temporary_until } parsed {});
+
+/// The results of a job's rows, by their places.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn results(conn: &mut Conn, id: &str) -> Result<Vec<(i64, String)>, Error> {
-    const SQL: &str = "SELECT place, sealed_result FROM import_rows WHERE import_id = $1 ORDER BY place";
+pub async fn results(conn: &mut Conn, id: &str) -> Result<Vec<KeptResult>, Error> {
+    const SQL: &str = "SELECT r.place, r.sealed_result, u.active, u.password_version, u.temporary_until FROM import_rows r \
+                       LEFT JOIN users u ON u.id = r.user_id WHERE r.import_id = $1 ORDER BY r.place";
     query(SQL).bind(id).fetch_all(conn).await
 }
 

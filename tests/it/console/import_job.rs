@@ -9,7 +9,7 @@ use connect_idp::model::user::UserType;
 use connect_idp::operations::users;
 
 use crate::actors::{Answer, Browser, Idp, User};
-use crate::console::import::{import, report};
+use crate::console::import::{import, passwords, report};
 
 const PATH: &str = "/admin/users/import";
 
@@ -36,10 +36,6 @@ async fn pause(idp: &Idp) -> Turn {
     idp.app.hashes.turn(Whose::Administration).await
 }
 
-fn passwords(page: &Answer) -> Vec<String> {
-    page.texts("#import-table code")
-}
-
 both_engines! {
     /// The browser is lost when the import has begun: the same person finds the report from another one, and its
     /// passwords are those that work.
@@ -61,13 +57,13 @@ both_engines! {
         assert!(list.text("#earlier-imports").contains("Done, 3 of 3 rows"), "{}", list.body);
         let found = later.get(&list.attribute("#earlier-imports a", "href").unwrap()).await;
         assert!(found.text("#import-done").starts_with("3 created, 0 existed already, 0 could not be created."));
-        let codes = passwords(&found);
+        let codes = passwords(&mut later, &found).await;
         for (n, password) in codes.iter().enumerate() {
             let answer = idp.browser().try_login(&format!("u{n}"), password, "SUNRISE-IL").await;
             assert_eq!(answer.location(), "/password/update");
         }
         for _ in 0..2 {
-            let file = later.get(&found.attribute("#import-download", "href").unwrap()).await;
+            let file = later.submit(&found, "#download-form", &[]).await;
             assert_eq!(file.header("content-disposition"), Some("attachment; filename=\"import-SUNRISE-IL.csv\""));
             assert_eq!(file.header("cache-control"), Some("no-store"));
             let mut reader = csv::Reader::from_reader(file.body.as_bytes());
@@ -89,22 +85,30 @@ both_engines! {
         let olga = idp.user("olga").of(&other.code).user_type(UserType::ProviderAdmin).create().await;
         let mut hers = idp.browser();
         hers.sign_in(&olga).await;
-        for path in [started.location().to_owned(), format!("{}/report", started.location())] {
+        for opened in ["/slips", "/report"].map(|what| format!("{}{what}", started.location())) {
             for stranger in [&mut paula, &mut hers] {
-                assert_eq!(stranger.get(&path).await.status, 404, "{path}");
+                for told in [stranger.get(started.location()).await, stranger.get(&opened).await, stranger.post(&opened, &[]).await] {
+                    assert_eq!(told.status, 404, "{opened}");
+                }
             }
-            assert_eq!(browser.get(&path).await.status, 200, "{path}");
+            assert_eq!(browser.get(&opened).await.location(), started.location());
+            assert_eq!(browser.post(&opened, &[]).await.status, 200, "{opened}");
         }
         assert!(!paula.get(PATH).await.has("#earlier-imports"));
         idp.advance(Duration::from_hours(24) - Duration::from_secs(1));
         let mut late = idp.browser();
         late.sign_in(&paul).await;
-        assert_eq!(passwords(&late.get(started.location()).await).len(), 2);
+        let shown = late.get(started.location()).await;
+        assert_eq!(passwords(&mut late, &shown).await.len(), 2);
         jobs::purge(&idp.app).await.unwrap();
         assert_eq!(idp.number("SELECT COUNT(*) FROM import_rows").await, 2);
         idp.advance(Duration::from_secs(1));
         assert_eq!(late.get(started.location()).await.status, 404);
-        assert_eq!(late.get(&format!("{}/report", started.location())).await.status, 404);
+        let records = idp.activity().await.len();
+        for opened in ["/slips", "/report"].map(|what| format!("{}{what}", started.location())) {
+            assert_eq!(late.post(&opened, &[]).await.status, 404, "{opened}");
+        }
+        assert_eq!(idp.activity().await.len(), records);
         assert!(!late.get(PATH).await.has("#earlier-imports"));
         jobs::purge(&idp.app).await.unwrap();
         let kept = "SELECT (SELECT COUNT(*) FROM imports) + (SELECT COUNT(*) FROM import_rows)";
@@ -118,7 +122,7 @@ both_engines! {
         let text = "login_name,name,password\nnina,Nina,Correct-Horse-9\nowen,Owen,Another-Horse-9\n";
         let shown = browser.post(PATH, &[("text", text)]).await;
         let done = import(&mut browser, &shown).await;
-        assert_eq!(passwords(&done), ["Correct-Horse-9", "Another-Horse-9"]);
+        assert_eq!(passwords(&mut browser, &done).await, ["Correct-Horse-9", "Another-Horse-9"]);
         let mut outsider = idp.outsider().await;
         for sql in ["SELECT sealed_plan FROM imports", "SELECT sealed_result FROM import_rows WHERE place = 0"] {
             let sealed = outsider.text(sql).await;
@@ -128,7 +132,7 @@ both_engines! {
             outsider.run(&format!("UPDATE import_rows SET place = {to} WHERE place = {from}")).await;
         }
         let swapped = browser.get(&done.path).await;
-        assert_eq!(passwords(&swapped), [""; 0]);
+        assert_eq!(passwords(&mut browser, &swapped).await, [""; 0]);
         assert!(swapped.texts("#import-table .note")[0].contains("is gone. Reset the user's password."));
     }
 
@@ -137,7 +141,8 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let (_, mut browser) = admin(&idp, "paul").await;
         let started = begin(&mut browser, 3).await;
-        let codes = passwords(&report(&mut browser, started.clone()).await);
+        let done = report(&mut browser, started.clone()).await;
+        let codes = passwords(&mut browser, &done).await;
         // As a crash after the second row leaves it.
         let mut outsider = idp.outsider().await;
         outsider.run("DELETE FROM import_rows WHERE place = 2").await;
@@ -153,7 +158,7 @@ both_engines! {
         let page = browser.get(started.location()).await;
         let stopped = page.text("#import-stopped");
         assert!(stopped.starts_with("The import stopped after 2 of 3 rows. The service was interrupted."), "{stopped}");
-        assert_eq!(passwords(&page), codes[..2]);
+        assert_eq!(passwords(&mut browser, &page).await, codes[..2]);
         assert!(page.texts("#import-table .note")[0].starts_with("It was not tried,"));
         let again = import(&mut browser, &shown).await;
         assert!(again.text("#import-done").starts_with("1 created, 2 existed already,"), "{}", again.body);
@@ -188,7 +193,7 @@ both_engines! {
         tokio::time::timeout(Duration::from_secs(10), idp.app.background.ended()).await.unwrap();
         let page = browser.get(started.location()).await;
         assert!(page.text("#import-stopped").contains("The service was stopped."), "{}", page.body);
-        let made = passwords(&page).len();
+        let made = passwords(&mut browser, &page).await.len();
         assert!(made < 400);
         let users = idp.number("SELECT COUNT(*) FROM users WHERE name LIKE 'User %'").await;
         assert_eq!(users, i64::try_from(made).unwrap(), "each user with a password that is shown");
@@ -225,7 +230,7 @@ both_engines! {
         let page = report(&mut browser, started).await;
         assert!(page.text("#import-done").starts_with("1 created, 1 existed already, 1 could not be created."));
         assert!(!page.has("#import-stopped"));
-        assert_eq!(page.texts("#import-table .note")[0], "This handoff_sub is linked to another user.");
+        assert_eq!(page.texts("#import-table .note")[0], "handoff_sub: This one is linked to another user. Unlink it there first, or leave it empty.");
         idp.assert_invariants().await;
     }
 }

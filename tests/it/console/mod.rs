@@ -6,6 +6,7 @@ mod confirm;
 mod form_revisions;
 pub mod import;
 mod import_job;
+mod import_slips;
 mod keys;
 mod long_lists;
 mod matrix;
