@@ -479,6 +479,7 @@ async fn ensure_operator_realm(db: &Database, code: &str, random: &Random, now: 
         absolute_hours: None,
         reset_by_mail: true,
         epoch: 1,
+        revision: 1,
     };
     let deadline = Deadline::after(Duration::from_secs(30), now);
     in_transaction!(db, deadline, [realm, code], |tx| {

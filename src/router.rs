@@ -4,11 +4,19 @@ use std::time::Duration;
 
 use axum::http::{HeaderName, Method, header};
 use axum::response::IntoResponse as _;
-use axum::routing::{any, get, post};
+use axum::routing::{MethodRouter, any, get, post};
 use tower_http::cors::{self, CorsLayer};
 
 use crate::api::problem::{self, Problem};
 use crate::app::App;
+use crate::console::admins::{AgencyVisitor, ProviderAdmin};
+use crate::console::clients::confirm::OfClient;
+use crate::console::confirm::{self, Confirmation};
+use crate::console::issuers::confirm::OfIssuer;
+use crate::console::keys::OfKeys;
+use crate::console::providers::confirm::{OfProvider, ResetOfAdmin};
+use crate::console::unified_login::approve::Approval;
+use crate::console::users::confirm::OfUser;
 use crate::metrics::labels::Route;
 use crate::web::assets;
 use crate::web::error::{self, PageError};
@@ -198,10 +206,15 @@ fn from_any_page() -> CorsLayer {
         .max_age(Duration::from_hours(1))
 }
 
+/// A confirmation, which is asked and answered at one address.
+fn confirmed<C: Confirmation>() -> MethodRouter<App> {
+    get(confirm::ask::<C>).post(confirm::answer::<C>)
+}
+
 /// The Provider Admin's pages.
 fn for_provider_admins() -> Routes {
     Routes::of(PROVIDER_ADMIN)
-        .route("/admin/users", get(console::users::list::get))
+        .route("/admin/users", get(console::users::list::get::<ProviderAdmin>))
         .route("/admin/users/unlock", post(console::users::list::unlock))
         .route("/admin/users/new", get(console::users::new::get).post(console::users::new::post))
         .route("/admin/users/import/template", get(console::users::import::template))
@@ -215,17 +228,14 @@ fn for_provider_admins() -> Routes {
             get(console::users::import_job::way_back).post(console::users::import_job::file),
         )
         .route("/admin/users/export", get(console::users::list::export))
-        .route("/admin/users/{id}", get(console::users::user::get).post(console::users::user::post))
-        .route("/admin/users/{id}/lock", get(console::users::confirm::ask).post(console::users::confirm::answer))
+        .route("/admin/users/{id}", get(console::users::user::get::<ProviderAdmin>).post(console::users::user::post))
+        .route("/admin/users/{id}/lock", confirmed::<OfUser<ProviderAdmin>>())
         .route("/admin/users/{id}/unlock", post(console::users::actions::unlock))
-        .route("/admin/users/{id}/deactivate", get(console::users::confirm::ask).post(console::users::confirm::answer))
+        .route("/admin/users/{id}/deactivate", confirmed::<OfUser<ProviderAdmin>>())
         .route("/admin/users/{id}/reactivate", post(console::users::actions::reactivate))
-        .route(
-            "/admin/users/{id}/reset-password",
-            get(console::users::confirm::ask).post(console::users::confirm::answer),
-        )
-        .route("/admin/users/{id}/end-sessions", post(console::users::actions::end_sessions))
-        .route("/admin/users/{id}/untie", post(console::users::actions::untie))
+        .route("/admin/users/{id}/reset-password", confirmed::<OfUser<ProviderAdmin>>())
+        .route("/admin/users/{id}/end-sessions", confirmed::<OfUser<ProviderAdmin>>())
+        .route("/admin/users/{id}/untie", confirmed::<OfUser<ProviderAdmin>>())
         .route("/admin/users/{id}/send-verification", post(console::users::actions::send_verification))
         .route("/admin/users/{id}/check-email", post(console::users::actions::check_email))
         .route("/admin/users/{id}/invite", post(console::users::actions::invite))
@@ -249,6 +259,7 @@ fn for_therap_admins() -> Routes {
         .route("/operator/export", get(console::home::export))
         .route("/operator/requests", get(console::unified_login::requests::get))
         .route("/operator/requests/{id}", post(console::unified_login::requests::decide))
+        .route("/operator/requests/{id}/approve", confirmed::<Approval>())
         .route("/operator/providers", get(console::providers::list::get))
         .route(
             "/operator/providers/new",
@@ -259,31 +270,23 @@ fn for_therap_admins() -> Routes {
             get(console::providers::provider::get).post(console::providers::provider::post),
         )
         .route("/operator/providers/{id}/activate", post(console::providers::actions::activate))
-        .route(
-            "/operator/providers/{id}/deactivate",
-            get(console::providers::confirm::ask).post(console::providers::confirm::answer),
-        )
-        .route(
-            "/operator/providers/{id}/end-sessions",
-            get(console::providers::confirm::ask).post(console::providers::confirm::answer),
-        )
+        .route("/operator/providers/{id}/deactivate", confirmed::<OfProvider>())
+        .route("/operator/providers/{id}/end-sessions", confirmed::<OfProvider>())
         .route("/operator/providers/{id}/unlock-all", post(console::providers::actions::unlock_all))
-        .route(
-            "/operator/providers/{id}/switch-off",
-            get(console::providers::confirm::ask).post(console::providers::confirm::answer),
-        )
+        .route("/operator/providers/{id}/switch-off", confirmed::<OfProvider>())
         .route("/operator/providers/{id}/admins", post(console::providers::actions::new_admin))
-        .route(
-            "/operator/providers/{id}/reset-password",
-            get(console::providers::confirm::ask_reset).post(console::providers::confirm::reset),
-        )
+        .route("/operator/providers/{id}/reset-password", confirmed::<ResetOfAdmin>())
+        .route("/operator/providers/{id}/users", get(console::users::list::get::<AgencyVisitor>))
+        .route("/operator/providers/{id}/users/{user}", get(console::users::user::get::<AgencyVisitor>))
+        .route("/operator/providers/{id}/users/{user}/unlock", confirmed::<OfUser<AgencyVisitor>>())
+        .route("/operator/providers/{id}/users/{user}/end-sessions", confirmed::<OfUser<AgencyVisitor>>())
         .route("/operator/activity", get(console::activity::all::get))
         .route("/operator/activity/export", get(console::activity::all::export))
         .route("/operator/deliveries", get(console::deliveries::get))
         .route("/operator/keys", get(console::keys::get))
         .route("/operator/keys/rotate", post(console::keys::rotate))
-        .route("/operator/keys/rotate-at-once", get(console::keys::ask).post(console::keys::answer))
-        .route("/operator/keys/retire", get(console::keys::ask).post(console::keys::answer))
+        .route("/operator/keys/rotate-at-once", confirmed::<OfKeys>())
+        .route("/operator/keys/retire", confirmed::<OfKeys>())
 }
 
 /// Trusted issuers of handoffs, with their keys.
@@ -292,22 +295,10 @@ fn for_issuers() -> Routes {
         .route("/operator/issuers", get(console::issuers::list::get))
         .route("/operator/issuers/new", get(console::issuers::list::blank_form).post(console::issuers::list::create))
         .route("/operator/issuers/{id}", get(console::issuers::issuer::get).post(console::issuers::issuer::post))
-        .route(
-            "/operator/issuers/{id}/disable",
-            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
-        )
-        .route(
-            "/operator/issuers/{id}/enable",
-            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
-        )
-        .route(
-            "/operator/issuers/{id}/end-sessions",
-            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
-        )
-        .route(
-            "/operator/issuers/{id}/untie",
-            get(console::issuers::confirm::ask).post(console::issuers::confirm::answer),
-        )
+        .route("/operator/issuers/{id}/disable", confirmed::<OfIssuer>())
+        .route("/operator/issuers/{id}/enable", confirmed::<OfIssuer>())
+        .route("/operator/issuers/{id}/end-sessions", confirmed::<OfIssuer>())
+        .route("/operator/issuers/{id}/untie", confirmed::<OfIssuer>())
 }
 
 /// Clients, with their keys.
@@ -316,20 +307,8 @@ fn for_clients() -> Routes {
         .route("/operator/clients", get(console::clients::list::get))
         .route("/operator/clients/new", get(console::clients::list::blank_form).post(console::clients::list::create))
         .route("/operator/clients/{id}", get(console::clients::client::get).post(console::clients::client::post))
-        .route(
-            "/operator/clients/{id}/rotate-secret",
-            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
-        )
-        .route(
-            "/operator/clients/{id}/disable",
-            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
-        )
-        .route(
-            "/operator/clients/{id}/enable",
-            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
-        )
-        .route(
-            "/operator/clients/{id}/delete",
-            get(console::clients::confirm::ask).post(console::clients::confirm::answer),
-        )
+        .route("/operator/clients/{id}/rotate-secret", confirmed::<OfClient>())
+        .route("/operator/clients/{id}/disable", confirmed::<OfClient>())
+        .route("/operator/clients/{id}/enable", confirmed::<OfClient>())
+        .route("/operator/clients/{id}/delete", confirmed::<OfClient>())
 }

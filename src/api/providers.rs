@@ -185,10 +185,8 @@ pub struct AtProvider {
 /// The provider as it stands.
 pub(super) async fn read(app: &App, id: &str) -> Result<WithEtag<View>, Problem> {
     let mut conn = app.db.read_much().await?;
-    // Before the data: a revision that is older than they are only asks once more.
-    let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
     let provider = store::providers::by_id(&mut conn, id).await?.ok_or_else(Problem::not_found)?;
-    Ok(WithEtag::ok(revision, View::of(provider)))
+    Ok(WithEtag::ok(provider.revision, View::of(provider)))
 }
 
 /// Show a provider
@@ -247,8 +245,8 @@ pub async fn edit(
         reset_by_mail: change.reset_by_mail,
     };
     draft.check(&app.config)?;
-    let current = store::providers::revision(&mut app.db.read_much().await?, id).await?.unwrap_or_default();
-    match providers::edit(&program.caller.act(&app), id, if_match.allows(current)?, &draft).await? {
+    let current = store::providers::by_id(&mut app.db.read_much().await?, id).await?.ok_or_else(Problem::not_found)?;
+    match providers::edit(&program.caller.act(&app), id, if_match.allows(current.revision)?, &draft).await? {
         Edited::Changed(Changed::Keys(_)) => read(&app, id).await,
         Edited::Changed(Changed::NotFound | Changed::OperatorRealm) => Err(Problem::not_found()),
         Edited::Stale => Err(stale()),

@@ -91,8 +91,7 @@ pub async fn list(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) 
 #[utoipa::path(delete, operation_id = "endSessions", path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])), responses((status = 204, description = "They have ended")))]
 pub async fn end_all(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Result<StatusCode, Problem> {
-    let ended = users::end_sessions(&program.caller.act(&app), &program.provider.id, &id).await?;
-    ended.map(|_| StatusCode::NO_CONTENT).ok_or_else(Problem::not_found)
+    ended(users::end_sessions(&program.caller.act(&app), &program.provider.id, &id).await?)
 }
 
 /// The session in the path.
@@ -119,8 +118,11 @@ pub async fn end(
     UserId(id): UserId,
     SessionId(session_id): SessionId,
 ) -> Result<StatusCode, Problem> {
-    let done = users::end_session(&program.caller.act(&app), &program.provider.id, &id, &session_id).await?;
-    match done {
+    ended(users::end_session(&program.caller.act(&app), &program.provider.id, &id, &session_id).await?)
+}
+
+fn ended(switched: Switched) -> Result<StatusCode, Problem> {
+    match switched {
         Switched::Done | Switched::Already => Ok(StatusCode::NO_CONTENT),
         Switched::NotFound
         | Switched::OperatorRealm

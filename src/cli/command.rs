@@ -91,6 +91,16 @@ pub(super) struct Who {
     pub(super) login_name: String,
 }
 
+/// Whose act is asked about on a terminal (G34).
+#[derive(Debug, clap::Args)]
+pub(super) struct Asked<T: clap::Args> {
+    #[command(flatten)]
+    pub(super) of: T,
+    /// Do it without asking.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
 impl Who {
     pub(super) async fn find(&self, app: &App) -> anyhow::Result<Account> {
         let provider = find_provider(app, &self.provider).await?;

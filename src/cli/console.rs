@@ -232,9 +232,25 @@ impl Console {
         anyhow::ensure!(self.asks, "{question} Nobody can be asked here: say --yes");
         self.flush()?;
         let _ = write!(self.err, "{question} Type yes to go on: ").and_then(|()| self.err.flush());
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(answer.trim().eq_ignore_ascii_case("yes"))
+        let mut answer = Vec::new();
+        for byte in (&mut self.input).take(64).bytes() {
+            match byte? {
+                b'\n' => break,
+                byte => answer.push(byte),
+            }
+        }
+        Ok(answer.trim_ascii().eq_ignore_ascii_case(b"yes"))
+    }
+
+    /// Asks whoever sits at the terminal whether to do what cannot be undone (G34), unless that was said already. Where
+    /// nobody sits there, a script said it by running the command.
+    ///
+    /// # Errors
+    /// When the answer is no, or cannot be read.
+    pub fn ask(&mut self, yes: bool, question: impl Display) -> anyhow::Result<()> {
+        let goes_on = self.confirm(yes || !self.asks, question)?;
+        anyhow::ensure!(goes_on, "nothing was done, because the answer was not yes");
+        Ok(())
     }
 
     /// All of standard input, at most `most` bytes, without a byte order mark and without the end of its line.
@@ -314,6 +330,20 @@ mod tests {
         ];
         assert_eq!(table(&rows), "LOGIN NAME  ACTIVE  NOTE\namina       yes     -\nana\u{fffd}[2J     no      x\n");
         assert_eq!(serde_json::to_string(&rows[0]).unwrap(), r#"{"login_name":"amina","active":true,"note":null}"#);
+    }
+
+    #[test]
+    fn who_sits_at_a_terminal_is_asked_and_a_script_is_not() {
+        let ask = |answer: &'static str, asks: bool, yes: bool| {
+            let mut console = Console::new(answer.as_bytes(), io::sink(), io::sink());
+            console.asks = asks;
+            console.ask(yes, "This ends it.").is_ok()
+        };
+        assert!(ask("yes\n", true, false) && ask(" YES \r\nno\n", true, false));
+        for answer in ["", "\n", "y\n", "no\n", "no\nyes\n"] {
+            assert!(!ask(answer, true, false), "{answer:?}");
+            assert!(ask(answer, true, true) && ask(answer, false, false), "{answer:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::command::{act, read_file, say_switched, warn_of_keys};
+use super::command::{Asked, act, read_file, say_switched, warn_of_keys};
 use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::issuer::TrustedIssuer;
@@ -48,7 +48,7 @@ pub(super) enum Verb {
     },
     /// Trust an issuer again.
     #[command(after_help = "Example: connect-idp issuer enable --issuer https://secure.example.net")]
-    Enable(Which),
+    Enable(Asked<Which>),
     /// Stop trusting an issuer, immediately.
     #[command(after_help = "Example: connect-idp issuer disable --issuer https://secure.example.net --end-sessions")]
     Disable {
@@ -57,13 +57,16 @@ pub(super) enum Verb {
         /// Also end every session that it opened.
         #[arg(long)]
         end_sessions: bool,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
     },
     /// End every session that an issuer opened.
     #[command(after_help = "Example: connect-idp issuer end-sessions --issuer https://secure.example.net")]
-    EndSessions(Which),
+    EndSessions(Asked<Which>),
     /// Remove every link between an issuer's ids and our users; the next handoffs link them again.
     #[command(after_help = "Example: connect-idp issuer untie --issuer https://secure.example.net")]
-    Untie(Which),
+    Untie(Asked<Which>),
 }
 
 /// An issuer, as commands name one.
@@ -148,32 +151,39 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
                 Changed::NotFound | Changed::OperatorRealm => bail!(unknown(which)),
             }
         }
-        Verb::Enable(which) => {
+        Verb::Enable(Asked { of: which, yes }) => {
             find(app, which).await?;
+            console.ask(*yes, format_args!("This trusts the handoffs of {} again.", which.issuer))?;
             let switched = issuers::enable(&act(app), &which.issuer).await?;
             say_switched(console, switched, &format!("Issuer {}", which.issuer), "is on")
         }
-        Verb::Disable { which, end_sessions } => {
+        Verb::Disable { which, end_sessions, yes } => {
             find(app, which).await?;
+            let too = if *end_sessions { ", and ends every session that it opened" } else { "" };
+            console.ask(*yes, format_args!("This stops all handoffs of {}{too}.", which.issuer))?;
             let switched = issuers::disable(&act(app), &which.issuer, *end_sessions).await?;
             let done = if *end_sessions { "is off and its sessions are ended" } else { "is off" };
             say_switched(console, switched, &format!("Issuer {}", which.issuer), done)
         }
-        Verb::EndSessions(which) => {
+        Verb::EndSessions(Asked { of: which, yes }) => {
             find(app, which).await?;
+            console.ask(*yes, format_args!("This ends every session that {} opened.", which.issuer))?;
             issuers::end_sessions(&act(app), &which.issuer).await?;
             console.say(format_args!("Every session from {} is ended.", which.issuer))
         }
-        Verb::Untie(which) => match issuers::untie_all(&act(app), &which.issuer).await? {
-            Edited::Changed(Some(0)) => {
-                console.say(format_args!("Nobody was linked to {}; nothing changed.", which.issuer))
+        Verb::Untie(Asked { of: which, yes }) => {
+            console.ask(*yes, format_args!("This removes the links of all users to {}.", which.issuer))?;
+            match issuers::untie_all(&act(app), &which.issuer).await? {
+                Edited::Changed(Some(0)) => {
+                    console.say(format_args!("Nobody was linked to {}; nothing changed.", which.issuer))
+                }
+                Edited::Changed(Some(count)) => {
+                    console.say(format_args!("{count} users are unlinked; their next handoffs link them again."))
+                }
+                // Commands confirm no version.
+                Edited::Changed(None) | Edited::Stale => bail!(unknown(which)),
             }
-            Edited::Changed(Some(count)) => {
-                console.say(format_args!("{count} users are unlinked; their next handoffs link them again."))
-            }
-            // Commands confirm no version.
-            Edited::Changed(None) | Edited::Stale => bail!(unknown(which)),
-        },
+        }
     }
 }
 

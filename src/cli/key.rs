@@ -35,6 +35,9 @@ pub(super) enum Verb {
         /// Let the new key sign immediately. Apps with a cached key set fail until they fetch it again.
         #[arg(long)]
         at_once: bool,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -44,6 +47,9 @@ pub(super) enum Verb {
         /// The key's `kid`, as `key list` shows it.
         #[arg(value_name = "KID", allow_hyphen_values = true)]
         kid: String,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
     },
     /// Add a new key-encryption key.
     #[command(after_help = "Example: connect-idp key renew\n\n\
@@ -68,11 +74,18 @@ pub(super) async fn run(verb: &Verb, config: Config, console: &mut Console) -> a
             let keys = in_use::list(&app, app.clock.now()).await?;
             console.rows(output.format, &keys.iter().map(listed).collect::<Vec<_>>())
         }
-        Verb::Rotate { algorithms, at_once, output } => {
+        Verb::Rotate { algorithms, at_once, yes, output } => {
+            if *at_once {
+                console
+                    .ask(*yes, "The new key signs now: apps with a cached key set fail until they fetch it again.")?;
+            }
             let when = if *at_once { When::AtOnce } else { When::Announced };
             rotate(&open(config).await?, algorithms, when, *output, console).await
         }
-        Verb::Retire { kid } => retire(&open(config).await?, kid, console).await,
+        Verb::Retire { kid, yes } => {
+            console.ask(*yes, format_args!("This revokes key {kid}: what it signed is no longer valid."))?;
+            retire(&open(config).await?, kid, console).await
+        }
         Verb::Renew => renew(&open(config).await?, console).await,
         Verb::Reseal => reseal(&open(config).await?, console).await,
     }

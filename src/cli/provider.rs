@@ -3,7 +3,7 @@
 use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 
-use super::command::{act, find_provider, say_switched};
+use super::command::{Asked, act, find_provider, say_switched};
 use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
@@ -49,7 +49,7 @@ pub(super) enum Verb {
     Activate(Which),
     /// Keep a provider's users out and end all their sessions.
     #[command(after_help = "Example: connect-idp provider deactivate --provider SUNRISE-IL")]
-    Deactivate(Which),
+    Deactivate(Asked<Which>),
     /// Switch a provider's Unified Login.
     #[command(after_help = "Example: connect-idp provider unified-login on --provider SUNRISE-IL")]
     UnifiedLogin {
@@ -57,10 +57,13 @@ pub(super) enum Verb {
         state: Switch,
         #[command(flatten)]
         which: Which,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
     },
     /// End every session of a provider's users.
     #[command(after_help = "Example: connect-idp provider end-sessions --provider SUNRISE-IL")]
-    EndSessions(Which),
+    EndSessions(Asked<Which>),
 }
 
 /// A provider, as commands name one.
@@ -131,9 +134,18 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         Verb::Create { which, data, output } => create(app, which, data, *output, console).await,
         Verb::Set { which, data } => set(app, which, data, console).await,
         Verb::Activate(which) => set_active(app, which, true, console).await,
-        Verb::Deactivate(which) => set_active(app, which, false, console).await,
-        Verb::UnifiedLogin { state, which } => {
+        Verb::Deactivate(Asked { of: which, yes }) => {
+            let code = find_provider(app, &which.provider).await?.code;
+            console.ask(*yes, format_args!("This keeps every user of {code} out and ends all their sessions."))?;
+            set_active(app, which, false, console).await
+        }
+        Verb::UnifiedLogin { state, which, yes } => {
             let provider = find_provider(app, &which.provider).await?;
+            let what = match state {
+                Switch::On => "lets the users of this provider come in from Therap Services without a password here",
+                Switch::Off => "keeps the users of this provider from coming in from Therap Services",
+            };
+            console.ask(*yes, format_args!("{}: this {what}.", provider.code))?;
             let (state, done) = match state {
                 Switch::On => (UnifiedLogin::On, "is on"),
                 Switch::Off => (UnifiedLogin::Off, "is off"),
@@ -141,8 +153,9 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             let switched = providers::set_unified_login(&act(app), &provider.id, state).await?;
             say_switched(console, switched, &format!("Unified Login of {}", provider.code), done)
         }
-        Verb::EndSessions(which) => {
+        Verb::EndSessions(Asked { of: which, yes }) => {
             let provider = find_provider(app, &which.provider).await?;
+            console.ask(*yes, format_args!("This ends every session of {}.", provider.code))?;
             match providers::end_sessions(&act(app), &provider.id).await? {
                 Switched::NotFound => bail!("provider {} is not there any more", provider.code),
                 Switched::Done

@@ -6,23 +6,26 @@ use std::str::FromStr;
 
 use askama::Template;
 use axum::extract::FromRequestParts;
-use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 
 use crate::app::App;
+use crate::console::admins::Admin;
 use crate::console::answers::form_again;
 use crate::console::reauth::{Proof, Sender};
-use crate::model::session::Session;
-use crate::model::validation_error::ValidationError;
+use crate::operations::admin_context::{AdminContext, ValidationError, Version};
 use crate::store::sessions::Usable;
+use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::{Choice, FieldErrors};
+use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+use crate::web::session::AtItsOwnAddress;
 
 /// What is asked, and what the form of the answer holds.
-pub(super) struct Question {
+pub struct Question {
     /// The page's title.
     pub title: &'static str,
     /// The act and its object, as a question.
@@ -39,14 +42,17 @@ pub(super) struct Question {
     pub address: String,
     /// Where one came from.
     pub back: String,
-    /// Which version of the object the page shows; the form carries it.
+    /// Which version of the object the page shows.
+    pub version: Version,
+    /// It, and whatever else must not have changed; the form carries it.
     pub seen: String,
     /// What is wrong with the answer.
     pub faults: FieldErrors,
 }
 
 /// What is typed or chosen beside the confirmation.
-pub(super) enum Input {
+#[expect(missing_docs, reason = "each is what a field of a form has: id, name, label, hint, value")]
+pub enum Input {
     /// Nothing.
     Nothing,
     /// One line, under this id, which is its name too.
@@ -83,56 +89,113 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for PathAction<T> {
     }
 }
 
+/// An act that is confirmed: what is asked about it, and how it is done.
+pub trait Confirmation: Sized + Send + 'static {
+    /// Who confirms it.
+    type Admin: Admin;
+    /// What of the address names it.
+    type Named: FromRequestParts<App> + Send + 'static;
+
+    /// What is asked, with what was typed beside it, and the act; or the answer where there is nothing to ask.
+    fn question(
+        app: &App,
+        now: Timestamp,
+        admin: &Self::Admin,
+        named: Self::Named,
+        typed: &mut Fields,
+    ) -> impl Future<Output = Result<Result<(Question, Self), Response>, PageError>> + Send;
+
+    /// Does it, of the version that was confirmed.
+    fn carry_out(
+        self,
+        admin: &Self::Admin,
+        by: &AdminContext,
+    ) -> impl Future<Output = Result<Response, PageError>> + Send;
+}
+
+/// `GET` of a confirmation: what the act would do.
+///
+/// # Errors
+/// When there is no such object, or the database cannot be asked.
+pub async fn ask<C: Confirmation>(
+    app: App,
+    arrival: Arrival,
+    AtItsOwnAddress(admin): AtItsOwnAddress<C::Admin>,
+    named: C::Named,
+) -> Result<Response, PageError> {
+    Ok(match C::question(&app, arrival.now, &admin, named, &mut Fields::default()).await? {
+        Ok((question, _)) => {
+            // Nothing was typed yet, so nothing is wrong.
+            let question = Question { faults: FieldErrors::default(), ..question };
+            respond(StatusCode::OK, Shape::Inside, &question.page(&app, &admin))
+        }
+        Err(instead) => instead,
+    })
+}
+
+/// `POST` of a confirmation: does what was confirmed, or asks again.
+///
+/// # Errors
+/// When there is no such object, or the database fails.
+pub async fn answer<C: Confirmation>(
+    app: App,
+    arrival: Arrival,
+    AtItsOwnAddress(admin): AtItsOwnAddress<C::Admin>,
+    named: C::Named,
+    headers: HeaderMap,
+    mut fields: Fields,
+) -> Result<Response, PageError> {
+    let (mut question, act) = match C::question(&app, arrival.now, &admin, named, &mut fields).await? {
+        Ok(asked) => asked,
+        Err(instead) => return Ok(instead),
+    };
+    let proof = match question.confirmed(&app, &arrival, &admin, &headers, &mut fields).await? {
+        Ok(proof) => proof,
+        Err(again) => return Ok(again),
+    };
+    let by = admin.act(&app, &arrival).of(question.version);
+    Ok(proof.on(act.carry_out(&admin, &by).await))
+}
+
 impl Question {
-    /// The page, for a Provider Admin.
-    pub fn for_provider_admin(&self, app: &App, session: &Session) -> Response {
-        respond(StatusCode::OK, Shape::Inside, &self.page(app, session, false))
-    }
-
-    /// The page, for a Therap Admin: with the password.
-    pub fn for_therap_admin(&self, app: &App, session: &Session) -> Response {
-        respond(StatusCode::OK, Shape::Inside, &self.page(app, session, true))
-    }
-
     /// Takes a rule's judgement of what was typed beside the confirmation.
     pub fn check<T>(&mut self, label: &str, checked: Result<T, ValidationError>) -> Option<T> {
         self.faults.check(label, checked)
     }
 
-    /// The page again, unless a Provider Admin's form confirms what stands here.
-    pub fn refused_to_provider_admin(&self, app: &App, session: &Session, fields: &mut Fields) -> Option<Response> {
-        self.refused(self.page(app, session, false), fields)
-    }
-
-    /// Whether a Therap Admin's form confirms what stands here, and whether its password is right; otherwise the page again.
-    pub async fn confirmed_by_therap_admin(
+    /// Whether the form confirms what stands here, and a Therap Admin's password in it is right; otherwise the page again.
+    async fn confirmed(
         &mut self,
-        sender: &Sender<'_>,
+        app: &App,
+        arrival: &Arrival,
+        admin: &impl Admin,
+        headers: &HeaderMap,
         fields: &mut Fields,
     ) -> Result<Result<Proof, Response>, PageError> {
         const PASSWORD: &str = "confirm-password";
-        let (app, session) = (sender.app, &sender.admin.session);
-        if let Some(again) = self.refused(self.page(app, session, true), fields) {
-            return Ok(Err(again));
+        if fields.take("seen") != self.seen {
+            let page = ConfirmPage { changed: true, ..self.page(app, admin) };
+            return Ok(Err(form_again(StatusCode::CONFLICT, &page)));
         }
+        let unproven = |question: &Self| form_again(StatusCode::UNPROCESSABLE_ENTITY, &question.page(app, admin));
+        if !self.faults.is_empty() {
+            return Ok(Err(unproven(self)));
+        }
+        let Some(therap_admin) = admin.types_password() else {
+            return Ok(Ok(Proof::default()));
+        };
         let password = fields.take_secret("password");
         if password.is_empty() {
             self.faults.add(PASSWORD, "Please enter your Password.");
-            return Ok(Err(form_again(StatusCode::UNPROCESSABLE_ENTITY, &self.page(app, session, true))));
+            return Ok(Err(unproven(self)));
         }
+        let sender = Sender { app, arrival, admin: therap_admin, headers };
         let checked = sender.check(password, PASSWORD, &mut self.faults).await?;
-        Ok(checked.map_err(|unproven| unproven.answer(&self.page(app, session, true), &self.address)))
+        Ok(checked.map_err(|unproven| unproven.answer(&self.page(app, admin), &self.address)))
     }
 
-    fn refused(&self, page: ConfirmPage<'_>, fields: &mut Fields) -> Option<Response> {
-        if fields.take("seen") != self.seen {
-            return Some(form_again(StatusCode::CONFLICT, &ConfirmPage { changed: true, ..page }));
-        }
-        (!self.faults.is_empty()).then(|| form_again(StatusCode::UNPROCESSABLE_ENTITY, &page))
-    }
-
-    fn page(&self, app: &App, session: &Session, ask_password: bool) -> ConfirmPage<'_> {
-        let page = Page::of(app, self.title, session);
+    fn page(&self, app: &App, admin: &impl Admin) -> ConfirmPage<'_> {
+        let (page, ask_password) = (Page::of(app, self.title, admin.session()), admin.types_password().is_some());
         ConfirmPage { page, asked: self, faults: &self.faults, ask_password, changed: false }
     }
 }
@@ -158,12 +221,6 @@ pub(super) fn ends_of_user(usable: Usable) -> String {
     }
 }
 
-/// An address with one pair in its query.
-pub(super) fn with_query(path: &str, name: &str, value: &str) -> String {
-    let query = url::form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish();
-    format!("{path}?{query}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -174,10 +231,5 @@ mod tests {
         assert_eq!(ends(Usable { sessions: 1, users: 1 }), "Ends 1 session of 1 user.");
         assert_eq!(ends(Usable::default()), "No sessions are open now.");
         assert_eq!(ends_of_user(Usable { sessions: 1, users: 1 }), "Ends 1 open session of the user.");
-    }
-
-    #[test]
-    fn what_a_query_names_is_escaped() {
-        assert_eq!(with_query("/x", "kid", "a b&c"), "/x?kid=a+b%26c");
     }
 }

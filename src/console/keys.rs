@@ -2,22 +2,22 @@
 
 use askama::Template;
 use axum::extract::Query;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 use serde::Deserialize;
 
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
-use crate::console::confirm::{Input, PathAction, Question, with_query};
-use crate::console::reauth::Sender;
+use crate::console::confirm::{Confirmation, Input, PathAction, Question};
 use crate::crypto::jws::Algorithm;
 use crate::model::signing_key::State;
 use crate::model::words;
-use crate::operations::admin_context::Version;
+use crate::operations::admin_context::AdminContext;
 use crate::operations::keys::in_use::{self, Listed};
 use crate::operations::keys::rotation::{self, Retired, Rotated, When};
 use crate::store;
 use crate::time::Timestamp;
+use crate::web::address::with_query;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
@@ -141,127 +141,93 @@ pub enum Action {
 }
 words!(Action { RotateAtOnce = "rotate-at-once", Retire = "retire" });
 
-/// What is confirmed: the algorithm, and the key that is revoked.
-struct Asked {
-    question: Question,
-    version: Version,
+/// An act on the keys, about to be confirmed.
+#[derive(Debug)]
+pub struct OfKeys {
+    act: Action,
     alg: Algorithm,
+    /// The key that is revoked.
+    kid: String,
 }
 
-/// `GET` of each act: what it would do.
-///
-/// # Errors
-/// When there is no such key or algorithm, or the database cannot be asked.
-pub async fn ask(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    PathAction(act): PathAction<Action>,
-    Query(which): Query<Which>,
-) -> Result<Response, PageError> {
-    Ok(match question(&app, &arrival, act, &which).await? {
-        Ok(asked) => asked.question.for_therap_admin(&app, &admin.session),
-        Err(why) => back(why),
-    })
-}
+impl Confirmation for OfKeys {
+    type Admin = TherapAdmin;
+    type Named = (PathAction<Action>, Query<Which>);
 
-/// `POST` of each act.
-///
-/// # Errors
-/// When there is no such key or algorithm, or the database fails.
-pub async fn answer(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    PathAction(act): PathAction<Action>,
-    Query(which): Query<Which>,
-    headers: HeaderMap,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let mut asked = match question(&app, &arrival, act, &which).await? {
-        Ok(asked) => asked,
-        Err(why) => return Ok(back(why)),
-    };
-    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
-    let proof = match asked.question.confirmed_by_therap_admin(&sender, &mut fields).await? {
-        Ok(proof) => proof,
-        Err(again) => return Ok(again),
-    };
-    let by = admin.act(&app, &arrival).of(asked.version);
-    let answered = async {
-        Ok(match act {
-            Action::RotateAtOnce => match rotation::rotate(&by, asked.alg, When::AtOnce).await? {
+    async fn question(
+        app: &App,
+        now: Timestamp,
+        _: &TherapAdmin,
+        (PathAction(act), Query(which)): Self::Named,
+        _: &mut Fields,
+    ) -> Result<Result<(Question, Self), Response>, PageError> {
+        let all = in_use::list(app, now).await?;
+        let key = match act {
+            Action::RotateAtOnce => None,
+            Action::Retire => Some(all.iter().find(|listed| listed.key.kid == which.kid).ok_or(PageError::NotFound)?),
+        };
+        if key.is_some_and(|listed| listed.state == State::Retired) {
+            return Ok(Err(back(Notice::KeyRetiredAlready)));
+        }
+        let alg = algorithm(key.map_or(which.alg.as_str(), |listed| listed.key.alg.as_str()))?;
+        let keys: Vec<_> = of_algorithm(&all, alg.name()).collect();
+        if keys.is_empty() {
+            return Err(PageError::NotFound);
+        }
+        let clients = store::clients::count_signed_with(&mut app.db.read().await?, alg.name()).await?;
+        let version = rotation::version(keys.iter().map(|listed| (&listed.key, listed.state)));
+        let waits = keys.iter().any(|listed| listed.state == State::Announced);
+        let of = match clients {
+            0 => "No client gets".to_owned(),
+            1 => "1 client gets".to_owned(),
+            many => format!("{many} clients get"),
+        };
+        let receive = format!("{of} ID tokens that are signed with {}.", alg.name());
+        let (title, heading, button, address) = match act {
+            Action::RotateAtOnce => {
+                let address = with_query("/operator/keys/rotate-at-once", "alg", alg.name());
+                ("Sign with a new key", format!("Sign with a new {} key now?", alg.name()), "Sign with it now", address)
+            }
+            Action::Retire => {
+                let address = with_query("/operator/keys/retire", "kid", &which.kid);
+                ("Revoke key", format!("Revoke this {} key?", alg.name()), "Revoke key", address)
+            }
+        };
+        let mut object = vec![("Algorithm", alg.name().to_owned())];
+        if let Some(listed) = key {
+            object.extend([("Key", listed.key.kid.clone()), ("State", listed.state.to_string())]);
+        }
+        let question = Question {
+            title,
+            heading,
+            object,
+            effects: effects(key.map(|listed| listed.state), waits, receive),
+            input: Input::Nothing,
+            button,
+            address,
+            back: "/operator/keys".into(),
+            version,
+            seen: version.to_string(),
+            faults: FieldErrors::default(),
+        };
+        Ok(Ok((question, Self { act, alg, kid: which.kid })))
+    }
+
+    async fn carry_out(self, _: &TherapAdmin, by: &AdminContext) -> Result<Response, PageError> {
+        match self.act {
+            Action::RotateAtOnce => Ok(match rotation::rotate(by, self.alg, When::AtOnce).await? {
                 Rotated::Done { .. } => back(Notice::KeySignsNow),
                 Rotated::Already { .. } => back(Notice::KeyPublishedAlready),
                 Rotated::TooMany => back(Notice::TooManyKeys),
+            }),
+            Action::Retire => match rotation::retire(by, &self.kid).await? {
+                Retired::Done { .. } => Ok(back(Notice::KeyRetired)),
+                Retired::Already => Ok(back(Notice::KeyRetiredAlready)),
+                Retired::Stale => Ok(back(Notice::ChangedSince)),
+                Retired::NotFound => Err(PageError::NotFound),
             },
-            Action::Retire => match rotation::retire(&by, &which.kid).await? {
-                Retired::Done { .. } => back(Notice::KeyRetired),
-                Retired::Already => back(Notice::KeyRetiredAlready),
-                Retired::Stale => back(Notice::ChangedSince),
-                Retired::NotFound => PageError::NotFound.into_response(),
-            },
-        })
-    };
-    Ok(proof.on(answered.await))
-}
-
-/// What the page asks; or why there is nothing to ask.
-async fn question(
-    app: &App,
-    arrival: &Arrival,
-    act: Action,
-    which: &Which,
-) -> Result<Result<Asked, Notice>, PageError> {
-    let all = in_use::list(app, arrival.now).await?;
-    let key = match act {
-        Action::RotateAtOnce => None,
-        Action::Retire => Some(all.iter().find(|listed| listed.key.kid == which.kid).ok_or(PageError::NotFound)?),
-    };
-    if key.is_some_and(|listed| listed.state == State::Retired) {
-        return Ok(Err(Notice::KeyRetiredAlready));
-    }
-    let alg = algorithm(key.map_or(which.alg.as_str(), |listed| listed.key.alg.as_str()))?;
-    let keys: Vec<_> = of_algorithm(&all, alg.name()).collect();
-    if keys.is_empty() {
-        return Err(PageError::NotFound);
-    }
-    let clients = store::clients::count_signed_with(&mut app.db.read().await?, alg.name()).await?;
-    let version = rotation::version(keys.iter().map(|listed| (&listed.key, listed.state)));
-    let waits = keys.iter().any(|listed| listed.state == State::Announced);
-    let of = match clients {
-        0 => "No client gets".to_owned(),
-        1 => "1 client gets".to_owned(),
-        many => format!("{many} clients get"),
-    };
-    let receive = format!("{of} ID tokens that are signed with {}.", alg.name());
-    let (title, heading, button, address) = match act {
-        Action::RotateAtOnce => {
-            let address = with_query("/operator/keys/rotate-at-once", "alg", alg.name());
-            ("Sign with a new key", format!("Sign with a new {} key now?", alg.name()), "Sign with it now", address)
         }
-        Action::Retire => {
-            let address = with_query("/operator/keys/retire", "kid", &which.kid);
-            ("Revoke key", format!("Revoke this {} key?", alg.name()), "Revoke key", address)
-        }
-    };
-    let mut object = vec![("Algorithm", alg.name().to_owned())];
-    if let Some(listed) = key {
-        object.extend([("Key", listed.key.kid.clone()), ("State", listed.state.to_string())]);
     }
-    let question = Question {
-        title,
-        heading,
-        object,
-        effects: effects(key.map(|listed| listed.state), waits, receive),
-        input: Input::Nothing,
-        button,
-        address,
-        back: "/operator/keys".into(),
-        seen: version.to_string(),
-        faults: FieldErrors::default(),
-    };
-    Ok(Ok(Asked { question, version, alg }))
 }
 
 /// What it does: to revoke a key in this state, or to sign with a new one where there is none.

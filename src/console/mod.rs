@@ -5,7 +5,7 @@ pub mod activity;
 pub mod admins;
 mod answers;
 pub mod clients;
-mod confirm;
+pub mod confirm;
 pub mod deliveries;
 mod form_revision;
 pub mod home;

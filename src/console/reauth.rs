@@ -12,6 +12,7 @@ use crate::console::answers::form_again;
 use crate::model::activity::Kind;
 use crate::operations::sign_in::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
+use crate::web::address::returning_to;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -36,14 +37,14 @@ impl Unproven {
             Self::Again(status) => return form_again(status, form),
             Self::Over(said) => said,
         };
-        let query = url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", its_page).finish();
-        let login = format!("/login?{query}");
+        let login = returning_to("/login", its_page);
         said.map_or_else(|| Redirect::to(&login).into_response(), |notice| notice.at(&login))
     }
 }
 
 /// The admin typed the password within the last minutes.
 #[must_use = "the answer carries the renewed session"]
+#[derive(Default)]
 pub struct Proof {
     renewed: Option<HeaderValue>,
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::app::App;
 use crate::operations::passwords::mail;
+use crate::web::address::returning_to;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
@@ -81,12 +82,11 @@ pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Resp
         page.error = Some(BUSY.into());
         return Ok(later(StatusCode::SERVICE_UNAVAILABLE, &page, 30));
     }
-    let mut address = "/forgot-password".to_owned();
-    if !page.return_to.is_empty() {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        address = format!("{address}?{}", query.append_pair("return_to", &page.return_to).finish());
-    }
-    Ok(Notice::LinkRequested.at(&address))
+    const PAGE: &str = "/forgot-password";
+    Ok(Notice::LinkRequested.at(&match page.return_to.as_str() {
+        "" => PAGE.to_owned(),
+        path => returning_to(PAGE, path),
+    }))
 }
 
 fn later(status: StatusCode, page: &ForgotPage, seconds: u64) -> Response {

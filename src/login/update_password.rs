@@ -21,6 +21,7 @@ use crate::operations::sessions::open::{self, open_session};
 use crate::operations::sign_in::opening;
 use crate::store::{self, in_transaction};
 use crate::time::Timestamp;
+use crate::web::address::returning_to;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -56,14 +57,8 @@ pub struct UpdatePasswordQuery {
 /// The page's address, remembering where the user was going.
 #[must_use]
 pub fn address(return_to: Option<&ReturnTo>) -> String {
-    return_to.map_or_else(
-        || "/password/update".to_owned(),
-        |path| {
-            let query =
-                url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
-            format!("/password/update?{query}")
-        },
-    )
+    const PAGE: &str = "/password/update";
+    return_to.map_or_else(|| PAGE.to_owned(), |path| returning_to(PAGE, path.as_str()))
 }
 
 /// `GET /password/update`

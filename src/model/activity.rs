@@ -241,6 +241,12 @@ impl Outcome {
     }
 }
 
+/// Whether it was one of Therap's people or programs, whose names, addresses and browsers are no provider's business.
+#[must_use]
+pub fn is_of_therap(actor: &str) -> bool {
+    actor.starts_with("operator") || actor.starts_with("therap admin")
+}
+
 /// Who did it, as a Provider Admin may read it: Therap's people and programs are Therap, whatever
 /// their names.
 #[must_use]
@@ -249,7 +255,8 @@ pub fn actor_for_provider(actor: &str) -> String {
         "user" => "The user".into(),
         "stranger" => "Unknown".into(),
         "system" => "Therap Connect".into(),
-        other if other.starts_with("operator") || other.starts_with("therap admin") => "Therap".into(),
+        other if other.starts_with("therap admin") => "Therap Admin".into(),
+        other if is_of_therap(other) => "Therap".into(),
         other if other.starts_with("issuer") => "Therap Services".into(),
         other => other.strip_prefix("admin ").unwrap_or(other).to_owned(),
     }
@@ -375,7 +382,7 @@ mod tests {
         for (actor, shown) in [
             ("operator root", "Therap"),
             ("operator client sync", "Therap"),
-            ("therap admin root", "Therap"),
+            ("therap admin root", "Therap Admin"),
             ("admin paul", "paul"),
             ("client hr", "client hr"),
         ] {

@@ -1,5 +1,6 @@
 //! A provider: an agency, the tenant; or the operator realm.
 
+use super::version::Version;
 use super::{words, words_in_json};
 
 /// A Provider Code: 1 to 32 of `A-Za-z0-9-`. Case-sensitive, but no two differ in case only.
@@ -140,6 +141,16 @@ pub struct Provider {
     pub reset_by_mail: bool,
     /// Grows with every deactivation (G9).
     pub epoch: i64,
+    /// Grows with every change of the data: two admins who read the same may not both write over it.
+    pub revision: i64,
+}
+
+impl Provider {
+    /// Its version, for who is asked to confirm an act.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        Version { revision: self.revision, epoch: self.epoch }
+    }
 }
 
 #[cfg(test)]

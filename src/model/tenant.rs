@@ -19,7 +19,7 @@ impl ProviderScope {
         (session.user_type == UserType::ProviderAdmin).then(own)
     }
 
-    /// The scope of a program that was granted this agency, or all of them.
+    /// The scope of whoever was granted this agency, or all of them: a program, or a Therap Admin.
     #[must_use]
     pub fn granted(provider: &Provider) -> Self {
         Self { provider_id: provider.id.clone() }

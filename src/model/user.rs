@@ -1,6 +1,7 @@
 //! A user: one person's account in one provider, and what may be checked from its row alone.
 
 use super::provider::{ProviderKind, UnifiedLogin};
+use super::version::Version;
 use super::{words, words_in_json};
 use crate::time::Timestamp;
 
@@ -80,9 +81,19 @@ pub struct Account {
     pub temporary_until: Option<i64>,
     /// Grows with every admin lock, deactivation and reset (G9).
     pub epoch: i64,
+    /// Grows with every change of the data: two admins who read the same may not both write over it.
+    pub revision: i64,
+    /// When the account came to be (Unix ms).
+    pub created_at: i64,
 }
 
 impl Account {
+    /// The user's version, for who is asked to confirm an act.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        Version { revision: self.revision, epoch: self.epoch }
+    }
+
     /// An active user of an active provider; anybody else behaves as nobody (L5).
     #[must_use]
     pub const fn is_live(&self) -> bool {

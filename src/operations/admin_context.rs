@@ -161,3 +161,53 @@ pub enum Changed {
     /// The operator realm keeps its name.
     OperatorRealm,
 }
+
+/// What somebody writes to an act has so many characters at most.
+const LONGEST: usize = 500;
+
+/// How many lines may be written to an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lines {
+    /// One.
+    One,
+    /// Several.
+    Several,
+}
+
+/// Checks what somebody wrote to an act in words of their own; empty is nothing.
+///
+/// # Errors
+/// What it must be.
+pub fn check_words(key: &'static str, words: &str, lines: Lines) -> Result<Option<String>, ValidationError> {
+    let words = words.replace("\r\n", "\n");
+    let words = words.trim();
+    if words.chars().count() > LONGEST {
+        return Err(ValidationError::new(key, format!("must be at most {LONGEST} characters")));
+    }
+    let (may_break, why) = match lines {
+        Lines::One => (false, "must be on one line, without control characters or tabs"),
+        Lines::Several => (true, "must not contain control characters or tabs, but for line breaks"),
+    };
+    if words.chars().any(|c| c.is_control() && !(may_break && c == '\n')) {
+        return Err(ValidationError::new(key, why));
+    }
+    Ok((!words.is_empty()).then(|| words.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_short_and_may_have_lines() {
+        assert_eq!(check_words("note", " a\r\nb ", Lines::Several), Ok(Some("a\nb".into())));
+        assert_eq!(check_words("note", " \n ", Lines::Several), Ok(None));
+        assert_eq!(check_words("reason", " on leave ", Lines::One), Ok(Some("on leave".into())));
+        for lines in [Lines::One, Lines::Several] {
+            for (text, why) in [("a\0b", "control"), ("a\tb", "control"), (&"x".repeat(501), "at most 500")] {
+                assert!(check_words("note", text, lines).unwrap_err().why.contains(why));
+            }
+        }
+        assert!(check_words("reason", "a\nb", Lines::One).unwrap_err().why.contains("one line"));
+    }
+}

@@ -331,7 +331,8 @@ pub async fn end_sessions(act: &AdminContext, issuer: &str) -> Result<Switched, 
     Ok(ended)
 }
 
-/// Removes every tie of an issuer; how many there were, `None` when there is no such issuer.
+/// Removes every tie of an issuer, which makes another revision of it; how many there were, `None` when there is no such
+/// issuer.
 pub async fn untie_all(act: &AdminContext, issuer: &str) -> Result<Edited<Option<u64>>, Error> {
     let issuer = issuer.to_owned();
     in_act!(act, [issuer], |tx| {
@@ -343,6 +344,7 @@ pub async fn untie_all(act: &AdminContext, issuer: &str) -> Result<Edited<Option
         }
         let count = issuers::untie(tx, Some(&held.id), None).await?;
         if count > 0 {
+            issuers::bump_revision(tx, &held.id).await?;
             let note = format!("all {count} ties of {}", held.issuer);
             activity::record(tx, &act.event(Kind::HandoffUntied).noting(note)).await?;
         }

@@ -1,12 +1,12 @@
 //! What an operator does to a provider: each one transaction with exactly one record, and none when nothing changed.
 //! Functions that take a `Tx` are the same actions as parts of a larger one (`apply`).
 
-use super::admin_context::{AdminContext, Changed, Edited, Switched, ValidationError, Version, in_act};
+use super::admin_context::{AdminContext, Changed, Edited, Switched, ValidationError, in_act};
 use crate::config::Config;
 use crate::model::activity::Kind;
 use crate::model::provider::{Provider, ProviderCode, ProviderKind, Step, UnifiedLogin};
 use crate::model::text::check_line;
-use crate::store::{Conn, Error, Tx, activity, providers, strikes, unified_login};
+use crate::store::{Error, Tx, activity, providers, strikes, unified_login};
 use crate::time::zone_exists;
 
 /// What an administrator may set on a provider. What is absent stays as it is, or is the default at creation.
@@ -119,6 +119,7 @@ pub fn build(
         absolute_hours: None,
         reset_by_mail: true,
         epoch: 1,
+        revision: 1,
     };
     draft.write_over(&mut provider);
     provider
@@ -178,22 +179,11 @@ pub async fn set_active(act: &AdminContext, provider_id: &str, active: bool) -> 
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id], |tx| {
         match providers::lock_for_update(tx, &provider_id).await? {
-            Some(provider) if is_stale(tx, &act, &provider).await? => Ok(Switched::Stale),
+            Some(provider) if act.is_stale(provider.version()) => Ok(Switched::Stale),
             Some(provider) => switch_active(tx, &act, &provider, active).await,
             None => Ok(Switched::NotFound),
         }
     })
-}
-
-/// The version of a provider, for who is asked to confirm an act.
-pub async fn version(conn: &mut Conn, provider: &Provider) -> Result<Version, Error> {
-    let revision = providers::revision(conn, &provider.id).await?.unwrap_or_default();
-    Ok(Version { revision, epoch: provider.epoch })
-}
-
-/// Whether a provider whose row is held is not the version that was confirmed.
-pub(super) async fn is_stale(tx: &mut Tx, act: &AdminContext, provider: &Provider) -> Result<bool, Error> {
-    Ok(act.seen.is_some() && act.is_stale(version(tx, provider).await?))
 }
 
 /// Activates or deactivates a provider whose row is held.
@@ -277,13 +267,11 @@ pub async fn edit(
 ) -> Result<Edited<Changed>, Error> {
     let provider_id = provider_id.to_owned();
     in_act!(act, holding providers(provider_id), [provider_id, draft], |tx| {
-        let Some(provider) = providers::lock_for_update(tx, &provider_id).await? else {
-            return Ok(Edited::Changed(Changed::NotFound));
-        };
-        if providers::revision(tx, &provider.id).await? != Some(revision) {
-            return Ok(Edited::Stale);
+        match providers::lock_for_update(tx, &provider_id).await? {
+            Some(provider) if provider.revision != revision => Ok(Edited::Stale),
+            Some(provider) => change(tx, &act, provider, &draft).await.map(Edited::Changed),
+            None => Ok(Edited::Changed(Changed::NotFound)),
         }
-        change(tx, &act, provider, &draft).await.map(Edited::Changed)
     })
 }
 
@@ -294,7 +282,7 @@ pub async fn end_sessions(act: &AdminContext, provider_id: &str) -> Result<Switc
         let Some(provider) = providers::lock_for_update(tx, &provider_id).await? else {
             return Ok(Switched::NotFound);
         };
-        if is_stale(tx, &act, &provider).await? {
+        if act.is_stale(provider.version()) {
             return Ok(Switched::Stale);
         }
         end_sessions_of(tx, &act, &provider).await?;

@@ -3,17 +3,14 @@
 
 use std::time::Duration;
 
-use super::admin_context::{AdminContext, ValidationError, in_act};
+use super::admin_context::{AdminContext, Lines, ValidationError, check_words, in_act};
 use super::passwords::mail::{self, Draft};
-use super::providers::{is_stale, take_step};
+use super::providers::take_step;
 use crate::model::claims::Claims;
 use crate::model::provider::{Provider, ProviderKind, Step, UnifiedLogin};
 use crate::store::mails::MailKind;
 use crate::store::users::emails;
 use crate::store::{Error, Tx, providers, unified_login, users};
-
-/// What somebody writes to a step has so many characters at most.
-const LONGEST: usize = 500;
 
 /// The result of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,21 +29,13 @@ pub enum Transition {
 ///
 /// # Errors
 /// What it must be.
-pub fn check_words(key: &'static str, words: &str) -> Result<Option<String>, ValidationError> {
-    let words = words.replace("\r\n", "\n");
-    let words = words.trim();
-    if words.chars().count() > LONGEST {
-        return Err(ValidationError::new(key, format!("must be at most {LONGEST} characters")));
-    }
-    if words.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(ValidationError::new(key, "must not contain control characters or tabs, but for line breaks"));
-    }
-    Ok((!words.is_empty()).then(|| words.to_owned()))
+pub fn check_note(key: &'static str, words: &str) -> Result<Option<String>, ValidationError> {
+    check_words(key, words, Lines::Several)
 }
 
 /// A Provider Admin asks for Unified Login, perhaps with a note.
 pub async fn request(act: &AdminContext, provider_id: &str, note: &str) -> Result<Transition, Error> {
-    take(act, provider_id, Step::Requested, check_words("note", note), |provider| {
+    take(act, provider_id, Step::Requested, check_note("note", note), |provider| {
         provider.unified_login == UnifiedLogin::Off
     })
     .await
@@ -76,7 +65,7 @@ pub async fn decide(
     decision: Decision,
     reason: &str,
 ) -> Result<Transition, Error> {
-    let words = match check_words("reason", reason) {
+    let words = match check_note("reason", reason) {
         Ok(None) if decision == Decision::Decline => {
             Err(ValidationError::new("reason", "must say why the request is declined"))
         }
@@ -89,7 +78,8 @@ pub async fn decide(
             return Ok(Transition::NotFound);
         };
         let newest = unified_login::of_provider(tx, &provider.id, 1).await?.pop();
-        if provider.unified_login != UnifiedLogin::Requested || newest.map(|step| step.id) != read {
+        let is_another = provider.unified_login != UnifiedLogin::Requested || newest.map(|step| step.id) != read;
+        if is_another || act.is_stale(provider.version()) {
             return Ok(Transition::Stale);
         }
         // Whoever decides what nobody asks any more is told that, not what is wrong with the words.
@@ -178,7 +168,7 @@ async fn tell(
 
 /// A Therap Admin switches Unified Login off, perhaps with a reason.
 pub async fn switch_off(act: &AdminContext, provider_id: &str, reason: &str) -> Result<Transition, Error> {
-    take(act, provider_id, Step::SwitchedOff, check_words("reason", reason), |provider| {
+    take(act, provider_id, Step::SwitchedOff, check_note("reason", reason), |provider| {
         provider.unified_login == UnifiedLogin::On
     })
     .await
@@ -196,7 +186,7 @@ async fn take(
         let Some(provider) = agency(tx, &provider_id).await? else {
             return Ok(Transition::NotFound);
         };
-        if !may(&provider) || is_stale(tx, &act, &provider).await? {
+        if !may(&provider) || act.is_stale(provider.version()) {
             return Ok(Transition::Stale);
         }
         step_with(tx, &act, &provider, step, words).await
@@ -206,18 +196,4 @@ async fn take(
 /// The agency with this id, held. The operator realm has no Unified Login.
 async fn agency(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
     Ok(providers::lock_for_update(tx, id).await?.filter(|provider| provider.kind == ProviderKind::Agency))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_short_and_may_have_lines() {
-        assert_eq!(check_words("note", " a\r\nb "), Ok(Some("a\nb".into())));
-        assert_eq!(check_words("note", " \n "), Ok(None));
-        for (text, why) in [("a\0b", "control"), ("a\tb", "control"), (&"x".repeat(501), "at most 500")] {
-            assert!(check_words("note", text).unwrap_err().why.contains(why));
-        }
-    }
 }

@@ -1,6 +1,8 @@
 //! What users allowed clients: one row a user and client, whose scope grows until it is withdrawn.
 
+use super::tokens::families::lives;
 use super::{Conn, Error, Tx, from_row, locking, query};
+use crate::model::client::Client;
 use crate::time::Timestamp;
 
 /// The scope that a user allowed a client, space-separated.
@@ -69,6 +71,21 @@ pub async fn of_user(conn: &mut Conn, user_id: &str) -> Result<Vec<Given>, Error
     const SQL: &str = "SELECT k.client, c.client_id, c.metadata, k.scope, k.updated_at FROM consents k \
                        JOIN clients c ON c.id = k.client WHERE k.user_id = $1 ORDER BY c.client_id LIMIT 200";
     query(SQL).bind(user_id).fetch_all(conn).await
+}
+
+/// The apps that have access to a user's data, at most 200: those which the user allowed something, and those that hold
+/// tokens of the user.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn apps_with_access(conn: &mut Conn, user_id: &str, now: Timestamp) -> Result<Vec<Client>, Error> {
+    const SQL: &str = concat!(
+        "SELECT a.id, a.client_id, a.metadata, a.enabled, a.epoch, a.revision, a.created_at FROM clients a \
+         WHERE a.enabled AND (a.id IN (SELECT k.client FROM consents k WHERE k.user_id = $2) OR a.id IN (SELECT f.client ",
+        lives!("f.user_id"),
+        ")) ORDER BY a.client_id LIMIT 200"
+    );
+    query(SQL).bind(now.0).bind(user_id).fetch_all(conn).await
 }
 
 /// Withdraws a consent; `false` when there was none.

@@ -226,6 +226,16 @@ pub async fn untie(tx: &mut Tx, issuer_id: Option<&str>, user_id: Option<&str>) 
     query(SQL).bind(issuer_id).bind(user_id).execute(tx).await
 }
 
+/// Makes another revision of an issuer: what is kept beside its row, and shown with it, changed.
+///
+/// # Errors
+/// When it cannot be written.
+pub async fn bump_revision(tx: &mut Tx, id: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE issuers SET revision = revision + 1 WHERE id = $1";
+    query(SQL).bind(id).execute(tx).await?;
+    Ok(())
+}
+
 /// The issuer of exactly this name, its row held until the transaction ends.
 ///
 /// # Errors

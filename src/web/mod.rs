@@ -1,5 +1,6 @@
 //! What a browser needs: pages, cookies, proof of a session, and the layers around every request.
 
+pub mod address;
 pub mod answered;
 pub mod assets;
 pub mod body;

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
+use super::address::returning_to;
 use super::cookies::Cookie;
 use super::error::PageError;
 use super::layers::Arrival;
@@ -123,38 +124,33 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
         let template = Moment { page: Page::new(app, "One moment"), next: ReturnTo::or_home(next.as_ref()).to_owned() };
         return Ok(respond(StatusCode::OK, Shape::Entrance, &template));
     }
-    let asked =
-        if parts.method == Method::GET || asks_itself(parts.uri.path()) { asked } else { form_page(parts.uri.path()) };
-    let query = match ReturnTo::parse_or_none(asked) {
-        Some(path) if path.as_str() != "/" => {
-            let query =
-                url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", path.as_str()).finish();
-            format!("?{query}")
-        }
-        _ => String::new(),
+    let asked = if parts.method == Method::GET || parts.extensions.get::<AsksItself>().is_some() {
+        asked
+    } else {
+        form_page(parts.uri.path())
     };
-    Ok(Redirect::to(&format!("/login{query}")).into_response())
+    let login = match ReturnTo::parse_or_none(asked) {
+        Some(path) if path.as_str() != "/" => returning_to("/login", path.as_str()),
+        _ => "/login".to_owned(),
+    };
+    Ok(Redirect::to(&login).into_response())
 }
 
-/// Whether a path is that of a confirmation: its form is sent to its own address.
-fn asks_itself(path: &str) -> bool {
-    let of_user = ["/lock", "/deactivate", "/reset-password"];
-    let of_operator = [
-        "/deactivate",
-        "/end-sessions",
-        "/switch-off",
-        "/reset-password",
-        "/delete",
-        "/disable",
-        "/enable",
-        "/rotate-secret",
-        "/untie",
-        "/rotate-at-once",
-        "/retire",
-    ];
-    let ends_as = |acts: &[&str]| acts.iter().any(|act| path.ends_with(act));
-    (path.starts_with("/admin/users/") && ends_as(&of_user))
-        || (path.starts_with("/operator/") && ends_as(&of_operator))
+/// Marks a request whose form is sent to the address at which it is asked: after a sign-in it is asked there again.
+#[derive(Clone, Copy, Debug)]
+struct AsksItself;
+
+/// Whoever sends a form to the address at which it is asked, as a confirmation's.
+#[derive(Clone, Copy, Debug)]
+pub struct AtItsOwnAddress<T>(pub T);
+
+impl<T: FromRequestParts<App>> FromRequestParts<App> for AtItsOwnAddress<T> {
+    type Rejection = T::Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, T::Rejection> {
+        parts.extensions.insert(AsksItself);
+        T::from_request_parts(parts, app).await.map(Self)
+    }
 }
 
 /// The page that holds the form which is sent to a path.

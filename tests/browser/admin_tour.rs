@@ -98,6 +98,12 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.open("/operator/providers?q=sunrise").await;
     browser.follow("#providers-table a").await;
     look("operator-provider").await;
+    browser.follow("#users").await;
+    look("operator-users").await;
+    browser.follow("#users-table a").await;
+    look("operator-user").await;
+    browser.turn_page(async || browser.back().await).await;
+    browser.turn_page(async || browser.back().await).await;
     browser.follow("#create-admin").await;
     look("operator-provider-errors").await;
     browser.open("/operator/providers?q=sunrise").await;

@@ -66,7 +66,9 @@ async fn quick_a_provider_comes_to_unified_login() {
     root.set_width(360).await;
     root.fits(360, "the queue").await;
     root.set_width(1280).await;
-    root.follow("button[value=approve]").await;
+    root.follow("#waiting a[href$='/approve']").await;
+    root.fill("#confirm-password", ROOT.password).await;
+    root.follow("#confirm-submit").await;
     root.reads("p.message", "The request was approved: Unified Login is on.").await;
 
     user.press_the_button(demo).await;

@@ -35,11 +35,12 @@ fn one_function_compares_passwords() {
 }
 
 /// What proves something, and the one file that makes it.
-const PROOFS: [(&str, &str); 9] = [
+const PROOFS: [(&str, &str); 10] = [
     ("SignedIn", "web/session.rs"),
     ("MustUpdate", "web/session.rs"),
     ("ProviderAdmin", "console/admins.rs"),
     ("TherapAdmin", "console/admins.rs"),
+    ("AgencyVisitor", "console/admins.rs"),
     ("Everywhere", "api/caller.rs"),
     ("InProvider", "api/caller.rs"),
     ("OverProvider", "api/caller.rs"),

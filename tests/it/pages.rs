@@ -135,6 +135,7 @@ async fn of_a_provider_admin(idp: &Idp, looks: &mut Looks) {
         &page(&other, "/lock"),
         &page(&other, "/deactivate"),
         &page(&other, "/reset-password"),
+        &page(&other, "/end-sessions"),
     ] {
         looks.open(&mut his, &[path]).await;
     }
@@ -163,6 +164,10 @@ async fn of_a_therap_admin(idp: &Idp, looks: &mut Looks) {
     paths.extend(acts("providers", &provider, &["", "/deactivate", "/end-sessions", "/switch-off"]));
     paths.push(format!("/operator/providers/{provider}/reset-password?user={}", pia.id));
     paths.push("/operator/keys/rotate-at-once?alg=RS256".into());
+    let users = format!("/operator/providers/{provider}/users");
+    for below in [String::new(), format!("/{}", pia.id), format!("/{}/end-sessions", pia.id)] {
+        looks.open(&mut root, &[&format!("{users}{below}")]).await;
+    }
     looks.open(&mut root, &["/operator", "/operator/requests", "/operator/providers", "/operator/providers/new"]).await;
     looks
         .open(&mut root, &["/operator/clients", "/operator/clients/new", "/operator/issuers", "/operator/issuers/new"])

@@ -74,7 +74,8 @@ pub async fn unlock(app: App, program: InProvider<WriteUsers>, UserId(id): UserI
     };
     match users::unlock(&program.caller.act(&app), &program.provider.id, &id, locks).await? {
         Unlocked::Yes { .. } | Unlocked::WasNot => read(&app, &program.scope, &id).await,
-        Unlocked::NotFound => Err(Problem::not_found()),
+        // Programs confirm nothing; they send If-Match.
+        Unlocked::NotFound | Unlocked::Stale => Err(Problem::not_found()),
     }
 }
 
@@ -159,7 +160,7 @@ pub async fn untie(app: App, program: InProvider<WriteUsers>, UserId(id): UserId
     match users::untie(&program.caller.act(&app), &program.provider.id, &id, issuer.as_deref()).await? {
         Untied::Yes(_) | Untied::WasNot => read(&app, &program.scope, &id).await,
         Untied::NoSuchIssuer => Err(ValidationError::new("issuer", "is no trusted issuer").into()),
-        Untied::NoSuchUser => Err(Problem::not_found()),
+        Untied::NoSuchUser | Untied::Stale => Err(Problem::not_found()),
     }
 }
 

@@ -96,10 +96,8 @@ impl View {
 /// A user as it stands.
 pub(super) async fn read(app: &App, scope: &ProviderScope, id: &str) -> Result<WithEtag<View>, Problem> {
     let mut conn = app.db.read_much().await?;
-    // Before the data: a revision that is older than they are only asks once more.
-    let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
     let user = directory::one(&mut conn, scope, id).await?.ok_or_else(Problem::not_found)?;
-    Ok(WithEtag::ok(revision, View::of(user)))
+    Ok(WithEtag::ok(user.revision, View::of(user)))
 }
 
 /// Which users.

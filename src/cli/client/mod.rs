@@ -10,7 +10,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use self::data::Data;
-use super::command::{act, say_switched, warn_of_keys};
+use super::command::{Asked, act, say_switched, warn_of_keys};
 use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::model::client::draft::keys;
@@ -66,6 +66,9 @@ pub(super) enum Verb {
         /// For how many hours the old secrets stay valid; 0 ends them immediately.
         #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(0..=2160))]
         keep_old: u64,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
         /// Read the new secret from standard input.
         #[arg(long)]
         secret_stdin: bool,
@@ -74,13 +77,13 @@ pub(super) enum Verb {
     },
     /// Switch a client off: all its tokens are revoked.
     #[command(after_help = "Example: connect-idp client disable --client-id portal")]
-    Disable(Which),
+    Disable(Asked<Which>),
     /// Switch a client on again.
     #[command(after_help = "Example: connect-idp client enable --client-id portal")]
-    Enable(Which),
+    Enable(Asked<Which>),
     /// Delete a client, with its secrets, consents and tokens.
     #[command(after_help = "Example: connect-idp client delete --client-id portal")]
-    Delete(Which),
+    Delete(Asked<Which>),
 }
 
 /// A client, as commands name one.
@@ -103,20 +106,28 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             create(app, which, data, *secret_stdin, *output, console).await
         }
         Verb::Set { which, data } => set(app, which, data, console).await,
-        Verb::RotateSecret { which, keep_old, secret_stdin, output } => {
+        Verb::RotateSecret { which, keep_old, yes, secret_stdin, output } => {
+            let name = find(app, which).await?.client_id;
+            console.ask(*yes, format_args!("This gives client {name} a new secret."))?;
             rotate_secret(app, which, Duration::from_hours(*keep_old), *secret_stdin, *output, console).await
         }
-        Verb::Disable(which) => {
+        Verb::Disable(Asked { of: which, yes }) => {
             find(app, which).await?;
+            console.ask(*yes, format_args!("This switches client {} off and revokes its tokens.", which.client_id))?;
             let switched = clients::set_enabled(&act(app), &which.client_id, false).await?;
             say_switched(console, switched, &named(which), "is off")
         }
-        Verb::Enable(which) => {
+        Verb::Enable(Asked { of: which, yes }) => {
             find(app, which).await?;
+            console.ask(*yes, format_args!("This lets client {} sign people in again.", which.client_id))?;
             let switched = clients::set_enabled(&act(app), &which.client_id, true).await?;
             say_switched(console, switched, &named(which), "is on")
         }
-        Verb::Delete(which) => {
+        Verb::Delete(Asked { of: which, yes }) => {
+            console.ask(
+                *yes,
+                format_args!("This deletes client {} with all its secrets, consents and tokens.", which.client_id),
+            )?;
             let deleted = clients::delete(&act(app), &which.client_id, None).await?;
             anyhow::ensure!(deleted == Deleted::Done, unknown(which));
             console.say(format_args!("{} is deleted, with everything that was its.", named(which)))

@@ -7,7 +7,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::command::{Who, act, find_provider, say_switched};
+use super::command::{Asked, Who, act, find_provider, say_switched};
 use super::console::{Console, Output, Row};
 use crate::app::App;
 use crate::crypto::secret::Secret;
@@ -95,6 +95,9 @@ pub(super) enum Verb {
         /// Why, for the record and for other administrators; at most 500 characters.
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
     },
     /// Unlock a user.
     #[command(after_help = "Example: connect-idp user unlock --provider SUNRISE-IL --login-name amina --only password")]
@@ -107,7 +110,7 @@ pub(super) enum Verb {
     },
     /// Deactivate a user and end every session.
     #[command(after_help = "Example: connect-idp user deactivate --provider SUNRISE-IL --login-name amina")]
-    Deactivate(Who),
+    Deactivate(Asked<Who>),
     /// Activate a user again.
     #[command(after_help = "Example: connect-idp user reactivate --provider SUNRISE-IL --login-name amina")]
     Reactivate(Who),
@@ -117,6 +120,9 @@ pub(super) enum Verb {
     ResetPassword {
         #[command(flatten)]
         who: Who,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
         /// Read the temporary password from standard input.
         #[arg(long)]
         password_stdin: bool,
@@ -131,12 +137,18 @@ pub(super) enum Verb {
         /// Only the link to this issuer.
         #[arg(long, value_name = "ISSUER")]
         issuer: Option<String>,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
     },
     /// Print a link by which the user sets a password, once and within 24 hours.
     #[command(after_help = "Example: connect-idp user set-up-link --provider THERAP --login-name root")]
     SetUpLink {
         #[command(flatten)]
         who: Who,
+        /// Do it without asking.
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         output: Output,
     },
@@ -168,7 +180,7 @@ pub(super) enum Verb {
     Import(crate::cli::user::import::Args),
     /// End every session of a user.
     #[command(after_help = "Example: connect-idp user end-sessions --provider SUNRISE-IL --login-name amina")]
-    EndSessions(Who),
+    EndSessions(Asked<Who>),
 }
 
 /// One of the two locks.
@@ -193,21 +205,35 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             let draft = Draft { name: name.clone(), user_type: *user_type, claims: claims.clone() };
             set(app, who, &draft, console).await
         }
-        Verb::Lock { who, reason } => {
+        Verb::Lock { who, reason, yes } => {
             let reason = users::check_reason(reason.as_deref().unwrap_or_default())?;
             let user = who.find(app).await?;
+            console.ask(*yes, format_args!("This locks {} out and ends every session.", named(&user)))?;
             let switched = users::lock_because(&act(app), &user.provider_id, &user.id, reason).await?;
             say_switched(console, switched, &named(&user), "is locked by an administrator")
         }
         Verb::Unlock { who, only } => unlock(app, who, *only, console).await,
-        Verb::Deactivate(who) => set_active(app, who, false, console).await,
-        Verb::Reactivate(who) => set_active(app, who, true, console).await,
-        Verb::ResetPassword { who, password_stdin, output } => {
-            reset_password(app, who, *password_stdin, *output, console).await
-        }
-        Verb::Untie { who, issuer } => untie(app, who, issuer.as_deref(), console).await,
-        Verb::SetUpLink { who, output } => {
+        Verb::Deactivate(Asked { of: who, yes }) => {
             let user = who.find(app).await?;
+            console.ask(*yes, format_args!("This keeps {} out and ends every session.", named(&user)))?;
+            set_active(app, &user, false, console).await
+        }
+        Verb::Reactivate(who) => set_active(app, &who.find(app).await?, true, console).await,
+        Verb::ResetPassword { who, yes, password_stdin, output } => {
+            let user = who.find(app).await?;
+            console
+                .ask(*yes, format_args!("This replaces the password of {} and ends every session.", named(&user)))?;
+            reset_password(app, &user, *password_stdin, *output, console).await
+        }
+        Verb::Untie { who, issuer, yes } => {
+            let user = who.find(app).await?;
+            console.ask(*yes, format_args!("This unlinks {} from Therap Services.", named(&user)))?;
+            untie(app, &user, issuer.as_deref(), console).await
+        }
+        Verb::SetUpLink { who, yes, output } => {
+            let user = who.find(app).await?;
+            let question = format!("This prints a link by which whoever has it sets the password of {}.", named(&user));
+            console.ask(*yes, question)?;
             let row = Row::default()
                 .with("provider_code", user.provider_code.as_str())
                 .with("login_name", user.login_name.as_str());
@@ -234,9 +260,11 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
             say_mailed(console, sent, &user, "An invitation")
         }
         Verb::Import(args) => crate::cli::user::import::run(app, args, console).await,
-        Verb::EndSessions(who) => {
+        Verb::EndSessions(Asked { of: who, yes }) => {
             let user = who.find(app).await?;
-            users::end_sessions(&act(app), &user.provider_id, &user.id).await?.with_context(|| gone(&user))?;
+            console.ask(*yes, format_args!("This ends every session of {}.", named(&user)))?;
+            let ended = users::end_sessions(&act(app), &user.provider_id, &user.id).await?;
+            ensure!(ended == Switched::Done, gone(&user));
             console.say(format_args!("{}: every session is ended.", named(&user)))
         }
     }
@@ -377,24 +405,22 @@ async fn unlock(app: &App, who: &Who, only: Option<Only>, console: &mut Console)
             }
         }
         Unlocked::WasNot => console.say(format_args!("{name} had no such lock; nothing changed.")),
-        Unlocked::NotFound => bail!(gone(&user)),
+        Unlocked::NotFound | Unlocked::Stale => bail!(gone(&user)),
     }
 }
 
-async fn set_active(app: &App, who: &Who, active: bool, console: &mut Console) -> anyhow::Result<()> {
-    let user = who.find(app).await?;
+async fn set_active(app: &App, user: &Account, active: bool, console: &mut Console) -> anyhow::Result<()> {
     let switched = users::set_active(&act(app), &user.provider_id, &user.id, active).await?;
-    say_switched(console, switched, &named(&user), if active { "is active" } else { "is deactivated" })
+    say_switched(console, switched, &named(user), if active { "is active" } else { "is deactivated" })
 }
 
 async fn reset_password(
     app: &App,
-    who: &Who,
+    user: &Account,
     from_stdin: bool,
     output: Output,
     console: &mut Console,
 ) -> anyhow::Result<()> {
-    let user = who.find(app).await?;
     let password = temporary_password(app, from_stdin, console)?;
     match users::reset_password(&act(app), &user.provider_id, &user.id, &password, None).await? {
         Reset::Yes { until, lifted, still_locked } => {
@@ -405,20 +431,19 @@ async fn reset_password(
                 .with("admin_locked", still_locked);
             print_once(row, (!from_stdin).then_some(&password), until, output, console)
         }
-        Reset::Before | Reset::NotFound | Reset::Own => bail!(gone(&user)),
+        Reset::Before | Reset::NotFound | Reset::Own => bail!(gone(user)),
         Reset::Busy => bail!(BUSY),
     }
 }
 
-async fn untie(app: &App, who: &Who, issuer: Option<&str>, console: &mut Console) -> anyhow::Result<()> {
-    let user = who.find(app).await?;
+async fn untie(app: &App, user: &Account, issuer: Option<&str>, console: &mut Console) -> anyhow::Result<()> {
     let act: AdminContext = act(app);
     match users::untie(&act, &user.provider_id, &user.id, issuer).await? {
         Untied::Yes(_) => {
-            console.say(format_args!("{} is unlinked; the next handoff links the user again.", named(&user)))
+            console.say(format_args!("{} is unlinked; the next handoff links the user again.", named(user)))
         }
-        Untied::WasNot => console.say(format_args!("{} was not linked; nothing changed.", named(&user))),
-        Untied::NoSuchUser => bail!(gone(&user)),
+        Untied::WasNot => console.say(format_args!("{} was not linked; nothing changed.", named(user))),
+        Untied::NoSuchUser | Untied::Stale => bail!(gone(user)),
         Untied::NoSuchIssuer => {
             bail!("there is no trusted issuer {:?}: see `connect-idp issuer list`", issuer.unwrap_or_default())
         }

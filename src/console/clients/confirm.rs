@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
 use axum::response::Response;
 use zeroize::Zeroizing;
 
@@ -11,10 +10,10 @@ use super::secret;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::{back, switched};
-use crate::console::confirm::{Input, PathAction, Question, counted};
-use crate::console::reauth::Sender;
+use crate::console::confirm::{Confirmation, Input, PathAction, Question, counted};
 use crate::model::client::Client;
 use crate::model::words;
+use crate::operations::admin_context::AdminContext;
 use crate::operations::clients::{self, Deleted, Rotated};
 use crate::store;
 use crate::time::Timestamp;
@@ -22,7 +21,6 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::{FieldErrors, choices};
 use crate::web::ids::Id;
-use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 
 /// An act on a client, as its path names it.
@@ -50,82 +48,65 @@ const OVERLAPS: [(&str, &str); 6] = [
 ];
 const USUAL_OVERLAP: &str = "24";
 
-/// `GET` of each act: what it would do.
-///
-/// # Errors
-/// When there is no such client, or the database cannot be asked.
-pub async fn ask(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    PathAction(act): PathAction<Action>,
-) -> Result<Response, PageError> {
-    Ok(match question(&app, arrival.now, act, &find(&app, &id).await?, USUAL_OVERLAP).await? {
-        Ok((question, _)) => question.for_therap_admin(&app, &admin.session),
-        Err(why) => back(LIST, &id, why),
-    })
-}
-
-/// `POST` of each act. A new secret is shown on the answer, this once.
-///
-/// # Errors
-/// When there is no such client, or the database fails.
-pub async fn answer(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    PathAction(act): PathAction<Action>,
-    headers: HeaderMap,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let client = find(&app, &id).await?;
-    let keep_old = fields.take("keep_old");
-    let (mut question, newest) = match question(&app, arrival.now, act, &client, &keep_old).await? {
-        Ok(asked) => asked,
-        Err(why) => return Ok(back(LIST, &id, why)),
-    };
-    let hours = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
-    if act == Action::RotateSecret && hours.is_none() {
-        question.faults.add("keep-old", "Please choose one of the list.");
-    }
-    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
-    let proof = match question.confirmed_by_therap_admin(&sender, &mut fields).await? {
-        Ok(proof) => proof,
-        Err(again) => return Ok(again),
-    };
-    let overlap = Duration::from_hours(hours.unwrap_or_default());
-    Ok(proof.on(carry_out(&app, &arrival, &admin, act, &client, (newest, overlap)).await))
-}
-
-async fn carry_out(
-    app: &App,
-    arrival: &Arrival,
-    admin: &TherapAdmin,
+/// An act on a client, about to be confirmed.
+#[derive(Debug)]
+pub struct OfClient {
     act: Action,
-    client: &Client,
-    (newest, overlap): (String, Duration),
-) -> Result<Response, PageError> {
-    let (by, id, name) = (admin.act(app, arrival).of(client.version()), &client.id, &client.client_id);
-    match act {
-        Action::Disable => switched(LIST, id, clients::set_enabled(&by, name, false).await?, Notice::ClientDisabled),
-        Action::Enable => switched(LIST, id, clients::set_enabled(&by, name, true).await?, Notice::ClientEnabled),
-        Action::Delete => match clients::delete(&by, name, Some(client.revision)).await? {
-            Deleted::Stale => Ok(back(LIST, id, Notice::ClientMovedOn)),
-            Deleted::Done => Ok(Notice::ClientDeleted.at(LIST)),
-            Deleted::NotFound => Err(PageError::NotFound),
-        },
-        Action::RotateSecret => {
-            let text = Zeroizing::new(clients::make_secret(app));
-            match clients::rotate_secret(&by, name, &text, overlap, Some(newest)).await? {
-                Rotated::Done { before } => {
-                    let until = (before > 0).then(|| by.now.after(overlap));
-                    Ok(secret::show(app, admin, "The client has a new secret", client, text, until))
+    client: Client,
+    /// The newest secret that it was asked of.
+    newest: String,
+    /// For how long older secrets go on working.
+    overlap: Duration,
+}
+
+impl Confirmation for OfClient {
+    type Admin = TherapAdmin;
+    type Named = (Id, PathAction<Action>);
+
+    async fn question(
+        app: &App,
+        now: Timestamp,
+        _: &TherapAdmin,
+        (Id(id), PathAction(act)): Self::Named,
+        typed: &mut Fields,
+    ) -> Result<Result<(Question, Self), Response>, PageError> {
+        let (client, keep_old) = (find(app, &id).await?, typed.take("keep_old"));
+        let hours = OVERLAPS.iter().find(|(hours, _)| *hours == keep_old).and_then(|(hours, _)| hours.parse().ok());
+        let keep_old = if keep_old.is_empty() { USUAL_OVERLAP } else { &keep_old };
+        let (mut question, newest) = match question(app, now, act, &client, keep_old).await? {
+            Ok(asked) => asked,
+            Err(why) => return Ok(Err(back(LIST, &id, why))),
+        };
+        if act == Action::RotateSecret && hours.is_none() {
+            question.faults.add("keep-old", "Please choose one of the list.");
+        }
+        let overlap = Duration::from_hours(hours.unwrap_or_default());
+        Ok(Ok((question, Self { act, client, newest, overlap })))
+    }
+
+    /// A new secret is shown on the answer, this once.
+    async fn carry_out(self, admin: &TherapAdmin, by: &AdminContext) -> Result<Response, PageError> {
+        let Self { act, client, newest, overlap } = self;
+        let (id, name) = (&client.id, &client.client_id);
+        match act {
+            Action::Disable => switched(LIST, id, clients::set_enabled(by, name, false).await?, Notice::ClientDisabled),
+            Action::Enable => switched(LIST, id, clients::set_enabled(by, name, true).await?, Notice::ClientEnabled),
+            Action::Delete => match clients::delete(by, name, Some(client.revision)).await? {
+                Deleted::Stale => Ok(back(LIST, id, Notice::ClientMovedOn)),
+                Deleted::Done => Ok(Notice::ClientDeleted.at(LIST)),
+                Deleted::NotFound => Err(PageError::NotFound),
+            },
+            Action::RotateSecret => {
+                let text = Zeroizing::new(clients::make_secret(&by.app));
+                match clients::rotate_secret(by, name, &text, overlap, Some(newest)).await? {
+                    Rotated::Done { before } => {
+                        let until = (before > 0).then(|| by.now.after(overlap));
+                        Ok(secret::show(&by.app, admin, "The client has a new secret", &client, text, until))
+                    }
+                    Rotated::Before => Ok(back(LIST, id, Notice::SecretMovedOn)),
+                    Rotated::NoSecret => Ok(back(LIST, id, Notice::NoSecret)),
+                    Rotated::NotFound => Err(PageError::NotFound),
                 }
-                Rotated::Before => Ok(back(LIST, id, Notice::SecretMovedOn)),
-                Rotated::NoSecret => Ok(back(LIST, id, Notice::NoSecret)),
-                Rotated::NotFound => Err(PageError::NotFound),
             }
         }
     }
@@ -212,6 +193,7 @@ async fn question(
         button,
         address: format!("{LIST}/{}/{act}", client.id),
         back: format!("{LIST}/{}", client.id),
+        version,
         seen,
         faults: FieldErrors::default(),
     };

@@ -1,17 +1,15 @@
 //! What an operator confirms about a trusted issuer (U13): switching it off and on, the end of its sessions, of its links.
 
-use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::issuer::{LIST, find};
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::{back, switched};
-use crate::console::confirm::{Input, PathAction, Question, counted, ends};
-use crate::console::reauth::Sender;
+use crate::console::confirm::{Confirmation, Input, PathAction, Question, counted, ends};
 use crate::model::issuer::TrustedIssuer;
 use crate::model::words;
-use crate::operations::admin_context::Edited;
+use crate::operations::admin_context::{AdminContext, Edited};
 use crate::operations::issuers;
 use crate::store;
 use crate::store::sessions::Of;
@@ -20,7 +18,6 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
-use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 
 /// An act on an issuer, as its path names it.
@@ -37,68 +34,49 @@ pub enum Action {
 }
 words!(Action { Disable = "disable", Enable = "enable", EndSessions = "end-sessions", Untie = "untie" });
 
-/// `GET` of each act: what it would do.
-///
-/// # Errors
-/// When there is no such issuer, or the database cannot be asked.
-pub async fn ask(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    PathAction(act): PathAction<Action>,
-) -> Result<Response, PageError> {
-    Ok(match question(&app, arrival.now, act, &find(&app, &id).await?, false).await? {
-        Ok(question) => question.for_therap_admin(&app, &admin.session),
-        Err(why) => back(LIST, &id, why),
-    })
-}
-
-/// `POST` of each act. An issuer's sessions live on when it is switched off, unless the field `end_sessions` says otherwise.
-///
-/// # Errors
-/// When there is no such issuer, or the database fails.
-pub async fn answer(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    PathAction(act): PathAction<Action>,
-    headers: HeaderMap,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let issuer = find(&app, &id).await?;
-    let end_sessions = fields.take("end_sessions") == "yes";
-    let mut question = match question(&app, arrival.now, act, &issuer, end_sessions).await? {
-        Ok(question) => question,
-        Err(why) => return Ok(back(LIST, &id, why)),
-    };
-    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
-    let proof = match question.confirmed_by_therap_admin(&sender, &mut fields).await? {
-        Ok(proof) => proof,
-        Err(again) => return Ok(again),
-    };
-    Ok(proof.on(carry_out(&app, &arrival, &admin, act, &issuer, end_sessions).await))
-}
-
-async fn carry_out(
-    app: &App,
-    arrival: &Arrival,
-    admin: &TherapAdmin,
+/// An act on an issuer, about to be confirmed.
+#[derive(Debug)]
+pub struct OfIssuer {
     act: Action,
-    issuer: &TrustedIssuer,
+    issuer: TrustedIssuer,
+    /// Its sessions end too when it is switched off.
     end_sessions: bool,
-) -> Result<Response, PageError> {
-    let (by, id, name) = (admin.act(app, arrival).of(issuer.version()), &issuer.id, &issuer.issuer);
-    match act {
-        Action::Disable => switched(LIST, id, issuers::disable(&by, name, end_sessions).await?, Notice::IssuerDisabled),
-        Action::Enable => switched(LIST, id, issuers::enable(&by, name).await?, Notice::IssuerEnabled),
-        Action::EndSessions => switched(LIST, id, issuers::end_sessions(&by, name).await?, Notice::IssuerSessionsEnded),
-        Action::Untie => match issuers::untie_all(&by, name).await? {
-            Edited::Changed(Some(_)) => Ok(back(LIST, id, Notice::IssuerUntied)),
-            Edited::Changed(None) => Err(PageError::NotFound),
-            Edited::Stale => Ok(back(LIST, id, Notice::ChangedSince)),
-        },
+}
+
+impl Confirmation for OfIssuer {
+    type Admin = TherapAdmin;
+    type Named = (Id, PathAction<Action>);
+
+    async fn question(
+        app: &App,
+        now: Timestamp,
+        _: &TherapAdmin,
+        (Id(id), PathAction(act)): Self::Named,
+        typed: &mut Fields,
+    ) -> Result<Result<(Question, Self), Response>, PageError> {
+        let (issuer, end_sessions) = (find(app, &id).await?, typed.take("end_sessions") == "yes");
+        Ok(match question(app, now, act, &issuer, end_sessions).await? {
+            Ok(question) => Ok((question, Self { act, issuer, end_sessions })),
+            Err(why) => Err(back(LIST, &id, why)),
+        })
+    }
+
+    async fn carry_out(self, _: &TherapAdmin, by: &AdminContext) -> Result<Response, PageError> {
+        let (id, name, end_sessions) = (&self.issuer.id, &self.issuer.issuer, self.end_sessions);
+        match self.act {
+            Action::Disable => {
+                switched(LIST, id, issuers::disable(by, name, end_sessions).await?, Notice::IssuerDisabled)
+            }
+            Action::Enable => switched(LIST, id, issuers::enable(by, name).await?, Notice::IssuerEnabled),
+            Action::EndSessions => {
+                switched(LIST, id, issuers::end_sessions(by, name).await?, Notice::IssuerSessionsEnded)
+            }
+            Action::Untie => match issuers::untie_all(by, name).await? {
+                Edited::Changed(Some(_)) => Ok(back(LIST, id, Notice::IssuerUntied)),
+                Edited::Changed(None) => Err(PageError::NotFound),
+                Edited::Stale => Ok(back(LIST, id, Notice::ChangedSince)),
+            },
+        }
     }
 }
 
@@ -158,6 +136,7 @@ async fn question(
         button,
         address: format!("{LIST}/{}/{act}", issuer.id),
         back: format!("{LIST}/{}", issuer.id),
+        version: issuer.version(),
         seen: issuer.version().to_string(),
         faults: FieldErrors::default(),
     }))

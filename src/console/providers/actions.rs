@@ -6,25 +6,17 @@ use axum::response::Response;
 
 use super::provider::{self, LIST};
 use crate::app::App;
-use crate::console::admins::TherapAdmin;
+use crate::console::admins::{TherapAdmin, agency};
 use crate::console::answers::{back, form_again, switched};
 use crate::console::reauth::Sender;
 use crate::console::users::temporary::{NewPerson, TemporaryPasswords};
-use crate::model::provider::{Provider, ProviderKind};
 use crate::model::user::UserType;
 use crate::operations::providers;
-use crate::store;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
-
-/// The agency; the operator realm is none.
-pub(super) async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
-    let found = store::providers::by_id(&mut app.db.read().await?, id).await?;
-    found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or(PageError::NotFound)
-}
 
 /// `POST /operator/providers/{id}/activate`
 ///

@@ -2,32 +2,29 @@
 //! for one of its admins.
 
 use axum::extract::Query;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::actions::agency;
 use super::provider::LIST;
 use crate::app::App;
-use crate::console::admins::TherapAdmin;
+use crate::console::admins::{TherapAdmin, agency};
 use crate::console::answers::{back, switched};
-use crate::console::confirm::{Input, PathAction, Question, counted, ends, ends_of_user, with_query};
-use crate::console::reauth::Sender;
+use crate::console::confirm::{Confirmation, Input, PathAction, Question, counted, ends, ends_of_user};
 use crate::console::users::temporary::TemporaryPasswords;
 use crate::model::provider::{Provider, UnifiedLogin};
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::model::words;
-use crate::operations::admin_context::{ValidationError, Version};
+use crate::operations::admin_context::{AdminContext, ValidationError};
 use crate::operations::providers;
-use crate::operations::unified_login::{self, Transition, check_words};
+use crate::operations::unified_login::{self, Transition, check_note};
 use crate::store;
 use crate::store::sessions::Of;
 use crate::time::Timestamp;
+use crate::web::address::with_query;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::FieldErrors;
 use crate::web::ids::{Id, checked};
-use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 
 /// An act on an agency, as its path names it.
@@ -42,75 +39,62 @@ pub enum Action {
 }
 words!(Action { Deactivate = "deactivate", EndSessions = "end-sessions", SwitchOff = "switch-off" });
 
-/// `GET` of each act: what it would do.
-///
-/// # Errors
-/// When there is no such provider, or the database cannot be asked.
-pub async fn ask(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    PathAction(act): PathAction<Action>,
-) -> Result<Response, PageError> {
-    Ok(match question(&app, arrival.now, act, &agency(&app, &id).await?, String::new()).await? {
-        Ok((question, _)) => question.for_therap_admin(&app, &admin.session),
-        Err(why) => back(LIST, &id, why),
-    })
+/// An act on an agency, about to be confirmed.
+#[derive(Debug)]
+pub struct OfProvider {
+    act: Action,
+    id: String,
+    /// Why Unified Login is switched off, as it was typed.
+    note: String,
 }
 
-/// `POST` of each act. Whoever switches Unified Login off may say why, in the field `note`.
-///
-/// # Errors
-/// When there is no such provider, or the database fails.
-pub async fn answer(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    PathAction(act): PathAction<Action>,
-    headers: HeaderMap,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let (provider, note) = (agency(&app, &id).await?, fields.take("note"));
-    let (mut question, version) = match question(&app, arrival.now, act, &provider, note.clone()).await? {
-        Ok(asked) => asked,
-        Err(why) => return Ok(back(LIST, &id, why)),
-    };
-    question.check("The reason", check_words("note", &note));
-    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
-    let proof = match question.confirmed_by_therap_admin(&sender, &mut fields).await? {
-        Ok(proof) => proof,
-        Err(again) => return Ok(again),
-    };
-    let by = admin.act(&app, &arrival).of(version);
-    let answered = async {
+impl Confirmation for OfProvider {
+    type Admin = TherapAdmin;
+    type Named = (Id, PathAction<Action>);
+
+    async fn question(
+        app: &App,
+        now: Timestamp,
+        _: &TherapAdmin,
+        (Id(id), PathAction(act)): Self::Named,
+        typed: &mut Fields,
+    ) -> Result<Result<(Question, Self), Response>, PageError> {
+        let (provider, note) = (agency(app, &id).await?, typed.take("note"));
+        let mut question = match question(app, now, act, &provider, note.clone()).await? {
+            Ok(question) => question,
+            Err(why) => return Ok(Err(back(LIST, &id, why))),
+        };
+        question.check("The reason", check_note("note", &note));
+        Ok(Ok((question, Self { act, id, note })))
+    }
+
+    async fn carry_out(self, _: &TherapAdmin, by: &AdminContext) -> Result<Response, PageError> {
+        let Self { act, id, note } = self;
         match act {
             Action::Deactivate => {
-                switched(LIST, &id, providers::set_active(&by, &id, false).await?, Notice::ProviderDeactivated)
+                switched(LIST, &id, providers::set_active(by, &id, false).await?, Notice::ProviderDeactivated)
             }
             Action::EndSessions => {
-                switched(LIST, &id, providers::end_sessions(&by, &id).await?, Notice::ProviderSessionsEnded)
+                switched(LIST, &id, providers::end_sessions(by, &id).await?, Notice::ProviderSessionsEnded)
             }
-            Action::SwitchOff => match unified_login::switch_off(&by, &id, &note).await? {
+            Action::SwitchOff => match unified_login::switch_off(by, &id, &note).await? {
                 Transition::Yes => Ok(back(LIST, &id, Notice::UnifiedLoginOff)),
                 Transition::Stale => Ok(back(LIST, &id, Notice::UnifiedLoginMovedOn)),
                 // What was typed was checked above.
                 Transition::NotFound | Transition::Invalid(ValidationError { .. }) => Err(PageError::NotFound),
             },
         }
-    };
-    Ok(proof.on(answered.await))
+    }
 }
 
-/// What the page asks, and of which version; or why there is nothing to ask.
+/// What the page asks; or why there is nothing to ask.
 async fn question(
     app: &App,
     now: Timestamp,
     act: Action,
     provider: &Provider,
     note: String,
-) -> Result<Result<(Question, Version), Notice>, PageError> {
+) -> Result<Result<Question, Notice>, PageError> {
     match act {
         Action::Deactivate if !provider.active => return Ok(Err(Notice::AlreadyDone)),
         Action::SwitchOff if provider.unified_login != UnifiedLogin::On => {
@@ -119,7 +103,6 @@ async fn question(
         Action::Deactivate | Action::EndSessions | Action::SwitchOff => {}
     }
     let mut conn = app.db.read_much().await?;
-    let version = providers::version(&mut conn, provider).await?;
     let usable = store::sessions::count(&mut conn, Of::Provider(&provider.id), now).await?;
     drop(conn);
     let name = &provider.name;
@@ -161,7 +144,8 @@ async fn question(
         },
         Action::Deactivate | Action::EndSessions => Input::Nothing,
     };
-    let question = Question {
+    let version = provider.version();
+    Ok(Ok(Question {
         title,
         heading,
         object: vec![("Name", name.clone()), ("Provider Code", provider.code.clone())],
@@ -170,10 +154,10 @@ async fn question(
         button,
         address: format!("{LIST}/{}/{act}", provider.id),
         back: format!("{LIST}/{}", provider.id),
+        version,
         seen: version.to_string(),
         faults: FieldErrors::default(),
-    };
-    Ok(Ok((question, version)))
+    }))
 }
 
 /// The query: whose password.
@@ -194,48 +178,38 @@ async fn its_admin(app: &App, provider: &Provider, whose: &Whose) -> Result<Acco
         .ok_or(PageError::NotFound)
 }
 
-/// `GET /operator/providers/{id}/reset-password`: of one of its Provider Admins, whom the query's `user` names (L6).
-///
-/// # Errors
-/// When there is no such provider or admin, or the database cannot be asked.
-pub async fn ask_reset(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    Query(whose): Query<Whose>,
-) -> Result<Response, PageError> {
-    let provider = agency(&app, &id).await?;
-    let user = its_admin(&app, &provider, &whose).await?;
-    Ok(reset_question(&app, arrival.now, &provider, &user).await?.for_therap_admin(&app, &admin.session))
+/// A new password for one of an agency's Provider Admins, whom the query's `user` names (L6), about to be confirmed.
+#[derive(Debug)]
+pub struct ResetOfAdmin {
+    provider: Provider,
+    user: Account,
 }
 
-/// `POST /operator/providers/{id}/reset-password`: the temporary password is shown on the answer, this once.
-///
-/// # Errors
-/// When there is no such provider or admin, or the database fails.
-pub async fn reset(
-    app: App,
-    arrival: Arrival,
-    admin: TherapAdmin,
-    Id(id): Id,
-    Query(whose): Query<Whose>,
-    headers: HeaderMap,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let provider = agency(&app, &id).await?;
-    let user = its_admin(&app, &provider, &whose).await?;
-    let mut question = reset_question(&app, arrival.now, &provider, &user).await?;
-    let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };
-    let proof = match question.confirmed_by_therap_admin(&sender, &mut fields).await? {
-        Ok(proof) => proof,
-        Err(again) => return Ok(again),
-    };
-    let act = &admin.act(&app, &arrival);
-    let (provider_id, provider_code) = (provider.id.as_str(), provider.code.as_str());
-    let passwords = TemporaryPasswords { app: &app, act, session: &admin.session, provider_id, provider_code };
-    let reset = passwords.reset(&user, &format!("{LIST}/{id}")).await;
-    Ok(proof.on(reset.map(|reset| reset.unwrap_or_else(|why| back(LIST, &id, why)))))
+impl Confirmation for ResetOfAdmin {
+    type Admin = TherapAdmin;
+    type Named = (Id, Query<Whose>);
+
+    async fn question(
+        app: &App,
+        now: Timestamp,
+        _: &TherapAdmin,
+        (Id(id), Query(whose)): Self::Named,
+        _: &mut Fields,
+    ) -> Result<Result<(Question, Self), Response>, PageError> {
+        let provider = agency(app, &id).await?;
+        let user = its_admin(app, &provider, &whose).await?;
+        Ok(Ok((reset_question(app, now, &provider, &user).await?, Self { provider, user })))
+    }
+
+    /// The temporary password is shown on the answer, this once.
+    async fn carry_out(self, admin: &TherapAdmin, by: &AdminContext) -> Result<Response, PageError> {
+        let Self { provider, user } = self;
+        let (provider_id, provider_code) = (provider.id.as_str(), provider.code.as_str());
+        let passwords =
+            TemporaryPasswords { app: &by.app, act: by, session: &admin.session, provider_id, provider_code };
+        let reset = passwords.reset(&user, &format!("{LIST}/{}", provider.id)).await?;
+        Ok(reset.unwrap_or_else(|why| back(LIST, &provider.id, why)))
+    }
 }
 
 async fn reset_question(app: &App, now: Timestamp, provider: &Provider, user: &Account) -> Result<Question, PageError> {
@@ -257,7 +231,8 @@ async fn reset_question(app: &App, now: Timestamp, provider: &Provider, user: &A
         button: "Reset password",
         address,
         back: format!("{LIST}/{}", provider.id),
-        seen: user.password_version.to_string(),
+        version: user.version(),
+        seen: format!("{}.{}", user.version(), user.password_version),
         faults: FieldErrors::default(),
     })
 }

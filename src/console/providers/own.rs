@@ -76,8 +76,6 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
 pub(in crate::console) async fn page(app: &App, admin: &ProviderAdmin) -> Result<ProviderPage, PageError> {
     let id = admin.scope.provider_id();
     let mut conn = app.db.read().await?;
-    // Before the data: a revision that is older than they are only asks once more.
-    let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
     let provider = store::providers::by_id(&mut conn, id).await?.ok_or(PageError::NotFound)?;
     let steps = store::unified_login::of_provider(&mut conn, id, STEPS).await?;
     drop(conn);
@@ -85,7 +83,7 @@ pub(in crate::console) async fn page(app: &App, admin: &ProviderAdmin) -> Result
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
         faults: FieldErrors::default(),
-        revision: FormRevision::of("provider", revision),
+        revision: FormRevision::of("provider", provider.revision),
         code: provider.code.clone(),
         form: ProviderForm::of(&provider),
         limits: LimitHints::of(&app.config),

@@ -11,8 +11,9 @@ use crate::console::answers::back;
 use crate::console::form_revision::{FormRevision, saved};
 use crate::console::unified_login::history::StepView;
 use crate::console::users::temporary::NewPerson;
+use crate::console::users::view::{Access, Pill};
 use crate::model::provider::{ProviderKind, UnifiedLogin};
-use crate::model::user::{Account, STRIKES};
+use crate::model::user::Account;
 use crate::operations::admin_context::{Changed, Edited};
 use crate::operations::providers;
 use crate::store;
@@ -55,19 +56,12 @@ struct AdminView {
     id: String,
     login_name: String,
     name: String,
-    state: &'static str,
+    states: Vec<Pill>,
 }
 
 impl AdminView {
     fn of(user: Account) -> Self {
-        let state = match &user {
-            user if !user.active => "Deactivated",
-            user if user.admin_locked => "Locked by an admin",
-            user if user.failures >= STRIKES => "Password locked",
-            user if user.must_update() => "Temporary password",
-            _ => "Active",
-        };
-        Self { state, id: user.id, login_name: user.login_name, name: user.name }
+        Self { states: Access::of(&user).pills(), id: user.id, login_name: user.login_name, name: user.name }
     }
 }
 
@@ -123,8 +117,6 @@ pub(in crate::console) async fn page(
     id: &str,
 ) -> Result<ProviderPage, PageError> {
     let mut conn = app.db.read().await?;
-    // Before the data: a revision that is older than they are only asks once more.
-    let revision = store::providers::revision(&mut conn, id).await?.unwrap_or_default();
     let found = store::providers::by_id(&mut conn, id).await?;
     let provider = found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or(PageError::NotFound)?;
     let steps = store::unified_login::of_provider(&mut conn, id, STEPS).await?;
@@ -134,7 +126,7 @@ pub(in crate::console) async fn page(
     Ok(ProviderPage {
         page: Page::of(app, "Provider", &admin.session),
         faults: FieldErrors::default(),
-        revision: FormRevision::of("provider", revision),
+        revision: FormRevision::of("provider", provider.revision),
         id: provider.id.clone(),
         code: provider.code.clone(),
         name: provider.name.clone(),

@@ -4,9 +4,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::approve;
 use super::history::{StepView, age};
 use crate::app::App;
-use crate::console::admins::TherapAdmin;
+use crate::console::admins::{TherapAdmin, agency};
 use crate::operations::unified_login::{self, Decision, Transition};
 use crate::store;
 use crate::store::unified_login::Waiting;
@@ -21,7 +22,7 @@ use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where it stands.
-const PATH: &str = "/operator/requests";
+pub(super) const PATH: &str = "/operator/requests";
 /// How many are shown: the rest follows when these are decided.
 const MOST: i64 = 100;
 
@@ -59,7 +60,7 @@ pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin, told: Told) -> 
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
-/// `POST /operator/requests/{provider}`: the decision on the request that was read.
+/// `POST /operator/requests/{provider}`: declines the request that was read. To approve it is confirmed on a page of its own.
 ///
 /// # Errors
 /// When there is no such provider, or the database fails.
@@ -70,17 +71,17 @@ pub async fn decide(
     Id(id): Id,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
-    let (decision, done) = match fields.take("decision").as_str() {
-        "approve" => (Decision::Approve, Notice::RequestApproved),
-        "decline" => (Decision::Decline, Notice::RequestDeclined),
+    match fields.take("decision").as_str() {
+        "decline" => {}
+        "approve" => return Ok(approve::instead(&agency(&app, &id).await?.id)),
         _ => {
-            store::providers::by_id(&mut app.db.read_much().await?, &id).await?.ok_or(PageError::NotFound)?;
+            agency(&app, &id).await?;
             return Err(PageError::BadForm("It does not say what was decided."));
         }
-    };
+    }
     let (typed, read) = (fields.take("reason"), checked(&fields.take("step")));
-    match unified_login::decide(&admin.act(&app, &arrival), &id, read, decision, &typed).await? {
-        Transition::Yes => Ok(done.at(PATH)),
+    match unified_login::decide(&admin.act(&app, &arrival), &id, read, Decision::Decline, &typed).await? {
+        Transition::Yes => Ok(Notice::RequestDeclined.at(PATH)),
         Transition::Stale => Ok(Notice::RequestMovedOn.at(PATH)),
         Transition::NotFound => Err(PageError::NotFound),
         Transition::Invalid(invalid) => {

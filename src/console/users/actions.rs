@@ -3,15 +3,14 @@
 
 use axum::response::Response;
 
-use super::user::LIST;
 use crate::app::App;
-use crate::console::admins::ProviderAdmin;
+use crate::console::admins::{ProviderAdmin, UsersAdmin as _};
 use crate::console::answers::{back, switched};
 use crate::operations::users::email::{self, NotMailed, Vouched};
-use crate::operations::users::{self, Locks, Unlocked, Untied, invitation};
+use crate::operations::users::{self, Locks, Unlocked, invitation};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
-use crate::web::ids::{Id, checked};
+use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 
@@ -32,8 +31,9 @@ pub async fn unlock(
         _ => return Err(PageError::BadForm("It does not say which lock is to go.")),
     };
     match users::unlock(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, locks).await? {
-        Unlocked::Yes { .. } | Unlocked::WasNot => Ok(back(LIST, &id, Notice::UserUnlocked)),
-        Unlocked::NotFound => Err(PageError::NotFound),
+        Unlocked::Yes { .. } | Unlocked::WasNot => Ok(back(&admin.list(), &id, Notice::UserUnlocked)),
+        // Nothing was confirmed, so nothing is stale.
+        Unlocked::NotFound | Unlocked::Stale => Err(PageError::NotFound),
     }
 }
 
@@ -43,47 +43,7 @@ pub async fn unlock(
 /// When there is no such user here, or the database fails.
 pub async fn reactivate(app: App, arrival: Arrival, admin: ProviderAdmin, Id(id): Id) -> Result<Response, PageError> {
     let done = users::set_active(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, true).await?;
-    switched(LIST, &id, done, Notice::UserReactivated)
-}
-
-/// `POST /admin/users/{id}/end-sessions`: the one that the field `session` names, or all.
-///
-/// # Errors
-/// When there is no such user here, or the database fails.
-pub async fn end_sessions(
-    app: App,
-    arrival: Arrival,
-    admin: ProviderAdmin,
-    Id(id): Id,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let (act, provider_id) = (admin.act(&app, &arrival), admin.scope.provider_id());
-    let Some(session) = fields.take_if_present("session") else {
-        return match users::end_sessions(&act, provider_id, &id).await? {
-            Some(_) => Ok(back(LIST, &id, Notice::UserSessionsEnded)),
-            None => Err(PageError::NotFound),
-        };
-    };
-    let session = checked(&session).unwrap_or_default();
-    switched(LIST, &id, users::end_session(&act, provider_id, &id, &session).await?, Notice::SessionEnded)
-}
-
-/// `POST /admin/users/{id}/untie`: from the issuer that the field names.
-///
-/// # Errors
-/// When there is no such user here, or the database fails.
-pub async fn untie(
-    app: App,
-    arrival: Arrival,
-    admin: ProviderAdmin,
-    Id(id): Id,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let issuer: String = fields.take("issuer").chars().filter(|c| !c.is_control()).collect();
-    match users::untie(&admin.act(&app, &arrival), admin.scope.provider_id(), &id, Some(&issuer)).await? {
-        Untied::Yes(_) | Untied::WasNot | Untied::NoSuchIssuer => Ok(back(LIST, &id, Notice::UserUntied)),
-        Untied::NoSuchUser => Err(PageError::NotFound),
-    }
+    switched(&admin.list(), &id, done, Notice::UserReactivated)
 }
 
 /// `POST /admin/users/{id}/send-verification`: a link by which the user verifies the e-mail address.
@@ -97,7 +57,7 @@ pub async fn send_verification(
     Id(id): Id,
 ) -> Result<Response, PageError> {
     let sent = email::send_verification(&admin.act(&app, &arrival), admin.scope.provider_id(), &id).await?;
-    mailed(&id, sent.map(drop), Notice::VerificationSent)
+    mailed(&admin, &id, sent.map(drop), Notice::VerificationSent)
 }
 
 /// `POST /admin/users/{id}/invite`: a link by which a user without a password of their own sets one.
@@ -106,14 +66,14 @@ pub async fn send_verification(
 /// When there is no such user here, or the database fails.
 pub async fn invite(app: App, arrival: Arrival, admin: ProviderAdmin, Id(id): Id) -> Result<Response, PageError> {
     let sent = invitation::send(&admin.act(&app, &arrival), admin.scope.provider_id(), &id).await?;
-    mailed(&id, sent.map(drop), Notice::InvitationSent)
+    mailed(&admin, &id, sent.map(drop), Notice::InvitationSent)
 }
 
-fn mailed(id: &str, sent: Result<(), NotMailed>, done: Notice) -> Result<Response, PageError> {
+fn mailed(admin: &ProviderAdmin, id: &str, sent: Result<(), NotMailed>, done: Notice) -> Result<Response, PageError> {
     match sent {
-        Ok(()) => Ok(back(LIST, id, done)),
+        Ok(()) => Ok(back(&admin.list(), id, done)),
         Err(NotMailed::NotFound) => Err(PageError::NotFound),
-        Err(why) => Ok(back(LIST, id, Notice::of_not_mailed(why))),
+        Err(why) => Ok(back(&admin.list(), id, Notice::of_not_mailed(why))),
     }
 }
 
@@ -130,5 +90,5 @@ pub async fn check_email(
 ) -> Result<Response, PageError> {
     let (act, seen) = (admin.act(&app, &arrival), fields.take("email"));
     let done = email::vouch(&act, admin.scope.provider_id(), &id, &seen, Vouched::Checked).await?;
-    switched(LIST, &id, done, Notice::EmailChecked)
+    switched(&admin.list(), &id, done, Notice::EmailChecked)
 }

@@ -1,4 +1,5 @@
-//! `/admin/users`: the users of the provider, searched, sorted, a page at a time; and unlocking several at once.
+//! `/admin/users`: the users of the provider, searched, sorted, a page at a time; and unlocking several at once. A Therap
+//! Admin sees the same list at `/operator/providers/{id}/users`.
 
 use askama::Template;
 use axum::extract::Query;
@@ -6,10 +7,11 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
 
-use super::view::{Access, parse_user_type};
+use super::view::{Access, Pill, parse_user_type};
 use crate::app::App;
-use crate::console::admins::ProviderAdmin;
+use crate::console::admins::{ProviderAdmin, UsersAdmin};
 use crate::model::claims::Claims;
+use crate::model::provider::Provider;
 use crate::operations::csv::file;
 use crate::operations::users::{self, Locks, Unlocked};
 use crate::store;
@@ -33,6 +35,10 @@ const STRANGERS_SINCE: std::time::Duration = std::time::Duration::from_hours(30 
 #[template(path = "console/users/list.html")]
 struct UsersPage {
     page: Page,
+    /// Where it stands.
+    list: String,
+    /// The agency, for whoever comes from outside: to look.
+    agency: Option<Provider>,
     q: String,
     states: Vec<Choice>,
     user_types: Vec<Choice>,
@@ -53,7 +59,7 @@ struct Row {
     login_name: String,
     name: String,
     user_type: &'static str,
-    states: Vec<&'static str>,
+    states: Vec<Pill>,
     locked: bool,
     last_sign_in: Option<String>,
 }
@@ -67,7 +73,7 @@ impl Row {
             temporary_until: user.temporary_until,
         };
         Self {
-            states: access.words(),
+            states: access.pills(),
             locked: access.password_locked || access.admin_locked,
             last_sign_in: user.last_sign_in.map(|at| Timestamp(at).in_zone(zone)),
             user_type: user.user_type.as_str(),
@@ -123,23 +129,23 @@ fn encoded(pairs: &[(&'static str, String)]) -> String {
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-/// The list's address with a query.
-fn address(query: &str) -> String {
-    if query.is_empty() { "/admin/users".into() } else { format!("/admin/users?{query}") }
+/// An address with a query, if there is one.
+fn address(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// `GET /admin/users`
+/// `GET /admin/users`, `GET /operator/providers/{id}/users`
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(
+pub async fn get<A: UsersAdmin>(
     app: App,
     arrival: Arrival,
-    admin: ProviderAdmin,
+    admin: A,
     Query(query): Query<UsersFilter>,
     told: Told,
 ) -> Result<Response, PageError> {
-    let (search, scope) = (query.search(), &admin.scope);
+    let (search, scope, list) = (query.search(), admin.scope(), admin.list());
     let mut conn = app.db.read_much().await?;
     let place = match query.after.as_deref().and_then(checked) {
         Some(id) => directory::cursor(&mut conn, scope, search.sort, &id).await?,
@@ -155,25 +161,27 @@ pub async fn get(
     let query = query_of(&search);
     let next = place.map(|place| {
         let pairs: Vec<_> = query.iter().cloned().chain([("after", place.id().to_owned())]).collect();
-        address(&encoded(&pairs))
+        address(&list, &encoded(&pairs))
     });
-    let zone = &admin.session.time_zone;
+    let zone = &admin.session().time_zone;
     let rows: Vec<Row> = found.users.into_iter().map(|user| Row::of(user, zone)).collect();
     let template = UsersPage {
-        page: Page::of(&app, "Users", &admin.session).saying(told),
+        page: Page::of(&app, "Users", admin.session()).saying(told),
         q: search.text,
         states: choices(&STATES, search.state.as_str()),
         user_types: choices(&USER_TYPES, search.user_type.map_or("", |user_type| user_type.as_str())),
         sorts: choices(&[("name", "Name"), ("login_name", "Login Name")], search.sort.as_str()),
-        any_locked: rows.iter().any(|row| row.locked),
+        any_locked: admin.from_outside().is_none() && rows.iter().any(|row| row.locked),
         rows,
-        first: begun.then(|| address(&encoded(&query))),
-        export: address(&encoded(&query)).replacen("/admin/users", "/admin/users/export", 1),
+        first: begun.then(|| address(&list, &encoded(&query))),
+        export: address(&format!("{list}/export"), &encoded(&query)),
         query: encoded(&query),
         next,
         stopped: found.stopped.is_some(),
         strangers,
         zone: zone.clone(),
+        agency: admin.from_outside().cloned(),
+        list,
     };
     Ok(respond(StatusCode::OK, Shape::Inside, &template))
 }
@@ -212,7 +220,7 @@ pub async fn unlock(
     }
     // The filter is read and rewritten: nothing but a filter comes of it.
     let query: UsersFilter = read_query(&fields.take("query"));
-    Ok(Notice::UsersUnlocked(count).at(&address(&encoded(&query_of(&query.search())))))
+    Ok(Notice::UsersUnlocked(count).at(&address(&admin.list(), &encoded(&query_of(&query.search())))))
 }
 
 fn read_query(query: &str) -> UsersFilter {

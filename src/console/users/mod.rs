@@ -10,4 +10,4 @@ pub(in crate::console) mod temporary;
 pub(in crate::console) mod temporary_password_page;
 mod upload;
 pub mod user;
-mod view;
+pub(in crate::console) mod view;

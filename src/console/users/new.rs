@@ -5,10 +5,9 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::temporary::{NewPerson, TemporaryPasswords};
-use super::user::LIST;
 use super::view::{parse_user_type, user_types};
 use crate::app::App;
-use crate::console::admins::ProviderAdmin;
+use crate::console::admins::{ProviderAdmin, UsersAdmin as _};
 use crate::console::answers::{back, form_again};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -67,11 +66,11 @@ pub async fn post(app: App, arrival: Arrival, admin: ProviderAdmin, mut fields: 
     if is_invited {
         let invited = passwords.invite(person, user_type, &mut page.faults).await?;
         return Ok(match invited {
-            Ok(id) => back(LIST, &id, Notice::UserInvited),
+            Ok(id) => back(&admin.list(), &id, Notice::UserInvited),
             Err(status) => form_again(status, &page),
         });
     }
-    let back = |id: &str| format!("{LIST}/{id}");
+    let back = |id: &str| format!("{}/{id}", admin.list());
     let made = passwords.create(person, user_type, "The user was created", back, &mut page.faults).await?;
     Ok(made.unwrap_or_else(|status| form_again(status, &page)))
 }

@@ -1,35 +1,36 @@
-//! `/admin/users/{id}`: one user: data, locks, password, sessions, ties.
+//! `/admin/users/{id}`: one user: what is known, then what can be done: data, locks, password, sessions, ties. A Therap
+//! Admin reads the same page at `/operator/providers/{id}/users/{user}`, and can remove locks and end sessions there.
 
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::view::{Access, parse_user_type, user_types};
+use super::view::{Access, Pill, parse_user_type, user_types};
 use crate::app::App;
-use crate::console::admins::ProviderAdmin;
+use crate::console::admins::{ProviderAdmin, UsersAdmin};
 use crate::console::answers::back;
 use crate::console::form_revision::{FormRevision, Values, saved};
-use crate::model::activity::actor_for_provider;
+use crate::console::unified_login::history::age;
+use crate::model::activity::{Kind, actor_for_provider};
 use crate::model::claims::Claims;
 use crate::model::email::is_same;
-use crate::model::user::{Account, STRIKES};
+use crate::model::provider::Provider;
+use crate::model::user::Account;
 use crate::operations::admin_context::Edited;
 use crate::operations::users::email::email_of_user;
 use crate::operations::users::{self, Changed, Draft};
 use crate::store;
 use crate::time::Timestamp;
+use crate::web::address::{and, with_query};
 use crate::web::email_state::EmailView;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::{Choice, FieldErrors};
-use crate::web::ids::Id;
+use crate::web::ids::UserId;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session_list::{self, SessionView};
-
-/// Where its page stands.
-pub(super) const LIST: &str = "/admin/users";
 
 #[derive(Template)]
 #[template(path = "console/users/user.html")]
@@ -45,10 +46,15 @@ struct UserPage {
     stored: Stored,
     claims: Claims,
     own: bool,
+    /// Below it is this page.
+    list: String,
+    /// The agency, for whoever comes from outside: to look, to remove locks and to end sessions.
+    agency: Option<Provider>,
+    /// Where the user's activity is.
+    activity: String,
     access: Access,
-    states: Vec<&'static str>,
+    states: Vec<Pill>,
     lock: Option<LockView>,
-    temporary_until: Option<String>,
     address: EmailView,
     /// The link of a verification e-mail that was sent to the address.
     verification: Option<SentLink>,
@@ -56,6 +62,7 @@ struct UserPage {
     invited_until: Option<String>,
     /// E-mails can be sent.
     by_mail: bool,
+    facts: Facts,
     sessions: Vec<SessionView>,
     ties: Vec<store::issuers::Tie>,
     zone: String,
@@ -65,6 +72,23 @@ struct UserPage {
 struct SentLink {
     at: String,
     until: String,
+}
+
+/// What is known of a user.
+struct Facts {
+    user_type: &'static str,
+    email: String,
+    created: String,
+    /// By whom, as far as the record goes back.
+    created_by: Option<String>,
+    /// The newest sign-in by password on record.
+    direct: Option<String>,
+    /// The newest one from Therap Services.
+    unified: Option<String>,
+    password: String,
+    /// Until when a temporary password works, or worked.
+    temporary: Option<String>,
+    apps: Vec<String>,
 }
 
 /// The admin's lock that keeps the user out.
@@ -81,15 +105,15 @@ struct Stored {
     user_type: &'static str,
 }
 
-/// `GET /admin/users/{id}`
+/// `GET /admin/users/{id}`, `GET /operator/providers/{id}/users/{user}`
 ///
 /// # Errors
 /// When there is no such user here, or the database cannot be asked.
-pub async fn get(
+pub async fn get<A: UsersAdmin>(
     app: App,
     arrival: Arrival,
-    admin: ProviderAdmin,
-    Id(id): Id,
+    admin: A,
+    UserId(id): UserId,
     told: Told,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
@@ -105,7 +129,7 @@ pub async fn post(
     app: App,
     arrival: Arrival,
     admin: ProviderAdmin,
-    Id(id): Id,
+    UserId(id): UserId,
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
@@ -131,7 +155,7 @@ pub async fn post(
     let draft = Draft { name: Some(page.name.clone()), user_type: Some(user_type), claims };
     let act = admin.act(&app, &arrival);
     match users::edit(&act, admin.scope.provider_id(), &id, read, &draft).await? {
-        Edited::Changed(Changed::Keys(keys)) => Ok(back(LIST, &id, saved(&keys))),
+        Edited::Changed(Changed::Keys(keys)) => Ok(back(&page.list, &id, saved(&keys))),
         Edited::Changed(Changed::NotFound | Changed::WrongType | Changed::Own) => Err(PageError::NotFound),
         Edited::Stale => {
             let now = self::page(&app, &arrival, &admin, &id).await?;
@@ -150,13 +174,12 @@ fn values(name: &str, email: &str, user_type: &str) -> Values {
 }
 
 /// The page of a user as it stands.
-async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> Result<UserPage, PageError> {
+async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -> Result<UserPage, PageError> {
     let mut conn = app.db.read().await?;
-    // Before the data: a revision that is older than they are only asks once more.
-    let revision = store::users::revision(&mut conn, id).await?.unwrap_or_default();
-    let user = store::users::in_scope(&mut conn, &admin.scope, id).await?.ok_or(PageError::NotFound)?;
+    let user = store::users::in_scope(&mut conn, admin.scope(), id).await?.ok_or(PageError::NotFound)?;
     let claims = store::users::claims(&mut conn, id).await?.unwrap_or_default();
-    let zone = &admin.session.time_zone;
+    let (session, from_outside) = (admin.session(), admin.from_outside());
+    let zone = &session.time_zone;
     let sessions = session_list::of_user(&mut conn, id, None, zone, arrival.now).await?;
     let ties = store::issuers::ties_of_user(&mut conn, id).await?;
     let lock = if user.admin_locked { users::newest_lock(&mut conn, id).await? } else { None };
@@ -165,14 +188,37 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
     invited = invited.filter(|(address, _)| is_same(address, &email.address));
     let mut verification = store::users::emails::newest_link(&mut conn, id, arrival.now).await?;
     verification = verification.filter(|(address, ..)| is_same(address, &email.address));
+    let record = store::activity::facts_of_user(&mut conn, id).await?;
+    let creator = store::activity::newest_noted(&mut conn, id, Kind::UserCreated, "").await?;
+    let apps = store::consents::apps_with_access(&mut conn, id, arrival.now).await?;
     drop(conn);
+    let actor = |actor: &str| if from_outside.is_some() { actor.to_owned() } else { actor_for_provider(actor) };
+    let date = |at: i64| Timestamp(at).in_zone(zone);
     let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
     let stored =
         Stored { name: user.name.clone(), email: claims.email().to_owned(), user_type: user.user_type.as_str() };
+    let facts = Facts {
+        user_type: stored.user_type,
+        email: stored.email.clone(),
+        created: date(user.created_at),
+        created_by: creator.map(|(_, by, _)| actor(&by)),
+        direct: record.direct.map(date),
+        unified: record.unified.map(date),
+        password: password_age(&user, record.password, arrival.now, zone),
+        temporary: user.temporary_until.map(|until| {
+            let verb = if user.temporary_is_over(arrival.now) { "expired" } else { "until" };
+            format!("{verb} {}", date(until))
+        }),
+        apps: apps.iter().map(|app| app.name().to_owned()).collect(),
+    };
+    let activity = match from_outside {
+        None => with_query("/admin/activity", "user", &user.login_name),
+        Some(agency) => and(&with_query("/operator/activity", "provider", &agency.code), "user", &user.login_name),
+    };
     Ok(UserPage {
-        page: Page::of(app, "User", &admin.session),
+        page: Page::of(app, "User", session),
         faults: FieldErrors::default(),
-        revision: FormRevision::of("user", revision),
+        revision: FormRevision::of("user", user.revision),
         id: user.id.clone(),
         login_name: user.login_name.clone(),
         name: stored.name.clone(),
@@ -180,31 +226,32 @@ async fn page(app: &App, arrival: &Arrival, admin: &ProviderAdmin, id: &str) -> 
         user_types: user_types(stored.user_type),
         stored,
         claims,
-        own: user.id == admin.session.user_id,
-        access: access_of(&user),
-        states: access_of(&user).words(),
-        lock: lock.map(|lock| LockView {
-            at: lock.at.in_zone(zone),
-            by: actor_for_provider(&lock.actor),
-            reason: lock.reason,
-        }),
-        temporary_until: user.temporary_until.map(|until| Timestamp(until).in_zone(zone)),
         address: EmailView::of(email, zone),
         verification: verification
             .map(|(_, at, until)| SentLink { at: Timestamp(at).in_zone(zone), until: Timestamp(until).in_zone(zone) }),
         invited_until: invited.map(|(_, until)| Timestamp(until).in_zone(zone)),
         by_mail: app.mailer.is_some(),
+        own: user.id == session.user_id,
+        list: admin.list(),
+        agency: from_outside.cloned(),
+        activity,
+        access: Access::of(&user),
+        states: Access::of(&user).pills(),
+        lock: lock.map(|lock| LockView { at: lock.at.in_zone(zone), by: actor(&lock.actor), reason: lock.reason }),
+        facts,
         sessions,
         ties,
         zone: zone.clone(),
     })
 }
 
-const fn access_of(user: &Account) -> Access {
-    Access {
-        active: user.active,
-        password_locked: user.failures >= STRIKES,
-        admin_locked: user.admin_locked,
-        temporary_until: user.temporary_until,
+/// Since when the password is the one that it is. Retention may have removed the record of a change; then nothing else
+/// tells when it was.
+fn password_age(user: &Account, changed: Option<i64>, now: Timestamp, zone: &str) -> String {
+    // The first one was set with the account.
+    let first = (user.password_version == 1).then_some(user.created_at);
+    match changed.or(first) {
+        Some(at) => format!("Set {} ago, {}", age(Timestamp(at), now), Timestamp(at).in_zone(zone)),
+        None => "Set before the oldest record that is kept".to_owned(),
     }
 }

@@ -32,6 +32,7 @@ use crate::store::interactions::Interaction;
 use crate::store::tokens::codes::NewCode;
 use crate::store::{self, in_one_statement, in_transaction};
 use crate::time::Timestamp;
+use crate::web::address::returning_to;
 use crate::web::cookies::Cookie;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
@@ -226,10 +227,7 @@ impl ValidRequest {
             (Decision::SignIn | Decision::Consent | Decision::Issue(_), _) => {
                 let page = if must_update { "/password/update" } else { "/login" };
                 self.wait(app, arrival, headers, session.as_ref(), |i| {
-                    let path = format!("{}?i={i}", interactions::RESUME);
-                    let query =
-                        url::form_urlencoded::Serializer::new(String::new()).append_pair("return_to", &path).finish();
-                    format!("{page}?{query}")
+                    returning_to(page, &format!("{}?i={i}", interactions::RESUME))
                 })
                 .await
             }

@@ -1,7 +1,7 @@
 //! The record as admins browse it: page by page, and its sign-ins counted by day.
 
 use crate::app::App;
-use crate::model::activity::actor_for_provider;
+use crate::model::activity::{actor_for_provider, is_of_therap};
 use crate::model::tenant::ProviderScope;
 use crate::operations::activity::chain::{self, Page};
 use crate::store::activity::counts::{self, SignIns};
@@ -106,7 +106,7 @@ impl Reach {
         };
         if let Self::Own(_) = self {
             for record in &mut found.records {
-                record.actor = actor_for_provider(&record.actor);
+                as_provider_reads(record);
             }
         }
         Ok(found)
@@ -153,7 +153,7 @@ impl Reach {
         let mut page = chain::page(app, &filter, after, limit).await?;
         if let Self::Own(_) = self {
             for placed in &mut page.records {
-                placed.record.actor = actor_for_provider(&placed.record.actor);
+                as_provider_reads(&mut placed.record);
             }
         }
         Ok(page)
@@ -187,6 +187,14 @@ impl Reach {
             Self::Operator(provider_id) => counts::of_all(conn, provider_id.as_deref(), day).await,
         }
     }
+}
+
+/// A record as the admins of its agency read it: Therap's people and programs have no names there, and come from nowhere.
+fn as_provider_reads(record: &mut Record) {
+    if is_of_therap(&record.actor) {
+        (record.address, record.browser) = (None, None);
+    }
+    record.actor = actor_for_provider(&record.actor);
 }
 
 /// Counts the days of the operator's picture that are over: nobody shall wait for all of them after a start.

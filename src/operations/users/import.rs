@@ -402,6 +402,7 @@ mod tests {
             absolute_hours: None,
             reset_by_mail: true,
             epoch: 1,
+            revision: 1,
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::admin_context::{AdminContext, Edited, Switched, ValidationError, Version, in_act};
+use super::admin_context::{AdminContext, Edited, Lines, Switched, ValidationError, check_words, in_act};
 use super::providers::replace;
 use crate::app::App;
 use crate::cache::hash_queue::Whose;
@@ -308,13 +308,11 @@ pub async fn edit(
 ) -> Result<Edited<Changed>, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id, draft], |tx| {
-        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
-            return Ok(Edited::Changed(Changed::NotFound));
-        };
-        if users::revision(tx, &user.id).await? != Some(revision) {
-            return Ok(Edited::Stale);
+        match users::lock_for_update(tx, &provider_id, &user_id).await? {
+            Some(user) if user.revision != revision => Ok(Edited::Stale),
+            Some(user) => change(tx, &act, user, &draft).await.map(Edited::Changed),
+            None => Ok(Edited::Changed(Changed::NotFound)),
         }
-        change(tx, &act, user, &draft).await.map(Edited::Changed)
     })
 }
 
@@ -334,17 +332,6 @@ pub fn with_email(claims: Claims, email: &str) -> Result<Claims, ValidationError
     claims.with_email(email).map_err(|why| ValidationError::new("email", why))
 }
 
-/// The version of a user, for who is asked to confirm an act.
-pub async fn version(conn: &mut Conn, user: &Account) -> Result<Version, Error> {
-    let revision = users::revision(conn, &user.id).await?.unwrap_or_default();
-    Ok(Version { revision, epoch: user.epoch })
-}
-
-/// Whether a user whose row is held is not the version that was confirmed.
-async fn is_stale(tx: &mut Tx, act: &AdminContext, user: &Account) -> Result<bool, Error> {
-    Ok(act.seen.is_some() && act.is_stale(version(tx, user).await?))
-}
-
 /// What the record says of an admin's lock; a reason follows after a semicolon.
 const LOCKED: &str = "locked by an administrator";
 
@@ -353,15 +340,7 @@ const LOCKED: &str = "locked by an administrator";
 /// # Errors
 /// What it must be.
 pub fn check_reason(reason: &str) -> Result<Option<String>, ValidationError> {
-    let reason = reason.trim();
-    let is_good = reason.chars().count() <= 500 && !reason.chars().any(char::is_control);
-    if !is_good {
-        return Err(ValidationError::new(
-            "reason",
-            "must be at most 500 characters on one line, without control characters",
-        ));
-    }
-    Ok((!reason.is_empty()).then(|| reason.to_owned()))
+    check_words("reason", reason, Lines::One)
 }
 
 /// An admin's lock as the record has it.
@@ -404,7 +383,7 @@ pub async fn lock_because(
         if act.is_by(&user) {
             return Ok(Switched::Own);
         }
-        if is_stale(tx, &act, &user).await? {
+        if act.is_stale(user.version()) {
             return Ok(Switched::Stale);
         }
         if !users::set_admin_lock(tx, &user.id, true).await? {
@@ -446,6 +425,8 @@ pub enum Unlocked {
     WasNot,
     /// There is no such user here.
     NotFound,
+    /// Somebody changed the user since it was seen; it stays as it is.
+    Stale,
 }
 
 /// Takes locks off a user.
@@ -455,6 +436,9 @@ pub async fn unlock(act: &AdminContext, provider_id: &str, user_id: &str, locks:
         let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Unlocked::NotFound);
         };
+        if act.is_stale(user.version()) {
+            return Ok(Unlocked::Stale);
+        }
         let admin = locks != Locks::Password && users::set_admin_lock(tx, &user.id, false).await?;
         let password =
             locks != Locks::Admin && user.failures >= STRIKES && strikes::clear(tx, &user.id).await? >= STRIKES;
@@ -474,7 +458,7 @@ pub async fn set_active(act: &AdminContext, provider_id: &str, user_id: &str, ac
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
         match users::lock_for_update(tx, &provider_id, &user_id).await? {
-            Some(user) if is_stale(tx, &act, &user).await? => Ok(Switched::Stale),
+            Some(user) if act.is_stale(user.version()) => Ok(Switched::Stale),
             Some(user) => switch_active(tx, &act, &user, active).await,
             None => Ok(Switched::NotFound),
         }
@@ -552,7 +536,7 @@ pub async fn reset_password(
             Ok(user) => user,
             Err(refused) => return Ok(refused),
         };
-        if is_stale(tx, &act, &user).await? {
+        if act.is_stale(user.version()) {
             return Ok(Reset::Before);
         }
         let until = temporary_until(&act.app, act.now);
@@ -589,9 +573,11 @@ pub enum Untied {
     NoSuchUser,
     /// There is no such issuer.
     NoSuchIssuer,
+    /// Somebody changed the user since it was seen; it stays as it is.
+    Stale,
 }
 
-/// Removes a user's tie to one issuer, or to all (U12).
+/// Removes a user's tie to one issuer, or to all (U12), which makes another revision of the user.
 pub async fn untie(
     act: &AdminContext,
     provider_id: &str,
@@ -604,6 +590,9 @@ pub async fn untie(
         let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Untied::NoSuchUser);
         };
+        if act.is_stale(user.version()) {
+            return Ok(Untied::Stale);
+        }
         let issuer_id = match &issuer {
             Some(name) => match issuers::by_name(tx, name).await? {
                 Some(found) => Some(found.id),
@@ -615,25 +604,28 @@ pub async fn untie(
         if count == 0 {
             return Ok(Untied::WasNot);
         }
+        users::bump_revision(tx, &user.id).await?;
         let note = issuer.unwrap_or_else(|| "every issuer".into());
         activity::record(tx, &act.event(Kind::HandoffUntied).about(&user).noting(note)).await?;
         Ok(Untied::Yes(count))
     })
 }
 
-/// Ends every session of a user: the open ones by their rows, and whatever is on its way by the epoch. `None` when
-/// there is no such user here; otherwise how many were open.
-pub async fn end_sessions(act: &AdminContext, provider_id: &str, user_id: &str) -> Result<Option<u64>, Error> {
+/// Ends every session of a user: the open ones by their rows, and whatever is on its way by the epoch.
+pub async fn end_sessions(act: &AdminContext, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
         let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
-            return Ok(None);
+            return Ok(Switched::NotFound);
         };
+        if act.is_stale(user.version()) {
+            return Ok(Switched::Stale);
+        }
         users::bump_epoch(tx, &user.id).await?;
-        let ended = sessions::end_others(tx, &user.id, None, EndReason::EndedByAdmin, act.now).await?;
+        sessions::end_others(tx, &user.id, None, EndReason::EndedByAdmin, act.now).await?;
         let event = act.event(Kind::SessionEnded).about(&user).noting("every session of the user");
         activity::record(tx, &event).await?;
-        Ok(Some(ended))
+        Ok(Switched::Done)
     })
 }
 
@@ -649,6 +641,9 @@ pub async fn end_session(
         let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
             return Ok(Switched::NotFound);
         };
+        if act.is_stale(user.version()) {
+            return Ok(Switched::Stale);
+        }
         let standing = sessions::one_of_user(tx, &user.id, &session_id, act.now).await?;
         if standing.is_none() || !sessions::end(tx, &session_id, EndReason::EndedByAdmin, act.now).await? {
             return Ok(Switched::Already);

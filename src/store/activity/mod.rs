@@ -383,6 +383,31 @@ pub async fn newest_noted(
     query(SQL).bind(user_id).bind(kind.as_str()).bind(format!("{begin}%")).fetch_optional(conn).await
 }
 
+/// When the record last saw what a user's page tells (Unix ms).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserFacts {
+    /// A sign-in by password.
+    pub direct: Option<i64>,
+    /// A sign-in from Therap Services.
+    pub unified: Option<i64>,
+    /// Another password.
+    pub password: Option<i64>,
+}
+from_row!(UserFacts { direct, unified, password } parsed {});
+
+/// What the record tells of a user, as far as it goes back: one walk through an index that holds all that is asked.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn facts_of_user(conn: &mut Conn, user_id: &str) -> Result<UserFacts, Error> {
+    const SQL: &str = "SELECT MAX(CASE WHEN kind = 'sign_in' AND login_type = $2 THEN at END) AS direct, \
+                       MAX(CASE WHEN kind = 'sign_in' AND login_type = $3 THEN at END) AS unified, \
+                       MAX(CASE WHEN kind IN ('password_updated', 'password_changed', 'password_reset') THEN at END) AS password \
+                       FROM activity WHERE user_id = $1 AND outcome = 'success'";
+    let (direct, unified) = (Method::Password.login_type(), Method::Handoff.login_type());
+    query(SQL).bind(user_id).bind(direct).bind(unified).fetch_one(conn).await
+}
+
 /// The records of an admin's own provider older than `before`, newest first (A2).
 ///
 /// # Errors

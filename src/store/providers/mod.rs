@@ -6,7 +6,7 @@ use super::{Conn, Error, Tx, from_row, locking, query};
 use crate::model::provider::{Provider, ProviderCode, UnifiedLogin};
 use crate::time::Timestamp;
 
-from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, absolute_hours, reset_by_mail, epoch } parsed { kind, unified_login });
+from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, absolute_hours, reset_by_mail, epoch, revision } parsed { kind, unified_login });
 
 /// The provider with exactly this code.
 ///
@@ -14,7 +14,7 @@ from_row!(Provider { id, code, name, active, time_zone, contact, idle_minutes, a
 /// When the database cannot be asked.
 pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE code = $1";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch, revision FROM providers WHERE code = $1";
     if !super::can_be_stored(code) {
         return Ok(None);
     }
@@ -27,7 +27,7 @@ pub async fn by_code(conn: &mut Conn, code: &str) -> Result<Option<Provider>, Er
 /// When the database cannot be asked.
 pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE code_folded = $1";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch, revision FROM providers WHERE code_folded = $1";
     query(SQL).bind(code.folded()).fetch_optional(conn).await
 }
 
@@ -37,7 +37,7 @@ pub async fn by_folded_code(conn: &mut Conn, code: &ProviderCode) -> Result<Opti
 /// When the database cannot be asked.
 pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE kind = 'operator'";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch, revision FROM providers WHERE kind = 'operator'";
     query(SQL).fetch_optional(conn).await
 }
 
@@ -47,7 +47,7 @@ pub async fn operator_realm(conn: &mut Conn) -> Result<Option<Provider>, Error> 
 /// When the database cannot be asked.
 pub async fn list(conn: &mut Conn) -> Result<Vec<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers ORDER BY code_folded";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch, revision FROM providers ORDER BY code_folded";
     query(SQL).fetch_all(conn).await
 }
 
@@ -137,12 +137,13 @@ pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     super::logouts::note_provider(tx, id).await
 }
 
-/// Switches Unified Login; `false` when it stood so already.
+/// Switches Unified Login, which makes another revision; `false` when it stood so already.
 ///
 /// # Errors
 /// When it cannot be written.
 pub async fn set_unified_login(tx: &mut Tx, id: &str, state: UnifiedLogin) -> Result<bool, Error> {
-    const SQL: &str = "UPDATE providers SET unified_login = $2 WHERE id = $1 AND unified_login <> $2";
+    const SQL: &str =
+        "UPDATE providers SET unified_login = $2, revision = revision + 1 WHERE id = $1 AND unified_login <> $2";
     let rows = query(SQL).bind(id).bind(state.as_str()).execute(tx).await?;
     Ok(rows == 1)
 }
@@ -153,7 +154,7 @@ pub async fn set_unified_login(tx: &mut Tx, id: &str, state: UnifiedLogin) -> Re
 /// When the database cannot be asked.
 pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error> {
     const SQL: &str = "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1";
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch, revision FROM providers WHERE id = $1";
     query(SQL).bind(id).fetch_optional(conn).await
 }
 
@@ -164,22 +165,12 @@ pub async fn by_id(conn: &mut Conn, id: &str) -> Result<Option<Provider>, Error>
 pub async fn lock_for_update(tx: &mut Tx, id: &str) -> Result<Option<Provider>, Error> {
     query(locking!(
         "SELECT id, kind, code, name, active, unified_login, time_zone, \
-         contact, idle_minutes, absolute_hours, reset_by_mail, epoch FROM providers WHERE id = $1",
+         contact, idle_minutes, absolute_hours, reset_by_mail, epoch, revision FROM providers WHERE id = $1",
         "FOR NO KEY UPDATE"
     ))
     .bind(id)
     .fetch_optional(tx)
     .await
-}
-
-/// Which revision of a provider's data is stored: two admins who read the same may not both write over it.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
-    const SQL: &str = "SELECT revision FROM providers WHERE id = $1";
-    let row: Option<(i64,)> = query(SQL).bind(id).fetch_optional(conn).await?;
-    Ok(row.map(|(revision,)| revision))
 }
 
 /// The ids of all providers, the operator realm's too, or of the one with this code; in one order, so that two who hold

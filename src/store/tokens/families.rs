@@ -98,18 +98,21 @@ from_row!(Family {
     sealed_answer, expires_at,
 } parsed {});
 
-/// The family of id `$2`, while it is usable; `$1` is now.
+/// The family of id `$2`, or those of another key, while they are usable; `$1` is now.
 macro_rules! lives {
     () => {
-        "FROM families f JOIN clients c ON c.id = f.client JOIN users u ON u.id = f.user_id JOIN providers p ON p.id = f.provider_id \
+        lives!("f.id")
+    };
+    ($key:literal) => {
+        concat!("FROM families f JOIN clients c ON c.id = f.client JOIN users u ON u.id = f.user_id JOIN providers p ON p.id = f.provider_id \
          LEFT JOIN issuers i ON i.id = f.issuer_id \
-         WHERE f.id = $2 AND f.revoked_at IS NULL AND f.expires_at > $1 AND c.enabled AND c.epoch = f.client_epoch \
+         WHERE ", $key, " = $2 AND f.revoked_at IS NULL AND f.expires_at > $1 AND c.enabled AND c.epoch = f.client_epoch \
          AND u.active AND u.epoch = f.user_epoch AND p.active AND p.epoch = f.provider_epoch \
          AND (f.issuer_id IS NULL OR i.epoch = f.issuer_epoch) AND (f.offline OR EXISTS \
-         (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))"
+         (SELECT 1 FROM sessions s WHERE s.sid = f.sid AND s.ended_at IS NULL AND s.expires_at > $1))")
     };
 }
-pub(super) use lives;
+pub(in crate::store) use lives;
 
 /// The family of this id, if it is usable.
 ///

@@ -35,12 +35,14 @@ pub struct Listed {
     pub email_checked: Option<String>,
     /// Since when the e-mail address stands as it does (Unix ms).
     pub email_at: Option<i64>,
+    /// Of the data.
+    pub revision: i64,
     /// What the next page begins after.
     pub sort_key: String,
 }
 from_row!(Listed {
     id, login_name, name, active, admin_locked, failures, temporary_until, created_at, last_sign_in, claims,
-    email_checked, email_at, sort_key,
+    email_checked, email_at, revision, sort_key,
 } parsed { user_type });
 
 impl Listed {
@@ -180,7 +182,7 @@ macro_rules! select_listed {
     ($key:literal, $($from:expr),+) => {
         concat!(
             "SELECT u.id, u.login_name, u.name, u.user_type, u.active, u.admin_locked, s.failures, u.temporary_until, \
-             u.created_at, u.claims, u.email_checked, u.email_at, u.",
+             u.created_at, u.claims, u.email_checked, u.email_at, u.revision, u.",
             $key,
             " AS sort_key, (SELECT a.at FROM activity a WHERE a.user_id = u.id AND a.kind = 'sign_in' \
              AND a.outcome = 'success' ORDER BY a.id DESC LIMIT 1) AS last_sign_in FROM (",

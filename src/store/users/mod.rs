@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 from_row!(Account {
     id, provider_id, provider_code, provider_name, provider_active, provider_epoch, time_zone, idle_minutes,
     absolute_hours, login_name, name, active, admin_locked, failures, password_hash, password_version,
-    temporary_until, epoch,
+    temporary_until, epoch, revision, created_at,
 } parsed { unified_login, user_type });
 
 /// The columns of an [`Account`], from `users u JOIN providers p JOIN strikes s`.
@@ -24,7 +24,7 @@ macro_rules! account_columns {
         "u.id, u.provider_id, p.code AS provider_code, p.name AS provider_name, p.active AS provider_active, \
          p.epoch AS provider_epoch, p.unified_login, p.time_zone, p.idle_minutes, p.absolute_hours, u.login_name, \
          u.name, u.user_type, u.active, u.admin_locked, s.failures, u.password_hash, u.password_version, \
-         u.temporary_until, u.epoch"
+         u.temporary_until, u.epoch, u.revision, u.created_at"
     };
 }
 
@@ -193,14 +193,14 @@ pub async fn in_scope(conn: &mut Conn, scope: &ProviderScope, id: &str) -> Resul
     query(SQL).bind(scope.provider_id()).bind(id).fetch_optional(conn).await
 }
 
-/// Which revision of a user's data is stored: two admins who read the same may not both write over it.
+/// Makes another revision of a user: what is kept beside its row, and shown with it, changed.
 ///
 /// # Errors
-/// When the database cannot be asked.
-pub async fn revision(conn: &mut Conn, id: &str) -> Result<Option<i64>, Error> {
-    const SQL: &str = "SELECT revision FROM users WHERE id = $1";
-    let row: Option<(i64,)> = query(SQL).bind(id).fetch_optional(conn).await?;
-    Ok(row.map(|(revision,)| revision))
+/// When it cannot be written.
+pub async fn bump_revision(tx: &mut Tx, id: &str) -> Result<(), Error> {
+    const SQL: &str = "UPDATE users SET revision = revision + 1 WHERE id = $1";
+    query(SQL).bind(id).execute(tx).await?;
+    Ok(())
 }
 
 /// Sets an admin's lock or removes it; `false` when it was so already. Locking ends every session (G9).
@@ -311,6 +311,16 @@ pub async fn admins(conn: &mut Conn, provider_id: &str, limit: i64) -> Result<Ve
         "WHERE u.provider_id = $1 AND u.user_type = 'Provider Admin' ORDER BY u.login_name_key LIMIT $2"
     );
     query(SQL).bind(provider_id).bind(limit).fetch_all(conn).await
+}
+
+/// How many users of a provider are active.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn count_active(conn: &mut Conn, provider_id: &str) -> Result<i64, Error> {
+    const SQL: &str = "SELECT COUNT(*) FROM users WHERE provider_id = $1 AND active";
+    let (count,): (i64,) = query(SQL).bind(provider_id).fetch_one(conn).await?;
+    Ok(count)
 }
 
 /// Whether nobody else is a Therap Admin who can sign in.

@@ -205,6 +205,7 @@ impl Idp {
             absolute_hours: None,
             reset_by_mail: true,
             epoch: 1,
+            revision: 1,
         };
         change(&mut provider);
         let made =

@@ -1,13 +1,15 @@
 //! Confirmations (G34): no such act at the first press, none of another version than the one that was shown, and nothing lost
 //! on the way.
 
+use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
-use connect_idp::operations::admin_context::Switched;
-use connect_idp::operations::providers;
+use connect_idp::operations::admin_context::{Edited, Switched};
+use connect_idp::operations::users::{Locks, Unlocked, Untied};
+use connect_idp::operations::{issuers, providers, users};
 use connect_idp::web::notice::Notice;
 
 use super::operator::therap_admin;
-use crate::actors::{Browser, Idp, PASSWORD, User};
+use crate::actors::{Browser, ISSUER, Idp, PASSWORD, User, encode};
 
 /// A Provider Admin, signed in.
 async fn provider_admin(idp: &Idp) -> Browser {
@@ -29,7 +31,14 @@ async fn of_therap(idp: &Idp) -> Vec<String> {
     let pia = idp.user("pia").of("OTHER").user_type(UserType::ProviderAdmin).create().await;
     connect_idp::operations::keys::in_use::jwks(&idp.app, idp.now()).await.unwrap();
     let kid = idp.outsider().await.text("SELECT kid FROM signing_keys WHERE alg = 'RS256'").await;
+    let asking = idp.provider("ASKING", |p| p.unified_login = UnifiedLogin::Requested).await.id;
+    let lena = idp.user("lena").of("OTHER").failures(3).admin_locked().create().await.id;
+    let of_lena = format!("/operator/providers/{provider}/users/{lena}");
     let mut paths = vec![
+        format!("/operator/requests/{asking}/approve"),
+        format!("{of_lena}/unlock?lock=password"),
+        format!("{of_lena}/unlock?lock=admin"),
+        format!("{of_lena}/end-sessions"),
         format!("/operator/providers/{provider}/reset-password?user={}", pia.id),
         "/operator/keys/rotate-at-once?alg=RS256".to_owned(),
         format!("/operator/keys/retire?kid={kid}"),
@@ -42,6 +51,15 @@ async fn of_therap(idp: &Idp) -> Vec<String> {
         paths.extend(acts.map(|act| format!("/operator/{list}/{id}/{act}")));
     }
     paths
+}
+
+/// Two who opened a confirmation confirm it at once: one of them acts, and there is one record.
+async fn at_once(idp: &Idp, (one, first): (&mut Browser, &str), (two, second): (&mut Browser, &str), kind: &str) {
+    let (ours, theirs) = (one.get(first).await, two.get(second).await);
+    let (a, b) = tokio::join!(one.confirm_on(&ours, &[]), two.confirm_on(&theirs, &[]));
+    let done = [&a, &b].into_iter().filter(|answer| answer.notice().is_some_and(Notice::is_good)).count();
+    assert_eq!(done, 1, "{kind}: {} {}", a.status, b.status);
+    assert_eq!(idp.record().await.iter().filter(|line| line.starts_with(kind)).count(), 1, "{kind}");
 }
 
 both_engines! {
@@ -63,7 +81,7 @@ both_engines! {
             let unproven = root.submit(&page, "#confirm-form", &[]).await;
             assert_eq!((unproven.status.as_u16(), unproven.has("#confirm-password-error")), (422, true), "{path}");
         }
-        for act in ["lock", "deactivate", "reset-password"] {
+        for act in ["lock", "deactivate", "reset-password", "end-sessions"] {
             let page = paul.get(&of_user(&amina, act)).await;
             assert!(page.has("#confirm-submit") && !page.has("#confirm-password"), "{act}");
             assert_eq!(paul.post(&of_user(&amina, act), &[]).await.status, 409, "{act}");
@@ -107,11 +125,66 @@ both_engines! {
         let mut conn = idp.app.db.read().await.unwrap();
         let id = idp.account(&amina).await.provider_id;
         let provider = connect_idp::store::providers::by_id(&mut conn, &id).await.unwrap().unwrap();
-        let seen = providers::version(&mut conn, &provider).await.unwrap();
+        let seen = provider.version();
         drop(conn);
         let end = async || providers::end_sessions(&idp.act().of(seen), &id).await.unwrap();
         assert_eq!((end().await, end().await), (Switched::Done, Switched::Stale));
         assert_eq!(providers::set_active(&idp.act().of(seen), &id, false).await.unwrap(), Switched::Stale);
+    }
+
+    /// What is kept beside an object's row, and shown with it, makes another version of it too.
+    async fn what_stands_beside_an_object_is_part_of_its_version(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let amina = idp.user("amina").create().await;
+        let (user, id) = (idp.account(&amina).await, amina.provider_id.clone());
+        let provider = async || {
+            let mut conn = idp.app.db.read().await.unwrap();
+            connect_idp::store::providers::by_id(&mut conn, &id).await.unwrap().unwrap()
+        };
+        let issuer = async || {
+            let mut conn = idp.app.db.read().await.unwrap();
+            connect_idp::store::issuers::by_name(&mut conn, ISSUER).await.unwrap().unwrap()
+        };
+        let seen = provider().await.version();
+        providers::set_unified_login(&idp.act(), &id, UnifiedLogin::Off).await.unwrap();
+        assert_eq!(providers::set_active(&idp.act().of(seen), &id, false).await.unwrap(), Switched::Stale);
+        providers::set_unified_login(&idp.act(), &id, UnifiedLogin::On).await.unwrap();
+
+        idp.browser().hand_off(&idp.therap_services().sign(&amina)).await.assert_dashboard();
+        let seen = user.version();
+        let untie = async || users::untie(&idp.act().of(seen), &id, &amina.id, Some(ISSUER)).await.unwrap();
+        assert_eq!((untie().await, untie().await), (Untied::Yes(1), Untied::Stale));
+        let end = users::end_sessions(&idp.act().of(seen), &id, &amina.id).await.unwrap();
+        let unlocked = users::unlock(&idp.act().of(seen), &id, &amina.id, Locks::Both).await.unwrap();
+        assert_eq!((end, unlocked), (Switched::Stale, Unlocked::Stale));
+
+        idp.browser().hand_off(&idp.therap_services().sign(&amina)).await.assert_dashboard();
+        let seen = issuer().await.version();
+        let untie_all = async || issuers::untie_all(&idp.act().of(seen), ISSUER).await.unwrap();
+        assert_eq!((untie_all().await, untie_all().await), (Edited::Changed(Some(1)), Edited::Stale));
+        assert_eq!(issuers::disable(&idp.act().of(seen), ISSUER, true).await.unwrap(), Switched::Stale);
+    }
+
+    /// Two admins who confirm the same version at once: one acts, the other is told; there is one record.
+    async fn of_two_admins_who_confirm_at_once_one_acts(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (_, mut root) = therap_admin(&idp, "root").await;
+        let (_, mut rosa) = therap_admin(&idp, "rosa").await;
+        let mut paul = provider_admin(&idp).await;
+        let pia = idp.user("pia").user_type(UserType::ProviderAdmin).create().await;
+        let mut pias = idp.browser();
+        pias.sign_in(&pia).await;
+        let lena = idp.user("lena").create().await;
+        idp.browser().hand_off(&idp.therap_services().sign(&lena)).await.assert_dashboard();
+        let asking = idp.provider("ASKING", |p| p.unified_login = UnifiedLogin::Requested).await.id;
+        let approve = format!("/operator/requests/{asking}/approve");
+        at_once(&idp, (&mut root, &approve), (&mut rosa, &approve), "unified_login_changed").await;
+        let outside = format!("/operator/providers/{}/users/{}/end-sessions", lena.provider_id, lena.id);
+        let inside = of_user(&lena, "end-sessions");
+        at_once(&idp, (&mut root, &outside), (&mut paul, &inside), "session_ended").await;
+        let untie = format!("{}?{}", of_user(&lena, "untie"), encode(&[("issuer", ISSUER)]));
+        at_once(&idp, (&mut paul, &untie), (&mut pias, &untie), "handoff_untied").await;
+        idp.assert_invariants().await;
     }
 
     /// G35: the third wrong password ends the session; the sign-in leads back to the same confirmation, which is asked again.

@@ -59,10 +59,12 @@ const TABLE: &[Row] = &[
     ("POST", "/admin/users/{id}/reactivate", Provider, AUser, &[]),
     ("GET", "/admin/users/{id}/reset-password", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/reset-password", Provider, AUser, &[]),
+    ("GET", "/admin/users/{id}/end-sessions", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/end-sessions", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/send-verification", Provider, AUser, &[]),
     ("POST", "/admin/users/{id}/check-email", Provider, AUser, &[("email", "amina@example.org")]),
     ("POST", "/admin/users/{id}/invite", Provider, AUser, &[]),
+    ("GET", "/admin/users/{id}/untie", Provider, AUser, &[("issuer", "https://secure.example.net")]),
     ("POST", "/admin/users/{id}/untie", Provider, AUser, &[("issuer", "https://secure.example.net")]),
     ("GET", "/admin/activity", Provider, Nothing, &[]),
     ("GET", "/admin/activity/export", Provider, Nothing, &[]),
@@ -74,6 +76,8 @@ const TABLE: &[Row] = &[
     ("GET", "/operator/export", Therap, Nothing, &[]),
     ("GET", "/operator/requests", Therap, Nothing, &[]),
     ("POST", "/operator/requests/{id}", Therap, AProvider, &[("decision", "approve")]),
+    ("GET", "/operator/requests/{id}/approve", Therap, AProvider, &[]),
+    ("POST", "/operator/requests/{id}/approve", Therap, AProvider, &[]),
     ("GET", "/operator/providers", Therap, Nothing, &[]),
     ("GET", "/operator/providers/new", Therap, Nothing, &[]),
     ("POST", "/operator/providers/new", Therap, Nothing, &[]),
@@ -90,6 +94,12 @@ const TABLE: &[Row] = &[
     ("POST", "/operator/providers/{id}/admins", Therap, AProvider, &[]),
     ("GET", "/operator/providers/{id}/reset-password", Therap, AProvider, &[("user", PIA)]),
     ("POST", "/operator/providers/{id}/reset-password", Therap, AProvider, &[("user", PIA)]),
+    ("GET", "/operator/providers/{id}/users", Therap, AProvider, &[]),
+    ("GET", "/operator/providers/{id}/users/{user}", Therap, AProvider, &[]),
+    ("GET", "/operator/providers/{id}/users/{user}/unlock", Therap, AProvider, &[("lock", "admin")]),
+    ("POST", "/operator/providers/{id}/users/{user}/unlock", Therap, AProvider, &[("lock", "admin")]),
+    ("GET", "/operator/providers/{id}/users/{user}/end-sessions", Therap, AProvider, &[]),
+    ("POST", "/operator/providers/{id}/users/{user}/end-sessions", Therap, AProvider, &[]),
     ("GET", "/operator/clients", Therap, Nothing, &[]),
     ("GET", "/operator/clients/new", Therap, Nothing, &[]),
     ("POST", "/operator/clients/new", Therap, Nothing, &[]),
@@ -180,8 +190,10 @@ fn is_confirmation(row: &Row) -> bool {
     is_asked && row.1.rsplit('/').next().is_some_and(|act| ACTS.contains(&act))
 }
 
-const ACTS: [&str; 12] = [
+const ACTS: [&str; 14] = [
     "lock",
+    "unlock",
+    "approve",
     "deactivate",
     "reset-password",
     "end-sessions",
@@ -197,8 +209,8 @@ const ACTS: [&str; 12] = [
 
 /// The address of a row, and the fields of its form.
 fn address<'a>(row: &'a Row, id: &str, meanings: &'a [(&str, &str)]) -> (String, Vec<(&'a str, &'a str)>) {
-    let path = row.1.replace("{id}", id);
     let meant = |value| meanings.iter().find(|(name, _)| *name == value).map_or(value, |(_, meant)| *meant);
+    let path = row.1.replace("{id}", id).replace("{user}", meant(PIA));
     let fields: Vec<_> = row.4.iter().map(|(name, value)| (*name, meant(*value))).collect();
     if is_confirmation(row) && !fields.is_empty() {
         (format!("{path}?{}", encode(&fields)), Vec::new())
@@ -331,7 +343,7 @@ both_engines! {
         let mut cast = cast(&idp).await;
         let before = idp.activity().await.len();
         for row in TABLE.iter().filter(|row| row.0 == "POST") {
-            let path = row.1.replace("{id}", &cast.own.id);
+            let path = row.1.replace("{id}", &cast.own.id).replace("{user}", &cast.own.id);
             for browser in [&mut cast.here, &mut cast.therap] {
                 let mut headers = axum::http::HeaderMap::new();
                 headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
@@ -354,6 +366,9 @@ fn routes() -> BTreeSet<(String, String)> {
             continue;
         };
         if path.starts_with("/admin") || path.starts_with("/operator") {
+            if handlers.contains("confirmed::<") {
+                routes.extend(["GET", "POST"].map(|method| (method.to_owned(), path.to_owned())));
+            }
             for (word, method) in
                 [("get(", "GET"), ("post(", "POST"), ("put(", "PUT"), ("delete(", "DELETE"), ("any(", "ANY")]
             {

@@ -1,6 +1,7 @@
 //! The administration pages.
 
 mod activity;
+mod agency_users;
 mod clients;
 mod confirm;
 mod form_revisions;

@@ -27,6 +27,13 @@ async fn provider_admin(idp: &Idp, code: &str) -> Browser {
 async fn decide(browser: &mut Browser, page: &Answer, decision: &str, reason: &str) -> Answer {
     let form = page.form("form.decide");
     let step = form.fields["step"].clone();
+    if decision == "approve" {
+        // A page from before there was a confirmation leads to it.
+        let led = browser.post(&form.action, &[("step", &step), ("decision", decision)]).await;
+        assert_eq!(led.location(), format!("{}/approve", form.action));
+        let asked = browser.follow(led).await;
+        return browser.confirm_on(&asked, &[("reason", reason)]).await;
+    }
     browser.post(&form.action, &[("step", &step), ("decision", decision), ("reason", reason)]).await
 }
 
@@ -57,7 +64,7 @@ both_engines! {
         idp.browser().hand_off(&idp.therap_services().sign(&carla)).await.assert_dashboard();
         let page = paul.get("/admin/provider").await;
         assert!(page.text("#unified-state").starts_with("On."));
-        assert_eq!(page.texts("#steps-table td[data-label=By]"), ["Therap", "paul"]);
+        assert_eq!(page.texts("#steps-table td[data-label=By]"), ["Therap Admin", "paul"]);
         let off = format!("/operator/providers/{}/switch-off", cedar.id);
         let long = root.confirm(&off, &[("note", &"x".repeat(501))]).await;
         assert_eq!((long.status.as_u16(), long.has("#note-error")), (422, true));
@@ -106,7 +113,14 @@ both_engines! {
         let read = one.get("/operator/requests").await;
         paul.post("/admin/provider/withdraw", &[]).await.location();
         paul.post("/admin/provider/request", &[("note", "second")]).await.location();
-        assert_eq!(decide(&mut one, &read, "approve", "").await.notice(), Some(Notice::RequestMovedOn));
+        // What is confirmed is what the confirmation shows.
+        let asked = one.get(&format!("/operator/requests/{}/approve", cedar.id)).await;
+        assert!(asked.texts("#confirm-object dd").contains(&"second".to_owned()));
+        paul.post("/admin/provider/withdraw", &[]).await.location();
+        assert_eq!(one.confirm_on(&asked, &[]).await.notice(), Some(Notice::RequestMovedOn));
+        paul.post("/admin/provider/request", &[("note", "third")]).await.location();
+        let told = one.confirm_on(&asked, &[]).await;
+        assert_eq!((told.status.as_u16(), told.has("#stale")), (409, true));
         // Whatever was written to it.
         for invalid in ["", "a\tb", &"x".repeat(501)] {
             let told = decide(&mut one, &read, "decline", invalid).await.notice();
@@ -118,19 +132,22 @@ both_engines! {
         assert_eq!(told.status, 422);
         assert!(told.body.contains("must not contain control characters"), "{}", told.body);
         let answers = {
-            let (mut a, mut b, mut c, mut d) = (one.clone(), two.clone(), one.clone(), two.clone());
+            let (_, mut three) = therap_admin(&idp, "ruth").await;
+            let (_, mut four) = therap_admin(&idp, "rita").await;
+            let path = format!("/operator/requests/{}/approve", cedar.id);
+            let (asked, too) = (one.get(&path).await, four.get(&path).await);
             let all = tokio::join!(
-                decide(&mut a, &read, "approve", ""),
-                decide(&mut b, &read, "decline", "no"),
-                decide(&mut c, &read, "decline", "no"),
-                decide(&mut d, &read, "approve", ""),
+                one.confirm_on(&asked, &[]),
+                decide(&mut two, &read, "decline", "no"),
+                decide(&mut three, &read, "decline", "no"),
+                four.confirm_on(&too, &[]),
             );
             [all.0, all.1, all.2, all.3]
         };
         let stale = answers.iter().filter(|answer| answer.notice() == Some(Notice::RequestMovedOn)).count();
         assert_eq!(stale, 3);
         let steps = idp.number("SELECT COUNT(*) FROM unified_login_steps").await;
-        assert_eq!(steps, 4);
+        assert_eq!(steps, 6);
     }
 
     /// The whole beginning without a command line: provider, first admin, first sign-in, first user.
@@ -376,7 +393,7 @@ both_engines! {
 impl Answer {
     /// A handoff that ended on the Dashboard.
     #[track_caller]
-    fn assert_dashboard(&self) {
+    pub fn assert_dashboard(&self) {
         assert!(self.has("main#dashboard"), "{} {:?}", self.status, self.message());
     }
 }

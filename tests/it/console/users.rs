@@ -285,18 +285,25 @@ both_engines! {
         his.sign_in(&bob).await;
         let page = browser.get(&page_of(&amina)).await;
         assert_eq!(page.texts("#sessions-table tbody tr").len(), 2);
-        let newest = page.form("#sessions-table form");
-        let session = newest.fields["session"].clone();
-        let foreign = format!("{}/end-sessions", page_of(&bob));
-        browser.post(&foreign, &[("session", &session)]).await.location();
+        let newest = page.attribute("#sessions-table a", "href").unwrap();
+        let (all, query) = newest.split_once('?').unwrap();
+        let foreign = browser.get(&format!("{}/end-sessions?{query}", page_of(&bob))).await;
+        assert_eq!(foreign.notice(), Some(Notice::AlreadyDone));
+        let asked = browser.get(&newest).await;
+        assert_eq!(asked.text("h1"), "End this session of Amina Diallo?");
+        assert!(!asked.has("#confirm-password"));
         two.assert_signed_in_as(&amina).await;
-        browser.post(&newest.action, &[("session", &session)]).await.location();
+        let done = browser.confirm_on(&asked, &[]).await;
+        assert_eq!(browser.told(done).await, "The session was ended.");
         two.assert_signed_out().await;
         one.assert_signed_in_as(&amina).await;
-        browser.post(&newest.action, &[]).await.location();
+        let done = browser.confirm(all, &[]).await;
+        assert_eq!(browser.told(done).await, "Every session was ended.");
         one.assert_signed_out().await;
         his.assert_signed_in_as(&bob).await;
-        browser.post(&newest.action, &[("session", "nonsense\0")]).await.location();
+        assert_eq!(browser.get(&format!("{all}?session=nonsense%00")).await.notice(), Some(Notice::AlreadyDone));
+        // A page from before there was a confirmation.
+        assert_eq!(browser.post(all, &[("session", "x")]).await.status, 409);
         assert_eq!(kinds(&idp).await, ["session_ended", "session_ended"]);
     }
 
@@ -308,11 +315,65 @@ both_engines! {
         idp.browser().hand_off(&idp.therap_services().sign(&amina)).await;
         let page = browser.get(&page_of(&amina)).await;
         assert!(page.text("#ties .act p").contains(ISSUER));
-        let done = browser.submit(&page, "#ties form", &[]).await;
+        let asked = browser.get(&page.attribute("#ties .act a", "href").unwrap()).await;
+        assert_eq!(asked.texts("#confirm-object dd")[4], ISSUER);
+        let done = browser.confirm_on(&asked, &[]).await;
         let page = browser.follow(done).await;
         assert!(page.has("#ties .empty"));
         assert_eq!(kinds(&idp).await, ["handoff_untied"]);
-        browser.post(&format!("{}/untie", page_of(&amina)), &[("issuer", "https://nobody\0.example")]).await.location();
+        assert_eq!(browser.confirm_on(&asked, &[]).await.notice(), Some(Notice::AlreadyDone));
+        // Tied again meanwhile, to another account over there: it is another version, and asked again.
+        idp.browser().hand_off(&idp.therap_services().assertion(&amina).claim("sub", "another").sign()).await;
+        assert_eq!(browser.confirm_on(&asked, &[]).await.status, 409);
+        let unknown = browser.get(&format!("{}/untie?issuer=https://nobody%00.example", page_of(&amina))).await;
+        assert_eq!(unknown.notice(), Some(Notice::AlreadyDone));
+    }
+
+    /// What is known stands first: who made the account, each way's last sign-in, the password's age, sessions, apps.
+    async fn a_users_page_says_what_is_known(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (_, mut browser) = admin(&idp).await;
+        let facts = async |browser: &mut Browser, user: &User| {
+            let page = browser.get(&page_of(user)).await;
+            let (names, values) = (page.texts("#user-facts dt"), page.texts("#user-facts dd"));
+            names.into_iter().zip(values).collect::<std::collections::HashMap<_, _>>()
+        };
+        let blank = browser.get("/admin/users/new").await;
+        let shown = browser.submit(&blank, "#new-user-form", &[("login_name", "nina"), ("name", "Nina Roy")]).await;
+        let id = shown.attribute("#go-on", "href").unwrap().rsplit('/').next().unwrap().to_owned();
+        let nina = User { id, ..User::nobody("nina", "SUNRISE-IL") };
+        idp.advance(Duration::from_mins(10));
+        let known = facts(&mut browser, &nina).await;
+        assert_eq!(known["Created"], "Jan 15, 2027, 2:00:00 AM CST, by paul");
+        assert_eq!((&*known["Last Direct Login"], &*known["Last Unified Login"]), ("None on record", "None on record"));
+        let until = "Temporary, until Jan 22, 2027, 2:00:00 AM CST";
+        assert_eq!(known["Password"], format!("Set 10 minutes ago, Jan 15, 2027, 2:00:00 AM CST {until}"));
+        assert_eq!((&*known["Sessions now"], &*known["Apps with access"]), ("0", "None"));
+        assert_eq!(known["E-mail address"], "None");
+
+        let amina = idp.user("amina").create().await;
+        let app = idp.app("portal", |_| {}).await;
+        let mut hers = idp.browser();
+        hers.sign_in(&amina).await;
+        app.tokens(&mut hers, &amina, &[]).await;
+        idp.advance(Duration::from_mins(5));
+        idp.browser().hand_off(&idp.therap_services().sign(&amina)).await.assert_dashboard();
+        let known = facts(&mut browser, &amina).await;
+        assert_eq!(known["Last Direct Login"], "Jan 15, 2027, 2:10:00 AM CST");
+        assert_eq!(known["Last Unified Login"], "Jan 15, 2027, 2:15:00 AM CST");
+        assert_eq!((&*known["Sessions now"], &*known["Apps with access"]), ("2", "The portal"));
+        // A reset is a new password, and ends what apps hold.
+        idp.reset_password(&amina, "Better-Horse-10").await;
+        let page = browser.get(&page_of(&amina)).await;
+        assert_eq!(page.texts("#user-state .pill"), ["Active", "Temporary password"]);
+        assert_eq!(page.attribute("#user-state .pill", "data-tone").as_deref(), Some("good"));
+        let known = facts(&mut browser, &amina).await;
+        assert!(known["Password"].starts_with("Set 0 minutes ago, Jan 15, 2027, 2:15:00 AM CST"), "{}", known["Password"]);
+        assert_eq!(known["Sessions now"], "0");
+        // A temporary password that is over says so.
+        idp.advance(Duration::from_hours(24 * 8));
+        browser.sign_in(&User::nobody("paul", "SUNRISE-IL")).await;
+        assert!(facts(&mut browser, &amina).await["Password"].contains("Temporary, expired Jan 22"));
     }
 
     /// Several at once, each with its record; of another provider's user nothing is heard.
