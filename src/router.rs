@@ -305,7 +305,7 @@ fn for_issuers() -> Routes {
 fn for_clients() -> Routes {
     Routes::of(CLIENTS)
         .route("/operator/clients", get(console::clients::list::get))
-        .route("/operator/clients/new", get(console::clients::list::blank_form).post(console::clients::list::create))
+        .route("/operator/clients/new", get(console::clients::new::blank_form).post(console::clients::new::create))
         .route("/operator/clients/{id}", get(console::clients::client::get).post(console::clients::client::post))
         .route("/operator/clients/{id}/rotate-secret", confirmed::<OfClient>())
         .route("/operator/clients/{id}/disable", confirmed::<OfClient>())

@@ -88,7 +88,7 @@ impl IdempotencyKey {
                 return Err(Problem::new(Kind::Conflict, detail));
             }
             CreateOutcome::WrongType => return Err(ValidationError::new("user_type", "cannot be had here").into()),
-            CreateOutcome::NotMailed(why) => return Err(super::users::not_mailed(why)),
+            CreateOutcome::NotMailed(why) => return Err(why.into()),
             CreateOutcome::KeyTaken => {
                 let detail = "This Idempotency-Key was used for another request. Nothing was created.";
                 return Err(Problem::new(Kind::Conflict, detail));

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::model::activity::Visitor;
 use crate::model::validation_error::ValidationError;
 use crate::model::words;
+use crate::operations::users::email::NotMailed;
 use crate::store;
 use crate::web::error::cause_of;
 use crate::web::oauth_error::{data, plain};
@@ -201,6 +202,23 @@ impl From<Vec<ValidationError>> for Problem {
             .map(|ValidationError { key, why }| FieldError { key: key.into(), detail: why })
             .collect();
         Self { errors, ..Self::new(Kind::Invalid, "Mend what errors names and send the request again.") }
+    }
+}
+
+/// A link was not mailed that a program asked for.
+impl From<NotMailed> for Problem {
+    fn from(why: NotMailed) -> Self {
+        match why {
+            NotMailed::NotFound => Self::not_found(),
+            NotMailed::NoAddress => ValidationError::new("claims", "must hold an email to send it to").into(),
+            NotMailed::NoMail
+            | NotMailed::Verified
+            | NotMailed::NotActive
+            | NotMailed::HasPassword
+            | NotMailed::TherapAdmin
+            | NotMailed::TooMany
+            | NotMailed::Full => Self::new(Kind::Conflict, why.message()),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod authorization;
 pub mod claims;
 pub mod client;
 pub mod email;
+pub mod email_state;
 pub mod header_text;
 pub mod issuer;
 pub mod login_name;

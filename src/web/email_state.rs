@@ -1,6 +1,6 @@
 //! What pages say of a user's e-mail address.
 
-use crate::model::email::{EmailState, UserEmail};
+use crate::model::email_state::{EmailState, UserEmail};
 use crate::time::Timestamp;
 
 /// An address as a page shows it.

@@ -57,10 +57,12 @@ impl FieldErrors {
         &self.0
     }
 
-    /// What is wrong at a field.
+    /// All that is wrong at a field, a line each.
     #[must_use]
-    pub fn of(&self, field: &str) -> Option<&str> {
-        self.0.iter().find(|fault| fault.field == field).map(|fault| fault.message.as_str())
+    pub fn of(&self, field: &str) -> Option<String> {
+        let messages: Vec<_> =
+            self.0.iter().filter(|fault| fault.field == field).map(|fault| &*fault.message).collect();
+        (!messages.is_empty()).then(|| messages.join("\n"))
     }
 
     /// Whether a field is the first at which something is wrong: there the cursor goes.
@@ -105,8 +107,10 @@ mod tests {
         assert_eq!(faults.check("The name", Ok(1)), Some(1));
         faults.check::<()>("The Login Name", Err(ValidationError::new("login_name", "\"a b\" cannot be one")));
         faults.check::<()>("The name", Err(ValidationError::new("name", "must be short")));
-        assert_eq!(faults.of("name"), Some("The name must be short."));
-        assert_eq!(faults.of("login-name"), Some("\"a b\" cannot be one."));
+        assert_eq!(faults.of("name").as_deref(), Some("The name must be short."));
+        assert_eq!(faults.of("login-name").as_deref(), Some("\"a b\" cannot be one."));
+        faults.add("name", "It is taken.");
+        assert_eq!(faults.of("name").as_deref(), Some("The name must be short.\nIt is taken."));
         assert!(faults.begin_at("login-name") && !faults.begin_at("name"));
     }
 }

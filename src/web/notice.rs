@@ -100,7 +100,7 @@ notices! {
     RequestMovedOn: false,
         "That request has since been withdrawn, changed or decided. Nothing was done.";
     // Clients.
-    ClientCreated: true, "The client was created. It can sign people in now.";
+    ClientCreated: true, "The client was created. It can be used now.";
     ClientDisabled: true, "The client is switched off. All its tokens are revoked.";
     ClientEnabled: true, "The client is switched on.";
     ClientDeleted: true, "Client deleted, with its secrets, consents and tokens.";

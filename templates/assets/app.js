@@ -156,15 +156,20 @@ document.body.append(said);
 
 // Browsers give the clipboard to secure pages alone.
 for (const shown of navigator.clipboard ? all("[data-copy]") : []) {
-  const button = make("button", { type: "button", className: "copy no-print", textContent: "Copy" });
-  button.setAttribute("aria-label", `Copy ${shown.dataset.copy}`);
+  const button = make("button", { type: "button", className: "copy no-print" });
+  const name = (word) => {
+    button.textContent = word;
+    button.setAttribute("aria-label", `${word} ${shown.dataset.copy}`);
+  };
+  name("Copy");
   button.addEventListener("click", async () => {
     const isCopied = await navigator.clipboard.writeText(shown.textContent.trim()).then(() => true, () => false);
-    isKept ||= isCopied;
-    button.textContent = isCopied ? "Copied" : "Not copied";
+    // What stands elsewhere too is no copy of what is shown once.
+    isKept ||= isCopied && shown.dataset.again === undefined;
+    name(isCopied ? "Copied" : "Not copied");
     said.textContent = isCopied ? `Copied ${shown.dataset.copy}.` : "It could not be copied: mark it and copy it by hand.";
     setTimeout(() => {
-      button.textContent = "Copy";
+      name("Copy");
       said.textContent = "";
     }, SAID_MS);
   });

@@ -85,7 +85,13 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
         ("/operator/providers", "operator-providers"),
         ("/operator/providers/new", "operator-new-provider"),
         ("/operator/clients", "operator-clients"),
+        ("/operator/clients?q=portal&kind=web", "operator-clients-found"),
         ("/operator/clients/new", "operator-new-client"),
+        ("/operator/clients/new?kind=web", "operator-new-client-web"),
+        ("/operator/clients/new?kind=single-page", "operator-new-client-single-page"),
+        ("/operator/clients/new?kind=native", "operator-new-client-native"),
+        ("/operator/clients/new?kind=service", "operator-new-client-service"),
+        ("/operator/clients/new?kind=resource-server", "operator-new-client-resource-server"),
         ("/operator/deliveries", "operator-deliveries"),
         ("/operator/keys", "operator-keys"),
         ("/operator/issuers", "operator-issuers"),
@@ -133,10 +139,15 @@ async fn operator(browser: &Browser, look: &impl AsyncFn(&str)) {
 
 async fn clients(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.open("/operator/clients/new").await;
+    browser.follow("#kind-web").await;
+    browser.click("#advanced > summary").await;
+    look("operator-new-client-advanced").await;
     browser.fill("#client-id", "tour app").await;
     browser.fill("#scope", "nothing").await;
+    browser.fill("#jwks-uri", "ftp://nowhere").await;
     browser.follow("#create-submit").await;
     look("operator-new-client-errors").await;
+    browser.fill("#jwks-uri", "").await;
     browser.fill("#client-id", "tour").await;
     browser.fill("#scope", "openid").await;
     browser.fill("#redirect-uris", "https://tour.example.org/callback").await;
@@ -145,8 +156,12 @@ async fn clients(browser: &Browser, look: &impl AsyncFn(&str)) {
     look("operator-client-secret").await;
     browser.click("#client-secret + .copy").await;
     browser.reads("#client-secret + .copy", "Copied").await;
+    browser.click("#connect .snippet > summary").await;
+    look("operator-client-secret-snippets").await;
     browser.follow("#go-on").await;
     look("operator-client").await;
+    browser.click("#connect .snippet > summary").await;
+    look("operator-client-snippets").await;
     browser.fill("#scope", "nothing").await;
     browser.follow("#save-submit").await;
     look("operator-client-errors").await;

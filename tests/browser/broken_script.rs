@@ -128,6 +128,7 @@ async fn an_admin_is_at_work_with_a_broken_script() {
         browser.sign_in(&ROOT).await;
         browser.follow("nav a[href='/operator/clients']").await;
         browser.follow("#new-client").await;
+        browser.follow("#kind-web").await;
         browser.fill("#client-id", "https://new.example/app").await;
         browser.fill("#redirect-uris", "https://new.example/callback").await;
         browser.follow("#create-submit").await;

@@ -40,4 +40,5 @@ mod passport;
 mod pgadmin;
 mod proxies;
 mod schemathesis;
+mod service_and_api;
 mod spring;

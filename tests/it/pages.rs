@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use connect_idp::model::client::kind::ClientKind;
 use connect_idp::model::user::UserType;
 use scraper::{ElementRef, Html, Selector};
 
@@ -176,6 +177,15 @@ async fn of_a_therap_admin(idp: &Idp, looks: &mut Looks) {
     looks.send_empty(&mut root, &["/workbench"]).await;
     looks.at(&root.post("/workbench", &[("assertion", "e30.e30.e30")]).await, "checks");
     looks.at(&root.post("/workbench", &[("new_key", "ES256")]).await, "a new key");
+    looks.open(&mut root, &["/operator/clients?q=portal&kind=web&state=on", "/operator/clients?kind=native"]).await;
+    for kind in ClientKind::ALL {
+        let path = format!("/operator/clients/new?kind={kind}");
+        looks.open(&mut root, &[&path]).await;
+        looks.send_empty(&mut root, &[&path]).await;
+        let app = idp.app(&format!("a-{kind}"), |m| *m = kind.metadata()).await;
+        looks.open(&mut root, &[&format!("/operator/clients/{}", app.client.id)]).await;
+    }
+    looks.open(&mut root, &["/operator/activity", "/operator/deliveries", "/operator/keys"]).await;
     for path in &paths {
         looks.open(&mut root, &[path]).await;
         looks.send_empty(&mut root, &[path]).await;

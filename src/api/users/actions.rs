@@ -8,7 +8,7 @@ use crate::api::caller::{InProvider, WriteUsers};
 use crate::api::etag::WithEtag;
 use crate::api::extract::{Body, UserId};
 use crate::api::problem::{Details, Kind, Problem};
-use crate::api::users::{AtUser, View, not_mailed, read, temporary_password};
+use crate::api::users::{AtUser, View, read, temporary_password};
 use crate::app::App;
 use crate::model::validation_error::ValidationError;
 use crate::model::{words, words_in_json};
@@ -173,7 +173,7 @@ pub struct MailedLink {
 }
 
 fn mailed(sent: Result<Timestamp, NotMailed>) -> Result<Json<MailedLink>, Problem> {
-    sent.map(|until| Json(MailedLink { works_until: until.rfc3339() })).map_err(not_mailed)
+    sent.map(|until| Json(MailedLink { works_until: until.rfc3339() })).map_err(Problem::from)
 }
 
 /// Mail a user a link by which the e-mail address is verified
@@ -229,10 +229,9 @@ pub async fn verify_email(
 ) -> Answer {
     let vouched = if program.caller.is_of_provider() { Vouched::Checked } else { Vouched::Verified };
     let act = program.caller.act(&app);
-    match email::vouch(&act, &program.provider.id, &id, &body.read.email, vouched).await? {
-        Switched::Stale => {
-            Err(Problem::new(Kind::Conflict, "It is not the user's e-mail address. Nothing was changed."))
-        }
-        done => switched(&app, &program, &id, done).await,
+    let done = email::vouch(&act, &program.provider.id, &id, &body.read.email, vouched).await?;
+    if done == Switched::Stale {
+        return Err(Problem::new(Kind::Conflict, "It is not the user's e-mail address. Nothing was changed."));
     }
+    switched(&app, &program, &id, done).await
 }

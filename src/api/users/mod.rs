@@ -15,16 +15,16 @@ use super::etag::{FIRST_REVISION, IfMatch, WithEtag, stale};
 use super::extract::{Body, FieldErrors, Page, Paging, Query, UserId, bad_cursor, cursor_id, one_more, storable};
 use super::idempotency::{IdempotencyKey, New};
 use super::providers::AtProvider;
-use crate::api::problem::{Details, Kind, Problem};
+use crate::api::problem::{Details, Problem};
 use crate::app::App;
 use crate::model::claims::Claims;
-use crate::model::email::{self, EmailState, UserEmail};
+use crate::model::email;
+use crate::model::email_state::{EmailState, UserEmail};
 use crate::model::tenant::ProviderScope;
 use crate::model::user::UserType;
 use crate::model::validation_error::ValidationError;
 use crate::operations::admin_context::Edited;
 use crate::operations::idempotent_create::Creation;
-use crate::operations::users::email::NotMailed;
 use crate::operations::users::{self, Changed, Draft, invitation};
 use crate::store;
 use crate::store::users::directory::{self, Listed, Sort, State};
@@ -242,21 +242,6 @@ fn patched(
     Ok(claims)
 }
 
-/// Why a link was not mailed.
-pub(super) fn not_mailed(why: NotMailed) -> Problem {
-    match why {
-        NotMailed::NotFound => Problem::not_found(),
-        NotMailed::NoAddress => ValidationError::new("claims", "must hold an email to send it to").into(),
-        NotMailed::NoMail
-        | NotMailed::Verified
-        | NotMailed::NotActive
-        | NotMailed::HasPassword
-        | NotMailed::TherapAdmin
-        | NotMailed::TooMany
-        | NotMailed::Full => Problem::new(Kind::Conflict, why.message()),
-    }
-}
-
 /// Create a user with a temporary password, or with an invitation by e-mail
 ///
 /// Where e-mail is configured, a new address that is not verified is mailed a link to verify it.
@@ -314,9 +299,10 @@ pub async fn create(
         location: format!("/api/v1/providers/{}/users/{}", program.provider.code, user.id),
         body: json!(CreatedUser { user: view, temporary_password: (!invite).then(|| password.to_string()) }),
         revision: FIRST_REVISION,
-        creation: match invite {
-            false => Creation::User(Box::new(program.provider), Box::new(user)),
-            true => Creation::InvitedUser(Box::new(program.provider), Box::new(user)),
+        creation: if invite {
+            Creation::InvitedUser(Box::new(program.provider), Box::new(user))
+        } else {
+            Creation::User(Box::new(program.provider), Box::new(user))
         },
         name: "login_name",
     };

@@ -20,7 +20,8 @@ pub struct Data {
     /// Where a logout may end, exactly; may be repeated.
     #[arg(long = "post-logout-redirect-uri", value_name = "ADDRESS")]
     post_logout_redirect_uris: Vec<String>,
-    /// `authorization_code` (the default), `refresh_token` or `client_credentials`; may be repeated.
+    /// `authorization_code` (the default), `refresh_token` or `client_credentials`; may be repeated. An empty one: none at
+    /// all, for an API that only introspects its resources' tokens.
     #[arg(long = "grant-type", value_name = "GRANT")]
     grant_types: Vec<String>,
     /// What it may ask for, in quotes with spaces between [default at creation: "openid profile email"].

@@ -14,6 +14,7 @@ use crate::crypto::secret::Secret;
 use crate::model::claims::Claims;
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::operations::admin_context::{AdminContext, Switched};
+use crate::operations::passwords::address::email_of_user;
 use crate::operations::passwords::link;
 use crate::operations::users::email::{self, NotMailed, Vouched};
 use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied, invitation};
@@ -61,7 +62,7 @@ pub(super) enum Verb {
         /// Read the temporary password from standard input.
         #[arg(long)]
         password_stdin: bool,
-        /// Mail a link to the claim "email", by which the user sets a password, instead of a temporary one.
+        /// Mail a link to the claim `email`, by which the user sets a password, instead of a temporary one.
         #[arg(long, conflicts_with = "password_stdin")]
         invite: bool,
         #[command(flatten)]
@@ -81,7 +82,7 @@ pub(super) enum Verb {
         #[arg(long, value_name = "TYPE", value_parser = str::parse::<UserType>)]
         user_type: Option<UserType>,
         /// All OpenID Connect standard claims, in place of those before, as a JSON object. The same address stays
-        /// verified unless "email_verified" says otherwise.
+        /// verified unless `email_verified` says otherwise.
         #[arg(long, value_name = "JSON", value_parser = Claims::from_json)]
         claims: Option<Claims>,
     },
@@ -290,7 +291,7 @@ async fn show(app: &App, who: &Who, output: Output, console: &mut Console) -> an
     let user = who.find(app).await?;
     let mut conn = app.db.read().await?;
     let claims = store::users::claims(&mut conn, &user.id).await?.unwrap_or_default();
-    let email = email::email_of_user(&mut conn, &user.id).await?;
+    let email = email_of_user(&mut conn, &user.id).await?;
     let ties = store::issuers::ties_of_user(&mut conn, &user.id).await?;
     let ties = ties.iter().map(|tie| Value::from(format!("{} {}", tie.issuer, tie.sub))).collect::<Vec<_>>();
     let row = listed(&user)

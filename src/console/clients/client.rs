@@ -4,13 +4,15 @@ use askama::Template;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::form::{ClientForm, FieldView, Input};
+use super::form::{ClientForm, FormView, Input};
+use super::snippets::Connect;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::console::answers::back;
 use crate::console::form_revision::{FormRevision, saved};
 use crate::console::reauth::Sender;
 use crate::model::client::Client;
+use crate::model::client::kind::ClientKind;
 use crate::model::client::rules::key_warnings;
 use crate::operations::admin_context::Edited;
 use crate::operations::clients::{self, Changed};
@@ -35,7 +37,8 @@ struct ClientPage {
     faults: FieldErrors,
     revision: FormRevision,
     client: Client,
-    fields: Vec<FieldView>,
+    form: FormView,
+    connect: Connect,
     ask_password: bool,
     has_secret: bool,
     /// What its key set holds that is passed over.
@@ -73,7 +76,8 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         page: Page::of(app, "Client", &admin.session),
         faults: FieldErrors::default(),
         revision: FormRevision::of("client", client.revision),
-        fields: ClientForm::of(&client.metadata).fields(),
+        form: ClientForm::of(&client.metadata).view(ClientKind::of(&client.metadata)),
+        connect: Connect::of(&app.config.issuer, &client),
         ask_password: !admin.typed_lately(now),
         has_secret: client.metadata.has_secret(),
         keys_not_used: client.metadata.jwks.as_ref().map(key_warnings).unwrap_or_default(),
@@ -116,10 +120,11 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     let form = ClientForm::typed(&mut fields);
-    page.fields = form.fields();
+    let kind = page.form.kind;
+    page.form = form.view(kind);
     let read = page.revision.typed(&mut fields);
     let rules = app.config.client_rules();
-    let Some(draft) = form.check(Some(&page.client.metadata), rules, &mut page.faults) else {
+    let Some(draft) = form.check(kind, Some(&page.client.metadata), rules, &mut page.faults) else {
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
     let sender = Sender { app: &app, arrival: &arrival, admin: &admin, headers: &headers };

@@ -4,4 +4,6 @@ pub mod client;
 pub mod confirm;
 mod form;
 pub mod list;
+pub mod new;
 mod secret;
+mod snippets;

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use zeroize::Zeroizing;
 
+use super::snippets::Connect;
 use crate::app::App;
 use crate::console::admins::TherapAdmin;
 use crate::model::client::Client;
@@ -23,6 +24,7 @@ struct SecretSlip {
     issuer: String,
     secret: Zeroizing<String>,
     old_until: Option<String>,
+    connect: Connect,
 }
 
 /// The page, this once; `old_until` is when the secrets before it end.
@@ -43,6 +45,7 @@ pub(super) fn show(
         method: client.metadata.proves_itself_by(),
         issuer: app.config.issuer.clone(),
         secret,
+        connect: Connect::of(&app.config.issuer, client),
         old_until: old_until.map(|at| at.in_zone(&admin.session.time_zone)),
     };
     respond(StatusCode::OK, Shape::Inside, &template)

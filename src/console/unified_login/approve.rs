@@ -1,6 +1,6 @@
 //! `/operator/requests/{id}/approve`: Unified Login for a provider that asked for it hands out trust, and is confirmed (G34).
 
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Response;
 
 use super::requests::PATH;
 use crate::app::App;
@@ -94,9 +94,4 @@ impl Confirmation for Approval {
             Transition::NotFound | Transition::Invalid(_) => Err(PageError::NotFound),
         }
     }
-}
-
-/// The way there, from a page that was opened before there was one.
-pub(super) fn instead(provider_id: &str) -> Response {
-    Redirect::to(&format!("{PATH}/{provider_id}/approve")).into_response()
 }

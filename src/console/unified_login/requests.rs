@@ -2,9 +2,8 @@
 
 use askama::Template;
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::approve;
 use super::history::{StepView, age};
 use crate::app::App;
 use crate::console::admins::{TherapAdmin, agency};
@@ -73,7 +72,11 @@ pub async fn decide(
 ) -> Result<Response, PageError> {
     match fields.take("decision").as_str() {
         "decline" => {}
-        "approve" => return Ok(approve::instead(&agency(&app, &id).await?.id)),
+        // From a page that was opened before there was a confirmation.
+        "approve" => {
+            let id = agency(&app, &id).await?.id;
+            return Ok(Redirect::to(&format!("{PATH}/{id}/approve")).into_response());
+        }
         _ => {
             agency(&app, &id).await?;
             return Err(PageError::BadForm("It does not say what was decided."));

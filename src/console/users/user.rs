@@ -17,7 +17,7 @@ use crate::model::email::is_same;
 use crate::model::provider::Provider;
 use crate::model::user::Account;
 use crate::operations::admin_context::Edited;
-use crate::operations::users::email::email_of_user;
+use crate::operations::passwords::address::email_of_user;
 use crate::operations::users::{self, Changed, Draft};
 use crate::store;
 use crate::time::Timestamp;

@@ -2,6 +2,7 @@
 //! Connect Registration §2 and the logout specifications; the last few are ours.
 
 pub mod draft;
+pub mod kind;
 pub mod rules;
 
 use serde::{Deserialize, Serialize};

@@ -68,153 +68,120 @@ pub fn key_warnings(jwks: &serde_json::Value) -> Vec<String> {
     ClientKeys::parse(&jwks.to_string()).map(|keys| keys.skipped().to_vec()).unwrap_or_default()
 }
 
-type Checked = Result<(), ValidationError>;
+/// Takes what is wrong: a key, and why.
+type Sink<'a> = &'a mut dyn FnMut(&'static str, String);
 
 impl Metadata {
     /// Checks the whole: each member alone, then those that must fit together.
     ///
     /// # Errors
-    /// The first member that is not accepted; [`error_code`] names its kind.
-    pub fn check(&self, rules: Rules) -> Checked {
+    /// The first fault; [`error_code`] names its kind.
+    pub fn check(&self, rules: Rules) -> Result<(), ValidationError> {
         self.all_errors(rules).into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// What of the whole is not accepted, one member of each kind at most.
+    /// What of the whole is not accepted: every fault of every member.
     #[must_use]
     pub fn all_errors(&self, rules: Rules) -> Vec<ValidationError> {
-        let checked = [
-            self.check_redirects(rules),
-            self.check_grants(),
-            self.check_credentials(rules),
-            self.check_scope(),
-            self.check_addresses(rules),
-            self.check_rest(),
-        ];
-        checked.into_iter().filter_map(Result::err).collect()
+        let mut faults = Vec::new();
+        let mut add = |key, why| faults.push(ValidationError::new(key, why));
+        self.check_redirects(rules, &mut add);
+        self.check_grants(&mut add);
+        self.check_credentials(rules, &mut add);
+        self.check_scope(&mut add);
+        self.check_addresses(rules, &mut add);
+        self.check_rest(&mut add);
+        faults
     }
 
-    fn check_redirects(&self, rules: Rules) -> Checked {
+    fn check_redirects(&self, rules: Rules, add: Sink<'_>) {
         for (key, uris) in
             [("redirect_uris", &self.redirect_uris), ("post_logout_redirect_uris", &self.post_logout_redirect_uris)]
         {
             if uris.len() > MOST_URIS {
-                return Err(ValidationError::new(key, format!("holds more than {MOST_URIS} addresses")));
+                add(key, format!("holds more than {MOST_URIS} addresses"));
             }
-            for uri in uris {
-                check_redirect(uri, self.application_type, rules).map_err(|why| ValidationError::new(key, why))?;
+            for uri in uris.iter().take(MOST_URIS) {
+                if let Err(why) = check_redirect(uri, self.application_type, rules) {
+                    add(key, why);
+                }
             }
         }
         if self.redirect_uris.is_empty() && self.may(GrantType::AuthorizationCode) {
-            return Err(ValidationError::new(
-                "redirect_uris",
-                "is empty: a client that signs people in needs at least one",
-            ));
+            add("redirect_uris", "is empty: a client that signs people in needs at least one".into());
         }
-        Ok(())
     }
 
-    /// RFC 7591 §2.1.
-    fn check_grants(&self) -> Checked {
+    /// RFC 7591 §2.1. A client without any grant is a resource server, which only introspects (RFC 7662).
+    fn check_grants(&self, add: Sink<'_>) {
         let mut seen: Vec<GrantType> = Vec::new();
         for grant in &self.grant_types {
             if seen.contains(grant) {
-                return Err(ValidationError::new("grant_types", format!("holds {grant} twice")));
+                add("grant_types", format!("holds {grant} twice"));
             }
             seen.push(*grant);
         }
-        if seen.is_empty() {
-            return Err(ValidationError::new("grant_types", "is empty: without any the client can do nothing"));
+        if seen.is_empty() && self.is_public() {
+            add("grant_types", "is empty: a client without credentials may not introspect either".into());
+        } else if seen.is_empty() && self.resources.is_empty() && !self.introspect_all {
+            let why = "is empty, as are the resources that it may introspect tokens for: it could do nothing";
+            add("grant_types", why.into());
         }
         let code = self.may(GrantType::AuthorizationCode);
         if self.may(GrantType::RefreshToken) && !code {
-            return Err(ValidationError::new(
-                "grant_types",
-                "holds refresh_token without authorization_code, which alone gives one",
-            ));
+            add("grant_types", "holds refresh_token without authorization_code, which alone gives one".into());
         }
-        if let Some(other) = self.response_types.iter().find(|name| *name != "code") {
-            return Err(ValidationError::new(
-                "response_types",
-                format!("holds {}: only \"code\" is supported", shown(other)),
-            ));
+        for other in self.response_types.iter().filter(|name| *name != "code").take(MOST_WORDS) {
+            add("response_types", format!("holds {}: only \"code\" is supported", shown(other)));
         }
-        match (code, self.response_types.len()) {
-            (true, 1) | (false, 0) => Ok(()),
-            (true, 0) => Err(ValidationError::new(
-                "response_types",
-                "must hold \"code\", as grant_types holds authorization_code",
-            )),
-            (true, _) => Err(ValidationError::new("response_types", "holds \"code\" twice")),
-            (false, _) => Err(ValidationError::new(
-                "response_types",
-                "must be empty, as grant_types does not hold authorization_code",
-            )),
-        }
+        let why = match (code, self.response_types.iter().filter(|name| *name == "code").count()) {
+            (true, 1) | (false, 0) => return,
+            (true, 0) => "must hold \"code\", as grant_types holds authorization_code",
+            (true, _) => "holds \"code\" twice",
+            (false, _) => "must be empty, as grant_types does not hold authorization_code",
+        };
+        add("response_types", why.into());
     }
 
-    fn check_credentials(&self, rules: Rules) -> Checked {
+    fn check_credentials(&self, rules: Rules, add: Sink<'_>) {
         if self.jwks.is_some() && self.jwks_uri.is_some() {
-            return Err(ValidationError::new("jwks_uri", "stands beside jwks: give one of the two"));
+            add("jwks_uri", "stands beside jwks: give one of the two".into());
         }
-        if let Some(address) = &self.jwks_uri {
-            check_web("jwks_uri", address, rules)?;
+        if let Some(Err(why)) = self.jwks_uri.as_ref().map(|address| address::web(address, rules.loopback_http)) {
+            add("jwks_uri", why);
         }
         let signs = self.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt);
-        if let Some(jwks) = &self.jwks {
-            let text = jwks.to_string();
-            if text.len() > MOST_BYTES {
-                return Err(ValidationError::new("jwks", format!("is longer than {MOST_BYTES} bytes")));
-            }
-            let keys = read_keys(&text, rules).map_err(|why| ValidationError::new("jwks", why))?;
-            if signs && keys.is_empty() {
-                let why = keys.skipped().first().map(|why| format!(": {why}")).unwrap_or_default();
-                return Err(ValidationError::new(
-                    "jwks",
-                    format!("holds no key that can verify the client's assertions{why}"),
-                ));
-            }
+        if let Some(Err(why)) = self.jwks.as_ref().map(|jwks| check_keys(jwks, signs, rules)) {
+            add("jwks", why);
         }
         if signs && self.jwks.is_none() && self.jwks_uri.is_none() {
-            return Err(ValidationError::new(
-                "jwks",
-                "is missing, and so is jwks_uri: private_key_jwt needs one of the two",
-            ));
+            add("jwks", "is missing, and so is jwks_uri: private_key_jwt needs one of the two".into());
         }
         if self.is_public() && self.may(GrantType::ClientCredentials) {
-            return Err(ValidationError::new(
-                "grant_types",
-                "holds client_credentials, but a client without credentials has none",
-            ));
+            add("grant_types", "holds client_credentials, but a client without credentials has none".into());
         }
         if self.is_public() && self.introspect_all {
-            return Err(ValidationError::new(
-                "introspect_all",
-                "is on, but a client without credentials may introspect nothing",
-            ));
+            add("introspect_all", "is on, but a client without credentials may introspect nothing".into());
         }
-        Ok(())
     }
 
-    fn check_scope(&self) -> Checked {
-        let invalid = |why: String| Err(ValidationError::new("scope", why));
+    fn check_scope(&self, add: Sink<'_>) {
         if self.scope.len() > 1000 {
-            return invalid("must be at most 1000 characters".into());
+            return add("scope", "must be at most 1000 characters".into());
         }
         let Some(scopes) = Scope::parse(&self.scope) else {
-            return invalid("must be names with single spaces between them".into());
+            return add("scope", "must be names with single spaces between them".into());
         };
-        if let Some(name) = scopes.names().find(|name| !scope::is_known(name)) {
-            return invalid(format!("holds {}, which is no scope here", shown(name)));
-        }
-        match scopes.names().find(|name| scope::is_for_clients(name)) {
-            Some(name) if !self.may(GrantType::ClientCredentials) => {
-                invalid(format!("holds {name}, which needs client_credentials among grant_types"))
+        for name in scopes.names() {
+            if !scope::is_known(name) {
+                add("scope", format!("holds {}, which is no scope here", shown(name)));
+            } else if scope::is_for_clients(name) && !self.may(GrantType::ClientCredentials) {
+                add("scope", format!("holds {name}, which needs client_credentials among grant_types"));
             }
-            _ => Ok(()),
         }
     }
 
-    fn check_addresses(&self, rules: Rules) -> Checked {
+    fn check_addresses(&self, rules: Rules, add: Sink<'_>) {
         for (key, address, bare) in [
             ("logo_uri", &self.logo_uri, false),
             ("client_uri", &self.client_uri, false),
@@ -225,60 +192,71 @@ impl Metadata {
             ("frontchannel_logout_uri", &self.frontchannel_logout_uri, true),
         ] {
             let Some(address) = address else { continue };
-            let url = check_web(key, address, rules)?;
-            if bare && url.fragment().is_some() {
-                return Err(ValidationError::new(key, format!("holds {}, an address with a fragment", shown(address))));
+            match address::web(address, rules.loopback_http) {
+                Err(why) => add(key, why),
+                Ok(url) if bare && url.fragment().is_some() => {
+                    add(key, format!("holds {}, an address with a fragment", shown(address)));
+                }
+                Ok(_) => {}
             }
         }
         let Some(logout) = self.frontchannel_logout_uri.as_deref().and_then(|text| Url::parse(text).ok()) else {
-            return Ok(());
+            return;
         };
         // OpenID Connect Front-Channel Logout §2: scheme, host and port are those of a redirect URI.
         let beside = |uri: &String| Url::parse(uri).is_ok_and(|url| url.origin() == logout.origin());
         if !self.redirect_uris.iter().any(beside) {
             let why = "must have scheme, host and port of one of the redirect_uris";
-            return Err(ValidationError::new("frontchannel_logout_uri", why));
+            add("frontchannel_logout_uri", why.into());
         }
-        Ok(())
     }
 
-    fn check_rest(&self) -> Checked {
-        if let Some(name) = &self.client_name {
-            check_line(name, 200).map_err(|why| ValidationError::new("client_name", why))?;
+    fn check_rest(&self, add: Sink<'_>) {
+        if let Some(Err(why)) = self.client_name.as_ref().map(|name| check_line(name, 200)) {
+            add("client_name", why);
         }
         for (key, words) in [("contacts", &self.contacts), ("default_acr_values", &self.default_acr_values)] {
             if words.len() > MOST_WORDS {
-                return Err(ValidationError::new(key, format!("holds more than {MOST_WORDS} values")));
+                add(key, format!("holds more than {MOST_WORDS} values"));
             }
-            for word in words {
-                check_line(word, 255).map_err(|why| ValidationError::new(key, format!("each value {why}")))?;
+            if let Some(why) = words.iter().find_map(|word| check_line(word, 255).err()) {
+                add(key, format!("each value {why}"));
             }
         }
         if self.default_acr_values.iter().any(|word| word.contains(' ')) {
-            return Err(ValidationError::new("default_acr_values", "each value must be one word"));
+            add("default_acr_values", "each value must be one word".into());
         }
         if self.default_max_age.is_some_and(|age| age > MOST_AGE) {
-            return Err(ValidationError::new("default_max_age", format!("must be at most {MOST_AGE} seconds")));
+            add("default_max_age", format!("must be at most {MOST_AGE} seconds"));
         }
         if self.resources.len() > MOST_RESOURCES {
-            return Err(ValidationError::new("resources", format!("holds more than {MOST_RESOURCES} addresses")));
+            add("resources", format!("holds more than {MOST_RESOURCES} addresses"));
         }
-        for resource in &self.resources {
+        for resource in self.resources.iter().take(MOST_RESOURCES) {
             // RFC 8707 §2: an absolute URI without a fragment.
-            let url = address::absolute(resource).map_err(|why| ValidationError::new("resources", why))?;
-            if url.fragment().is_some() {
-                return Err(ValidationError::new(
-                    "resources",
-                    format!("holds {}, an address with a fragment", shown(resource)),
-                ));
+            match address::absolute(resource) {
+                Err(why) => add("resources", why),
+                Ok(url) if url.fragment().is_some() => {
+                    add("resources", format!("holds {}, an address with a fragment", shown(resource)));
+                }
+                Ok(_) => {}
             }
         }
-        Ok(())
     }
 }
 
-fn check_web(key: &'static str, text: &str, rules: Rules) -> Result<Url, ValidationError> {
-    address::web(text, rules.loopback_http).map_err(|why| ValidationError::new(key, why))
+/// A client's key set, which must hold a usable key if it `signs` with one.
+fn check_keys(jwks: &serde_json::Value, signs: bool, rules: Rules) -> Result<(), String> {
+    let text = jwks.to_string();
+    if text.len() > MOST_BYTES {
+        return Err(format!("is longer than {MOST_BYTES} bytes"));
+    }
+    let keys = read_keys(&text, rules)?;
+    if signs && keys.is_empty() {
+        let why = keys.skipped().first().map(|why| format!(": {why}")).unwrap_or_default();
+        return Err(format!("holds no key that can verify the client's assertions{why}"));
+    }
+    Ok(())
 }
 
 /// Where answers may go (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §4.1).
@@ -403,6 +381,20 @@ mod tests {
         accepted(json!({"grant_types": ["authorization_code", "refresh_token", "client_credentials"]}));
         accepted(json!({"grant_types": ["client_credentials"], "response_types": [], "redirect_uris": []}));
         refused(json!({"grant_types": []}), "grant_types");
+        let none = json!({"grant_types": [], "response_types": [], "redirect_uris": []});
+        refused(none.clone(), "grant_types");
+        for (introspects, public) in
+            [(json!({"resources": ["https://api.example.org/"]}), false), (json!({"introspect_all": true}), true)]
+        {
+            let mut resource_server = none.as_object().unwrap().clone();
+            resource_server.extend(introspects.as_object().unwrap().clone());
+            accepted(resource_server.clone().into());
+            resource_server.insert("token_endpoint_auth_method".into(), "none".into());
+            let errors =
+                serde_json::from_value::<Metadata>(resource_server.into()).unwrap().all_errors(Rules::default());
+            let keys: Vec<_> = errors.iter().map(|error| error.key).collect();
+            assert_eq!(keys, if public { vec!["grant_types", "introspect_all"] } else { vec!["grant_types"] });
+        }
         refused(json!({"grant_types": ["refresh_token"], "response_types": []}), "grant_types");
         refused(json!({"grant_types": ["authorization_code", "authorization_code"]}), "grant_types");
         refused(json!({"grant_types": ["client_credentials"]}), "response_types");
@@ -472,6 +464,32 @@ mod tests {
         // OpenID Connect Front-Channel Logout §2.
         refused(json!({"frontchannel_logout_uri": "https://portal.example.org:8443/x"}), "frontchannel_logout_uri");
         accepted(json!({"backchannel_logout_uri": "https://other.example/x"}));
+    }
+
+    /// Whoever filled in a form reads all of it at once.
+    #[test]
+    fn every_fault_of_every_member_is_said() {
+        let whole = json!({
+            "redirect_uris": ["ftp://a.example/", "https://a.example/cb", "https://a.example/#x"], "scope": "openid nap doze",
+            "client_name": "", "resources": ["api", "https://api.example.org/#x"], "tos_uri": "x", "policy_uri": "y",
+            "contacts": ["", "b@example.org", "\n"], "default_max_age": MOST_AGE + 1,
+        });
+        let errors = serde_json::from_value::<Metadata>(whole).unwrap().all_errors(Rules::default());
+        let keys: Vec<_> = errors.iter().map(|error| error.key).collect();
+        let wanted = [
+            "redirect_uris",
+            "redirect_uris",
+            "scope",
+            "scope",
+            "policy_uri",
+            "tos_uri",
+            "client_name",
+            "contacts",
+            "default_max_age",
+            "resources",
+            "resources",
+        ];
+        assert_eq!(keys, wanted, "{errors:?}");
     }
 
     /// G22: everything has a number.

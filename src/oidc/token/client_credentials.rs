@@ -3,6 +3,7 @@
 use axum::response::Response;
 
 use super::issue::{Speaks, TokenAnswer, access_token};
+use super::paid::Paid;
 use crate::app::App;
 use crate::model::scope::{Scope, is_for_clients};
 use crate::oidc::params::Params;
@@ -13,12 +14,17 @@ use crate::web::oauth_error::OAuthError;
 
 /// The client credentials grant (RFC 6749 §4.4): an access token for the client itself, of the scopes that it may have
 /// for itself; without `scope`, all of them. There is no refresh token (§4.4.3).
-pub(super) async fn grant(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Result<Response, OAuthError> {
+pub(super) async fn grant(
+    app: &App,
+    request: &ClientRequest<Params>,
+    paid: &mut Paid,
+    now: Timestamp,
+) -> Result<Response, OAuthError> {
     let (client, params) = (&request.client, &request.asked);
     if client.metadata.is_public() {
         return Err(OAuthError::unauthorized_client("a client without credentials has nothing to give them for"));
     }
-    app.own_token_throttle.take(client.client_id.clone(), now).await.map_err(OAuthError::too_often)?;
+    paid.once(&app.own_token_throttle, &client.client_id, now).await?;
     let own = client.metadata.scopes().only(is_for_clients);
     let scope = match params.get("scope") {
         None => own,

@@ -4,6 +4,7 @@
 mod client_credentials;
 mod code;
 mod issue;
+mod paid;
 mod refresh;
 
 use axum::body::Bytes;
@@ -13,6 +14,7 @@ use axum::response::Response;
 pub use refresh::GRACE;
 pub(super) use refresh::read as refresh_parts;
 
+use self::paid::Paid;
 use super::params::Params;
 use super::{authenticated, authenticated_before, form};
 use crate::app::App;
@@ -31,8 +33,9 @@ const PATH: &str = "/oauth2/token";
 /// RFC 6749 §5.2.
 pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -> Result<Response, OAuthError> {
     let now = arrival.now;
+    let mut paid = Paid::default();
     let asked = match authenticated_before(&app, &headers, form(&headers, &body)?, now) {
-        Ok(request) => match grant(&app, &request, now).await {
+        Ok(request) => match grant(&app, &request, &mut paid, now).await {
             Ok(answer) => return Ok(answer),
             Err(error) if error.is_final() => return Err(error),
             Err(_) => request.asked,
@@ -40,10 +43,15 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, body: Bytes) -
         Err(asked) => asked,
     };
     let request = authenticated(&app, &headers, asked, PATH, now).await?;
-    grant(&app, &request, now).await
+    grant(&app, &request, &mut paid, now).await
 }
 
-async fn grant(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Result<Response, OAuthError> {
+async fn grant(
+    app: &App,
+    request: &ClientRequest<Params>,
+    paid: &mut Paid,
+    now: Timestamp,
+) -> Result<Response, OAuthError> {
     let named = request.asked.get("grant_type").ok_or_else(|| OAuthError::invalid_request("grant_type is missing"))?;
     let Ok(grant) = named.parse::<GrantType>() else {
         return Err(OAuthError::unsupported_grant_type(
@@ -55,8 +63,8 @@ async fn grant(app: &App, request: &ClientRequest<Params>, now: Timestamp) -> Re
     }
     let answer = match grant {
         GrantType::AuthorizationCode => code::exchange(app, request, now).await,
-        GrantType::RefreshToken => refresh::refresh(app, request, now).await,
-        GrantType::ClientCredentials => client_credentials::grant(app, request, now).await,
+        GrantType::RefreshToken => refresh::refresh(app, request, paid, now).await,
+        GrantType::ClientCredentials => client_credentials::grant(app, request, paid, now).await,
     }?;
     app.metrics.token_issued(grant, request.client.metadata.access_token_format);
     Ok(answer)

@@ -8,6 +8,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::issue::{Speaks, TokenAnswer, access_token, narrowed};
+use super::paid::Paid;
 use crate::app::App;
 use crate::crypto::seal;
 use crate::crypto::secret::Secret;
@@ -43,6 +44,7 @@ enum Place {
 pub(super) async fn refresh(
     app: &App,
     request: &ClientRequest<Params>,
+    paid: &mut Paid,
     now: Timestamp,
 ) -> Result<Response, OAuthError> {
     let (client, params) = (&request.client, &request.asked);
@@ -55,7 +57,7 @@ pub(super) async fn refresh(
         let family = found.filter(|family| family.client == client.id).ok_or_else(not_valid)?;
         match place(app, &family, &secret) {
             Place::Live => {
-                app.family_throttle.take(family.id.clone(), now).await.map_err(OAuthError::too_often)?;
+                paid.once(&app.family_throttle, &family.id, now).await?;
                 let answer = answer(app, request, &family, now).await?;
                 if let Some(response) = give(app, request, &family, &hash, answer, now).await? {
                     return Ok(response);

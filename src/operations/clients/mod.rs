@@ -4,6 +4,7 @@
 pub mod access_token;
 pub mod authenticate;
 pub mod keys;
+pub mod search;
 
 use std::time::Duration;
 

@@ -9,9 +9,10 @@ use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::activity::{Event, Kind, Outcome, Visitor};
 use crate::model::claims::Claims;
-use crate::model::email::{EmailState, UserEmail};
+use crate::model::email_state::{EmailState, UserEmail};
 use crate::model::user::Account;
 use crate::operations::admin_context::{AdminContext, Authority, Switched, in_act};
+use crate::operations::passwords::address::email_of_user;
 use crate::operations::passwords::link::is_of;
 use crate::operations::passwords::mail::{self, Draft};
 use crate::store::mails::{self, MailKind};
@@ -71,24 +72,18 @@ impl NotMailed {
     }
 }
 
-/// What is known of a user's address; `None` when there is no such user.
-pub async fn email_of_user(conn: &mut Conn, user_id: &str) -> Result<Option<UserEmail>, Error> {
-    let stored = emails::find(conn, user_id).await?;
-    Ok(stored.map(|stored| {
-        let claims = Claims::from_json(&stored.claims).unwrap_or_default();
-        UserEmail::of(&claims, stored.email_checked.as_deref(), stored.email_at)
-    }))
-}
-
 /// Mails a link by which a user proves the address; until when it works, or why it is not mailed.
 pub async fn send_verification(
     act: &AdminContext,
     provider_id: &str,
     user_id: &str,
 ) -> Result<Result<Timestamp, NotMailed>, Error> {
-    let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
-    in_act!(act, [provider_id, user_id], |tx| {
-        let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
+    let (db, provider_id, user_id) = (&act.app.db, provider_id.to_owned(), user_id.to_owned());
+    in_transaction!(db, act.deadline, [act, provider_id, user_id], |tx| {
+        // A user may ask for their own: the row is held to be changed before the authority reads it (`in_act!`).
+        let user = users::lock_for_update(tx, &provider_id, &user_id).await?;
+        act.authority.prove(tx, act.now).await?;
+        let Some(user) = user else {
             return Ok(Err(NotMailed::NotFound));
         };
         let queued = queue_verification(tx, &act.app, &user, act.now).await?;

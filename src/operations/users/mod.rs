@@ -27,6 +27,7 @@ use crate::model::provider::{Provider, ProviderKind};
 use crate::model::session::EndReason;
 use crate::model::text::check_line;
 use crate::model::user::{Account, STRIKES, UserType};
+use crate::operations::passwords::address::email_of_user;
 use crate::operations::passwords::mail::{self, Notice};
 use crate::store::users::{NewUser, emails};
 use crate::store::{Conn, Error, Tx, activity, issuers, providers, sessions, settings, strikes, users};
@@ -270,7 +271,7 @@ pub async fn change(tx: &mut Tx, act: &AdminContext, mut user: Account, draft: &
     let mut claims = stored_claims.as_ref().map_or(stored, Claims::to_json);
     let stored_claims = stored_claims.unwrap_or_default();
     let wanted = draft.claims.clone().map(|wanted| wanted.in_place_of(&stored_claims).to_json());
-    let email = email::email_of_user(tx, &user.id).await?;
+    let email = email_of_user(tx, &user.id).await?;
     let before = user.user_type;
     let mut keys = Vec::new();
     for (key, changed) in [

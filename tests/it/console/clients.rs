@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use connect_idp::model::client::{AuthMethod, GrantType, Metadata};
+use connect_idp::model::client::kind::ClientKind;
+use connect_idp::model::client::{ApplicationType, AuthMethod, GrantType, Metadata};
 use connect_idp::model::user::UserType;
 
 use crate::actors::{Browser, Idp, PASSWORD};
@@ -26,7 +27,7 @@ both_engines! {
         let idp = Idp::start(engine).await;
         let mut root = therap_admin(&idp, "root").await;
         assert_eq!(root.get("/operator/clients").await.text("p.empty"), "None yet.");
-        let page = root.get("/operator/clients/new").await;
+        let page = root.get("/operator/clients/new?kind=web").await;
         let bad = root.submit(&page, "#new-client-form", &[
             ("client_id", "/not/good"), ("client_name", "Kept"), ("scope", "openid nothing"), ("jwks_uri", "ftp://x"), ("default_max_age", ""),
         ]).await;
@@ -45,8 +46,9 @@ both_engines! {
         let slip = root.submit(&page, "#new-client-form", &good).await;
         assert_eq!((slip.status.as_u16(), slip.text("#slip-client-id").as_str()), (200, "portal"), "{:?}", slip.texts("#form-errors li"));
         let secret = slip.text("#client-secret");
-        let taken = root.submit(&page, "#new-client-form", &good).await;
+        let taken = root.submit(&page, "#new-client-form", &[("client_id", "portal"), ("scope", "nothing")]).await;
         assert_eq!(taken.text("#client-id-error"), "A client with this ID already exists.");
+        assert!(taken.has("#scope-error") && taken.has("#redirect-uris-error"), "with all else that is wrong");
         let page = root.get(&slip.attribute("#go-on", "href").unwrap()).await;
         assert!(!page.body.contains(&secret));
         assert_eq!(page.text("#client-state"), "portal On");
@@ -58,6 +60,125 @@ both_engines! {
         assert_eq!(root.get("/operator/clients").await.texts("#clients-table td[data-label=client_id]"), ["portal"]);
         let record = idp.activity().await.pop().unwrap();
         assert_eq!((record.kind.as_str(), record.actor.as_str(), record.note.as_deref()), ("client_created", "therap admin root", Some("portal")));
+    }
+
+    /// Each kind has its form, which makes a client of that kind; the rest is there, closed, and keeps what a kind needs.
+    async fn a_client_of_each_kind_is_made_by_its_own_few_fields(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut root = therap_admin(&idp, "root").await;
+        let kinds = root.get("/operator/clients/new").await;
+        let links = kinds.links("#kinds a");
+        assert_eq!(links.len(), ClientKind::ALL.len());
+        let callback = ("redirect_uris", "https://a.example/cb");
+        for (kind, link) in ClientKind::ALL.iter().zip(links) {
+            let page = root.get(&link).await;
+            assert_eq!(page.text("h1"), format!("New client: {}", kind.name()));
+            assert!(page.has("#advanced") && !page.has("#advanced[open]"), "{kind}");
+            let (fields, method): (Vec<(&str, &str)>, _) = match kind {
+                ClientKind::WebApp => (vec![callback, ("token_endpoint_auth_method", "client_secret_post"), ("id_token_claims", "yes")], Some(AuthMethod::Post)),
+                ClientKind::SinglePageApp => (vec![callback], Some(AuthMethod::None)),
+                ClientKind::NativeApp => (vec![("redirect_uris", "http://127.0.0.1/cb\norg.example.app:/cb")], Some(AuthMethod::None)),
+                ClientKind::Service => (vec![("scope", "users.read:SUNRISE-IL")], None),
+                ClientKind::ResourceServer => (vec![("resources", "https://api.example.org/")], None),
+            };
+            // As a browser sends it: the page's own fields, and the boxes that were ticked.
+            let mut form = page.form("#new-client-form");
+            form.fields.extend(fields.into_iter().chain([("client_id", kind.as_str())]).map(|(name, text)| (name.to_owned(), text.to_owned())));
+            let typed: Vec<_> = form.fields.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            let made = root.post(&form.action, &typed).await;
+            let metadata = stored(&idp, kind.as_str()).await.unwrap_or_else(|| panic!("{kind}: {:?}", made.texts("#form-errors li")));
+            assert_eq!((ClientKind::of(&metadata), metadata.token_endpoint_auth_method), (*kind, method));
+            assert_eq!(metadata.id_token_claims, *kind == ClientKind::WebApp);
+            assert_eq!(metadata.application_type == ApplicationType::Native, *kind == ClientKind::NativeApp);
+            assert_eq!(made.has("#client-secret"), metadata.has_secret(), "{kind}");
+            let after = if made.has("#client-secret") { made } else { root.follow(made).await };
+            assert!(after.has("#connect pre") && after.body.contains("https://connect.example.org/.well-known/openid-configuration"), "{kind}");
+        }
+        let none = root.post("/operator/clients/new", &[("client_id", "x")]).await;
+        assert_eq!((none.status.as_u16(), none.has("#kinds")), (422, true));
+        assert_eq!(root.get("/operator/clients/new?kind=toaster").await.links("#kinds a").len(), 5);
+    }
+
+    /// All that is wrong with each of the fields at once; what is hidden and wrong is opened; what is set stays open.
+    async fn every_fault_is_told_and_the_advanced_part_opened(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut root = therap_admin(&idp, "root").await;
+        let page = root.get("/operator/clients/new?kind=web").await;
+        let typed = [
+            ("client_id", "portal"), ("client_name", "Kept"), ("redirect_uris", "http://a.example/\nhttps://b.example/\nx"), ("scope", "openid nap doze"),
+            ("contacts", "a@example.org"), ("tos_uri", "nowhere"), ("default_max_age", "soon"), ("jwks", "{"),
+        ];
+        let bad = root.submit(&page, "#new-client-form", &typed).await;
+        assert_eq!(bad.status, 422);
+        let fields = bad.links("#form-errors a");
+        assert_eq!(fields, ["#redirect-uris", "#redirect-uris", "#scope", "#scope", "#tos-uri", "#jwks", "#default-max-age"]);
+        assert!(bad.text("#redirect-uris-error").contains("http://a.example/") && bad.text("#redirect-uris-error").contains("\"x\""));
+        assert!(bad.text("#scope-error").contains("nap") && bad.text("#scope-error").contains("doze"));
+        assert!(bad.has("#advanced[open]"));
+        let form = bad.form("#new-client-form");
+        for (name, text) in typed {
+            assert_eq!(form.fields[name].trim(), text, "{name}");
+        }
+        let only_scope = root.submit(&page, "#new-client-form", &[("client_id", "portal"), ("redirect_uris", "https://b.example/"), ("scope", "nap")]).await;
+        assert!(only_scope.has("#scope-error") && !only_scope.has("#advanced[open]"));
+        let plain = idp.app("plain", |m| *m = Metadata { redirect_uris: vec!["https://a.example/".into()], ..ClientKind::WebApp.metadata() }).await;
+        let set = idp.app("set", |m| m.first_party = true).await;
+        assert!(!root.get(&format!("/operator/clients/{}", plain.client.id)).await.has("#advanced[open]"));
+        assert!(root.get(&format!("/operator/clients/{}", set.client.id)).await.has("#advanced[open]"));
+    }
+
+    /// By name, client_id, kind, and on or off, together; with paging that keeps the search.
+    async fn clients_are_searched(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut root = therap_admin(&idp, "root").await;
+        for n in 0..55 {
+            idp.app(&format!("web-{n:02}"), |m| m.client_name = Some(format!("Ördner {n}"))).await;
+        }
+        let phone = idp.app("phone", |m| {
+            *m = Metadata { client_name: Some("100% Ärzte_App".into()), redirect_uris: vec!["org.example.app:/cb".into()], ..ClientKind::NativeApp.metadata() };
+        }).await;
+        idp.app("robot", |m| *m = ClientKind::Service.metadata()).await;
+        root.confirm(&format!("/operator/clients/{}/disable", phone.client.id), &[]).await.location();
+        let found = async |root: &mut Browser, query: &str| {
+            root.get(&format!("/operator/clients?{query}")).await.texts("#clients-table td[data-label=client_id]")
+        };
+        for (query, wanted) in [
+            ("q=%C3%A4RZTE", vec!["phone"]), ("q=100%25", vec!["phone"]), ("q=e_a", vec!["phone"]), ("q=ROB", vec!["robot"]), ("kind=native", vec!["phone"]),
+            ("kind=service&state=on", vec!["robot"]), ("kind=service&state=off", vec![]), ("state=off", vec!["phone"]), ("q=web-5&kind=web&state=on", vec!["web-50", "web-51", "web-52", "web-53", "web-54"]),
+            ("q=%27%20OR%201%3D1", vec![]), ("kind=single-page", vec![]),
+        ] {
+            assert_eq!(found(&mut root, query).await, wanted, "{query}");
+        }
+        assert_eq!(root.get("/operator/clients?q=nobody").await.text("p.empty"), "No clients match.");
+        let first = root.get("/operator/clients?q=%C3%B6rd&kind=web").await;
+        assert_eq!(first.texts("#clients-table tbody tr").len(), 50);
+        assert_eq!((first.attribute("#q", "value").as_deref(), first.form("#clients-search").fields["kind"].as_str()), (Some("örd"), "web"));
+        let next = first.attribute(".pages-older", "href").unwrap();
+        let second = root.get(&next).await;
+        assert_eq!(second.texts("#clients-table td[data-label=client_id]"), ["web-50", "web-51", "web-52", "web-53", "web-54"]);
+        assert!(!second.has(".pages-older"));
+        assert_eq!(second.links(".pages a"), ["/operator/clients?q=%C3%B6rd&kind=web"]);
+    }
+
+    /// A search that finds little looks at so many and says so; its next page goes on.
+    async fn a_search_of_many_clients_stops_and_goes_on(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut root = therap_admin(&idp, "root").await;
+        let last = idp.app("zz", |m| *m = ClientKind::Service.metadata()).await;
+        let outsider = &mut idp.outsider().await;
+        for n in 0..2001 {
+            let sql = format!(
+                "INSERT INTO clients (id, client_id, metadata, enabled, epoch, revision, created_at) \
+                 SELECT 'x{n}', 'many-{n:04}', '{{}}', enabled, 1, 1, 1 FROM clients WHERE id = '{}'",
+                last.client.id
+            );
+            outsider.run(&sql).await;
+        }
+        let page = root.get("/operator/clients?kind=service").await;
+        assert_eq!((page.text("p.empty").as_str(), page.has("#stopped")), ("No clients match so far.", true));
+        let next = root.get(&page.attribute(".pages-older", "href").unwrap()).await;
+        assert_eq!(next.texts("#clients-table td[data-label=client_id]"), ["zz"]);
+        assert!(!next.has(".pages-older") && !next.has("#stopped"));
     }
 
     /// Every member goes through the form and back; two admins at one client, nothing lost.
@@ -108,7 +229,7 @@ both_engines! {
         let mut root = therap_admin(&idp, "root").await;
         let client = |name| vec![("client_id", name), ("redirect_uris", "https://portal.example/callback")];
         let issuer = |name| vec![("issuer", name), ("display_name", "One"), ("origins", "https://new.example"), ("jwks_uri", "https://new.example/keys")];
-        let page = root.get("/operator/clients/new").await;
+        let page = root.get("/operator/clients/new?kind=web").await;
         let made = root.submit(&page, "#new-client-form", &client("portal")).await;
         let client_path = made.attribute("#go-on", "href").unwrap();
         let page = root.get("/operator/issuers/new").await;
@@ -123,7 +244,7 @@ both_engines! {
         let fault = "CREATE UNIQUE INDEX fault ON activity (kind) WHERE kind IN \
                      ('client_created', 'client_changed', 'issuer_created', 'issuer_changed')";
         for (path, form, fields) in [
-            ("/operator/clients/new", "#new-client-form", client("other")),
+            ("/operator/clients/new?kind=web", "#new-client-form", client("other")),
             ("/operator/issuers/new", "#new-issuer-form", issuer("https://other.example")),
             (client_path.as_str(), "#client-form", vec![("client_name", "Three")]),
             (issuer_path.as_str(), "#issuer-form", vec![("display_name", "Three")]),
@@ -153,7 +274,7 @@ both_engines! {
         root.sign_in(&me).await;
         idp.advance(Duration::from_mins(5));
         for (new, form, id, wrong_id, fields) in [
-            ("/operator/clients/new", "#new-client-form", "#client-name", "#client-id",
+            ("/operator/clients/new?kind=web", "#new-client-form", "#client-name", "#client-id",
                 vec![("client_id", "portal"), ("client_name", "Kept"), ("redirect_uris", "https://portal.example/callback")]),
             ("/operator/issuers/new", "#new-issuer-form", "#display-name", "#jwks-uri",
                 vec![("issuer", "https://new.example"), ("display_name", "Kept"), ("origins", "https://new.example"), ("jwks_uri", "https://new.example/keys")]),

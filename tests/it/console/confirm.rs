@@ -244,7 +244,8 @@ both_engines! {
         let paths: Vec<_> = routes.filter(|path| path.starts_with("/admin") || path.starts_with("/operator")).collect();
         assert!(paths.len() > 20, "{paths:?}");
         for path in paths {
-            let path = path.replace("{id}", "01a3185c-5000-7006-8017-cab0d246e56d");
+            let id = "01a3185c-5000-7006-8017-cab0d246e56d";
+            let path = path.replace("{id}", id).replace("{user}", id);
             let led = idp.browser().post(&path, &[]).await;
             assert_eq!(led.location(), format!("/login?return_to={}", path.replace('/', "%2F")));
         }

@@ -168,7 +168,7 @@ both_engines! {
         let slip = root.submit(&page, "#new-admin-form", &[("login_name", "nora"), ("admin_name", "Nora New"), ("email", "")]).await;
         let password = slip.text("#temporary-password");
         let page = root.get(&slip.attribute("#go-on", "href").unwrap()).await;
-        assert_eq!(page.texts("#admins-table td[data-label=State]"), ["Temporary password"]);
+        assert_eq!(page.texts("#admins-table td[data-label=State]"), ["Active Temporary password"]);
         let reset = root.get(&page.attribute("#admins-table a.button", "href").unwrap()).await;
         assert_eq!(reset.text("h1"), "Reset the password of Nora New?");
         let slip = root.confirm_on(&reset, &[]).await;

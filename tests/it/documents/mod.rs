@@ -8,6 +8,7 @@ mod paths;
 mod relying_party;
 mod rules;
 mod settings;
+mod snippets;
 
 use std::fs;
 use std::path::{Path, PathBuf};

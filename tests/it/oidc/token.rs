@@ -258,6 +258,65 @@ both_engines! {
         assert_eq!(app.refresh(refresh).await.status, 200, "a refusal spends nothing");
     }
 
+    /// A client that was changed since it was known is read once more, and its request takes one place of the throttle.
+    async fn a_request_after_a_change_of_its_client_pays_once(engine: Engine) {
+        let idp = Idp::start_with(engine, |config| {
+            config.throttle.enabled = true;
+            config.throttle.client_per_minute = 3;
+        }).await;
+        let rename = async |client_id: &str, name: usize| {
+            let renamed = json!({"client_name": format!("Name {name}")});
+            clients::set(&idp.act(), client_id, &draft(&renamed)).await.unwrap();
+        };
+        let service = idp.app("service", |m| {
+            m.grant_types = vec![GrantType::ClientCredentials];
+            m.scope = "users.read".into();
+        }).await;
+        let ask = async || service.post("/oauth2/token", &[("grant_type", "client_credentials")]).await;
+        for n in 0..3 {
+            assert_eq!(ask().await.status, 200, "{n}");
+            rename("service", n).await;
+        }
+        ask().await.assert_oauth_error(429, "temporarily_unavailable");
+        let (amina, app) = (idp.user("amina").create().await, idp.app("portal", |_| {}).await);
+        let tokens = app.tokens(&mut idp.browser(), &amina, &[]).await;
+        let refresh_token = tokens["refresh_token"].as_str().unwrap();
+        for n in 0..60 {
+            assert_eq!(app.refresh(refresh_token).await.status, 200, "{n}");
+            rename("portal", n).await;
+        }
+        app.refresh(refresh_token).await.assert_oauth_error(429, "temporarily_unavailable");
+    }
+
+    /// RFC 6749 §2.3.1: pinned to one method, the other is refused wherever a client proves itself, with the right secret too,
+    /// also by what was known of it before it was pinned.
+    async fn a_pinned_client_is_refused_by_the_other_method(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let app = idp.app("portal", |m| {
+            m.grant_types.push(GrantType::ClientCredentials);
+            m.scope.push_str(" users.read");
+        }).await;
+        let by = |method| {
+            let mut app = app.clone();
+            app.client.metadata.token_endpoint_auth_method = Some(method);
+            app
+        };
+        let (basic, form) = (by(AuthMethod::Basic), by(AuthMethod::Post));
+        let calls: [(&str, &[(&str, &str)]); 3] = [
+            ("/oauth2/token", &[("grant_type", "client_credentials")]), ("/oauth2/introspect", &[("token", "x")]), ("/oauth2/revoke", &[("token", "x")]),
+        ];
+        for (pin, good, bad) in [(None, &basic, None), (Some("client_secret_basic"), &basic, Some(&form)), (Some("client_secret_post"), &form, Some(&basic)), (None, &form, None)] {
+            clients::set(&idp.act(), "portal", &draft(&json!({"token_endpoint_auth_method": pin}))).await.unwrap();
+            for (path, fields) in calls {
+                assert_eq!(good.post(path, fields).await.status, 200, "{path} {pin:?}");
+                match bad {
+                    Some(bad) => bad.post(path, fields).await.assert_oauth_error(401, "invalid_client"),
+                    None => assert_eq!(form.post(path, fields).await.status, 200, "{path} {pin:?}"),
+                }
+            }
+        }
+    }
+
     /// G14: the grace ends after 10 seconds.
     async fn a_replaced_token_is_reuse_after_its_grace(engine: Engine) {
         let idp = Idp::start(engine).await;

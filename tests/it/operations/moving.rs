@@ -102,7 +102,7 @@ async fn everything_is_there_after_a_move_and_lives_on() {
     left.post("/logout", &[]).await;
     outsider
         .run(
-            "INSERT INTO mails VALUES ('m', 'password_changed', NULL, 'tab\tback\\slash\nline', 'waiting', 0, 0, 0, 9, NULL, NULL); \
+            "INSERT INTO mails VALUES ('m', 'password_changed', NULL, 'tab\tback\\slash\nline', 'waiting', 0, 0, 0, 9, NULL, NULL, NULL, NULL); \
              INSERT INTO strike_slots SELECT 'slot', account, 1 FROM strikes LIMIT 1",
         )
         .await;
@@ -194,7 +194,9 @@ async fn a_database_that_is_not_empty_is_not_filled() {
         connect_idp::app::App::open(own, connect_idp::app::Opening::Migrate).await.unwrap()
     };
     migrated.db.close().await;
-    target.run("INSERT INTO mails VALUES ('m', 'asked', NULL, '', 'waiting', 0, 0, 0, 9, NULL, NULL)").await;
+    target
+        .run("INSERT INTO mails VALUES ('m', 'asked', NULL, '', 'waiting', 0, 0, 0, 9, NULL, NULL, NULL, NULL)")
+        .await;
     let occupied = refusal(&config, &empty.url()).await;
     assert!(occupied.contains("is not empty, mails has rows"), "{occupied}");
     assert_eq!(target.number("SELECT COUNT(*) FROM providers").await, 1, "as it was");

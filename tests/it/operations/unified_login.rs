@@ -28,6 +28,7 @@ async fn take_the_way(server: &Server, idp: &Idp) -> Vec<(String, String, String
     let locked = idp.user("locked").of("THERAP").user_type(UserType::TherapAdmin).admin_locked().create().await;
     with_claims(idp, &locked, verified("locked")).await;
 
+    idp.outsider().await.run("UPDATE providers SET unified_login = 'off' WHERE kind = 'agency'").await;
     let (act, provider) = (idp.act(), unproven.provider_id);
     let newest = || async {
         let mut conn = idp.app.db.read().await.unwrap();

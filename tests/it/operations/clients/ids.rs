@@ -134,7 +134,7 @@ both_engines! {
         let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
         let mut browser = idp.browser();
         browser.sign_in(&root).await;
-        let page = browser.get("/operator/clients/new").await;
+        let page = browser.get("/operator/clients/new?kind=web").await;
         for id in IDS {
             let fields = [("client_id", id), ("redirect_uris", CALLBACK)];
             let slip = browser.submit(&page, "#new-client-form", &fields).await;

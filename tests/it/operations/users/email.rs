@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use connect_idp::model::user::UserType;
 use connect_idp::operations::admin_context::Switched;
-use connect_idp::operations::users::email::{NotMailed, Vouched, email_of_user, send_verification, vouch};
+use connect_idp::operations::passwords::address::email_of_user;
+use connect_idp::operations::users::email::{NotMailed, Vouched, send_verification, vouch};
 use connect_idp::operations::users::{self, Draft};
 use futures_util::future::join_all;
 use serde_json::{Value, json};

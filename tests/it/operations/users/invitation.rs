@@ -1,7 +1,8 @@
 //! Invitations: a mailed link by which a new user sets the first password.
 
 use connect_idp::model::user::UserType;
-use connect_idp::operations::users::email::{NotMailed, email_of_user};
+use connect_idp::operations::passwords::address::email_of_user;
+use connect_idp::operations::users::email::NotMailed;
 use connect_idp::operations::users::invitation::send;
 use futures_util::future::join_all;
 use serde_json::json;
