@@ -19,6 +19,7 @@ use self::background::Background;
 use self::presence::Presence;
 use crate::cache::activity::chain_seen::ChainSeen;
 use crate::cache::activity::day_counts::DayCounts;
+use crate::cache::badges::Badges;
 use crate::cache::client_keys::ClientKeyCache;
 use crate::cache::clients::ClientCache;
 use crate::cache::hash_queue::HashQueue;
@@ -100,6 +101,8 @@ pub struct Parts {
     pub day_counts: DayCounts,
     /// Where the chain of the record was last seen to end.
     pub chain_seen: ChainSeen,
+    /// How much work waits for operators.
+    pub badges: Badges,
     /// Refused handoffs that wait to be written down.
     pub refusals: Refusals,
     /// Our own requests to others.
@@ -264,6 +267,7 @@ impl App {
             client_keys: ClientKeyCache::default(),
             day_counts: DayCounts::default(),
             chain_seen: ChainSeen::default(),
+            badges: Badges::default(),
             refusals: Refusals::default(),
             background: Background::default(),
             metrics,

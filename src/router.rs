@@ -159,6 +159,7 @@ fn for_people_signed_in() -> Routes {
         .route("/email/send-verification", post(dashboard::home::send_verification))
         .route("/activity", get(dashboard::activity::get))
         .route("/sessions", get(dashboard::sessions::get))
+        .route("/sessions/time", get(dashboard::session_time::get).post(dashboard::session_time::renew))
         .route("/sessions/end", post(dashboard::sessions::end))
         .route("/sessions/end-others", post(dashboard::sessions::end_others))
         .route("/sessions/withdraw", post(dashboard::sessions::withdraw))

@@ -89,7 +89,7 @@ pub fn day_begins(day: &str, days_later: i64, zone: &str) -> Option<Timestamp> {
     Some(Timestamp(day.in_tz(zone).ok()?.timestamp().as_millisecond()))
 }
 
-/// A day of a time zone: 24 hours, or one more or less where the clocks change.
+/// A day of a time zone: 24 hours, or one more or less where the clocks change. Or an hour of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Day {
     /// Such as `2026-01-31`.
@@ -122,6 +122,24 @@ pub fn days(since: Option<Timestamp>, last: Timestamp, zone: &str, most: usize) 
     }
     days.reverse();
     days
+}
+
+/// The last hours up to the one that holds `last`, oldest first, named as in an IANA zone.
+#[must_use]
+pub fn hours(last: Timestamp, zone: &str, count: i64) -> Vec<Day> {
+    const HOUR_MS: i64 = 3_600_000;
+    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let newest = last.0.div_euclid(HOUR_MS);
+    let named = |hour: i64| {
+        let begins = jiff::Timestamp::from_millisecond(hour * HOUR_MS).ok()?.to_zoned_datetime(zone.clone());
+        Some(Day {
+            date: begins.strftime("%Y-%m-%d %-I:%M %p").to_string(),
+            label: begins.strftime("%-I %p").to_string(),
+            begins: Timestamp(hour * HOUR_MS),
+            ends: Timestamp((hour + 1) * HOUR_MS),
+        })
+    };
+    (newest + 1 - count..=newest).filter_map(named).collect()
 }
 
 fn millis(span: Duration) -> i64 {

@@ -128,7 +128,11 @@ impl FromRequestParts<App> for TherapAdmin {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
         let proven = session.user_type == UserType::TherapAdmin && session.method == Method::Password;
-        if proven { Ok(Self { session }) } else { Err(PageError::NotFound.into_response()) }
+        if !proven {
+            return Err(PageError::NotFound.into_response());
+        }
+        count_pending(app).await.map_err(|error| PageError::from(error).into_response())?;
+        Ok(Self { session })
     }
 }
 
@@ -200,6 +204,13 @@ impl FromRequestParts<App> for AgencyVisitor {
 pub(super) async fn agency(app: &App, id: &str) -> Result<Provider, PageError> {
     let found = store::providers::by_id(&mut app.db.read().await?, id).await?;
     found.filter(|provider| provider.kind == ProviderKind::Agency).ok_or(PageError::NotFound)
+}
+
+/// What waits for operators, for the navigation of the page that follows.
+async fn count_pending(app: &App) -> Result<(), store::Error> {
+    let pending = store::statistics::pending(&mut app.db.read().await?).await?;
+    app.badges.take(pending);
+    Ok(())
 }
 
 /// For so long a typed password counts.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 
 use crate::app::App;
@@ -20,13 +20,14 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::{Choice, FieldErrors};
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session::AtItsOwnAddress;
 
 /// What is asked, and what the form of the answer holds.
 pub struct Question {
-    /// The page's title.
+    /// The page's title, after the object.
     pub title: &'static str,
     /// The act and its object, as a question.
     pub heading: String,
@@ -122,10 +123,13 @@ pub async fn ask<C: Confirmation>(
     arrival: Arrival,
     AtItsOwnAddress(admin): AtItsOwnAddress<C::Admin>,
     named: C::Named,
+    kept: KeptForm,
+    uri: Uri,
 ) -> Result<Response, PageError> {
-    Ok(match C::question(&app, arrival.now, &admin, named, &mut Fields::default()).await? {
+    let mut typed = kept.sent_to(admin.session(), uri.path()).unwrap_or_default();
+    Ok(match C::question(&app, arrival.now, &admin, named, &mut typed).await? {
         Ok((question, _)) => {
-            // Nothing was typed yet, so nothing is wrong.
+            // Nothing was sent yet, so nothing is wrong.
             let question = Question { faults: FieldErrors::default(), ..question };
             respond(StatusCode::OK, Shape::Inside, &question.page(&app, &admin))
         }
@@ -195,7 +199,9 @@ impl Question {
     }
 
     fn page(&self, app: &App, admin: &impl Admin) -> ConfirmPage<'_> {
-        let (page, ask_password) = (Page::of(app, self.title, admin.session()), admin.types_password().is_some());
+        let object = self.object.first().map(|(_, name)| format!("{name} · ")).unwrap_or_default();
+        let page = Page::of(app, format!("{object}{}", self.title), admin.session());
+        let ask_password = admin.types_password().is_some();
         ConfirmPage { page, asked: self, faults: &self.faults, ask_password, changed: false }
     }
 }

@@ -16,7 +16,7 @@ use crate::web::error::PageError;
 use crate::web::flash::Told;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
-use crate::web::page::{Page, Shape, respond};
+use crate::web::page::{Extras, Page, Shape, respond};
 use crate::web::session::SignedIn;
 use crate::web::user_agent::browser;
 
@@ -43,6 +43,9 @@ struct HomePage {
 struct AppView {
     name: String,
     url: String,
+    logo: Option<String>,
+    /// What stands in place of a logo.
+    letter: String,
 }
 
 impl AppView {
@@ -50,7 +53,8 @@ impl AppView {
     fn of(client: Client, issuer: &str) -> Option<Self> {
         let name = client.name().to_owned();
         let url = client.start_of_sign_in(issuer).or(client.metadata.client_uri)?;
-        Some(Self { name, url })
+        let letter = name.chars().take(1).flat_map(char::to_uppercase).collect();
+        Some(Self { name, url, logo: client.metadata.logo_uri, letter })
     }
 }
 
@@ -76,7 +80,7 @@ pub async fn get(app: App, signed_in: SignedIn, told: Told) -> Result<Response, 
     drop(conn);
     let zone = &session.time_zone;
     let (contact, previous) = at_home.map(|home| (home.contact, home.previous)).unwrap_or_default();
-    let template = HomePage {
+    let mut template = HomePage {
         page: Page::of(&app, "Dashboard", session).saying(told),
         contact,
         email: email.map(|email| EmailView::of(email, zone)).filter(EmailView::is_there),
@@ -95,7 +99,8 @@ pub async fn get(app: App, signed_in: SignedIn, told: Told) -> Result<Response, 
             .collect(),
         activity: recent.into_iter().map(|record| ActivityView::of(record, zone)).collect(),
     };
-    Ok(respond(StatusCode::OK, Shape::Inside, &template))
+    let extras = Extras::logos(template.apps.iter_mut().map(|app| &mut app.logo));
+    Ok(extras.on(respond(StatusCode::OK, Shape::Inside, &template)))
 }
 
 /// `POST /email/send-verification`: a link by which the user verifies the address.

@@ -2,5 +2,6 @@
 
 pub mod activity;
 pub mod home;
+pub mod session_time;
 pub mod sessions;
 pub mod view;

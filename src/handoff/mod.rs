@@ -32,7 +32,7 @@ use crate::metrics::labels::HandoffOutcome;
 use crate::model::refusal::Refusal;
 use crate::model::session::Method;
 use crate::web::error::PageError;
-use crate::web::page::{Page, Shape, respond};
+use crate::web::page::{Page, Shape, respond_without_form};
 use assertion::Rules;
 
 /// The purpose under which a `jti` is claimed.
@@ -64,7 +64,7 @@ fn refused_page(app: &App, refusal: Refusal, reference: &str) -> Response {
         advice: message.advice(),
         reference: reference.to_owned(),
     };
-    respond(StatusCode::FORBIDDEN, Shape::Entrance, &template)
+    respond_without_form(StatusCode::FORBIDDEN, Shape::Entrance, &template)
 }
 
 /// 503: nothing was decided.

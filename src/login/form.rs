@@ -10,13 +10,14 @@ use zeroize::Zeroizing;
 use crate::app::App;
 use crate::crypto::secret::Secret;
 use crate::model::activity::Kind;
+use crate::model::provider::ProviderCode;
 use crate::operations::interactions::{self, Waiting};
 use crate::operations::sign_in::check_password::{Attempt, Typist};
 use crate::operations::sign_in::{SignIn, sign_in};
 use crate::store::interactions::Interaction;
 use crate::time::Timestamp;
 use crate::web::answered;
-use crate::web::cookies::Cookie;
+use crate::web::cookies::{Cookie, SHARED_COMPUTER};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
@@ -37,6 +38,8 @@ struct LoginPage {
     password_error: Option<String>,
     provider_code: String,
     provider_code_error: Option<String>,
+    /// The Provider Code is not to be remembered here.
+    shared_computer: bool,
     return_to: String,
     /// The app that sent the user.
     client: Option<ClientView>,
@@ -91,6 +94,7 @@ pub async fn get(
     }
     let mut page = blank(&app, return_to.as_ref());
     page.again = session.is_some();
+    page.remembered(Cookie::ProviderCode.read_text(&headers, &app.config));
     if let Some((waiting, handle)) = waiting {
         page.login_name = waiting.interaction.request.login_hint.clone().unwrap_or_default();
         page.client = Some(ClientView::of(&waiting, &handle));
@@ -111,6 +115,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
         .map(|(waiting, handle)| ClientView::of(&waiting, &handle));
     page.login_name = fields.take("login_name");
     page.provider_code = fields.take("provider_code");
+    page.shared_computer = fields.take("shared_computer") == "yes";
     let password = fields.take_secret("password");
     if name_empty_fields(&mut page, &password) {
         return Ok(page.with_logo(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page)));
@@ -133,6 +138,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
         SignIn::Welcome(secret) => {
             let mut response = Redirect::to(ReturnTo::or_home(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::Session.set(&secret, &app.config));
+            response.headers_mut().append(header::SET_COOKIE, page.remember(&app));
             if Cookie::PreAuth.read(&headers, &app.config).is_some() {
                 response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.clear(&app.config));
             }
@@ -141,6 +147,7 @@ pub async fn post(app: App, arrival: Arrival, headers: HeaderMap, mut fields: Fi
         SignIn::MustUpdate(secret) => {
             let mut response = Redirect::to(&super::update_password::address(return_to.as_ref())).into_response();
             response.headers_mut().append(header::SET_COOKIE, Cookie::PreAuth.set(&secret, &app.config));
+            response.headers_mut().append(header::SET_COOKIE, page.remember(&app));
             Ok(response)
         }
         SignIn::Refused | SignIn::SessionOver | SignIn::SignedOut => Ok(refused(page, StatusCode::FORBIDDEN, INVALID)),
@@ -158,6 +165,7 @@ fn blank(app: &App, return_to: Option<&ReturnTo>) -> LoginPage {
         password_error: None,
         provider_code: String::new(),
         provider_code_error: None,
+        shared_computer: false,
         return_to: return_to.map(ToString::to_string).unwrap_or_default(),
         client: None,
         again: false,
@@ -183,6 +191,23 @@ async fn waiting(
 }
 
 impl LoginPage {
+    /// Fills in the Provider Code that was last used in this browser, unless it is a shared computer's.
+    fn remembered(&mut self, held: Option<&str>) {
+        match held {
+            Some(SHARED_COMPUTER) => self.shared_computer = true,
+            Some(code) => {
+                self.provider_code = ProviderCode::parse(code).map_or(String::new(), |code| code.as_str().to_owned());
+            }
+            None => {}
+        }
+    }
+
+    /// The cookie that remembers a right Provider Code, or that none is to be.
+    fn remember(&self, app: &App) -> HeaderValue {
+        let held = if self.shared_computer { SHARED_COMPUTER } else { self.provider_code.as_str() };
+        Cookie::ProviderCode.set_text(held, &app.config)
+    }
+
     /// The app's logo may be shown.
     fn with_logo(&self, response: Response) -> Response {
         let logo = self.client.as_ref().and_then(|client| client.logo.as_deref());

@@ -16,7 +16,7 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
-use crate::web::page::{Page, Shape, respond};
+use crate::web::page::{Page, Shape, respond, respond_without_form};
 
 /// What a link is that is no longer good, for whatever reason.
 #[derive(Template)]
@@ -26,7 +26,7 @@ struct LinkOver {
 }
 
 fn over(app: &App) -> Response {
-    respond(StatusCode::NOT_FOUND, Shape::Entrance, &LinkOver { page: Page::new(app, "Link not valid") })
+    respond_without_form(StatusCode::NOT_FOUND, Shape::Entrance, &LinkOver { page: Page::new(app, "Link not valid") })
 }
 
 async fn find(app: &App, arrival: &Arrival, token: &str) -> Result<Option<(Secret, Account)>, PageError> {

@@ -79,6 +79,16 @@ pub async fn standing(conn: &mut Conn, secret_hash: &str, now: Timestamp) -> Res
     query(SQL).bind(now.0).bind(secret_hash).fetch_optional(conn).await
 }
 
+/// The session behind a secret, also where its time is over: nobody ended it, and every epoch still stands.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn at_any_time(conn: &mut Conn, secret_hash: &str) -> Result<Option<Session>, Error> {
+    const SQL: &str = standing!("AND s.secret_hash = $2");
+    const BEFORE_ALL: Timestamp = Timestamp(0);
+    query(SQL).bind(BEFORE_ALL.0).bind(secret_hash).fetch_optional(conn).await
+}
+
 /// What a logout ends: the session behind a secret, idle or not, or what another tab renewed it into after `since`.
 /// What was born of it lives on through idleness (R4), so a logout must reach it there too.
 ///

@@ -90,6 +90,32 @@ pub async fn failing_deliveries(conn: &mut Conn, since: Timestamp) -> Result<(i6
     query(SQL).bind(since.0).fetch_one(conn).await
 }
 
+/// What waits for an operator, each at most [`MOST_PENDING`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// Requests for Unified Login.
+    pub requests: i64,
+    /// Logouts that apps have not taken although they were told at least once.
+    pub logouts: i64,
+}
+from_row!(Pending { requests, logouts } parsed {});
+
+/// So many are counted.
+pub const MOST_PENDING: i64 = 100;
+
+/// What waits for an operator: two short looks into indexes, for each of an operator's pages. The words of the second are
+/// those of its index.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn pending(conn: &mut Conn) -> Result<Pending, Error> {
+    const SQL: &str = "SELECT (SELECT COUNT(*) FROM (SELECT id FROM providers WHERE unified_login = 'requested' LIMIT $1) p) AS requests, \
+         (SELECT COUNT(*) FROM (SELECT client FROM logout_deliveries WHERE state = 'waiting' \
+         AND (state = 'given_up' OR state = 'waiting' AND attempts > 0) LIMIT $1) d) \
+         AS logouts";
+    query(SQL).bind(MOST_PENDING).fetch_one(conn).await
+}
+
 /// The undelivered logouts of one client.
 #[derive(Clone, Debug)]
 pub struct Failing {

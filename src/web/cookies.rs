@@ -19,7 +19,14 @@ pub enum Cookie {
     Browser,
     /// What the page of this path says once.
     Notice(String),
+    /// A form that was sent after its session's end.
+    Form,
+    /// The Provider Code that was last used here, or [`SHARED_COMPUTER`].
+    ProviderCode,
 }
+
+/// In place of a Provider Code: this computer is shared, and none is remembered.
+pub const SHARED_COMPUTER: &str = ".";
 
 /// How the names of cookies of a [`Cookie::Notice`] begin.
 const NOTICE: &str = "connect-notice-";
@@ -35,6 +42,8 @@ impl Cookie {
             Self::Handoff(id) => format!("handoff-{id}"),
             Self::Browser => format!("connect-browser{port}"),
             Self::Notice(path) => format!("{NOTICE}{}{port}", digest(path).get(..12).unwrap_or_default()),
+            Self::Form => format!("connect-form{port}"),
+            Self::ProviderCode => format!("connect-provider{port}"),
         };
         if config.is_https() { format!("__Host-{name}") } else { name }
     }
@@ -81,9 +90,11 @@ impl Cookie {
             // As long as a repeat of its last step is answered.
             Self::Handoff(_) => "; Max-Age=600",
             // Tabs that a restarted browser brings back find the one they were bound to.
-            Self::Browser => "; Max-Age=31536000",
+            Self::Browser | Self::ProviderCode => "; Max-Age=31536000",
             // The page follows at once, or after a page that tells other apps of a logout.
             Self::Notice(_) => "; Max-Age=300",
+            // As long as the form is given back.
+            Self::Form => "; Max-Age=900",
             Self::Session | Self::PreAuth => "",
         };
         self.header(value, life, config)

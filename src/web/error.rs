@@ -6,7 +6,7 @@ use askama::Template;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::page::{Page, Shape, respond};
+use super::page::{Page, Shape, respond_without_form};
 use crate::app::App;
 use crate::model::activity::Visitor;
 use crate::store;
@@ -125,7 +125,7 @@ pub fn render(app: &App, bare: &Response, visitor: &Visitor) -> Response {
         next_label,
         logout: matches!(error, Some(PageError::Logout(_))),
     };
-    let mut response = respond(status, Shape::Entrance, &template);
+    let mut response = respond_without_form(status, Shape::Entrance, &template);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     }

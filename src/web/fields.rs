@@ -46,6 +46,20 @@ impl Fields {
         self.0.insert(name, value).is_none()
     }
 
+    /// Every field, sorted by name.
+    #[must_use]
+    pub fn into_pairs(self) -> Vec<(String, String)> {
+        let mut pairs: Vec<_> = self.0.into_iter().collect();
+        pairs.sort();
+        pairs
+    }
+
+    /// The fields that these pairs make; of a repeated name the last.
+    #[must_use]
+    pub fn from_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self(pairs.into_iter().collect())
+    }
+
     /// A field's value, or nothing typed.
     pub fn take(&mut self, name: &str) -> String {
         self.0.remove(name).unwrap_or_default()

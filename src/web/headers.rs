@@ -15,7 +15,7 @@ macro_rules! csp {
 const CSP: &str = csp!();
 /// The policies of a page that needs nothing of others: before and around a sign-in, and after it.
 const ENTRANCE: &str = csp!("; img-src 'self'");
-const INSIDE: &str = csp!("; img-src 'self'; form-action 'self'");
+const INSIDE: &str = csp!("; img-src 'self'; form-action 'self'; connect-src 'self'");
 
 /// Puts the headers on an answer. What a handler set itself (an asset's caching) stays.
 pub fn secure(response: &mut Response, config: &Config) {
@@ -40,17 +40,17 @@ pub fn secure(response: &mut Response, config: &Config) {
 }
 
 fn policy(shape: Option<Shape>, extras: Option<&Extras>) -> HeaderValue {
-    let Some(extras) = extras.filter(|extras| extras.images.is_some() || !extras.frames.is_empty()) else {
+    let Some(extras) = extras.filter(|extras| !extras.images.is_empty() || !extras.frames.is_empty()) else {
         return HeaderValue::from_static(if shape == Some(Shape::Entrance) { ENTRANCE } else { INSIDE });
     };
     let mut text = format!("{CSP}; img-src 'self'");
-    if let Some(origin) = &extras.images {
+    for origin in &extras.images {
         text.push(' ');
         text.push_str(origin);
     }
     // Chrome applies form-action to every redirect that follows the form, and would kill the way to a relying party.
     if shape != Some(Shape::Entrance) {
-        text.push_str("; form-action 'self'");
+        text.push_str("; form-action 'self'; connect-src 'self'");
     }
     if !extras.frames.is_empty() {
         text.push_str("; frame-src ");

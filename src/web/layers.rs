@@ -25,7 +25,7 @@ use super::group::{Group, Time};
 use super::measured::measured;
 use super::page::Shape;
 use super::shares::{Full, Limits, Shares};
-use super::{csrf, flash, headers, request_line};
+use super::{csrf, flash, headers, kept_form, request_line};
 use crate::app::App;
 use crate::log;
 use crate::model::activity::Visitor;
@@ -181,9 +181,10 @@ async fn handled(around: &Around, mut request: Request, next: Next) -> Response 
         return PageError::ForeignForm.into_response();
     }
     DefaultBodyLimit::max(group.body).apply(&mut request);
+    let (mut request, form) = kept_form::Brought::with(request, app, group.forms).await;
     let cookies = flash::Brought::with(&mut request, app);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let mut response = answered.unwrap_or_else(|cause| panicked(&*cause));
+    let mut response = form.carry(app, answered.unwrap_or_else(|cause| panicked(&*cause)));
     cookies.carry(app, &mut response);
     response
 }

@@ -7,6 +7,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::operations::users::email::NotMailed;
 
+/// How a session's time came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeUp {
+    /// It was not used for this number of minutes.
+    Idle(u32),
+    /// It was this number of hours old.
+    Age(u32),
+}
+
+/// What happened to a form that was sent after its session's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Typed {
+    /// There was none, or nothing was typed.
+    Nothing,
+    /// It comes back.
+    Kept,
+    /// It was too long.
+    TooLong,
+}
+
 /// Makes [`Notice`] of a table, so that a word without its sentence does not compile.
 macro_rules! notices {
     ($($name:ident: $is_good:literal, $text:literal;)*) => {
@@ -16,18 +38,20 @@ macro_rules! notices {
         pub enum Notice {
             /// The number of ticked users who had a lock to remove.
             UsersUnlocked(u16),
+            /// Why somebody has to sign in again.
+            SessionOver(TimeUp, Typed),
             $(#[doc = $text] $name,)*
         }
 
         impl Notice {
             /// Every sentence once.
-            pub const ALL: &[Self] = &[Self::UsersUnlocked(0), $(Self::$name),*];
+            pub const ALL: &[Self] = &[Self::UsersUnlocked(0), Self::SessionOver(TimeUp::Idle(30), Typed::Kept), $(Self::$name),*];
 
             /// Whether something was done; otherwise it says why nothing was.
             #[must_use]
             pub const fn is_good(self) -> bool {
                 match self {
-                    Self::UsersUnlocked(_) => true,
+                    Self::UsersUnlocked(_) | Self::SessionOver(..) => true,
                     $(Self::$name => $is_good,)*
                 }
             }
@@ -39,11 +63,34 @@ macro_rules! notices {
                     Self::UsersUnlocked(0) => f.write_str("None of them was still locked."),
                     Self::UsersUnlocked(1) => f.write_str("1 user was unlocked."),
                     Self::UsersUnlocked(count) => write!(f, "{count} users were unlocked."),
+                    Self::SessionOver(time_up, typed) => write!(f, "{time_up}{typed}"),
                     $(Self::$name => f.write_str($text),)*
                 }
             }
         }
     };
+}
+
+impl fmt::Display for TimeUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = |count: u32| if count == 1 { "" } else { "s" };
+        match *self {
+            Self::Idle(minutes) => write!(f, "Your session ended after {minutes} minute{} without use.", s(minutes)),
+            Self::Age(hours) => {
+                write!(f, "Your session ended after {hours} hour{}, the longest that a session can last.", s(hours))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Typed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "",
+            Self::Kept => " What you typed is kept.",
+            Self::TooLong => " What you typed was too long to be kept.",
+        })
+    }
 }
 
 notices! {
@@ -68,6 +115,7 @@ notices! {
     // Any form.
     Saved: true, "The changes were saved.";
     NothingToSave: true, "No changes to save.";
+    FormIsBack: true, "What you typed before your session ended is back. Nothing was saved yet: check it, then send it.";
     // A confirmation.
     AlreadyDone: false, "That has already been done. Nothing was changed.";
     ChangedSince: false, "It has been changed since you opened that page. Nothing was done.";
@@ -144,6 +192,20 @@ impl Notice {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_session_is_told_in_whole_words() {
+        let said = |time_up, typed| Notice::SessionOver(time_up, typed).to_string();
+        assert_eq!(
+            said(TimeUp::Idle(30), Typed::Kept),
+            "Your session ended after 30 minutes without use. What you typed is kept."
+        );
+        assert_eq!(said(TimeUp::Idle(1), Typed::Nothing), "Your session ended after 1 minute without use.");
+        assert_eq!(
+            said(TimeUp::Age(12), Typed::TooLong),
+            "Your session ended after 12 hours, the longest that a session can last. What you typed was too long to be kept."
+        );
+    }
 
     #[test]
     fn a_sentence_stands_once_and_is_whole() {

@@ -11,6 +11,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use super::address::returning_to;
 use super::cookies::Cookie;
 use super::error::PageError;
+use super::form_paths::form_page;
+use super::kept_form::Over;
 use super::layers::Arrival;
 use super::page::{Page, Shape, respond};
 use super::return_to::ReturnTo;
@@ -83,8 +85,8 @@ pub async fn current(app: &App, browser: &Browser, now: Timestamp) -> Result<Opt
     let Some(secret_hash) = &browser.session else {
         return Ok(None);
     };
-    let found = store::sessions::find(&mut app.db.read().await?, secret_hash, now).await?;
-    if let Some(session) = &found
+    let mut found = store::sessions::find(&mut app.db.read().await?, secret_hash, now).await?;
+    if let Some(session) = &mut found
         && let (idle, _) = limits(app, session.idle_minutes, None)
         && session.used_at.is_none_or(|used_at| Timestamp(used_at).after(TOUCH_EVERY.min(idle / 4)) <= now)
     {
@@ -92,6 +94,7 @@ pub async fn current(app: &App, browser: &Browser, now: Timestamp) -> Result<Opt
         in_one_statement!(db, app.ordinary_deadline(now), [id], |tx| {
             store::sessions::touch(tx, &id, now, now.after(idle)).await
         })?;
+        session.idle_until = now.after(idle).0;
     }
     Ok(found)
 }
@@ -113,7 +116,8 @@ impl FromRequestParts<App> for SignedIn {
     }
 }
 
-/// To the login page and back; a POST comes back to the page that held its form.
+/// To the login page and back; a POST comes back to the page that held its form, and the login page says where a
+/// session's time is over.
 async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestamp) -> Result<Response, store::Error> {
     let asked = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     if parts.method == Method::GET
@@ -124,16 +128,21 @@ async fn way_to_login(parts: &Parts, app: &App, browser: &Browser, now: Timestam
         let template = Moment { page: Page::new(app, "One moment"), next: ReturnTo::or_home(next.as_ref()).to_owned() };
         return Ok(respond(StatusCode::OK, Shape::Entrance, &template));
     }
-    let asked = if parts.method == Method::GET || parts.extensions.get::<AsksItself>().is_some() {
-        asked
-    } else {
-        form_page(parts.uri.path())
-    };
+    let path = parts.uri.path();
+    let holds_it = parts.method == Method::GET || parts.extensions.get::<AsksItself>().is_some();
+    let asked = if holds_it || form_page(path) == path { asked } else { form_page(path) };
     let login = match ReturnTo::parse_or_none(asked) {
         Some(path) if path.as_str() != "/" => returning_to("/login", path.as_str()),
         _ => "/login".to_owned(),
     };
-    Ok(Redirect::to(&login).into_response())
+    let mut response = Redirect::to(&login).into_response();
+    if let Some(secret_hash) = &browser.session
+        && let Some(session) = store::sessions::at_any_time(&mut app.db.read().await?, secret_hash).await?
+        && let Some(over) = Over::of(session, now)
+    {
+        response.extensions_mut().insert(over);
+    }
+    Ok(response)
 }
 
 /// Marks a request whose form is sent to the address at which it is asked: after a sign-in it is asked there again.
@@ -151,28 +160,6 @@ impl<T: FromRequestParts<App>> FromRequestParts<App> for AtItsOwnAddress<T> {
         parts.extensions.insert(AsksItself);
         T::from_request_parts(parts, app).await.map(Self)
     }
-}
-
-/// The page that holds the form which is sent to a path.
-fn form_page(path: &str) -> &str {
-    match path {
-        "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
-        "/admin/users/unlock" => "/admin/users",
-        "/admin/users/new"
-        | "/admin/users/import"
-        | "/operator/providers/new"
-        | "/operator/issuers/new"
-        | "/operator/clients/new" => path,
-        other if other.starts_with("/operator/requests/") || other.starts_with("/operator/keys/") => segments(other, 2),
-        other if other.starts_with("/admin/users/") || other.starts_with("/operator/") => segments(other, 3),
-        other if other.starts_with("/admin/") => segments(other, 2),
-        other => other,
-    }
-}
-
-/// The first segments of a path.
-fn segments(path: &str, count: usize) -> &str {
-    path.match_indices('/').nth(count).map_or(path, |(at, _)| path.split_at(at).0)
 }
 
 /// Two tabs signed in at once: this one asked with the secret that the other one just replaced. The browser has the

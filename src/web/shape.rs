@@ -13,11 +13,14 @@ pub enum Shape {
     Data,
 }
 
+/// From so many origins a page shows logos.
+pub const MAX_LOGO_ORIGINS: usize = 20;
+
 /// What a page's Content-Security-Policy allows beyond our own site: origins, exactly those that the page needs.
 #[derive(Clone, Debug, Default)]
 pub struct Extras {
-    /// Where an image comes from: an app's logo.
-    pub images: Option<String>,
+    /// Where images come from: apps' logos.
+    pub images: Vec<String>,
     /// What is framed: apps that are told of a logout.
     pub frames: Vec<String>,
 }
@@ -26,7 +29,25 @@ impl Extras {
     /// An app's logo.
     #[must_use]
     pub fn logo(logo_uri: Option<&str>) -> Self {
-        Self { images: logo_uri.and_then(origin), frames: Vec::new() }
+        Self { images: logo_uri.and_then(origin).into_iter().collect(), frames: Vec::new() }
+    }
+
+    /// The logos of several apps. Those of more than [`MAX_LOGO_ORIGINS`] origins are left out, as is an address that has
+    /// none.
+    #[must_use]
+    pub fn logos<'a>(logos: impl Iterator<Item = &'a mut Option<String>>) -> Self {
+        let mut images: Vec<String> = Vec::new();
+        for logo in logos {
+            let Some(origin) = logo.as_deref().and_then(origin) else {
+                *logo = None;
+                continue;
+            };
+            if images.contains(&origin) {
+                continue;
+            }
+            if images.len() < MAX_LOGO_ORIGINS { images.push(origin) } else { *logo = None }
+        }
+        Self { images, frames: Vec::new() }
     }
 
     /// What is framed.
@@ -35,7 +56,7 @@ impl Extras {
         let mut frames: Vec<String> = addresses.iter().filter_map(|address| origin(address)).collect();
         frames.sort();
         frames.dedup();
-        Self { images: None, frames }
+        Self { images: Vec::new(), frames }
     }
 
     /// Puts them on an answer.

@@ -143,6 +143,166 @@ if (profile) {
   });
 }
 
+// ---- The end of a session: a warning that renews it, in every tab; what counts is what the server says ----
+
+const SESSION_TIME = "/sessions/time";
+const ANNOUNCED_SECONDS = [60, 30, 10];
+
+if ("idleSeconds" in document.body.dataset) warnBeforeTheEnd();
+
+function warnBeforeTheEnd() {
+  const { idleSeconds, absoluteSeconds, warnSeconds } = document.body.dataset;
+  const at = (seconds) => Date.now() + Number(seconds) * 1000;
+  const timesOf = (idle, absolute) => ({ idle: at(idle), absolute: at(absolute) });
+  let times = timesOf(idleSeconds, absoluteSeconds);
+  // What the server was asked about, what is shown, and what was closed by hand.
+  let asked = "";
+  let isAsking = false;
+  let shown = "";
+  let closed = "";
+
+  const tabs = "BroadcastChannel" in window ? new BroadcastChannel("session-time") : undefined;
+  document.getElementById("session-end").hidden = true;
+
+  const dialog = make("dialog", { id: "session-dialog", className: "session-dialog" });
+  dialog.setAttribute("role", "alertdialog");
+  dialog.setAttribute("aria-labelledby", "session-dialog-heading");
+  dialog.setAttribute("aria-describedby", "session-dialog-text");
+  const heading = make("h2", { id: "session-dialog-heading" });
+  const text = make("p", { id: "session-dialog-text" });
+  const clock = make("p", { id: "session-dialog-clock", className: "figure" });
+  // Read out now and then, not each second.
+  clock.setAttribute("aria-hidden", "true");
+  const status = make("p", { id: "session-dialog-status" });
+  status.setAttribute("role", "status");
+  const renewal = make("button", { type: "button", id: "session-renew", textContent: "Stay signed in" });
+  const signIn = make("a", { id: "session-sign-in", className: "button", textContent: "Sign in" });
+  const dismissal = make("button", { type: "button", id: "session-dismiss", className: "outline" });
+  const actions = make("p", { className: "actions" });
+  actions.append(renewal, signIn, dismissal);
+  const box = document.createElement("article");
+  box.append(heading, text, clock, status, actions);
+  dialog.append(box);
+  document.body.append(dialog);
+
+  const words = {
+    idle: [
+      "Are you still there?",
+      "You have not used this site for a while. To protect your account, you will be signed out soon.",
+    ],
+    absolute: [
+      "Your session ends soon",
+      "It has lasted as long as a session can, and cannot be extended. Save your work now. Afterwards you can sign in again.",
+    ],
+    over: [
+      "Your session has ended",
+      "Sign in to continue. Were you filling in a form? Go back to the page and send the form: what you typed is kept, and is there again after you sign in. Passwords and files are not kept.",
+    ],
+  };
+
+  function hide() {
+    shown = "";
+    if (dialog.open) dialog.close();
+  }
+
+  function show(kind) {
+    if (shown === kind || closed === kind) return;
+    shown = kind;
+    [heading.textContent, text.textContent] = words[kind];
+    status.textContent = "";
+    dialog.classList.toggle("over", kind === "over");
+    renewal.hidden = kind !== "idle";
+    signIn.hidden = kind !== "over";
+    signIn.href = `/login?return_to=${encodeURIComponent(location.pathname + location.search)}`;
+    dismissal.hidden = kind === "idle";
+    dismissal.textContent = kind === "over" ? "Back to the page" : "OK";
+    clock.hidden = kind === "over";
+    if (!dialog.open) dialog.showModal();
+    (kind === "idle" ? renewal : kind === "over" ? signIn : dismissal).focus();
+  }
+
+  function dismiss() {
+    closed = shown;
+    hide();
+  }
+
+  function adopt(newer) {
+    times = newer;
+    tick();
+  }
+
+  /** What the server says; without an answer, what is known stands. */
+  async function ask() {
+    isAsking = true;
+    try {
+      const answer = await fetch(SESSION_TIME, { cache: "no-store" });
+      const left = answer.ok ? await answer.json() : undefined;
+      if (left) times = timesOf(left.idle_seconds, left.absolute_seconds);
+    } catch {
+      // Offline.
+    }
+    isAsking = false;
+    tick();
+  }
+
+  async function renew() {
+    status.textContent = "";
+    let answer;
+    try {
+      answer = await fetch(SESSION_TIME, { method: "POST", redirect: "manual", cache: "no-store" });
+    } catch {
+      // Offline.
+    }
+    if (answer?.ok) {
+      const left = await answer.json();
+      times = timesOf(left.idle_seconds, left.absolute_seconds);
+      tabs?.postMessage(times);
+      tick();
+    } else if (answer?.type === "opaqueredirect") {
+      // To the login page: the session is over.
+      adopt(timesOf(0, 0));
+    } else {
+      status.textContent = "Therap Connect could not be reached. Please try again.";
+    }
+  }
+
+  function tick() {
+    const left = Math.ceil((Math.min(times.idle, times.absolute) - Date.now()) / 1000);
+    if (left > warnSeconds) {
+      asked = "";
+      closed = "";
+      hide();
+      return;
+    }
+    if (isAsking) return;
+    const question = left > 0 ? "soon" : "over";
+    if (asked !== question) {
+      asked = question;
+      ask();
+      return;
+    }
+    show(left <= 0 ? "over" : times.absolute <= times.idle ? "absolute" : "idle");
+    if (shown === "" || left <= 0) return;
+    clock.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
+    if (ANNOUNCED_SECONDS.includes(left)) status.textContent = left === 60 ? "1 minute left." : `${left} seconds left.`;
+  }
+
+  renewal.addEventListener("click", renew);
+  dismissal.addEventListener("click", dismiss);
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    event.preventDefault();
+    if (shown === "idle") renew();
+    else dismiss();
+  });
+  tabs?.addEventListener("message", ({ data }) => {
+    if (Math.min(data.idle, data.absolute) > Math.min(times.idle, times.absolute)) adopt(data);
+  });
+  tabs?.postMessage(times);
+  addEventListener("visibilitychange", tick);
+  setInterval(tick, 1000);
+}
+
 // ---- Copying: a button beside everything that is copied elsewhere ----
 
 // What is shown once and was neither copied nor printed is lost by leaving.

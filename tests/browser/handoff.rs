@@ -109,7 +109,7 @@ pub async fn shared_workstation(Stage { browser, demo }: &Stage) {
     browser.is_in_as(&AMINA).await;
     assert_eq!(demo.sessions(&BRUNO), [""; 0]);
     browser.go_to_tab(&old).await;
-    browser.follow("a[href='/activity']").await;
+    browser.open_own("/activity").await;
     browser.see("#activity-table").await;
     browser.click("#profile-initials").await;
     browser.reads(".profile-name", AMINA.name).await;

@@ -25,6 +25,8 @@ pub async fn keyboard_alone(Stage { browser, .. }: &Stage) {
     browser.press(AMINA.provider).await;
     tab_to(browser, "login-submit").await;
     tab_to(browser, "forgot-password").await;
+    tab_to(browser, "shared-computer").await;
+    browser.press_with_shift(Key::Tab).await;
     browser.press_with_shift(Key::Tab).await;
     assert_eq!(browser.focus().await, "login-submit");
     browser.turn_page(async || browser.press_enter().await).await;
@@ -46,21 +48,22 @@ pub async fn keyboard_alone(Stage { browser, .. }: &Stage) {
     tab_to(browser, "profile-initials").await;
     browser.press(Key::Enter).await;
     browser.see("#logout").await;
-    tab_to(browser, "").await; // Change password
-    tab_to(browser, "").await; // Help
+    for _ in ["My activity", "My sessions", "Change password", "Help"] {
+        tab_to(browser, "").await;
+    }
     tab_to(browser, "logout").await;
     browser.press(Key::Escape).await;
     assert_eq!(browser.focus().await, "profile-initials");
     browser.press(Key::Enter).await;
     browser.see("#logout").await;
-    for _ in 0..4 {
+    for _ in 0..6 {
         browser.press(Key::Tab).await;
     }
     let open = browser.run("return document.querySelector('.profile').open").await;
     assert_eq!(open, false, "the panel does not stay open behind the focus");
     browser.run("document.getElementById('profile-initials').focus()").await;
     browser.press(" ").await;
-    for _ in ["Change password", "Help", "Logout"] {
+    for _ in ["My activity", "My sessions", "Change password", "Help", "Logout"] {
         browser.press(Key::Tab).await;
     }
     browser.turn_page(async || browser.press_enter().await).await;

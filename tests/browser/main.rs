@@ -28,6 +28,7 @@ mod no_script;
 mod portal;
 mod refusals;
 mod screenshots;
+mod session_end;
 mod sessions;
 mod tour;
 mod update;

@@ -23,7 +23,7 @@ async fn a_form_sent_after_the_session_leads_through_the_login_page_back() {
     // The same for a page that only leads on, and for Logout, which is harmless then.
     browser.open("/").await;
     demo.on_user("end-sessions", &AMINA);
-    browser.follow("nav a[href='/sessions']").await;
+    browser.open_own("/sessions").await;
     browser.is_at("/login?return_to=%2Fsessions").await;
     browser.enter(AMINA.login_name, AMINA.password, AMINA.provider).await;
     browser.is_at("/sessions").await;
@@ -55,7 +55,7 @@ async fn what_one_tab_does_the_other_learns() {
 
     browser.log_out().await;
     browser.go_to_tab(&first).await;
-    browser.follow("nav a[href='/activity']").await;
+    browser.open_own("/activity").await;
     browser.is_at("/login?return_to=%2Factivity").await;
 
     // The login page stays good for a session that was ended meanwhile.

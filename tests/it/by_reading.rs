@@ -206,8 +206,8 @@ fn no_layer_knows_a_path() {
     }
     assert!(layers >= 5, "only {layers} files with layers were found");
     assert!(wrong.is_empty(), "named by a layer: {wrong:#?}");
-    // The page to come back to; the length alone; the page that a notice is for; the log; and which group answers where
-    // no route does.
+    // The page to come back to; the length alone; the page that a notice is for, and where a form was sent; the log; and
+    // which group answers where no route does.
     ask.sort();
     assert_eq!(
         ask,
@@ -215,6 +215,7 @@ fn no_layer_knows_a_path() {
             "console/confirm.rs",
             "serve/refusals.rs",
             "web/flash.rs",
+            "web/kept_form.rs",
             "web/request_line.rs",
             "web/session.rs",
             "web/site.rs"

@@ -27,6 +27,7 @@ mod cli;
 mod config;
 mod console;
 mod crypto;
+mod dashboard;
 mod documents;
 mod floors;
 mod handoff;

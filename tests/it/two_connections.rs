@@ -48,6 +48,8 @@ async fn rows(idp: &Idp, browser: &mut Browser) -> Vec<Row> {
         ("POST", "/email/send-verification", vec![]),
         ("GET", "/activity", vec![]),
         ("GET", "/sessions", vec![]),
+        ("GET", "/sessions/time", vec![]),
+        ("POST", "/sessions/time", vec![]),
         ("POST", "/sessions/end", vec![("session", amina.id.clone())]),
         ("POST", "/sessions/end-others", vec![]),
         ("GET", "/login", vec![]),

@@ -53,6 +53,16 @@ impl Chart {
     /// The picture of some days and what was counted on each.
     #[must_use]
     pub fn of(days: &[Day], counts: &[SignIns], cut: bool) -> Self {
+        Self::titled("Sign-ins per day", days, counts, cut)
+    }
+
+    /// The same of some hours.
+    #[must_use]
+    pub fn of_hours(hours: &[Day], counts: &[SignIns]) -> Self {
+        Self::titled("Sign-ins per hour", hours, counts, false)
+    }
+
+    fn titled(title: &str, days: &[Day], counts: &[SignIns], cut: bool) -> Self {
         let sum: SignIns = counts.iter().copied().sum();
         let legend = [
             legend("Direct Login", sum.direct, SIGNED_IN, true),
@@ -72,7 +82,7 @@ impl Chart {
                 tracing::error!(%error, "a picture could not be drawn");
                 String::new()
             }),
-            label: format!("Sign-ins per day{span}: {}.", parts.join("; ")),
+            label: format!("{title}{span}: {}.", parts.join("; ")),
             legend,
             days: days.iter().map(|day| day.date.clone()).zip(counts.iter().copied()).rev().collect(),
             cut,
@@ -151,7 +161,7 @@ fn draw(days: &[Day], counts: &[SignIns]) -> Result<String, Failed> {
 }
 
 /// A number as people read it: `12,345`.
-fn grouped(number: i64) -> String {
+pub(in crate::console) fn grouped(number: i64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

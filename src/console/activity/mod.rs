@@ -1,7 +1,7 @@
 //! User Activity, of one provider and of all.
 
 pub mod all;
-mod chart;
+pub(super) mod chart;
 pub mod own;
 mod page;
 pub(in crate::console) mod records;

@@ -24,7 +24,9 @@ use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
@@ -73,7 +75,7 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
         until: secret.expires_at.map(|at| Timestamp(at).in_zone(&zone)),
     };
     Ok(ClientPage {
-        page: Page::of(app, "Client", &admin.session),
+        page: Page::of(app, format!("{} · Clients", client.name()), &admin.session),
         faults: FieldErrors::default(),
         revision: FormRevision::of("client", client.revision),
         form: ClientForm::of(&client.metadata).view(ClientKind::of(&client.metadata)),
@@ -100,9 +102,15 @@ pub async fn get(
     admin: TherapAdmin,
     Id(id): Id,
     told: Told,
+    kept: KeptForm,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.page = page.page.saying(told);
+    if let Some(mut fields) = kept.sent_to(&admin.session, &format!("{LIST}/{id}")) {
+        page.form = ClientForm::typed(&mut fields).view(page.form.kind);
+        page.revision.typed(&mut fields);
+        page.page.notice = Some(Notice::FormIsBack);
+    }
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 

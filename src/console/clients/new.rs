@@ -22,6 +22,7 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::FieldErrors;
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -86,10 +87,22 @@ fn kinds(app: &App, admin: &TherapAdmin, status: StatusCode) -> Response {
 }
 
 /// `GET /operator/clients/new`
-pub async fn blank_form(app: App, arrival: Arrival, admin: TherapAdmin, Query(query): Query<KindQuery>) -> Response {
+pub async fn blank_form(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    Query(query): Query<KindQuery>,
+    kept: KeptForm,
+) -> Response {
     let Ok(kind) = query.kind.parse::<ClientKind>() else {
         return kinds(&app, &admin, StatusCode::OK);
     };
+    if let Some(mut fields) = kept.sent_to(&admin.session, &format!("{LIST}/new")) {
+        let client_id = fields.take("client_id");
+        let mut page = page(&app, arrival.now, &admin, kind, &client_id, &ClientForm::typed(&mut fields));
+        page.page.notice = Some(Notice::FormIsBack);
+        return respond(StatusCode::OK, Shape::Inside, &page);
+    }
     let form = ClientForm::of(&kind.metadata());
     respond(StatusCode::OK, Shape::Inside, &page(&app, arrival.now, &admin, kind, "", &form))
 }

@@ -22,7 +22,9 @@ use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
@@ -146,7 +148,7 @@ async fn page(app: &App, now: Timestamp, admin: &TherapAdmin, id: &str) -> Resul
     let ties = store::issuers::count_ties(&mut app.db.read().await?, &issuer.id).await?;
     let keys = issuers::keys_in_force(&issuer);
     Ok(IssuerPage {
-        page: Page::of(app, "Trusted issuer", &admin.session),
+        page: Page::of(app, format!("{} · Trusted issuers", issuer.display_name), &admin.session),
         faults: FieldErrors::default(),
         revision: FormRevision::of("issuer", issuer.revision),
         form: IssuerForm::of(&issuer),
@@ -170,9 +172,15 @@ pub async fn get(
     admin: TherapAdmin,
     Id(id): Id,
     told: Told,
+    kept: KeptForm,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.page = page.page.saying(told);
+    if let Some(mut fields) = kept.sent_to(&admin.session, &format!("{LIST}/{id}")) {
+        page.form = IssuerForm::typed(&mut fields);
+        page.revision.typed(&mut fields);
+        page.page.notice = Some(Notice::FormIsBack);
+    }
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 

@@ -16,6 +16,7 @@ use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::FieldErrors;
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -58,8 +59,14 @@ fn blank(app: &App, now: Timestamp, admin: &TherapAdmin) -> NewIssuerPage {
 }
 
 /// `GET /operator/issuers/new`
-pub async fn blank_form(app: App, arrival: Arrival, admin: TherapAdmin) -> Response {
-    respond(StatusCode::OK, Shape::Inside, &blank(&app, arrival.now, &admin))
+pub async fn blank_form(app: App, arrival: Arrival, admin: TherapAdmin, kept: KeptForm) -> Response {
+    let mut page = blank(&app, arrival.now, &admin);
+    if let Some(mut fields) = kept.sent_to(&admin.session, &format!("{LIST}/new")) {
+        page.issuer = fields.take("issuer");
+        page.form = IssuerForm::typed(&mut fields);
+        page.page.notice = Some(Notice::FormIsBack);
+    }
+    respond(StatusCode::OK, Shape::Inside, &page)
 }
 
 /// `POST /operator/issuers/new`

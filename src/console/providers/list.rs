@@ -19,6 +19,7 @@ use crate::store::providers::list::{ListedProvider, ProviderState};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::{Choice, FieldErrors, choices};
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -116,8 +117,14 @@ fn blank(app: &App, admin: &TherapAdmin) -> NewProviderPage {
 }
 
 /// `GET /operator/providers/new`
-pub async fn blank_form(app: App, admin: TherapAdmin) -> Response {
-    respond(StatusCode::OK, Shape::Inside, &blank(&app, &admin))
+pub async fn blank_form(app: App, admin: TherapAdmin, kept: KeptForm) -> Response {
+    let mut page = blank(&app, &admin);
+    if let Some(mut fields) = kept.sent_to(&admin.session, &format!("{LIST}/new")) {
+        page.code = fields.take("code");
+        page.form = ProviderForm::typed(&mut fields);
+        page.page.notice = Some(Notice::FormIsBack);
+    }
+    respond(StatusCode::OK, Shape::Inside, &page)
 }
 
 /// `POST /operator/providers/new`

@@ -17,11 +17,15 @@ use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::FieldErrors;
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where it stands.
 pub(in crate::console) const PATH: &str = "/admin/provider";
+/// Where a request for Unified Login is sent.
+const REQUEST: &str = "/admin/provider/request";
 /// How many steps of Unified Login are shown.
 const STEPS: i64 = 50;
 
@@ -43,9 +47,17 @@ pub(in crate::console) struct ProviderPage {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, admin: ProviderAdmin, told: Told) -> Result<Response, PageError> {
+pub async fn get(app: App, admin: ProviderAdmin, told: Told, kept: KeptForm) -> Result<Response, PageError> {
     let mut page = page(&app, &admin).await?;
     page.page = page.page.saying(told);
+    if let Some(mut fields) = kept.sent_to(&admin.session, PATH) {
+        page.revision.typed(&mut fields);
+        page.form = ProviderForm::typed(&mut fields);
+        page.page.notice = Some(Notice::FormIsBack);
+    } else if let Some(mut fields) = kept.sent_to(&admin.session, REQUEST) {
+        page.note = fields.take("note");
+        page.page.notice = Some(Notice::FormIsBack);
+    }
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 

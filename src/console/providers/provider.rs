@@ -23,7 +23,9 @@ use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::FieldErrors;
 use crate::web::ids::Id;
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
 /// Where its page stands.
@@ -75,9 +77,19 @@ pub async fn get(
     admin: TherapAdmin,
     Id(id): Id,
     told: Told,
+    kept: KeptForm,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, arrival.now, &admin, &id).await?;
     page.page = page.page.saying(told);
+    let path = format!("{LIST}/{id}");
+    if let Some(mut fields) = kept.sent_to(&admin.session, &path) {
+        page.revision.typed(&mut fields);
+        page.form = ProviderForm::typed(&mut fields);
+        page.page.notice = Some(Notice::FormIsBack);
+    } else if let Some(mut fields) = kept.sent_to(&admin.session, &format!("{path}/admins")) {
+        page.new_admin = NewPerson::typed(&mut fields, "admin_name");
+        page.page.notice = Some(Notice::FormIsBack);
+    }
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -124,7 +136,7 @@ pub(in crate::console) async fn page(
     drop(conn);
     let zone = &admin.session.time_zone;
     Ok(ProviderPage {
-        page: Page::of(app, "Provider", &admin.session),
+        page: Page::of(app, format!("{} · Providers", provider.name), &admin.session),
         faults: FieldErrors::default(),
         revision: FormRevision::of("provider", provider.revision),
         id: provider.id.clone(),

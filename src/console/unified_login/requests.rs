@@ -16,6 +16,7 @@ use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::sentence;
 use crate::web::ids::{Id, checked};
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -53,9 +54,21 @@ struct WaitingView {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn get(app: App, arrival: Arrival, admin: TherapAdmin, told: Told) -> Result<Response, PageError> {
+pub async fn get(
+    app: App,
+    arrival: Arrival,
+    admin: TherapAdmin,
+    told: Told,
+    kept: KeptForm,
+) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin).await?;
     page.page = page.page.saying(told);
+    for row in &mut page.waiting {
+        if let Some(mut fields) = kept.sent_to(&admin.session, &format!("{PATH}/{}", row.provider_id)) {
+            row.reason = fields.take("reason");
+            page.page.notice = Some(Notice::FormIsBack);
+        }
+    }
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 

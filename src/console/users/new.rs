@@ -12,6 +12,7 @@ use crate::console::answers::{back, form_again};
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::form::{Choice, FieldErrors, choices};
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
 use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
@@ -22,6 +23,8 @@ const WAYS_IN: [(&str, &str); 2] = [
     ("temporary_password", "Temporary password, shown to you once"),
     (INVITATION, "Invitation by e-mail, with a link to set a password"),
 ];
+/// Where it stands.
+const PATH: &str = "/admin/users/new";
 
 #[derive(Template)]
 #[template(path = "console/users/new.html")]
@@ -36,8 +39,16 @@ struct NewUserPage {
 }
 
 /// `GET /admin/users/new`
-pub async fn get(app: App, admin: ProviderAdmin) -> Response {
-    respond(StatusCode::OK, Shape::Inside, &page(&app, &admin, &mut Fields::default()))
+pub async fn get(app: App, admin: ProviderAdmin, kept: KeptForm) -> Response {
+    let kept = kept.sent_to(&admin.session, PATH);
+    let notice = kept.is_some().then_some(Notice::FormIsBack);
+    let mut fields = kept.unwrap_or_default();
+    let mut page = page(&app, &admin, &mut fields);
+    if let Some(user_type) = fields.take_if_present("user_type") {
+        page.user_types = user_types(&user_type);
+    }
+    page.page.notice = notice;
+    respond(StatusCode::OK, Shape::Inside, &page)
 }
 
 /// `POST /admin/users/new`

@@ -15,7 +15,7 @@ use crate::model::activity::{Kind, actor_for_provider};
 use crate::model::claims::Claims;
 use crate::model::email::is_same;
 use crate::model::provider::Provider;
-use crate::model::user::Account;
+use crate::model::user::{Account, UserType};
 use crate::operations::admin_context::Edited;
 use crate::operations::passwords::address::email_of_user;
 use crate::operations::users::{self, Changed, Draft};
@@ -28,7 +28,9 @@ use crate::web::fields::Fields;
 use crate::web::flash::Told;
 use crate::web::form::{Choice, FieldErrors};
 use crate::web::ids::UserId;
+use crate::web::kept_form::KeptForm;
 use crate::web::layers::Arrival;
+use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 use crate::web::session_list::{self, SessionView};
 
@@ -105,6 +107,19 @@ struct Stored {
     user_type: &'static str,
 }
 
+impl UserPage {
+    /// Puts in what was typed: the revision that was read, and the User Type.
+    fn fill(&mut self, fields: &mut Fields) -> (i64, Option<UserType>) {
+        let read = self.revision.typed(fields);
+        (self.name, self.email) = (fields.take("name"), fields.take("email"));
+        let typed = fields.take("user_type");
+        // On one's own page there is nothing to choose.
+        let user_type = if self.own { self.stored.user_type.parse().ok() } else { parse_user_type(&typed) };
+        self.user_types = user_types(user_type.map_or("", |user_type| user_type.as_str()));
+        (read, user_type)
+    }
+}
+
 /// `GET /admin/users/{id}`, `GET /operator/providers/{id}/users/{user}`
 ///
 /// # Errors
@@ -115,9 +130,14 @@ pub async fn get<A: UsersAdmin>(
     admin: A,
     UserId(id): UserId,
     told: Told,
+    kept: KeptForm,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
     page.page = page.page.saying(told);
+    if let Some(mut fields) = kept.sent_to(admin.session(), &format!("{}/{id}", page.list)) {
+        page.fill(&mut fields);
+        page.page.notice = Some(Notice::FormIsBack);
+    }
     Ok(respond(StatusCode::OK, Shape::Inside, &page))
 }
 
@@ -133,12 +153,7 @@ pub async fn post(
     mut fields: Fields,
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
-    let read = page.revision.typed(&mut fields);
-    (page.name, page.email) = (fields.take("name"), fields.take("email"));
-    let typed = fields.take("user_type");
-    // On one's own page there is nothing to choose.
-    let user_type = if page.own { page.stored.user_type.parse().ok() } else { parse_user_type(&typed) };
-    page.user_types = user_types(user_type.map_or("", |user_type| user_type.as_str()));
+    let (read, user_type) = page.fill(&mut fields);
     if page.faults.need("name", &page.name, "Please enter the name.") {
         page.faults.check("The name", users::check_name(&page.name));
     }
@@ -216,7 +231,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
         Some(agency) => and(&with_query("/operator/activity", "provider", &agency.code), "user", &user.login_name),
     };
     Ok(UserPage {
-        page: Page::of(app, "User", session),
+        page: Page::of(app, format!("{} · Users", user.name), session),
         faults: FieldErrors::default(),
         revision: FormRevision::of("user", user.revision),
         id: user.id.clone(),

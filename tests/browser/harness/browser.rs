@@ -110,6 +110,12 @@ impl Browser {
         self.is_in_as(user).await;
     }
 
+    /// Opens the profile panel and follows one of its links.
+    pub async fn open_own(&self, path: &str) {
+        self.click("#profile-initials").await;
+        self.follow(&format!("#profile-panel a[href='{path}']")).await;
+    }
+
     /// Opens the profile panel and presses Logout.
     pub async fn log_out(&self) {
         self.click("#profile-initials").await;
@@ -132,6 +138,21 @@ impl Browser {
         match found.await {
             Ok(element) => element,
             Err(error) => panic!("{select} is not seen: {error:?}; {}", self.view().await),
+        }
+    }
+
+    /// Waits until an element is not shown, or not there.
+    pub async fn hidden(&self, select: &str) {
+        let hidden = eventually(async || match self.driver.find(By::Css(select)).await {
+            Ok(element) => match element.is_displayed().await {
+                Ok(true) => Err("it is shown".to_owned()),
+                Ok(false) => Ok(()),
+                Err(error) => Err(error.to_string()),
+            },
+            Err(_) => Ok(()),
+        });
+        if let Err(error) = hidden.await {
+            panic!("{select} is seen: {error:?}; {}", self.view().await);
         }
     }
 

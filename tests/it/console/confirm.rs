@@ -237,7 +237,7 @@ both_engines! {
     }
 
     /// A form that is asked and sent at one address comes back to it after a sign-in, whichever page that is: what names them
-    /// in `web::session` knows each route that has both.
+    /// in `web::form_paths` knows each route that has both.
     async fn a_form_without_a_session_comes_back_to_where_it_is_asked(engine: Engine) {
         let idp = Idp::start(engine).await;
         let routes = include_str!("../routes.txt").lines().filter_map(|line| line.strip_suffix(" GET,HEAD,POST person"));

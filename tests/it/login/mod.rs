@@ -1,3 +1,4 @@
 //! Direct login.
 
+mod remembered;
 mod rules;

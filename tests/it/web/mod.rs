@@ -3,4 +3,5 @@
 mod flash;
 mod headers;
 mod health;
+mod page;
 mod request_line;

@@ -1,0 +1,3 @@
+//! What is everybody's own.
+
+mod home;
