@@ -17,6 +17,7 @@ use crate::console::keys::OfKeys;
 use crate::console::providers::confirm::{OfProvider, ResetOfAdmin};
 use crate::console::unified_login::approve::Approval;
 use crate::console::users::confirm::OfUser;
+use crate::console::users::selected::OfSelected;
 use crate::metrics::labels::Route;
 use crate::web::assets;
 use crate::web::error::{self, PageError};
@@ -216,7 +217,10 @@ fn confirmed<C: Confirmation>() -> MethodRouter<App> {
 fn for_provider_admins() -> Routes {
     Routes::of(PROVIDER_ADMIN)
         .route("/admin/users", get(console::users::list::get::<ProviderAdmin>))
-        .route("/admin/users/unlock", post(console::users::list::unlock))
+        .route("/admin/users/selected/lock", confirmed::<OfSelected>())
+        .route("/admin/users/selected/unlock", confirmed::<OfSelected>())
+        .route("/admin/users/selected/end-sessions", confirmed::<OfSelected>())
+        .route("/admin/users/selected/reset-password", confirmed::<OfSelected>())
         .route("/admin/users/new", get(console::users::new::get).post(console::users::new::post))
         .route("/admin/users/import/template", get(console::users::import::template))
         .route("/admin/users/import/{id}", get(console::users::import_job::get))

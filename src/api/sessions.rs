@@ -12,7 +12,7 @@ use super::users::AtUser;
 use crate::app::App;
 use crate::model::session::Session;
 use crate::operations::admin_context::Switched;
-use crate::operations::users;
+use crate::operations::users::{self, Ended};
 use crate::store;
 use crate::store::issuers::Tie;
 use crate::time::Timestamp;
@@ -91,7 +91,10 @@ pub async fn list(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) 
 #[utoipa::path(delete, operation_id = "endSessions", path = "/api/v1/providers/{provider_code}/users/{user_id}/sessions", tag = "Users", params(AtUser),
     security(("oauth2" = ["users.write"])), responses((status = 204, description = "They have ended")))]
 pub async fn end_all(app: App, program: InProvider<WriteUsers>, UserId(id): UserId) -> Result<StatusCode, Problem> {
-    ended(users::end_sessions(&program.caller.act(&app), &program.provider.id, &id).await?)
+    match users::end_sessions(&program.caller.act(&app), &program.provider.id, &id).await? {
+        Ended::Yes(_) => Ok(StatusCode::NO_CONTENT),
+        Ended::Stale | Ended::NotFound => Err(Problem::not_found()),
+    }
 }
 
 /// The session in the path.

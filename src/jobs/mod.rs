@@ -18,6 +18,7 @@ use crate::metrics::labels::Job;
 use crate::oidc::token::GRACE;
 use crate::operations::activity::{browse, prune};
 use crate::operations::keys::{in_use, rotation};
+use crate::operations::users::sign_in_times;
 use crate::operations::{refused_handoffs, replicas};
 use crate::store::{self, in_transaction};
 use crate::web::health::clock_is_right;
@@ -27,6 +28,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often what is over is forgotten, and keys are fetched again, in sweeps.
 const PURGE_EVERY: u32 = 30;
 const REFETCH_EVERY: u32 = 300;
+/// How often it is noted with users that they signed in, in sweeps.
+const NOTE_SIGN_INS_EVERY: u32 = 5;
 /// Single use is remembered this long, so that a replica with a slow clock never finds it gone (G2).
 const REMEMBER: Duration = Duration::from_hours(24);
 /// A session is kept this long after its absolute limit, for the record and the invariants.
@@ -53,6 +56,7 @@ const PHANTOM_CAP: i64 = 100_000;
 pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut older = Some(String::new());
     for round in 0_u32.. {
         tokio::select! {
             _ = ticks.tick() => {}
@@ -80,6 +84,9 @@ pub async fn run(app: App, mut stop: watch::Receiver<bool>) {
             report(&app, Job::SingleUse, count_single_use(&app).await);
             report(&app, Job::DayCounts, browse::count_ahead(&app).await);
         }
+        if round % NOTE_SIGN_INS_EVERY == 0 {
+            report(&app, Job::SignInTimes, note_sign_ins(&app, &mut older).await);
+        }
         if round % REFETCH_EVERY == REFETCH_EVERY - 1 {
             report(&app, Job::IssuerKeys, refetch(&app).await);
         }
@@ -106,11 +113,26 @@ const fn name(job: Job) -> &'static str {
         Job::ProxyNotes => "note of what proxies say",
         Job::SingleUse => "count of single use",
         Job::DayCounts => "count of sign-ins",
+        Job::SignInTimes => "note of last sign-ins",
         Job::IssuerKeys => "key refresh",
         Job::Logouts => "telling of logouts",
         Job::Mail => "sending of mails",
         Job::Sealing => "sealing of the record",
     }
+}
+
+/// Notes with users when they last signed in: what is new, and after a start what programs of the version before left out,
+/// a part each time; `older` is how far that came, until it is done.
+///
+/// # Errors
+/// When the database fails; the next round tries again.
+pub async fn note_sign_ins(app: &App, older: &mut Option<String>) -> Result<(), store::Error> {
+    sign_in_times::note_new(app).await?;
+    for _ in 0..BATCHES_AT_ONCE {
+        let Some(after) = older.as_deref() else { break };
+        *older = sign_in_times::note_old(app, after).await?;
+    }
+    Ok(())
 }
 
 /// Settles handoffs that nobody completed and sessions that nobody was given (U8).

@@ -121,6 +121,8 @@ labels! {
         SingleUse = "single_use",
         /// Sign-ins of days that are over are counted.
         DayCounts = "day_counts",
+        /// When users last signed in is noted.
+        SignInTimes = "sign_in_times",
         /// The issuers' keys are fetched again.
         IssuerKeys = "issuer_keys",
         /// Apps are told of logouts.

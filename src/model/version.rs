@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The revision of its data, and the epoch that counts the ends of its sessions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     /// Of the data.
     pub revision: i64,

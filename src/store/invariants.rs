@@ -281,8 +281,8 @@ mod tests {
     /// A provider and the operator realm, with a user each: nothing is broken.
     const WHOLE: &str = "INSERT INTO providers VALUES ('p', 'agency', 'A', 'a', 'A', true, 'off', 'UTC', NULL, NULL, NULL, 1, 0, 1, true), \
         ('o', 'operator', 'O', 'o', 'O', true, 'off', 'UTC', NULL, NULL, NULL, 1, 0, 1, true); \
-        INSERT INTO users VALUES ('u', 'p', 'agency', 'amina', 'amina', 'A', 'Regular User', true, false, 'x', 1, NULL, '{}', 1, 0, '', 1, NULL, NULL), \
-        ('w', 'o', 'operator', 'tess', 'tess', 'T', 'Therap Admin', true, false, 'x', 1, NULL, '{}', 1, 0, '', 1, NULL, NULL); \
+        INSERT INTO users VALUES ('u', 'p', 'agency', 'amina', 'amina', 'A', 'Regular User', true, false, 'x', 1, NULL, '{}', 1, 0, '', 1, NULL, NULL, 0), \
+        ('w', 'o', 'operator', 'tess', 'tess', 'T', 'Therap Admin', true, false, 'x', 1, NULL, '{}', 1, 0, '', 1, NULL, NULL, 0); \
         INSERT INTO strikes VALUES ('u', 'u', 'p', 0, NULL), ('w', 'w', 'o', 0, NULL);";
     const SESSION: &str = "INSERT INTO sessions VALUES ('s', 's', 'h', 'p', 'u', 1, 1, NULL, NULL, NULL, 'password', 'a', NULL, 0, 1, \
         NULL, 1, 1, NULL, NULL, '', '');";

@@ -23,6 +23,7 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (15, "replicas", include_str!("../../migrations/0015_replicas.sql")),
     (16, "email_proofs", include_str!("../../migrations/0016_email_proofs.sql")),
     (17, "import_slips", include_str!("../../migrations/0017_import_slips.sql")),
+    (18, "lists", include_str!("../../migrations/0018_lists.sql")),
 ];
 
 /// The number of the last step.

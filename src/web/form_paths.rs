@@ -47,7 +47,8 @@ fn asks_itself(path: &str) -> bool {
 pub fn form_page(path: &str) -> &str {
     match path {
         "/sessions/time" | "/sessions/end" | "/sessions/end-others" | "/sessions/withdraw" => "/sessions",
-        "/admin/users/unlock" => "/admin/users",
+        // Several users: asked and sent at one address.
+        other if other.starts_with("/admin/users/selected/") => other,
         "/admin/users/new"
         | "/admin/users/import"
         | "/operator/providers/new"

@@ -36,8 +36,6 @@ macro_rules! notices {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
         pub enum Notice {
-            /// The number of ticked users who had a lock to remove.
-            UsersUnlocked(u16),
             /// Why somebody has to sign in again.
             SessionOver(TimeUp, Typed),
             $(#[doc = $text] $name,)*
@@ -45,13 +43,13 @@ macro_rules! notices {
 
         impl Notice {
             /// Every sentence once.
-            pub const ALL: &[Self] = &[Self::UsersUnlocked(0), Self::SessionOver(TimeUp::Idle(30), Typed::Kept), $(Self::$name),*];
+            pub const ALL: &[Self] = &[Self::SessionOver(TimeUp::Idle(30), Typed::Kept), $(Self::$name),*];
 
             /// Whether something was done; otherwise it says why nothing was.
             #[must_use]
             pub const fn is_good(self) -> bool {
                 match self {
-                    Self::UsersUnlocked(_) | Self::SessionOver(..) => true,
+                    Self::SessionOver(..) => true,
                     $(Self::$name => $is_good,)*
                 }
             }
@@ -60,9 +58,6 @@ macro_rules! notices {
         impl fmt::Display for Notice {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self {
-                    Self::UsersUnlocked(0) => f.write_str("None of them was still locked."),
-                    Self::UsersUnlocked(1) => f.write_str("1 user was unlocked."),
-                    Self::UsersUnlocked(count) => write!(f, "{count} users were unlocked."),
                     Self::SessionOver(time_up, typed) => write!(f, "{time_up}{typed}"),
                     $(Self::$name => f.write_str($text),)*
                 }
@@ -120,6 +115,7 @@ notices! {
     AlreadyDone: false, "That has already been done. Nothing was changed.";
     ChangedSince: false, "It has been changed since you opened that page. Nothing was done.";
     // Users.
+    NobodySelected: false, "No users were selected. Select at least one, then try again.";
     UserLocked: true, "The user is locked by an admin. Every session was ended.";
     UserUnlocked: true, "The account is unlocked.";
     UserDeactivated: true, "The user is deactivated. Every session was ended.";

@@ -354,3 +354,26 @@ for (const button of all("button[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
 }
+
+// ---- Choosing everybody on a page: one box that ticks all of a table ----
+
+for (const place of all("[data-select-all]")) {
+  const boxes = all(`#${place.dataset.selectAll} input[type=checkbox]`);
+  if (boxes.length === 0) continue;
+  const everybody = make("input", { type: "checkbox", id: "select-all" });
+  const label = make("label", { htmlFor: "select-all", textContent: "Select all on this page" });
+  const count = () => {
+    const ticked = boxes.filter((box) => box.checked).length;
+    everybody.checked = ticked === boxes.length;
+    everybody.indeterminate = ticked > 0 && ticked < boxes.length;
+  };
+  everybody.addEventListener("change", () => {
+    for (const box of boxes) box.checked = everybody.checked;
+  });
+  for (const box of boxes) box.addEventListener("change", count);
+  // The Back button brings ticks back.
+  addEventListener("pageshow", count);
+  place.append(everybody, label);
+  place.hidden = false;
+  count();
+}

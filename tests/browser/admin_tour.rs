@@ -18,6 +18,10 @@ pub async fn admin_pages(Stage { browser, .. }: &Stage, look: &impl AsyncFn(&str
 async fn users(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.open("/admin/users").await;
     look("admin-users").await;
+    browser.click("#select-all").await;
+    browser.follow("#reset-selected").await;
+    look("admin-users-reset").await;
+    browser.follow("#confirm-cancel").await;
     browser.open("/admin/users?q=nobody-at-all").await;
     look("admin-users-none").await;
     browser.open("/admin/users/new").await;
@@ -44,6 +48,15 @@ async fn users(browser: &Browser, look: &impl AsyncFn(&str)) {
     browser.fill("#name", " ").await;
     browser.follow("#save-submit").await;
     look("admin-user-errors").await;
+    browser.open("/admin/users?q=tour").await;
+    browser.click("#users-table input[type=checkbox]").await;
+    browser.follow("#lock-selected").await;
+    browser.reads("p.message", "That has already been done. Nothing was changed.").await;
+    browser.click("#users-table input[type=checkbox]").await;
+    browser.follow("#reset-selected").await;
+    browser.follow("#confirm-submit").await;
+    browser.see(".temporary-password").await;
+    look("admin-users-done").await;
     browser.open("/admin/users?q=paul").await;
     browser.follow("#users-table a").await;
     look("admin-user-own").await;

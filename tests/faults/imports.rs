@@ -17,8 +17,8 @@ const COST: Cost = Cost { memory_kib: 8 * 1024, iterations: 2, parallelism: 1 };
 
 /// Begins the import of the file; where it is shown.
 async fn begin(visitors: &Visitors, cookie: &str) -> String {
-    let rows: String = (0..ROWS).map(|number| format!("row{number},Row {number}\n")).collect();
-    let text = format!("login_name,name\n{rows}");
+    let rows: Vec<_> = (0..ROWS).map(|number| format!("row{number},Row {number}")).collect();
+    let text = format!("login_name,name\n{}\n", rows.join("\n"));
     let preview = visitors.post(PATH, &[("text", &text)], cookie).await.unwrap();
     let page = Html::parse_document(&preview.body);
     let value = |name: &str| {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::caller::{InProvider, ReadUsers, WriteUsers};
 use super::etag::{FIRST_REVISION, IfMatch, WithEtag, stale};
-use super::extract::{Body, FieldErrors, Page, Paging, Query, UserId, bad_cursor, cursor_id, one_more, storable};
+use super::extract::{Body, FieldErrors, Page, Paging, Query, UserId, bad_cursor, one_more, storable};
 use super::idempotency::{IdempotencyKey, New};
 use super::providers::AtProvider;
 use crate::api::problem::{Details, Problem};
@@ -136,7 +136,7 @@ pub async fn list(
     program: InProvider<ReadUsers>,
     Query(asked): Query<Search>,
 ) -> Result<Json<Page<View>>, Problem> {
-    let (rows, after) = (Paging::rows(asked.limit)?, cursor_id(asked.cursor.as_deref())?);
+    let rows = Paging::rows(asked.limit)?;
     let mut conn = app.db.read_much().await?;
     if let Some(name) = asked.login_name {
         let id = match users::parse_login_name(&name) {
@@ -153,14 +153,16 @@ pub async fn list(
         text: storable(asked.q),
         state: asked.state.unwrap_or_default(),
         user_type: asked.user_type,
+        away_since: None,
         sort: asked.sort.unwrap_or_default(),
-    };
-    let place = match after {
-        Some(id) => directory::cursor(&mut conn, &program.scope, search.sort, &id).await?.ok_or_else(bad_cursor)?,
+    }
+    .settled();
+    let place = match asked.cursor {
+        Some(text) => directory::cursor(&mut conn, &program.scope, search.sort, &text).await?.ok_or_else(bad_cursor)?,
         None => directory::Cursor::default(),
     };
     let mut found = directory::page(&mut conn, &program.scope, &search, &place, one_more(rows)).await?;
-    let next = found.cut(rows).map(|place| place.id().to_owned());
+    let next = found.cut(rows).map(|place| place.written(search.sort));
     Ok(Json(Page { items: found.users.into_iter().map(View::of).collect(), next }))
 }
 

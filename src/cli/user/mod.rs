@@ -17,7 +17,7 @@ use crate::operations::admin_context::{AdminContext, Switched};
 use crate::operations::passwords::address::email_of_user;
 use crate::operations::passwords::link;
 use crate::operations::users::email::{self, NotMailed, Vouched};
-use crate::operations::users::{self, Changed, Created, Draft, Locks, Reset, Unlocked, Untied, invitation};
+use crate::operations::users::{self, Changed, Created, Draft, Ended, Locks, Reset, Unlocked, Untied, invitation};
 use crate::store;
 use crate::time::Timestamp;
 
@@ -264,8 +264,10 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
         Verb::EndSessions(Asked { of: who, yes }) => {
             let user = who.find(app).await?;
             console.ask(*yes, format_args!("This ends every session of {}.", named(&user)))?;
-            let ended = users::end_sessions(&act(app), &user.provider_id, &user.id).await?;
-            ensure!(ended == Switched::Done, gone(&user));
+            match users::end_sessions(&act(app), &user.provider_id, &user.id).await? {
+                Ended::Yes(_) => {}
+                Ended::Stale | Ended::NotFound => bail!(gone(&user)),
+            }
             console.say(format_args!("{}: every session is ended.", named(&user)))
         }
     }

@@ -5,15 +5,20 @@
 //! their place, so that light and dark are the same picture.
 
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::store::activity::counts::SignIns;
 use crate::time::Day;
 
-/// Its own units; a page scales it.
-const SIZE: (u32, u32) = (640, 240);
+/// Width, height and the most dates below it, in its own units; a page scales it. One for a phone, one for a card that is
+/// as wide as a screen.
+const SMALL: (u32, u32, usize) = (640, 240, 5);
+const WIDE: (u32, u32, usize) = (1120, 260, 10);
 /// Room for numbers and dates, in the large type that a narrow page takes.
 const LEFT: u32 = 62;
 const BELOW: u32 = 34;
+/// Room for the half of a date that stands to the right of its bar.
+const HALF_A_DATE: u32 = 36;
 
 const SIGNED_IN: RGBColor = RGBColor(0x0B, 0x65, 0x72);
 const REFUSED: RGBColor = RGBColor(0xA3, 0x20, 0x1D);
@@ -24,8 +29,10 @@ const ZERO: RGBColor = RGBColor(0x75, 0x8B, 0x92);
 /// What a page shows.
 #[derive(Clone, Debug)]
 pub struct Chart {
-    /// The picture; empty where there is nothing to draw.
-    pub svg: String,
+    /// The picture for a narrow page; empty where there is nothing to draw.
+    pub small: String,
+    /// The same for a wide one.
+    pub wide: String,
     /// What it says, in a sentence.
     pub label: String,
     /// What each kind of bar is, with the total.
@@ -50,19 +57,19 @@ pub struct Legend {
 }
 
 impl Chart {
-    /// The picture of some days and what was counted on each.
+    /// The picture of some days and what was counted on each; `today` is the date at hand.
     #[must_use]
-    pub fn of(days: &[Day], counts: &[SignIns], cut: bool) -> Self {
-        Self::titled("Sign-ins per day", days, counts, cut)
+    pub fn of(days: &[Day], counts: &[SignIns], cut: bool, today: &str) -> Self {
+        Self::titled("Sign-ins per day", days, counts, cut, today)
     }
 
     /// The same of some hours.
     #[must_use]
     pub fn of_hours(hours: &[Day], counts: &[SignIns]) -> Self {
-        Self::titled("Sign-ins per hour", hours, counts, false)
+        Self::titled("Sign-ins per hour", hours, counts, false, "")
     }
 
-    fn titled(title: &str, days: &[Day], counts: &[SignIns], cut: bool) -> Self {
+    fn titled(title: &str, days: &[Day], counts: &[SignIns], cut: bool, today: &str) -> Self {
         let sum: SignIns = counts.iter().copied().sum();
         let legend = [
             legend("Direct Login", sum.direct, SIGNED_IN, true),
@@ -76,15 +83,22 @@ impl Chart {
             [day] => format!(" on {}", day.date),
             [first, .., last] => format!(" from {} to {}", first.date, last.date),
         };
-        let svg = if sum == SignIns::default() { Ok(String::new()) } else { draw(days, counts) };
-        Self {
-            svg: svg.unwrap_or_else(|error| {
+        let picture = |size| {
+            if sum == SignIns::default() {
+                return String::new();
+            }
+            draw(days, counts, today, size).unwrap_or_else(|error| {
                 tracing::error!(%error, "a picture could not be drawn");
                 String::new()
-            }),
+            })
+        };
+        let date = |day: &Day| if day.date == today { format!("{} (today)", day.date) } else { day.date.clone() };
+        Self {
+            small: picture(SMALL),
+            wide: picture(WIDE),
             label: format!("{title}{span}: {}.", parts.join("; ")),
             legend,
-            days: days.iter().map(|day| day.date.clone()).zip(counts.iter().copied()).rev().collect(),
+            days: days.iter().map(date).zip(counts.iter().copied()).rev().collect(),
             cut,
         }
     }
@@ -103,17 +117,23 @@ fn hex(RGBColor(r, g, b): RGBColor) -> String {
 
 type Failed = DrawingAreaErrorKind<std::io::Error>;
 
-fn draw(days: &[Day], counts: &[SignIns]) -> Result<String, Failed> {
+fn draw(
+    days: &[Day],
+    counts: &[SignIns],
+    today: &str,
+    (width, height, dates): (u32, u32, usize),
+) -> Result<String, Failed> {
     let mut svg = String::new();
-    let canvas = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+    let canvas = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
     let most = |of: fn(&SignIns) -> i64| counts.iter().map(of).max().unwrap_or_default();
     let (up, down) = (most(|day| day.direct + day.unified), most(|day| day.direct_refused + day.unified_refused));
     // A little room beyond the longest bar, and whole numbers on the axis however few there are.
     let room = (up + down) / 20;
     let range = -(down + if down > 0 { room } else { 0 })..(up + room).max(4 - down);
+    let lowest = range.start;
     let mut chart = ChartBuilder::on(&canvas)
         .margin_top(10)
-        .margin_right(10)
+        .margin_right(HALF_A_DATE)
         .x_label_area_size(BELOW)
         .y_label_area_size(LEFT)
         .build_cartesian_2d((0..days.len()).into_segmented(), range)?;
@@ -124,18 +144,20 @@ fn draw(days: &[Day], counts: &[SignIns]) -> Result<String, Failed> {
         .axis_style(TRANSPARENT)
         .y_max_light_lines(1)
         .bold_line_style(GRID)
-        .x_labels(6)
+        .x_labels(1)
         .y_labels(5)
-        .label_style(style)
-        .x_label_formatter(&|at| match at {
-            SegmentValue::Exact(at) | SegmentValue::CenterOf(at) => {
-                days.get(*at).map(|day| day.label.clone()).unwrap_or_default()
-            }
-            SegmentValue::Last => String::new(),
-        })
+        .label_style(style.clone())
+        .x_label_formatter(&|_| String::new())
         .y_label_formatter(&|count| short(count.abs()))
         .draw()?;
-    let gap = SIZE.0.saturating_sub(LEFT) / u32::try_from(days.len()).unwrap_or(u32::MAX).max(1) / 8;
+    // The newest day always has its date, and the others at one distance from it.
+    let below = style.pos(Pos::new(HPos::Center, VPos::Top));
+    for (at, day) in days.iter().enumerate().rev().step_by(days.len().div_ceil(dates).max(1)) {
+        let (x, y) = chart.backend_coord(&(SegmentValue::CenterOf(at), lowest));
+        let label = if day.date == today { "Today" } else { &day.label };
+        canvas.draw(&Text::new(label.to_owned(), (x, y + 8), below.clone()))?;
+    }
+    let gap = width.saturating_sub(LEFT) / u32::try_from(days.len()).unwrap_or(u32::MAX).max(1) / 8;
     for (at, day) in counts.iter().enumerate() {
         let (zero, direct, refused) = (0, day.direct, -day.direct_refused);
         for (from, to, color, full) in [
@@ -196,17 +218,21 @@ mod tests {
         let days = thirty();
         let mut counts = vec![SignIns::default(); days.len()];
         counts[3] = SignIns { direct: 40, direct_refused: 3, unified: 12, unified_refused: 1 };
-        let chart = Chart::of(&days, &counts, false);
-        assert_eq!(chart.svg.matches("<rect").count(), 4);
-        assert!(chart.svg.contains("Feb 7") || chart.svg.contains("Feb 8"), "{}", chart.svg);
-        assert!(chart.svg.matches("<text").count() > 6);
-        for forbidden in ["style=", "<style", "<script", "href", "url("] {
-            assert!(!chart.svg.contains(forbidden), "{forbidden}");
-        }
+        let chart = Chart::of(&days, &counts, false, "2026-03-08");
         let css = include_str!("../../../templates/assets/app.css");
-        for color in [SIGNED_IN, REFUSED, GRID, ZERO].map(hex) {
-            assert!(chart.svg.contains(&color) && css.contains(&color), "{color}");
+        for (svg, dates) in [(&chart.small, 5), (&chart.wide, 10)] {
+            assert_eq!(svg.matches("<rect").count(), 4);
+            let months = ["Feb ", "Mar ", "Today"].map(|word| svg.matches(word).count());
+            assert_eq!(months.iter().sum::<usize>(), dates);
+            assert_eq!(months[2], 1);
+            for forbidden in ["style=", "<style", "<script", "href", "url("] {
+                assert!(!svg.contains(forbidden), "{forbidden}");
+            }
+            for color in [SIGNED_IN, REFUSED, GRID, ZERO].map(hex) {
+                assert!(svg.contains(&color) && css.contains(&color), "{color}");
+            }
         }
+        assert_eq!((chart.days[0].0.as_str(), chart.days[1].0.as_str()), ("2026-03-08 (today)", "2026-03-07"));
         assert_eq!(
             chart.label,
             "Sign-ins per day from 2026-02-07 to 2026-03-08: Direct Login 40; Unified Login 12; Direct Login, refused 3; Unified Login, refused 1."
@@ -217,10 +243,10 @@ mod tests {
     #[test]
     fn where_there_is_nothing_nothing_is_drawn() {
         let days = thirty();
-        assert_eq!(Chart::of(&days, &vec![SignIns::default(); 30], false).svg, "");
-        assert_eq!(Chart::of(&[], &[], false).svg, "");
+        assert_eq!(Chart::of(&days, &vec![SignIns::default(); 30], false, "").wide, "");
+        assert_eq!(Chart::of(&[], &[], false, "").small, "");
         let one = SignIns { unified_refused: 1, ..SignIns::default() };
-        assert!(Chart::of(&days[..1], &[one], false).svg.contains("<rect"));
+        assert!(Chart::of(&days[..1], &[one], false, "").small.contains("<rect"));
     }
 
     #[test]

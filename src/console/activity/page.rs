@@ -1,18 +1,22 @@
 //! User Activity as both kinds of admin see it: a picture, a filter, a page of records, and the same as a file (A2).
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::chart::Chart;
-use super::records::{ActivityFilter, RecordView};
+use super::records::{ActivityFilter, Preset, RecordView};
 use crate::app::App;
+use crate::model::activity::{Kind, Outcome};
 use crate::model::session::Session;
 use crate::operations::activity::browse::{Listed, Reach, USUAL_DAYS};
 use crate::operations::activity::export::{Line, MEMBERS};
 use crate::operations::csv::file;
 use crate::operations::refused_handoffs;
-use crate::store::activity::Search;
+use crate::store::activity::{Record, Search};
+use crate::store::users::NAMES;
 use crate::store::{self, Conn};
 use crate::time::{Timestamp, days};
 use crate::web::download;
@@ -22,7 +26,7 @@ use crate::web::ids::checked;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
 
-const ROWS: usize = 50;
+const ROWS: usize = NAMES;
 /// How many records of a file are in memory at once.
 const FILE_ROWS: i64 = 500;
 /// As many days are in the picture at most, whatever the filter says.
@@ -46,14 +50,73 @@ impl Place {
         matches!(self.reach, Reach::Own(_))
     }
 
-    async fn chart(&self, app: &App, conn: &mut Conn, search: &Search, now: Timestamp) -> Result<Chart, store::Error> {
+    /// The picture of what a filter finds, where that can be sign-ins.
+    async fn chart(
+        &self,
+        app: &App,
+        conn: &mut Conn,
+        search: &Search,
+        now: Timestamp,
+    ) -> Result<Option<Chart>, store::Error> {
+        if search.kind.is_some_and(|kind| kind != Kind::SignIn) || search.outcome == Some(Outcome::Unfinished) {
+            return Ok(None);
+        }
+        let today = days(None, now, &self.zone, 1).pop().map(|day| day.date).unwrap_or_default();
         let last = search.until.map_or(now, |until| Timestamp(until.0 - 1).min(now));
         let most = if search.since.is_some() { MOST_DAYS } else { USUAL_DAYS };
         let days = days(search.since, last, &self.zone, most);
-        let counts = self.reach.sign_ins(app, conn, &days, now).await?;
+        let counts = self.reach.sign_ins(app, conn, search, &days, now).await?;
         let cut = days.first().zip(search.since).is_some_and(|(first, since)| since < first.begins);
-        Ok(Chart::of(&days, &counts, cut))
+        Ok(Some(Chart::of(&days, &counts, cut, &today)))
     }
+
+    /// Records as rows, with the names of the people as they are now, and links to what there is.
+    async fn rows(&self, conn: &mut Conn, records: Vec<Record>) -> Result<Vec<RecordView>, store::Error> {
+        let mut ids: Vec<_> = records.iter().filter_map(|record| record.user_id.as_deref()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let names: HashMap<_, _> =
+            store::users::names(conn, self.reach.provider_id(), &ids).await?.into_iter().collect();
+        let mut clients = HashMap::new();
+        let mut rows = Vec::with_capacity(records.len());
+        for record in records {
+            let person = record.user_id.as_ref().and_then(|id| names.get_key_value(id));
+            let client = if self.own() { None } else { client_of(&record) };
+            let client_address = match client {
+                Some(client_id) if !clients.contains_key(&client_id) => {
+                    let found = store::clients::by_client_id(conn, &client_id).await?;
+                    let address = found.map(|client| format!("/operator/clients/{}", client.id));
+                    clients.entry(client_id).or_insert(address).clone()
+                }
+                Some(client_id) => clients.get(&client_id).cloned().flatten(),
+                None => None,
+            };
+            rows.push(RecordView {
+                name: person.map(|(_, name)| name.clone()),
+                who_address: person.and_then(|(id, _)| self.address_of(id, &record)),
+                client_address,
+                ..RecordView::of(record, &self.zone)
+            });
+        }
+        Ok(rows)
+    }
+
+    /// Where more of a user stands: the user's page, or to the operator what the user did.
+    fn address_of(&self, id: &str, record: &Record) -> Option<String> {
+        if self.own() {
+            return Some(format!("/admin/users/{id}"));
+        }
+        let (provider, user) = (record.provider_code.clone()?, record.login_name.clone()?);
+        Some(ActivityFilter { provider, user, ..ActivityFilter::default() }.address(self.path, None))
+    }
+}
+
+/// The client that a record is about, by the begin of its note.
+fn client_of(record: &Record) -> Option<String> {
+    let of_client = record.kind.as_str().starts_with("client_") && record.kind != Kind::ClientDeleted;
+    let note = record.note.as_deref().filter(|_| of_client)?;
+    let (client_id, _) = note.rsplit_once(": ").unwrap_or((note, ""));
+    Some(client_id.to_owned())
 }
 
 #[derive(Template)]
@@ -68,6 +131,7 @@ struct ActivityPage {
     chart: Option<Chart>,
     rows: Vec<RecordView>,
     by_reference: bool,
+    presets: Vec<Preset>,
     place: Place,
     export: String,
     older: Option<String>,
@@ -95,11 +159,11 @@ pub async fn page(
     if faults.is_empty() {
         listed = place.reach.list(&mut conn, &search, before.as_deref(), ROWS).await?;
         if before.is_none() && !by_reference {
-            chart = Some(place.chart(app, &mut conn, &search, arrival.now).await?);
+            chart = place.chart(app, &mut conn, &search, arrival.now).await?;
         }
     }
+    let rows = place.rows(&mut conn, listed.records).await?;
     drop(conn);
-    let view = if by_reference { RecordView::with_cure } else { RecordView::of };
     let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let template = ActivityPage {
         page: Page::of(app, place.title, session),
@@ -111,8 +175,9 @@ pub async fn page(
         older: listed.next.map(|older| query.address(place.path, Some(&older))),
         stopped: listed.stopped.map(|at| at.in_zone(&place.zone)),
         newest: before.is_some().then(|| query.address(place.path, None)),
-        rows: listed.records.into_iter().map(|record| view(record, &place.zone)).collect(),
+        rows,
         by_reference,
+        presets: query.presets(place.path, &place.zone, arrival.now),
         export: query.address(&format!("{}/export", place.path), None),
         place,
         query,

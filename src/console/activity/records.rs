@@ -11,7 +11,7 @@ use crate::model::session::Method;
 use crate::model::{reason, reference};
 use crate::store::activity::{Record, Search, Whose};
 use crate::store::{self, Conn};
-use crate::time::{Timestamp, day_begins};
+use crate::time::{Timestamp, day_begins, days};
 use crate::web::error::PageError;
 use crate::web::form::{Choice, FieldErrors, choices};
 use crate::web::user_agent::browser;
@@ -92,6 +92,22 @@ impl ActivityFilter {
             query = format!("{query}{and}before={before}");
         }
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+
+    /// The addresses that show today, 7 and 30 days up to today in a time zone, with all else of this filter.
+    #[must_use]
+    pub fn presets(&self, path: &str, zone: &str, now: Timestamp) -> Vec<Preset> {
+        let days = days(None, now, zone, 30);
+        let Some(today) = days.last() else { return Vec::new() };
+        [("Today", 1), ("Last 7 days", 7), ("Last 30 days", 30)]
+            .into_iter()
+            .filter_map(|(label, count)| {
+                let from = days.get(days.len().checked_sub(count)?)?.date.clone();
+                let query = Self { from, to: today.date.clone(), ..self.clone() };
+                let chosen = (&query.from, &query.to) == (&self.from, &self.to);
+                Some(Preset { label, address: query.address(path, None), chosen })
+            })
+            .collect()
     }
 
     /// What is looked for, in a provider and its time zone; what makes no sense is said at its field.
@@ -194,6 +210,23 @@ fn word<T: std::str::FromStr>(faults: &mut FieldErrors, field: &str, text: &str)
     parsed
 }
 
+/// Days that are often looked for.
+#[derive(Clone, Debug)]
+pub struct Preset {
+    /// What is read.
+    pub label: &'static str,
+    /// Where they are shown.
+    pub address: String,
+    /// It is what the filter says.
+    pub chosen: bool,
+}
+
+/// Whether a text holds a word that no column has room for.
+fn has_long_word(text: &str) -> bool {
+    const LONG: usize = 22;
+    text.split_whitespace().any(|word| word.chars().count() > LONG)
+}
+
 /// One record as a row, with everything that admins may know.
 #[derive(Clone, Debug)]
 pub struct RecordView {
@@ -203,6 +236,12 @@ pub struct RecordView {
     pub provider: String,
     /// Login Name, or that it is unknown.
     pub who: String,
+    /// The person's name, as it is now.
+    pub name: Option<String>,
+    /// Where more of the user stands.
+    pub who_address: Option<String>,
+    /// Where the client stands that the record is about.
+    pub client_address: Option<String>,
     /// What happened.
     pub what: &'static str,
     /// Details of a change.
@@ -215,7 +254,7 @@ pub struct RecordView {
     pub outcome: &'static str,
     /// The true reason, in words.
     pub reason: Option<String>,
-    /// What to do about it, in a list that was asked for by reference number.
+    /// What to do about it.
     pub cure: Option<&'static str>,
     /// Who did it.
     pub by: String,
@@ -228,11 +267,34 @@ pub struct RecordView {
 }
 
 impl RecordView {
-    /// The same, with what to do about a refusal.
+    /// Whether the user's name or Login Name holds a word that may be broken.
     #[must_use]
-    pub fn with_cure(record: Record, zone: &str) -> Self {
-        let words = record.reason.as_deref().and_then(reason::words);
-        Self { cure: words.map(|words| words.cure), ..Self::of(record, zone) }
+    pub fn has_long_user(&self) -> bool {
+        has_long_word(&self.who) || self.name.as_deref().is_some_and(has_long_word)
+    }
+
+    /// The same of the provider's code.
+    #[must_use]
+    pub fn has_long_provider(&self) -> bool {
+        has_long_word(&self.provider)
+    }
+
+    /// The same of the details.
+    #[must_use]
+    pub fn has_long_details(&self) -> bool {
+        self.details.as_deref().is_some_and(has_long_word)
+    }
+
+    /// The same of who did it.
+    #[must_use]
+    pub fn has_long_actor(&self) -> bool {
+        has_long_word(&self.by)
+    }
+
+    /// The same of from where.
+    #[must_use]
+    pub fn has_long_origin(&self) -> bool {
+        has_long_word(&self.address) || has_long_word(&self.browser)
     }
 
     /// A record in a time zone.
@@ -248,13 +310,16 @@ impl RecordView {
                 (None, Some(_)) => "Unknown Login Name".into(),
                 (None, None) => "–".into(),
             },
+            name: None,
+            who_address: None,
+            client_address: None,
             what: record.kind.label_with(record.outcome),
             details,
             login_type: record.login_type,
             note,
             outcome: record.outcome.label(),
+            cure: record.reason.as_deref().and_then(reason::words).map(|words| words.cure),
             reason: record.reason.as_deref().map(reason::label),
-            cure: None,
             by: record.actor,
             address: record.address.unwrap_or_default(),
             browser: record.browser.filter(|text| !text.is_empty()).map(|text| browser(&text)).unwrap_or_default(),
@@ -273,5 +338,33 @@ mod tests {
         assert_eq!(query.address("/x", None), "/x?from=2026-01-31&user=a+b%26c");
         assert_eq!(query.address("/x", Some("1")), "/x?from=2026-01-31&user=a+b%26c&before=1");
         assert_eq!(ActivityFilter::default().address("/x", None), "/x");
+    }
+
+    #[test]
+    fn presets_are_whole_days_of_the_zone_and_keep_the_filter() {
+        let now = Timestamp(1_773_028_800_000); // 2026-03-09T04:00Z: the 8th in Chicago, on which the clocks went forward
+        let query = ActivityFilter { user: "amina".into(), before: "x".into(), ..ActivityFilter::default() };
+        let found = query.presets("/x", "America/Chicago", now);
+        let addresses: Vec<_> = found.iter().map(|preset| preset.address.as_str()).collect();
+        assert_eq!(
+            addresses,
+            [
+                "/x?from=2026-03-08&to=2026-03-08&user=amina",
+                "/x?from=2026-03-02&to=2026-03-08&user=amina",
+                "/x?from=2026-02-07&to=2026-03-08&user=amina"
+            ]
+        );
+        assert!(found.iter().all(|preset| !preset.chosen));
+        let week = ActivityFilter { from: "2026-03-02".into(), to: "2026-03-08".into(), ..query };
+        let chosen: Vec<_> = week.presets("/x", "America/Chicago", now).iter().map(|preset| preset.chosen).collect();
+        assert_eq!(chosen, [false, true, false]);
+        assert_eq!(week.presets("/x", "Asia/Tokyo", now)[0].address, "/x?from=2026-03-09&to=2026-03-09&user=amina");
+    }
+
+    #[test]
+    fn a_word_that_fits_no_column_is_found() {
+        assert!(!has_long_word("Firefox on Linux, and every other ordinary word"));
+        assert!(has_long_word("a.very.long.login.name@agency.example.org"));
+        assert!(has_long_word("2001:db8:0:0:1234:5678:9abc:def0"));
     }
 }

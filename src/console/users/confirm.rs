@@ -17,7 +17,7 @@ use crate::console::providers::confirm::reset_effects;
 use crate::model::user::{Account, STRIKES};
 use crate::model::words;
 use crate::operations::admin_context::AdminContext;
-use crate::operations::users::{self, Locks, Unlocked, Untied, check_reason};
+use crate::operations::users::{self, Ended, Locks, Unlocked, Untied, check_reason};
 use crate::store;
 use crate::store::issuers::Tie;
 use crate::store::sessions::Of;
@@ -167,9 +167,11 @@ impl<A: UsersAdmin> Confirmation for OfUser<A> {
                 let reset = passwords.reset(&user, &format!("{list}/{id}")).await?;
                 Ok(reset.unwrap_or_else(|why| back(list, id, why)))
             }
-            Object::Sessions => {
-                switched(list, id, users::end_sessions(by, provider_id, id).await?, Notice::UserSessionsEnded)
-            }
+            Object::Sessions => match users::end_sessions(by, provider_id, id).await? {
+                Ended::Yes(_) => Ok(back(list, id, Notice::UserSessionsEnded)),
+                Ended::Stale => Ok(back(list, id, Notice::ChangedSince)),
+                Ended::NotFound => Err(PageError::NotFound),
+            },
             Object::Session(session) => {
                 let ended = users::end_session(by, provider_id, id, &session.id).await?;
                 switched(list, id, ended, Notice::SessionEnded)

@@ -1,5 +1,5 @@
-//! `/admin/users`: the users of the provider, searched, sorted, a page at a time; and unlocking several at once. A Therap
-//! Admin sees the same list at `/operator/providers/{id}/users`.
+//! `/admin/users`: the users of the provider, searched, sorted, a page at a time, with boxes for what is done to several.
+//! A Therap Admin sees the same list at `/operator/providers/{id}/users`, without the boxes.
 
 use askama::Template;
 use axum::extract::Query;
@@ -10,24 +10,23 @@ use serde::Deserialize;
 use super::view::{Access, Pill, parse_user_type};
 use crate::app::App;
 use crate::console::admins::{ProviderAdmin, UsersAdmin};
+use crate::console::confirm::counted;
 use crate::model::claims::Claims;
 use crate::model::provider::Provider;
 use crate::operations::csv::file;
-use crate::operations::users::{self, Locks, Unlocked};
+use crate::operations::users::selected::MOST;
 use crate::store;
-use crate::store::users::directory::{self, Cursor, Listed, Search, Sort, State};
-use crate::time::Timestamp;
+use crate::store::users::directory::{self, Cursor, Listed, Search, SearchPage, Sort, State};
+use crate::time::{Timestamp, day_begins};
 use crate::web::download;
 use crate::web::error::PageError;
-use crate::web::fields::Fields;
 use crate::web::flash::Told;
-use crate::web::form::{Choice, choices};
-use crate::web::ids::checked;
+use crate::web::form::{Choice, FieldErrors, choices};
 use crate::web::layers::Arrival;
-use crate::web::notice::Notice;
 use crate::web::page::{Page, Shape, respond};
 
-const ROWS: usize = 25;
+/// Everybody on a page can be selected at once.
+const ROWS: usize = MOST;
 /// Tries on unknown Login Names are counted so far back.
 const STRANGERS_SINCE: std::time::Duration = std::time::Duration::from_hours(30 * 24);
 
@@ -43,9 +42,12 @@ struct UsersPage {
     states: Vec<Choice>,
     user_types: Vec<Choice>,
     sorts: Vec<Choice>,
+    faults: FieldErrors,
+    away_since: String,
+    total: String,
     rows: Vec<Row>,
-    any_locked: bool,
-    query: String,
+    any_other: bool,
+    place: String,
     first: Option<String>,
     next: Option<String>,
     stopped: bool,
@@ -60,12 +62,12 @@ struct Row {
     name: String,
     user_type: &'static str,
     states: Vec<Pill>,
-    locked: bool,
+    own: bool,
     last_sign_in: Option<String>,
 }
 
 impl Row {
-    fn of(user: Listed, zone: &str) -> Self {
+    fn of(user: Listed, zone: &str, own_id: &str) -> Self {
         let access = Access {
             active: user.active,
             password_locked: user.password_locked(),
@@ -74,7 +76,7 @@ impl Row {
         };
         Self {
             states: access.pills(),
-            locked: access.password_locked || access.admin_locked,
+            own: user.id == own_id,
             last_sign_in: user.last_sign_in.map(|at| Timestamp(at).in_zone(zone)),
             user_type: user.user_type.as_str(),
             id: user.id,
@@ -90,43 +92,61 @@ pub struct UsersFilter {
     q: Option<String>,
     state: Option<String>,
     user_type: Option<String>,
+    away_since: Option<String>,
     sort: Option<String>,
     after: Option<String>,
 }
 
 impl UsersFilter {
-    /// What is looked for; a word that is none means nothing.
-    pub(super) fn search(&self) -> Search {
+    /// What is looked for, with days of a time zone; a word that is none means nothing, and a day that is none is said at its
+    /// field.
+    fn search(&self, zone: &str, faults: &mut FieldErrors) -> Search {
         fn word<T: std::str::FromStr + Default>(text: Option<&String>) -> T {
             text.and_then(|text| text.parse().ok()).unwrap_or_default()
         }
+        let day = self.away_since.as_deref().filter(|day| !day.is_empty());
+        let away_since = day.and_then(|day| day_begins(day, 0, zone));
+        if day.is_some() && away_since.is_none() {
+            faults.add("away-since", "Please write a date such as 2026-01-31.");
+        }
         Search {
+            away_since,
             text: self.q.clone().unwrap_or_default().chars().take(255).collect(),
             state: word(self.state.as_ref()),
             user_type: self.user_type.as_deref().and_then(parse_user_type),
             sort: word(self.sort.as_ref()),
         }
+        .settled()
     }
-}
 
-/// A search as a query, without what is the default anyway.
-fn query_of(search: &Search) -> Vec<(&'static str, String)> {
-    let mut pairs = Vec::new();
-    for (name, value, default) in [
-        ("q", search.text.as_str(), ""),
-        ("state", search.state.as_str(), State::default().as_str()),
-        ("user_type", search.user_type.map_or("", |user_type| user_type.as_str()), ""),
-        ("sort", search.sort.as_str(), Sort::default().as_str()),
-    ] {
-        if value != default {
-            pairs.push((name, value.to_owned()));
+    /// A search as a query, without what is the default anyway, from a place on.
+    fn query(&self, search: &Search, after: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value, default) in [
+            ("q", search.text.as_str(), ""),
+            ("state", search.state.as_str(), State::default().as_str()),
+            ("user_type", search.user_type.map_or("", |user_type| user_type.as_str()), ""),
+            ("away_since", search.away_since.and(self.away_since.as_deref()).unwrap_or_default(), ""),
+            ("sort", search.sort.as_str(), Sort::default().as_str()),
+            ("after", after, ""),
+        ] {
+            if value != default {
+                query.append_pair(name, value);
+            }
         }
+        query.finish()
     }
-    pairs
 }
 
-fn encoded(pairs: &[(&'static str, String)]) -> String {
-    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+/// The list that a query showed, from the same place on. It is read and rewritten: nothing but a list comes of it.
+pub(super) fn back_to(query: &str, zone: &str) -> String {
+    let uri = format!("/?{query}").parse();
+    let read: Option<Query<UsersFilter>> = uri.ok().and_then(|uri| Query::try_from_uri(&uri).ok());
+    let filter = read.map(|Query(filter)| filter).unwrap_or_default();
+    let search = filter.search(zone, &mut FieldErrors::default());
+    let is_place = |c: &char| c.is_ascii_hexdigit() || ".-".contains(*c);
+    let after: String = filter.after.iter().flat_map(|after| after.chars()).filter(is_place).take(60).collect();
+    address("/admin/users", &filter.query(&search, &after))
 }
 
 /// An address with a query, if there is one.
@@ -145,37 +165,42 @@ pub async fn get<A: UsersAdmin>(
     Query(query): Query<UsersFilter>,
     told: Told,
 ) -> Result<Response, PageError> {
-    let (search, scope, list) = (query.search(), admin.scope(), admin.list());
+    let (scope, list, zone) = (admin.scope(), admin.list(), &admin.session().time_zone);
+    let mut faults = FieldErrors::default();
+    let search = query.search(zone, &mut faults);
     let mut conn = app.db.read_much().await?;
-    let place = match query.after.as_deref().and_then(checked) {
-        Some(id) => directory::cursor(&mut conn, scope, search.sort, &id).await?,
+    let place = match query.after.as_deref() {
+        Some(text) => directory::cursor(&mut conn, scope, search.sort, text).await?,
         None => None,
     };
     // One more than is shown tells whether there is more.
     let limit = i64::try_from(ROWS + 1).unwrap_or(i64::MAX);
-    let begun = place.is_some();
-    let mut found = directory::page(&mut conn, scope, &search, &place.unwrap_or_default(), limit).await?;
+    let (begun, here) = (place.is_some(), place.unwrap_or_default());
+    let (mut found, mut total) = (SearchPage::default(), 0);
+    if faults.is_empty() {
+        found = directory::page(&mut conn, scope, &search, &here, limit).await?;
+        total = directory::count(&mut conn, scope, &search).await?;
+    }
     let strangers = store::activity::count_strangers(&mut conn, scope, arrival.now.before(STRANGERS_SINCE)).await?;
     drop(conn);
-    let place = found.cut(ROWS);
-    let query = query_of(&search);
-    let next = place.map(|place| {
-        let pairs: Vec<_> = query.iter().cloned().chain([("after", place.id().to_owned())]).collect();
-        address(&list, &encoded(&pairs))
-    });
-    let zone = &admin.session().time_zone;
-    let rows: Vec<Row> = found.users.into_iter().map(|user| Row::of(user, zone)).collect();
+    let next = found.cut(ROWS).map(|place| address(&list, &query.query(&search, &place.written(search.sort))));
+    let rows: Vec<Row> = found.users.into_iter().map(|user| Row::of(user, zone, &admin.session().user_id)).collect();
+    let whole = query.query(&search, "");
+    let status = if faults.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let template = UsersPage {
         page: Page::of(&app, "Users", admin.session()).saying(told),
+        faults,
+        total: counted(total, "user"),
+        place: query.query(&search, if begun { query.after.as_deref().unwrap_or_default() } else { "" }),
+        first: begun.then(|| address(&list, &whole)),
+        export: address(&format!("{list}/export"), &whole),
         q: search.text,
         states: choices(&STATES, search.state.as_str()),
         user_types: choices(&USER_TYPES, search.user_type.map_or("", |user_type| user_type.as_str())),
-        sorts: choices(&[("name", "Name"), ("login_name", "Login Name")], search.sort.as_str()),
-        any_locked: admin.from_outside().is_none() && rows.iter().any(|row| row.locked),
+        sorts: choices(&SORTS, search.sort.as_str()),
+        away_since: query.away_since.unwrap_or_default(),
+        any_other: rows.iter().any(|row| !row.own),
         rows,
-        first: begun.then(|| address(&list, &encoded(&query))),
-        export: address(&format!("{list}/export"), &encoded(&query)),
-        query: encoded(&query),
         next,
         stopped: found.stopped.is_some(),
         strangers,
@@ -183,9 +208,15 @@ pub async fn get<A: UsersAdmin>(
         agency: admin.from_outside().cloned(),
         list,
     };
-    Ok(respond(StatusCode::OK, Shape::Inside, &template))
+    Ok(respond(status, Shape::Inside, &template))
 }
 
+const SORTS: [(&str, &str); 4] = [
+    ("name", "Name"),
+    ("login_name", "Login Name"),
+    ("last_sign_in", "Last sign-in, newest first"),
+    ("longest_away", "Last sign-in, oldest first"),
+];
 const STATES: [(&str, &str); 8] = [
     ("any", "Any"),
     ("active", "Active"),
@@ -198,35 +229,6 @@ const STATES: [(&str, &str); 8] = [
 ];
 const USER_TYPES: [(&str, &str); 3] =
     [("", "Any"), ("Regular User", "Regular User"), ("Provider Admin", "Provider Admin")];
-
-/// `POST /admin/users/unlock`: every lock off each of the ticked users, one act and one record each.
-///
-/// # Errors
-/// When the database fails.
-pub async fn unlock(
-    app: App,
-    arrival: Arrival,
-    admin: ProviderAdmin,
-    mut fields: Fields,
-) -> Result<Response, PageError> {
-    let act = admin.act(&app, &arrival);
-    let mut count = 0_u16;
-    for id in fields.take_ticked("user.").iter().filter_map(|id| checked(id)) {
-        // Another provider's user is not found, and so not unlocked (G15).
-        let unlocked = users::unlock(&act, admin.scope.provider_id(), &id, Locks::Both).await?;
-        if matches!(unlocked, Unlocked::Yes { .. }) {
-            count = count.saturating_add(1);
-        }
-    }
-    // The filter is read and rewritten: nothing but a filter comes of it.
-    let query: UsersFilter = read_query(&fields.take("query"));
-    Ok(Notice::UsersUnlocked(count).at(&address(&admin.list(), &encoded(&query_of(&query.search())))))
-}
-
-fn read_query(query: &str) -> UsersFilter {
-    let uri = format!("/?{query}").parse();
-    uri.ok().and_then(|uri| Query::try_from_uri(&uri).ok()).map(|Query(query)| query).unwrap_or_default()
-}
 
 /// How many users of a file are in memory at once.
 const FILE_ROWS: i64 = 500;
@@ -247,9 +249,13 @@ const MEMBERS: [&str; 11] = [
 /// `GET /admin/users/export`: everybody whom the filter of the page fits.
 ///
 /// # Errors
-/// When the session cannot be asked for.
+/// When the filter makes no sense, or the session cannot be asked for.
 pub async fn export(app: App, admin: ProviderAdmin, Query(query): Query<UsersFilter>) -> Result<Response, PageError> {
-    let (search, scope) = (query.search(), admin.scope);
+    let mut faults = FieldErrors::default();
+    let (search, scope) = (query.search(&admin.session.time_zone, &mut faults), admin.scope);
+    if !faults.is_empty() {
+        return Err(PageError::BadForm("The filter of the file makes no sense. Set it on the page of the users."));
+    }
     let name = format!("users-{}.csv", admin.session.provider_code);
     Ok(download::csv(&name, file::Head::of(MEMBERS), Cursor::default(), move |place: Cursor| {
         let (app, scope, search) = (app.clone(), scope.clone(), search.clone());

@@ -159,32 +159,42 @@ impl Reach {
         Ok(page)
     }
 
-    /// The sign-ins of each of these days; those of days that are over are counted once.
+    /// The sign-ins of each of these days that a search means; those of many, on days that are over, are counted once.
     pub async fn sign_ins(
         &self,
         app: &App,
         conn: &mut Conn,
+        search: &Search,
         days: &[Day],
         now: Timestamp,
     ) -> Result<Vec<SignIns>, Error> {
         app.day_counts.pruned_to(chain::pruned_to(conn).await?);
+        let kept_as = match search.whose {
+            Whose::Anybody => Some(self.provider_id().map(str::to_owned)),
+            Whose::Strangers => Some(Some(format!("unknown in {}", self.provider_id().unwrap_or_default()))),
+            // Of one person an index holds little.
+            Whose::User(_) | Whose::Named(_) => None,
+        };
         let mut counts = Vec::with_capacity(days.len());
         for day in days {
-            let mut counted = app.day_counts.get(self.provider_id(), day);
+            let mut counted = kept_as.as_ref().and_then(|key| app.day_counts.get(key.as_deref(), day));
             if counted.is_none() {
-                let count = self.count(conn, day).await?;
-                app.day_counts.put(self.provider_id(), day, count, now);
+                let count = self.count(conn, search, day).await?;
+                if let Some(key) = &kept_as {
+                    app.day_counts.put(key.as_deref(), day, count, now);
+                }
                 counted = Some(count);
             }
-            counts.extend(counted);
+            counts.extend(counted.map(|count| count.only(search)));
         }
         Ok(counts)
     }
 
-    async fn count(&self, conn: &mut Conn, day: &Day) -> Result<SignIns, Error> {
-        match self {
-            Self::Own(scope) => counts::of_provider(conn, scope, day).await,
-            Self::Operator(provider_id) => counts::of_all(conn, provider_id.as_deref(), day).await,
+    async fn count(&self, conn: &mut Conn, search: &Search, day: &Day) -> Result<SignIns, Error> {
+        match (self, &search.whose) {
+            (Self::Own(scope), Whose::Anybody) => counts::of_provider(conn, scope, day).await,
+            (Self::Operator(provider_id), Whose::Anybody) => counts::of_all(conn, provider_id.as_deref(), day).await,
+            _ => counts::of_some(conn, self.provider_id(), search, day).await,
         }
     }
 }
@@ -204,5 +214,5 @@ pub async fn count_ahead(app: &App) -> Result<(), Error> {
     let Some(realm) = providers::operator_realm(&mut conn).await? else { return Ok(()) };
     let mut over = days(None, now, &realm.time_zone, USUAL_DAYS);
     over.pop();
-    Reach::Operator(None).sign_ins(app, &mut conn, &over, now).await.map(drop)
+    Reach::Operator(None).sign_ins(app, &mut conn, &Search::default(), &over, now).await.map(drop)
 }

@@ -281,6 +281,7 @@ async fn make(base: &AdminContext, job: &Job, place: i64, person: &Person) -> Re
     // The authority is read again, and the record dated, at this row's own moment (G28).
     let act = &AdminContext { now, deadline: Deadline::after(Duration::from_mins(1), now), ..base.clone() };
     let user = import::new_user(act, person, hash);
+    // Of somebody who is invited the password is nobody's: it is handed to no one.
     let invite = job.invite && person.may_be_invited();
     let kept = match keep(act, job, place, person, &user, &password, invite).await {
         // The outbox may have filled up: then there is a slip.

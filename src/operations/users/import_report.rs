@@ -88,7 +88,7 @@ impl Standing {
         match self {
             Self::Temporary(_) => Self::Invited,
             Self::Expired => Self::InvitationExpired,
-            other => other,
+            Self::Invited | Self::InvitationExpired | Self::Reset | Self::Own | Self::Deactivated => self,
         }
     }
 
@@ -158,7 +158,8 @@ pub async fn report(
     Ok(report)
 }
 
-/// The same with the temporary passwords that are still their users', once that is on record.
+/// The same with the temporary passwords that are still their users', once that is on record; where none is left it is
+/// no more than [`report`], and none is recorded.
 pub async fn open(
     act: &AdminContext,
     owner: &Owner,
@@ -168,6 +169,9 @@ pub async fn open(
 ) -> Result<Option<Report>, Error> {
     let Some(report) = with_passwords(&act.app, owner, provider_id, id, act.now).await? else { return Ok(None) };
     let shown = report.rows.iter().filter(|row| row.password.is_some()).count();
+    if shown == 0 {
+        return Ok(Some(report));
+    }
     let note = format!("{medium}, temporary passwords: {shown}; import {id}");
     let provider_id = provider_id.to_owned();
     let is_recorded = in_act!(act, [provider_id, note], |tx| {

@@ -8,6 +8,8 @@ pub mod import;
 pub mod import_job;
 pub mod import_report;
 pub mod invitation;
+pub mod selected;
+pub mod sign_in_times;
 
 use std::time::Duration;
 
@@ -612,21 +614,32 @@ pub async fn untie(
     })
 }
 
+/// The result of ending every session of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// They are over, and that is recorded: the number that was open.
+    Yes(u64),
+    /// Somebody changed the user since it was seen; the sessions stay.
+    Stale,
+    /// There is no such user here.
+    NotFound,
+}
+
 /// Ends every session of a user: the open ones by their rows, and whatever is on its way by the epoch.
-pub async fn end_sessions(act: &AdminContext, provider_id: &str, user_id: &str) -> Result<Switched, Error> {
+pub async fn end_sessions(act: &AdminContext, provider_id: &str, user_id: &str) -> Result<Ended, Error> {
     let (provider_id, user_id) = (provider_id.to_owned(), user_id.to_owned());
     in_act!(act, [provider_id, user_id], |tx| {
         let Some(user) = users::lock_for_update(tx, &provider_id, &user_id).await? else {
-            return Ok(Switched::NotFound);
+            return Ok(Ended::NotFound);
         };
         if act.is_stale(user.version()) {
-            return Ok(Switched::Stale);
+            return Ok(Ended::Stale);
         }
         users::bump_epoch(tx, &user.id).await?;
-        sessions::end_others(tx, &user.id, None, EndReason::EndedByAdmin, act.now).await?;
+        let ended = sessions::end_others(tx, &user.id, None, EndReason::EndedByAdmin, act.now).await?;
         let event = act.event(Kind::SessionEnded).about(&user).noting("every session of the user");
         activity::record(tx, &event).await?;
-        Ok(Switched::Done)
+        Ok(Ended::Yes(ended))
     })
 }
 

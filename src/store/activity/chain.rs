@@ -306,8 +306,16 @@ pub async fn remove_pruned(tx: &mut Tx) -> Result<u64, Error> {
         batch!(),
         ")"
     );
+    // A last sign-in that goes was the last one.
+    const LAST_SIGN_INS: &str = concat!(
+        "UPDATE users SET signed_in_at = 0 WHERE (id, signed_in_at) IN (SELECT a.user_id, a.at FROM activity a WHERE a.id IN \
+         (SELECT activity_id FROM activity_seals WHERE seq <= $1 ORDER BY seq LIMIT ",
+        batch!(),
+        ") AND a.kind = 'sign_in' AND a.outcome = 'success' AND a.user_id IS NOT NULL)"
+    );
     // Held, so that nobody else removes the seals of another batch meanwhile.
     let seq = lock_for_update(tx).await?.pruned_seq;
+    query(LAST_SIGN_INS).bind(seq).execute(tx).await?;
     query(RECORDS).bind(seq).execute(tx).await?;
     query(SEALS).bind(seq).execute(tx).await
 }

@@ -198,6 +198,10 @@ pub async fn count_strangers(conn: &mut Conn, scope: &ProviderScope, since: Time
     Ok(count)
 }
 
+/// An id is made a little after the moment that the record names; after a clock that ran ahead was put right, ids run
+/// ahead for as long.
+const SLACK: Duration = Duration::from_mins(15);
+
 /// Whose records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Whose {
@@ -469,9 +473,6 @@ async fn find(
     before: Option<&str>,
     limit: i64,
 ) -> Result<SearchPage, Error> {
-    /// An id is made a little after the moment that the record names; after a clock that ran ahead was put right, ids
-    /// run ahead for as long.
-    const SLACK: Duration = Duration::from_mins(15);
     let end = search.until.map_or_else(|| AFTER_ALL.to_owned(), |until| until.after(SLACK).first_id());
     let before = before.map_or_else(|| end.clone(), |before| end.clone().min(before.to_owned()));
     let since = search.since.map(Timestamp::first_id).unwrap_or_default();

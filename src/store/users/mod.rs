@@ -4,6 +4,7 @@ pub mod directory;
 pub mod emails;
 pub mod imports;
 pub mod seed_rows;
+pub mod sign_in_times;
 
 use super::{Conn, Error, FromRow, Row, Tx, from_row, locking, query};
 use crate::model::login_name::LoginName;
@@ -290,6 +291,26 @@ pub async fn bump_epoch(tx: &mut Tx, id: &str) -> Result<(), Error> {
     const SQL: &str = "UPDATE users SET epoch = epoch + 1 WHERE id = $1";
     query(SQL).bind(id).execute(tx).await?;
     super::logouts::note_user(tx, id).await
+}
+
+/// As many names are looked up at once.
+pub const NAMES: usize = 50;
+
+/// Ids and names of those of up to [`NAMES`] users who are in a provider, or anywhere.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn names(conn: &mut Conn, provider_id: Option<&str>, ids: &[&str]) -> Result<Vec<(String, String)>, Error> {
+    const SQL: &str = "SELECT id, name FROM users WHERE ($1 = '' OR provider_id = $1) AND id IN (\
+                       $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, \
+                       $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, \
+                       $44, $45, $46, $47, $48, $49, $50, $51)";
+    let rest = std::iter::repeat("");
+    let mut names = query(SQL).bind(provider_id.unwrap_or_default());
+    for id in ids.iter().copied().chain(rest).take(NAMES) {
+        names = names.bind(id);
+    }
+    names.fetch_all(conn).await
 }
 
 /// The id of the user of this Login Name in an admin's own provider.

@@ -80,6 +80,12 @@ impl Answer {
         found[0].value().attr(name).map(str::to_owned)
     }
 
+    /// An attribute of every element that fits and has it.
+    pub fn attributes(&self, select: &str, name: &str) -> Vec<String> {
+        let page = Html::parse_document(&self.body);
+        page.select(&selector(select)).filter_map(|found| found.value().attr(name).map(str::to_owned)).collect()
+    }
+
     /// What the page says is wrong, wherever it says it.
     pub fn message(&self) -> Option<String> {
         const PLACES: &str = "#login-error, #handoff-error, #error-description, .field-error, .field-errors li";

@@ -4,7 +4,7 @@
 use connect_idp::model::provider::UnifiedLogin;
 use connect_idp::model::user::UserType;
 use connect_idp::operations::admin_context::{Edited, Switched};
-use connect_idp::operations::users::{Locks, Unlocked, Untied};
+use connect_idp::operations::users::{Ended, Locks, Unlocked, Untied};
 use connect_idp::operations::{issuers, providers, users};
 use connect_idp::web::notice::Notice;
 
@@ -156,7 +156,7 @@ both_engines! {
         assert_eq!((untie().await, untie().await), (Untied::Yes(1), Untied::Stale));
         let end = users::end_sessions(&idp.act().of(seen), &id, &amina.id).await.unwrap();
         let unlocked = users::unlock(&idp.act().of(seen), &id, &amina.id, Locks::Both).await.unwrap();
-        assert_eq!((end, unlocked), (Switched::Stale, Unlocked::Stale));
+        assert_eq!((end, unlocked), (Ended::Stale, Unlocked::Stale));
 
         idp.browser().hand_off(&idp.therap_services().sign(&amina)).await.assert_dashboard();
         let seen = issuer().await.version();

@@ -101,6 +101,14 @@ both_engines! {
         // The same password works again.
         users::set_active(&act, &gone.provider_id, &gone.id, true).await.unwrap();
         assert_eq!(passwords(&mut browser, &page).await, codes[2..]);
+        for user in [gone, made(&idp, "left").await] {
+            users::set_active(&act, &user.provider_id, &user.id, false).await.unwrap();
+        }
+        let before = idp.activity().await.len();
+        let last = browser.get(&page.path).await;
+        assert!(!last.has("#slips-form"));
+        assert!(browser.submit(&last, "#download-form", &[]).await.body.contains("\"The user was deactivated.\""));
+        assert_eq!(idp.activity().await.len(), before, "a file without passwords is no opening");
         idp.assert_invariants().await;
     }
 
@@ -150,8 +158,8 @@ both_engines! {
         let page = browser.get(&done.path).await;
         assert_eq!(page.texts("#import-table .note"), ["Already has their own password."]);
 
-        let shared: String = (0..12).map(|n| format!("s{n},Shared,desk@example.org\n")).collect();
-        let done = invite(&mut browser, &format!("login_name,name,email\n{shared}")).await;
+        let shared: Vec<_> = (0..12).map(|n| format!("s{n},Shared,desk@example.org")).collect();
+        let done = invite(&mut browser, &format!("login_name,name,email\n{}\n", shared.join("\n"))).await;
         assert!(done.text("#import-done").starts_with("12 created,"), "{}", done.body);
         let invited = done.texts("#import-table .note").iter().filter(|note| *note == "Invited by e-mail.").count();
         let codes = passwords(&mut browser, &done).await.len();

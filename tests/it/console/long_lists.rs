@@ -95,7 +95,7 @@ both_engines! {
         let mut paul = admin(&idp, UserType::ProviderAdmin, "SUNRISE-IL").await;
         idp.user("zoe").create().await;
         many_users(&idp).await;
-        for sort in ["name", "login_name"] {
+        for sort in ["name", "login_name", "last_sign_in", "longest_away"] {
             let first = paul.get(&format!("/admin/users?state=never_signed_in&sort={sort}")).await;
             assert_eq!(first.status, 200);
             assert!(first.has("#stopped"));

@@ -37,7 +37,14 @@ type Row = (&'static str, &'static str, Side, Object, &'static [(&'static str, &
 /// Method, path, whose, of what, with which fields.
 const TABLE: &[Row] = &[
     ("GET", "/admin/users", Provider, Nothing, &[]),
-    ("POST", "/admin/users/unlock", Provider, Nothing, &[]),
+    ("GET", "/admin/users/selected/lock", Provider, Nothing, &[]),
+    ("POST", "/admin/users/selected/lock", Provider, Nothing, &[]),
+    ("GET", "/admin/users/selected/unlock", Provider, Nothing, &[]),
+    ("POST", "/admin/users/selected/unlock", Provider, Nothing, &[]),
+    ("GET", "/admin/users/selected/end-sessions", Provider, Nothing, &[]),
+    ("POST", "/admin/users/selected/end-sessions", Provider, Nothing, &[]),
+    ("GET", "/admin/users/selected/reset-password", Provider, Nothing, &[]),
+    ("POST", "/admin/users/selected/reset-password", Provider, Nothing, &[]),
     ("GET", "/admin/users/new", Provider, Nothing, &[]),
     ("POST", "/admin/users/new", Provider, Nothing, &[]),
     ("GET", "/admin/users/import", Provider, Nothing, &[]),

@@ -15,4 +15,6 @@ mod long_lists;
 mod matrix;
 pub mod operator;
 mod provider;
+mod selected;
+mod user_list;
 mod users;

@@ -376,29 +376,6 @@ both_engines! {
         assert!(facts(&mut browser, &amina).await["Password"].contains("Temporary, expired Jan 22"));
     }
 
-    /// Several at once, each with its record; of another provider's user nothing is heard.
-    async fn several_are_unlocked_at_once(engine: Engine) {
-        let idp = Idp::start(engine).await;
-        let (_, mut browser) = admin(&idp).await;
-        idp.provider("OTHER", |_| {}).await;
-        let (lena, omar) = (idp.user("lena").failures(3).create().await, idp.user("omar").admin_locked().create().await);
-        let kept = idp.user("kept").admin_locked().create().await;
-        let foreign = idp.user("foreign").of("OTHER").failures(3).create().await;
-        let list = browser.get("/admin/users?state=locked").await;
-        assert_eq!(list.texts("#users-table input[type=checkbox]").len(), 3);
-        let ticks: Vec<_> = [&lena, &omar, &foreign].map(|user| format!("user.{}", user.id)).into();
-        let mut fields: Vec<_> = ticks.iter().map(|name| (name.as_str(), "yes")).collect();
-        fields.extend([("query", "state=locked&evil=1"), ("user.nonsense", "yes")]);
-        let done = browser.post("/admin/users/unlock", &fields).await;
-        assert_eq!(done.location(), "/admin/users?state=locked");
-        let list = browser.follow(done).await;
-        assert_eq!(list.text("p.message"), "2 users were unlocked.");
-        assert_eq!(names(&list), ["kept"]);
-        assert!(idp.account(&kept).await.admin_locked);
-        assert_eq!(idp.account(&foreign).await.failures, 3);
-        assert_eq!(kinds(&idp).await, ["account_unlocked", "account_unlocked"]);
-    }
-
     /// Whoever makes a user while the service is busy is told so on the form, and loses nothing that was typed,
     /// whichever kind of admin it is.
     async fn a_busy_house_keeps_what_was_typed(engine: Engine) {
@@ -491,7 +468,7 @@ both_engines! {
             (format!("{}/lock", page_of(&amina)), format!("{}/lock", page_of(&amina))),
             (format!("{}/reactivate", page_of(&amina)), page_of(&amina)),
             (page_of(&amina), page_of(&amina)),
-            ("/admin/users/unlock".into(), "/admin/users".into()),
+            ("/admin/users/selected/unlock".into(), "/admin/users/selected/unlock".into()),
             ("/admin/users/new".into(), "/admin/users/new".into()),
         ] {
             let answer = nobody.post(&path, &[]).await;

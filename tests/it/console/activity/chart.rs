@@ -51,7 +51,7 @@ both_engines! {
         let path = "/admin/activity?from=2027-03-13&to=2027-03-15";
         for _ in 0..2 {
             let page = his.get(path).await;
-            assert_eq!(days(&page), ["2027-03-15 1 1 0 1", "2027-03-14 0 1 1 0", "2027-03-13 1 0 0 0"]);
+            assert_eq!(days(&page), ["2027-03-15 (today) 1 1 0 1", "2027-03-14 0 1 1 0", "2027-03-13 1 0 0 0"]);
             let label = page.attribute("#sign-ins-chart", "aria-label").unwrap();
             assert_eq!(
                 label,
@@ -63,16 +63,60 @@ both_engines! {
         hers.sign_in(&root).await;
         let path = "/operator/activity?from=2027-03-13&to=2027-03-15";
         // Everybody's, by the days of New York.
-        assert_eq!(days(&hers.get(path).await), ["2027-03-15 4 2 0 1", "2027-03-14 3 0 1 0", "2027-03-13 0 0 0 0"]);
+        assert_eq!(days(&hers.get(path).await), ["2027-03-15 (today) 4 2 0 1", "2027-03-14 3 0 1 0", "2027-03-13 0 0 0 0"]);
         let other = hers.get(&format!("{path}&provider=OTHER")).await;
-        assert_eq!(days(&other), ["2027-03-15 2 0 0 0", "2027-03-14 2 0 0 0", "2027-03-13 0 0 0 0"]);
-        assert_eq!(days(&hers.get(&format!("{path}&provider=SUNRISE-IL")).await)[0], "2027-03-15 1 1 0 1");
+        assert_eq!(days(&other), ["2027-03-15 (today) 2 0 0 0", "2027-03-14 2 0 0 0", "2027-03-13 0 0 0 0"]);
+        assert_eq!(days(&hers.get(&format!("{path}&provider=SUNRISE-IL")).await)[0], "2027-03-15 (today) 1 1 0 1");
         // What comes on a day that has been counted is counted, also when that day is long over.
         idp.advance(Duration::from_hours(15));
         idp.browser().sign_in(&amina).await;
         idp.advance(Duration::from_hours(24 * 6));
         his.sign_in(&paul).await;
         assert_eq!(days(&his.get("/admin/activity?from=2027-03-15&to=2027-03-15").await), ["2027-03-15 2 1 0 1"]);
+    }
+
+    /// The picture counts what the list below it shows, whoever it is of; where that cannot be sign-ins there is none.
+    async fn the_picture_follows_the_filter(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let (amina, bob) = (idp.user("amina").create().await, idp.user("bob").create().await);
+        let paul = idp.user("paul").user_type(UserType::ProviderAdmin).create().await;
+        let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        idp.browser().sign_in(&amina).await;
+        idp.browser().log_in(&amina, "Wrong-Horse-9").await;
+        idp.browser().hand_off(&idp.therap_services().sign(&amina)).await;
+        idp.browser().sign_in(&bob).await;
+        idp.browser().hand_off(&idp.therap_services().sign(&User::nobody("zoe", "SUNRISE-IL"))).await;
+        idp.browser().try_login("nobody", "x", "SUNRISE-IL").await;
+        let (mut his, mut hers) = (idp.browser(), idp.browser());
+        his.sign_in(&paul).await;
+        hers.sign_in(&root).await;
+        for (query, numbers) in [
+            ("", "3 2 1 1"),
+            ("user=amina", "1 1 1 0"),
+            ("user=zoe", "0 0 0 1"),
+            ("unknown=yes", "0 1 0 0"),
+            ("outcome=refused", "0 2 0 1"),
+            ("outcome=success&user=amina", "1 0 1 0"),
+            ("login_type=Unified+Login", "0 0 1 1"),
+            ("login_type=Direct+Login&kind=sign_in&user=amina&outcome=success", "1 0 0 0"),
+        ] {
+            for (browser, path) in [(&mut his, "/admin/activity"), (&mut hers, "/operator/activity")] {
+                let page = browser.get(&format!("{path}?provider=SUNRISE-IL&{query}")).await;
+                assert_eq!(days(&page)[0], format!("2027-01-15 (today) {numbers}"), "{path} {query}");
+            }
+        }
+        for query in ["kind=logout", "outcome=unfinished", "user=amina&kind=account_locked"] {
+            assert!(!his.get(&format!("/admin/activity?{query}")).await.has(".sign-ins"), "{query}");
+        }
+        // A day that is over is counted once for all; what a filter leaves out of it is left out all the same.
+        idp.advance(Duration::from_hours(30));
+        his.sign_in(&paul).await;
+        for _ in 0..2 {
+            let on_that_day = |page: &Answer| days(page).into_iter().find(|day| day.starts_with("2027-01-15")).unwrap();
+            assert_eq!(on_that_day(&his.get("/admin/activity?unknown=yes").await), "2027-01-15 0 1 0 0");
+            assert_eq!(on_that_day(&his.get("/admin/activity?outcome=refused").await), "2027-01-15 0 2 0 1");
+            assert_eq!(on_that_day(&his.get("/admin/activity").await), "2027-01-15 3 2 1 1");
+        }
     }
 
     /// The service counts the days that are over on a schedule: nobody waits for all of them after a start.
@@ -95,7 +139,7 @@ both_engines! {
         his.sign_in(&paul).await;
         for (query, count, newest, cut) in [
             ("", 30, "2027-01-15", false),
-            ("user=paul&kind=logout", 30, "2027-01-15", false),
+            ("user=paul&kind=sign_in", 30, "2027-01-15", false),
             ("to=2030-01-01", 30, "2027-01-15", false),
             ("from=2027-01-01", 15, "2027-01-15", false),
             ("from=2026-01-01", 92, "2027-01-15", true),
@@ -104,7 +148,7 @@ both_engines! {
             let page = his.get(&format!("/admin/activity?{query}")).await;
             let days = days(&page);
             assert_eq!(days.len(), count, "{query}");
-            assert_eq!(days[0], format!("{newest} 1 0 0 0"), "{query}");
+            assert_eq!(days[0], format!("{newest} (today) 1 0 0 0"), "{query}");
             assert_eq!(page.text(".sign-ins .hint").contains("the last 92 days"), cut, "{query}");
         }
         for query in ["to=2026-12-31", "from=2027-01-16", "from=2028-01-01&to=2028-02-01"] {

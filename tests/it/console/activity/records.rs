@@ -40,12 +40,16 @@ both_engines! {
         idp.advance(Duration::from_mins(1));
         idp.lock(&amina).await;
         let page = browser.get("/admin/activity").await;
-        assert_eq!(column(&page, "User"), ["amina", "Unknown Login Name", "amina", "amina", "paul"]);
+        assert_eq!(column(&page, "User"), ["amina amina Diallo", "Unknown Login Name", "amina amina Diallo", "amina amina Diallo", "paul paul Diallo"]);
         assert_eq!(column(&page, "What")[0], "Account locked locked by an administrator");
         assert_eq!(column(&page, "By"), ["Therap", "Unknown", "The user", "The user", "The user"]);
         assert_eq!(column(&page, "Login type")[2], "Unified Login Login initiated from Therap Services");
         assert!(page.has("#activity-table td[data-label='Login type'] small.note"));
-        assert_eq!(column(&page, "Outcome")[3], "Refused Wrong password");
+        let outcome = &column(&page, "Outcome")[3];
+        assert!(outcome.starts_with("Refused Wrong password"), "{outcome}");
+        let cure = page.texts("#activity-table details.cure small");
+        assert!(cure.iter().any(|cure| cure.starts_with("The user tries again;")), "{cure:?}");
+        assert_eq!(page.attributes("#activity-table td[data-label=User] a", "href")[0], format!("/admin/users/{}", amina.id));
         assert_eq!(column(&page, "When")[4], "Jan 15, 2027, 2:00:00 AM CST");
         assert_eq!(column(&page, "From")[4], "192.0.2.7 Firefox on Linux");
         assert!(!page.body.contains("carla") && !page.body.contains("Passw0rd") && !page.body.contains("operator"));
@@ -110,6 +114,34 @@ both_engines! {
         let form = kept.form("#activity-filter");
         assert_eq!((form.fields["user"].as_str(), form.fields["kind"].as_str()), ("amina", "sign_in"));
         assert!(kept.has("#unknown[checked]"));
+    }
+
+    /// Days that are often looked for are a press away, in the provider's time zone, with all else that is looked for; the
+    /// operator has links to what there is.
+    async fn links_lead_on_with_the_filter(engine: Engine) {
+        let idp = Idp::start(engine).await;
+        let mut browser = admin(&idp).await;
+        let page = browser.get("/admin/activity?user=paul&outcome=success&before=0199aaaa-bbbb-7ccc-8ddd-000000000001").await;
+        assert_eq!(page.texts("#presets a"), ["Today", "Last 7 days", "Last 30 days"]);
+        let today = page.attributes("#presets a", "href").remove(0);
+        assert_eq!(today, "/admin/activity?from=2027-01-15&to=2027-01-15&user=paul&outcome=success");
+        assert!(!page.has("#presets a[aria-current]"));
+        let page = browser.get(&today).await;
+        assert_eq!((column(&page, "When").len(), page.texts("#presets a[aria-current]")), (1, vec!["Today".to_owned()]));
+
+        let root = idp.user("root").of("THERAP").user_type(UserType::TherapAdmin).create().await;
+        let mut hers = idp.browser();
+        hers.sign_in(&root).await;
+        let client = idp.app("portal", |_| {}).await.client.id;
+        let page = hers.get("/operator/activity").await;
+        let links: Vec<_> = page.attributes("#activity-table a", "href");
+        assert!(links.contains(&"/operator/activity?provider=SUNRISE-IL&user=paul".to_owned()), "{links:?}");
+        hers.confirm(&format!("/operator/clients/{client}/disable"), &[]).await.location();
+        let page = hers.get("/operator/activity?kind=client_disabled").await;
+        assert_eq!(page.attributes("#activity-table td[data-label=What] a", "href"), [format!("/operator/clients/{client}")]);
+        hers.confirm(&format!("/operator/clients/{client}/delete"), &[]).await.location();
+        let page = hers.get("/operator/activity?kind=client_disabled").await;
+        assert!(!page.has("#activity-table td[data-label=What] a"), "what is gone has no page");
     }
 
     /// Newest first, page by page, the filter kept; the file holds all of it, however long.
