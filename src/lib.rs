@@ -32,7 +32,7 @@
 //! 10. [`app`]: what a request may use
 //! 11. [`operations`]: what pages and commands all do, once: a rule, a store call, an event
 //! 12. [`web`]: what a browser needs
-//! 13. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`console`], [`api`], [`help`]: the features, side by side
+//! 13. [`login`], [`handoff`], [`dashboard`], [`oidc`], [`console`], [`api`], [`scim`], [`help`]: the features, side by side
 //! 14. [`jobs`]: what runs on a schedule
 //! 15. [`router`]: every route on one screen
 //! 16. [`serve`]: listen, drain, stop
@@ -110,6 +110,8 @@ pub mod oidc;
 pub mod console;
 
 pub mod api;
+
+pub mod scim;
 
 pub mod help;
 

@@ -19,6 +19,7 @@ use crate::console::unified_login::approve::Approval;
 use crate::console::users::confirm::OfUser;
 use crate::console::users::selected::OfSelected;
 use crate::metrics::labels::Route;
+use crate::scim::error::ScimError;
 use crate::web::assets;
 use crate::web::error::{self, PageError};
 use crate::web::group::{Audience, Forms, Group, Logged, Time};
@@ -27,7 +28,7 @@ use crate::web::oauth_error::{self, OAuthError};
 use crate::web::security_txt;
 use crate::web::shares::Use;
 use crate::web::site::{Routes, Site, Unknown};
-use crate::{api, console, dashboard, handoff, help, login, oidc};
+use crate::{api, console, dashboard, handoff, help, login, oidc, scim};
 
 /// People: a page says what is wrong.
 const PERSON: Audience =
@@ -39,6 +40,10 @@ const BACK_CHANNEL: Audience =
 const PROGRAM: Audience =
     Audience { render: problem::render, too_often: |seconds| Problem::throttled(seconds).into_response() };
 
+/// Directories: an Error message as RFC 7644 has it.
+const DIRECTORY: Audience =
+    Audience { render: scim::error::render, too_often: |seconds| ScimError::throttled(seconds).into_response() };
+
 /// How long any request may take, and its body before that.
 const TIME: Time = Time::Each(Duration::from_secs(15));
 /// A file of users is hashed one by one.
@@ -47,6 +52,8 @@ const TIME_OF_A_FILE: Time = Time::Each(Duration::from_mins(1));
 const MAX_FILE: usize = 512 * 1024;
 /// A trusted issuer's form holds its keys.
 const MAX_ISSUER_FORM: usize = 256 * 1024;
+/// A directory sends of a person whatever it knows, also what nobody keeps here.
+const MAX_RESOURCE: usize = 64 * 1024;
 /// A client's form holds its keys and up to a hundred addresses of 2 KiB, each byte percent-encoded at worst.
 const MAX_CLIENT_FORM: usize = 512 * 1024;
 
@@ -89,11 +96,14 @@ const DISCOVERY: Group = back_channel(Route::Discovery);
 const API: Group = Group { audience: PROGRAM, ..back_channel(Route::Api) };
 const API_WITH_KEYS: Group = Group { body: MAX_CLIENT_FORM, ..API };
 const API_OF_FILES: Group = Group { body: MAX_FILE, time: TIME_OF_A_FILE, ..API };
+const SCIM: Group = Group { audience: DIRECTORY, body: MAX_RESOURCE, ..API };
+const SCIM_BULK: Group = Group { body: scim::MOST_BULK_BYTES, time: TIME_OF_A_FILE, ..SCIM };
 
 /// Who answers at an address that no route has: whoever answers at those that begin alike.
 const UNKNOWN: Unknown = Unknown {
     below: &[
         ("/api/", API),
+        ("/scim/", SCIM),
         ("/unified-login/providers/", BUTTON),
         ("/unified-login", Group { forms: Forms::Ours, ..HANDOFF }),
         ("/.well-known/openid-configuration", DISCOVERY),
@@ -123,6 +133,8 @@ pub fn router(app: &App) -> Site {
         .with(Routes::of(API).merge(small))
         .with(Routes::of(API_WITH_KEYS).merge(with_keys))
         .with(Routes::of(API_OF_FILES).merge(of_files))
+        .with(Routes::of(SCIM).merge(scim::routes()))
+        .with(Routes::of(SCIM_BULK).merge(scim::bulk_routes()))
         .with(Routes::of(HELP).route("/help", get(help::index)).route("/help/{page}", get(help::page)))
         .with(Routes::of(WORKBENCH).route("/workbench", get(handoff::workbench::get).post(handoff::workbench::post)))
         .with(for_everything_unasked())

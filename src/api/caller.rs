@@ -11,16 +11,14 @@ use axum::http::request::Parts;
 
 use super::problem::Problem;
 use crate::app::App;
-use crate::model::client::{GrantType, Metadata};
 use crate::model::provider::{Provider, ProviderCode, ProviderKind};
 use crate::model::scope::Scope;
 use crate::model::tenant::ProviderScope;
 use crate::operations::Actor;
 use crate::operations::activity::browse::Reach;
 use crate::operations::admin_context::{AdminContext, Authority};
-use crate::operations::clients::access_token::{Presented, find_for_us, in_header, scope_of};
+use crate::operations::clients::access_token::{Presented, find_for_us, in_header, standing};
 use crate::store;
-use crate::store::tokens::access::AccessToken;
 use crate::time::Timestamp;
 use crate::web::layers::Arrival;
 
@@ -94,24 +92,13 @@ impl FromRequestParts<App> for Caller {
         let found = found.ok_or_else(|| {
             Problem::unauthenticated("The access token is unknown, expired, revoked or for another resource.", true)
         })?;
-        let scope = standing(&found)?;
+        let scope = standing(&found).map_err(Problem::unavailable)?;
         let authority = Authority::Token { hash: found.hash, metadata: found.metadata };
         let (client, client_id) = (found.client, found.client_id);
         let caller = Self { client, client_id, scope, of_provider: false, arrival, authority };
         caller.take_one(app).await?;
         Ok(caller)
     }
-}
-
-/// What a token allows of what its client may still have: what was taken away is gone at once (G9). A token that speaks
-/// for a person opens the person's apps, never the administration of the service.
-fn standing(token: &AccessToken) -> Result<Scope, Problem> {
-    let metadata: Metadata = serde_json::from_str(&token.metadata).map_err(Problem::unavailable)?;
-    if token.family_id.is_some() || !metadata.may(GrantType::ClientCredentials) {
-        return Ok(Scope::default());
-    }
-    let granted = metadata.scopes();
-    Ok(scope_of(token).only(|name| granted.covers(name)))
 }
 
 /// Something that a scope allows.

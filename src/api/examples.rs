@@ -51,8 +51,10 @@ fn of_body(schema: &str) -> Option<Value> {
         "UnifiedLoginApproval" => json!({"request": ID}),
         "UnifiedLoginDecline" => json!({"request": ID, "reason": "Please finish the training first."}),
         "Reason" => json!({"reason": "The contract has ended."}),
-        "NewUser" => json!({"login_name": "ben", "name": "Ben Okafor", "claims": {"email": "ben@example.org"}}),
-        "UserChange" => json!({"name": "Ben A. Okafor", "claims": {"phone_number": null}}),
+        "NewUser" => {
+            json!({"login_name": "ben", "name": "Ben Okafor", "external_id": "HR-4711", "claims": {"email": "ben@example.org"}})
+        }
+        "UserChange" => json!({"login_name": "ben.okafor", "name": "Ben A. Okafor", "claims": {"phone_number": null}}),
         "VerifyEmail" => json!({"email": "ben@example.org"}),
         "Unlock" => json!({"lock": "password"}),
         "PasswordReset" | "Untie" => json!({}),

@@ -87,6 +87,7 @@ impl IdempotencyKey {
                 let detail = format!("There is one of this {name} already. Nothing was created.");
                 return Err(Problem::new(Kind::Conflict, detail));
             }
+            CreateOutcome::ExternalIdTaken => return Err(external_id_taken()),
             CreateOutcome::WrongType => return Err(ValidationError::new("user_type", "cannot be had here").into()),
             CreateOutcome::NotMailed(why) => return Err(why.into()),
             CreateOutcome::KeyTaken => {
@@ -96,6 +97,11 @@ impl IdempotencyKey {
         };
         Ok(answer(app, kept))
     }
+}
+
+/// Another user of the provider has the external id.
+pub(super) fn external_id_taken() -> Problem {
+    Problem::new(Kind::Conflict, "Another user of this provider has this external_id. Nothing was done.")
 }
 
 fn answer(app: &App, kept: Kept) -> Response {

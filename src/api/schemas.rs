@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 /// Members that are sent, what each must look like, and how long it is at most; wherever one of that name is.
-const TEXTS: [(&str, &str, u32); 5] = [
+const TEXTS: [(&str, &str, u32); 6] = [
     // More is refused of a name than a pattern can say (RFC 8265 §3.3).
     ("login_name", "^[^\\u0000-\\u0020\\u007f]+$", 255),
+    ("external_id", "^[^\\s\\u0000-\\u001f\\u007f-\\u009f](.*[^\\s\\u0000-\\u001f\\u007f-\\u009f])?$", 255),
     ("issuer", "^https?://[^\\s#]+$", 255),
     ("origins", "^https?://[^\\s/#@?]+$", 255),
     ("time_zone", "^[A-Za-z][A-Za-z0-9_+/-]*$", 64),

@@ -223,6 +223,44 @@ fn a_file_that_cannot_be_applied_whole_is_not_applied_at_all() {
 }
 
 #[test]
+fn external_ids_are_unique_and_a_rename_keeps_them() {
+    let place = Place::with_seed(&SEED.replacen(
+        "name = \"Amina Diallo\"",
+        "name = \"Amina Diallo\"\nexternal_id = \"HR-1\"",
+        1,
+    ));
+    let user = |name: &str, rest: &str| {
+        format!("[[user]]\nprovider = \"SUNRISE-IL\"\nlogin_name = \"{name}\"\nname = \"X\"\n{rest}\n")
+    };
+    place.apply(&user("bob", "external_id = \"HR-1\"")).refused("external_id: another user of the provider has it");
+    place.apply(&user("new", "external_id = \"HR-1\"")).refused("external_id: another user of the provider has it");
+    place.apply(&user("bob", "external_id = \" \"")).refused("external_id: must be 1 to 255 characters");
+    place.run(&format!("user set {BOB} --external-id HR-1")).refused("has that external id");
+    place
+        .run("user create --provider SUNRISE-IL --login-name new --name New --external-id HR-1")
+        .refused("external id");
+    place.run(&format!("user rename {AMINA} --to BOB")).refused("choose another Login Name");
+    let before = place.kinds().len();
+    let said = place.run(&format!("user rename {AMINA} --to amina.d")).done().out;
+    assert_eq!(said, "User SUNRISE-IL/amina has a new login_name.\n");
+    assert_eq!(place.added(before), ["user_renamed"]);
+    place.run(&format!("user show {AMINA}")).refused("amina");
+    let found = place.run("user list --provider SUNRISE-IL --external-id HR-1 --output json").done().json();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["login_name"]), (1, &Value::from("amina.d")));
+    let shown = place.run("user show --provider SUNRISE-IL --login-name amina.d --output json").done().json();
+    assert_eq!(
+        (&shown["external_id"], &shown["ties"][0]),
+        (&Value::from("HR-1"), &Value::from("https://secure.example.net person-4711"))
+    );
+    // The file finds her no more by the old name, and does not make her twice.
+    place.apply(&user("amina", "external_id = \"HR-1\"")).refused("`user rename`");
+    assert_eq!(
+        place.apply(&user("amina.d", "external_id = \"\"")).done().out,
+        "~ user SUNRISE-IL/amina.d: name, external_id\n"
+    );
+}
+
+#[test]
 fn ties_are_unique_both_ways() {
     let place = Place::with_seed(SEED);
     let tie = |name: &str, sub: &str| {
@@ -446,6 +484,7 @@ fn each_act_is_one_record_and_nothing_new_is_none() {
         ("user set AMINA --name Amina", "user_changed", 0),
         ("user set AMINA --claims {\"email\":\"a@example.org\"}", "user_changed", 0),
         ("user verify-email a@example.org AMINA", "email_verified", 0),
+        ("user set AMINA --external-id HR-4711", "user_changed", 0),
         ("user reset-password AMINA", "password_reset", 1),
         ("user end-sessions AMINA", "session_ended", 1),
         ("provider set --provider SUNRISE-IL --idle-minutes 15", "provider_changed", 0),

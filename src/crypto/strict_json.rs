@@ -18,8 +18,8 @@ pub enum Fault {
     /// A member name stands twice in one object.
     #[error("a member name is repeated")]
     DuplicateMember,
-    /// More than [`MAX_DEPTH`] levels.
-    #[error("it is nested more than {MAX_DEPTH} levels deep")]
+    /// More levels than are read, [`MAX_DEPTH`] unless told otherwise.
+    #[error("it is nested too deep")]
     TooDeep,
 }
 
@@ -28,9 +28,17 @@ pub enum Fault {
 /// # Errors
 /// The [`Fault`] that was met first.
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
+    parse_object_within(bytes, MAX_DEPTH)
+}
+
+/// The same, with another bound of its depth.
+///
+/// # Errors
+/// The [`Fault`] that was met first.
+pub fn parse_object_within(bytes: &[u8], most: usize) -> Result<Map<String, Value>, Fault> {
     let fault = Cell::new(Fault::NotAnObject);
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict { depth: 0, fault: &fault }.deserialize(&mut deserializer).map_err(|_| fault.get())?;
+    let value = Strict { depth: 0, most, fault: &fault }.deserialize(&mut deserializer).map_err(|_| fault.get())?;
     deserializer.end().map_err(|_| Fault::NotAnObject)?;
     match value {
         Value::Object(members) => Ok(members),
@@ -41,12 +49,13 @@ pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, Fault> {
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     depth: usize,
+    most: usize,
     fault: &'a Cell<Fault>,
 }
 
 impl Strict<'_> {
     fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.depth == MAX_DEPTH {
+        if self.depth == self.most {
             self.fault.set(Fault::TooDeep);
             return Err(E::custom(Fault::TooDeep));
         }

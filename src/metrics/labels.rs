@@ -155,7 +155,7 @@ labels! {
         Admin = "admin",
         /// The Therap Admin's pages.
         Operator = "operator",
-        /// Programs.
+        /// Programs, and directories.
         Api = "api",
         /// Style sheets, scripts, icons.
         Assets = "assets",

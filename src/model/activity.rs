@@ -49,6 +49,8 @@ pub enum Kind {
     EmailVerified,
     /// A link to set a first password was mailed.
     InvitationSent,
+    /// A user has another Login Name.
+    UserRenamed,
     /// A user was deactivated.
     UserDeactivated,
     /// A user was activated again.
@@ -122,6 +124,7 @@ words!(Kind {
     EmailChecked = "email_checked",
     EmailVerified = "email_verified",
     InvitationSent = "invitation_sent",
+    UserRenamed = "user_renamed",
     UserDeactivated = "user_deactivated",
     UserReactivated = "user_reactivated",
     HandoffTied = "handoff_tied",
@@ -173,6 +176,7 @@ impl Kind {
             Self::EmailChecked => "E-mail address checked by an administrator",
             Self::EmailVerified => "E-mail address verified",
             Self::InvitationSent => "Invitation sent",
+            Self::UserRenamed => "Login Name changed",
             Self::UserDeactivated => "Account deactivated",
             Self::UserReactivated => "Account reactivated",
             Self::HandoffTied => "Therap Services account linked",

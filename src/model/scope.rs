@@ -62,7 +62,10 @@ pub const CLIENT_SCOPES: &[(&str, &str)] = &[
 /// Those that may be narrowed to one provider, by its code: `users.read:SUNRISE-IL`. So narrowed, they allow what a
 /// Provider Admin may do.
 pub const PROVIDER_SCOPES: &[&str] =
-    &["providers.read", "providers.write", "users.read", "users.write", "activity.read"];
+    &["providers.read", "providers.write", "users.read", "users.write", "activity.read", SCIM];
+/// Lets a directory provision the users of one provider: `scim:SUNRISE-IL`. It is never had whole, because by it a request
+/// says which provider is meant.
+pub const SCIM: &str = "scim";
 
 /// A set of scopes. Order never matters; written with single spaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -178,6 +181,7 @@ mod tests {
     #[test]
     fn a_scope_may_be_narrowed_to_a_provider_and_never_widened() {
         assert!(is_for_clients("users.read") && is_for_clients("users.read:SUNRISE-IL"));
+        assert!(is_for_clients("scim:SUNRISE-IL") && !is_for_clients("scim"));
         for bad in ["users.read:", "users.read:a b", "clients.read:SUNRISE-IL", "users.raed", "openid", "openid:X"] {
             assert!(!is_for_clients(bad), "{bad}");
         }

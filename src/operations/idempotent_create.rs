@@ -34,6 +34,8 @@ pub enum CreateOutcome {
     Yes,
     /// Something of the same name stands there already; nothing was written.
     NameTaken,
+    /// Another user has the external id; nothing was written.
+    ExternalIdTaken,
     /// This User Type cannot be had there; nothing was written.
     WrongType,
     /// No invitation can be mailed; nothing was written.
@@ -55,8 +57,13 @@ pub async fn create(act: &AdminContext, creation: &Creation, keyed: Option<&Keye
             return Ok(if same { CreateOutcome::Before(earlier.sealed_answer) } else { CreateOutcome::KeyTaken });
         }
         let made = add(tx, &act, &creation).await?;
-        let is_nothing =
-            matches!(made, CreateOutcome::NameTaken | CreateOutcome::WrongType | CreateOutcome::NotMailed(_));
+        let is_nothing = matches!(
+            made,
+            CreateOutcome::NameTaken
+                | CreateOutcome::ExternalIdTaken
+                | CreateOutcome::WrongType
+                | CreateOutcome::NotMailed(_)
+        );
         if let (true, Some(keyed)) = (is_nothing, &keyed) {
             idempotency::release(tx, keyed).await?;
         }
@@ -87,6 +94,7 @@ const fn outcome(created: &Created) -> CreateOutcome {
     match created {
         Created::Yes(_) => CreateOutcome::Yes,
         Created::NameTaken => CreateOutcome::NameTaken,
+        Created::ExternalIdTaken => CreateOutcome::ExternalIdTaken,
         Created::WrongType | Created::NoSuchProvider => CreateOutcome::WrongType,
     }
 }

@@ -120,6 +120,7 @@ struct ClientTable<'a> {
 struct UserTable<'a> {
     provider: &'a str,
     login_name: &'a str,
+    external_id: &'a str,
     name: &'a str,
     user_type: &'static str,
     active: bool,
@@ -286,6 +287,7 @@ fn user_tables(
     let table = UserTable {
         provider: code,
         login_name: &user.login_name,
+        external_id: user.external_id.as_deref().unwrap_or_default(),
         name: &user.name,
         user_type: user.user_type.as_str(),
         active: user.active,

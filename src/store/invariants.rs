@@ -37,6 +37,11 @@ const fn long(claim: &'static str, broken: &'static str, cure: &'static str) -> 
 /// All of them.
 pub const ALL: &[Invariant] = &[
     claim(
+        "whom a directory deleted is deactivated",
+        "SELECT u.id FROM users u JOIN provisioned_users p ON p.user_id = u.id WHERE p.deleted_at IS NOT NULL AND u.active",
+        "deactivate the user, if the person has left, or have the directory create it again",
+    ),
+    claim(
         "each handoff assertion (issuer, jti) opened at most one session",
         "SELECT MIN(s.id) AS id FROM sessions s JOIN handoffs h ON h.id = s.handoff_id GROUP BY h.issuer_id, \
          h.jti_hash HAVING COUNT(*) > 1",

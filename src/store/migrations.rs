@@ -24,6 +24,8 @@ const HISTORY: &[(i64, &str, &str)] = &[
     (16, "email_proofs", include_str!("../../migrations/0016_email_proofs.sql")),
     (17, "import_slips", include_str!("../../migrations/0017_import_slips.sql")),
     (18, "lists", include_str!("../../migrations/0018_lists.sql")),
+    (22, "people", include_str!("../../migrations/0022_people.sql")),
+    (23, "provisioned", include_str!("../../migrations/0023_provisioned.sql")),
 ];
 
 /// The number of the last step.

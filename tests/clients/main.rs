@@ -40,5 +40,6 @@ mod passport;
 mod pgadmin;
 mod proxies;
 mod schemathesis;
+mod scim;
 mod service_and_api;
 mod spring;

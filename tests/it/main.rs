@@ -40,6 +40,7 @@ mod outbound;
 mod pages;
 mod races;
 mod routes;
+mod scim;
 mod seams;
 mod store;
 mod two_connections;

@@ -12,10 +12,11 @@ use tower::ServiceExt as _;
 use crate::actors::Idp;
 
 /// The sources in which routes stand, each as `.route("PATH", …)`.
-const SOURCES: [&str; 3] = [
+const SOURCES: [&str; 4] = [
     include_str!("../../src/router.rs"),
     include_str!("../../src/api/mod.rs"),
     include_str!("../../src/oidc/published.rs"),
+    include_str!("../../src/scim/mod.rs"),
 ];
 const LIST: &str = include_str!("routes.txt");
 
@@ -31,6 +32,7 @@ fn audience(answer: &Response<Body>) -> &'static str {
         b"text/html; charset=utf-8" => "person",
         b"application/json" => "back-channel",
         b"application/problem+json" => "program",
+        b"application/scim+json" => "directory",
         other => panic!("{other:?}"),
     }
 }
@@ -98,6 +100,8 @@ both_engines! {
             ("/api/v1/x", 404, "program"),
             ("/api/x", 404, "program"),
             ("/api", 403, "person"),
+            ("/scim/v2/x", 404, "directory"),
+            ("/scim", 403, "person"),
         ] {
             let answer = ask(&idp.router, path).await;
             assert_eq!((answer.status().as_u16(), audience(&answer)), (404, whom), "{path}");

@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use super::caller::{InProvider, ReadUsers, WriteUsers};
 use super::etag::{FIRST_REVISION, IfMatch, WithEtag, stale};
-use super::extract::{Body, FieldErrors, Page, Paging, Query, UserId, bad_cursor, one_more, storable};
-use super::idempotency::{IdempotencyKey, New};
+use super::extract::{Body, Change, FieldErrors, Page, Paging, Query, UserId, bad_cursor, one_more, storable};
+use super::idempotency::{IdempotencyKey, New, external_id_taken};
 use super::providers::AtProvider;
-use crate::api::problem::{Details, Problem};
+use crate::api::problem::{Details, Kind, Problem};
 use crate::app::App;
 use crate::model::claims::Claims;
 use crate::model::email;
@@ -27,7 +27,9 @@ use crate::operations::admin_context::Edited;
 use crate::operations::idempotent_create::Creation;
 use crate::operations::users::{self, Changed, Draft, invitation};
 use crate::store;
+use crate::store::users::NewUser;
 use crate::store::users::directory::{self, Listed, Sort, State};
+use crate::store::users::external_ids;
 use crate::time::Timestamp;
 
 /// A person's account in a provider.
@@ -39,6 +41,8 @@ pub struct View {
     id: String,
     /// Login Name.
     login_name: String,
+    /// What other systems, such as the agency's HR system, call the user.
+    external_id: Option<String>,
     /// The person's name.
     name: String,
     /// User Type.
@@ -81,6 +85,7 @@ impl View {
             password_locked: user.password_locked(),
             id: user.id,
             login_name: user.login_name,
+            external_id: user.external_id,
             name: user.name,
             user_type: user.user_type,
             active: user.active,
@@ -109,6 +114,8 @@ pub struct Search {
     q: Option<String>,
     /// Exactly this Login Name, in any case.
     login_name: Option<String>,
+    /// Exactly this external id.
+    external_id: Option<String>,
     /// In this state.
     #[param(inline)]
     state: Option<State>,
@@ -138,12 +145,24 @@ pub async fn list(
 ) -> Result<Json<Page<View>>, Problem> {
     let rows = Paging::rows(asked.limit)?;
     let mut conn = app.db.read_much().await?;
-    if let Some(name) = asked.login_name {
-        let id = match users::parse_login_name(&name) {
-            Ok(name) => store::users::id_of_name(&mut conn, &program.provider.id, &name).await?,
-            Err(_) => None,
-        };
-        let found = match id {
+    if asked.login_name.is_some() || asked.external_id.is_some() {
+        let provider_id = &program.provider.id;
+        let mut ids = Vec::new();
+        if let Some(name) = asked.login_name {
+            ids.push(match users::parse_login_name(&name) {
+                Ok(name) => store::users::id_of_name(&mut conn, provider_id, &name).await?,
+                Err(_) => None,
+            });
+        }
+        if let Some(external_id) = asked.external_id {
+            ids.push(match users::check_external_id(&external_id) {
+                Ok(()) => external_ids::user_of(&mut conn, provider_id, &external_id).await?,
+                Err(_) => None,
+            });
+        }
+        // By both: whom both name.
+        let is_one = ids.iter().all(|id| *id == ids[0]);
+        let found = match ids.swap_remove(0).filter(|_| is_one) {
             Some(id) => directory::one(&mut conn, &program.scope, &id).await?,
             None => None,
         };
@@ -174,6 +193,8 @@ pub struct ToCreate {
     /// Login Name.
     #[schema(min_length = 1, max_length = 255)]
     login_name: String,
+    /// What other systems, such as the agency's HR system, call the user; nobody else of the provider has it.
+    external_id: Option<String>,
     /// The person's name.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
@@ -252,7 +273,7 @@ fn patched(
     security(("oauth2" = ["users.write"])),
     responses((status = 201, description = "The user and the temporary password", body = CreatedUser,
         headers(("Location", description = "Where the user is"), ("ETag", description = "The user's revision"))),
-        (status = 409, description = "The provider has this Login Name already", body = Details, content_type = "application/problem+json")))]
+        (status = 409, description = "The provider has this Login Name or external id already", body = Details, content_type = "application/problem+json")))]
 pub async fn create(
     app: App,
     program: InProvider<WriteUsers>,
@@ -262,6 +283,9 @@ pub async fn create(
     let new = body.read;
     let mut faults = FieldErrors::default();
     let login_name = faults.check(users::parse_login_name(&new.login_name));
+    if let Some(external_id) = &new.external_id {
+        faults.check(users::check_external_id(external_id));
+    }
     faults.check(users::check_name(&new.name));
     let password = faults.check(temporary_password(&app, new.temporary_password.as_deref()));
     let of_provider = program.caller.is_of_provider();
@@ -280,11 +304,13 @@ pub async fn create(
     let hash = users::hash(&app, &password).await.map_err(|_| Problem::unavailable("no room to hash"))?;
     let user_type = new.user_type.unwrap_or(UserType::Regular);
     let user = users::with_temporary_password(&act, login_name, new.name, user_type, &claims, hash);
+    let user = NewUser { external_id: new.external_id, ..user };
     let email = UserEmail::of(&claims, None, Some(act.now.0));
     let invite = new.invite;
     let view = View {
         id: user.id.clone(),
         login_name: user.login_name.shown().to_owned(),
+        external_id: user.external_id.clone(),
         name: user.name.clone(),
         user_type: user.user_type,
         active: true,
@@ -336,6 +362,14 @@ pub async fn show(app: App, program: InProvider<ReadUsers>, UserId(id): UserId) 
 #[schema(as = UserChange)]
 #[serde(deny_unknown_fields)]
 pub struct ToChange {
+    /// Another Login Name: the user signs in by it from now on, and the old one is free. The `id` stays, and with it
+    /// sessions, locks, the password and links to Therap Services; there the user must get the new name, too.
+    login_name: Option<String>,
+    /// What other systems, such as the agency's HR system, call the user; nobody else of the provider has it. `null` takes
+    /// it away.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    external_id: Change<String>,
     /// The person's name.
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
@@ -350,7 +384,8 @@ pub struct ToChange {
 #[utoipa::path(patch, operation_id = "updateUser", path = "/api/v1/providers/{provider_code}/users/{user_id}", tag = "Users", request_body = ToChange,
     params(AtUser, ("If-Match" = String, Header, description = "The ETag that was read, or `*`")),
     security(("oauth2" = ["users.write"])),
-    responses((status = 200, description = "The user as it is now", body = View, headers(("ETag", description = "The user's revision")))))]
+    responses((status = 200, description = "The user as it is now", body = View, headers(("ETag", description = "The user's revision"))),
+        (status = 409, description = "Another user has this Login Name or external id", body = Details, content_type = "application/problem+json")))]
 pub async fn edit(
     app: App,
     program: InProvider<WriteUsers>,
@@ -362,6 +397,10 @@ pub async fn edit(
     let revision = if_match.allows(now.revision)?;
     let change = body.read;
     let mut faults = FieldErrors::default();
+    let login_name = change.login_name.and_then(|name| faults.check(users::parse_login_name(&name)));
+    if let Change::Set(external_id) = &change.external_id {
+        faults.check(users::check_external_id(external_id));
+    }
     if let Some(name) = &change.name {
         faults.check(users::check_name(name));
     }
@@ -370,15 +409,27 @@ pub async fn edit(
     let claims = change.claims.map(|patch| patched(&before, &patch, of_provider));
     let claims = claims.and_then(|checked| faults.check(checked));
     faults.none()?;
-    let draft = Draft { name: change.name, user_type: change.user_type, claims };
+    let draft = Draft {
+        login_name,
+        external_id: change.external_id.for_draft(),
+        name: change.name,
+        user_type: change.user_type,
+        claims,
+    };
     match users::edit(&program.caller.act(&app), &program.provider.id, &id, revision, &draft).await? {
         Edited::Changed(Changed::Keys(_)) => read(&app, &program.scope, &id).await,
         Edited::Changed(Changed::NotFound) => Err(Problem::not_found()),
+        Edited::Changed(Changed::NameTaken) => Err(name_taken()),
+        Edited::Changed(Changed::ExternalIdTaken) => Err(external_id_taken()),
         Edited::Changed(Changed::WrongType | Changed::Own) => {
             Err(ValidationError::new("user_type", "cannot be had here").into())
         }
         Edited::Stale => Err(stale()),
     }
+}
+
+fn name_taken() -> Problem {
+    Problem::new(Kind::Conflict, "Another user of this provider has this login_name. Nothing was done.")
 }
 
 /// A JSON merge patch (RFC 7396 §2).

@@ -20,6 +20,11 @@ impl Applying<'_> {
         trusted: &[TrustedIssuer],
     ) -> Result<(), Stop> {
         let what = format!("user {}/{}", provider.code, seed.login_name.shown());
+        let external_id_taken = || {
+            let why = "another user of the provider has it: take it from that one first, or give that one this Login Name with \
+                       `user rename`";
+            refuse(&seed.place, "external_id", why)
+        };
         let wrong_type = || {
             let why =
                 "Therap Admins, and only they, belong to the operator realm: write the type that fits the provider";
@@ -31,6 +36,9 @@ impl Applying<'_> {
             };
             let mut keys = match users::change(self.tx, self.act, held.clone(), &seed.draft).await? {
                 users::Changed::Keys(keys) => keys,
+                users::Changed::ExternalIdTaken => return Err(external_id_taken()),
+                // The file names no other one.
+                users::Changed::NameTaken => return Err(Error::Damaged(what).into()),
                 users::Changed::WrongType | users::Changed::NotFound | users::Changed::Own => return Err(wrong_type()),
             };
             if let Some(active) = seed.active {
@@ -61,6 +69,7 @@ impl Applying<'_> {
         match users::add(self.tx, self.act, provider, &new).await? {
             users::Created::Yes(_) => {}
             users::Created::WrongType => return Err(wrong_type()),
+            users::Created::ExternalIdTaken => return Err(external_id_taken()),
             users::Created::NameTaken | users::Created::NoSuchProvider => return Err(Error::Damaged(what).into()),
         }
         if !seed.ties.is_empty() {
@@ -97,6 +106,7 @@ impl Applying<'_> {
                 .temporary
                 .then(|| seed.temporary_until.unwrap_or_else(|| users::temporary_until(&self.act.app, self.act.now))),
             claims: seed.draft.claims.clone().unwrap_or_default().to_json(),
+            external_id: seed.draft.external_id.clone().filter(|id| !id.is_empty()),
         })
     }
 

@@ -291,6 +291,9 @@ fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
     if let Some(name) = &raw.name {
         users::check_name(name)?;
     }
+    if let Some(external_id) = raw.external_id.as_deref().filter(|id| !id.is_empty()) {
+        users::check_external_id(external_id)?;
+    }
     let password = match (&raw.password, raw.password_hash) {
         (Some(_), Some(_)) => {
             bail!(ValidationError::new("password_hash", "stands beside password: give one of the two"))
@@ -312,6 +315,9 @@ fn user(place: String, raw: RawUser) -> anyhow::Result<SeedUser> {
         provider: code("provider", &raw.provider)?,
         login_name: users::parse_login_name(&raw.login_name)?,
         draft: users::Draft {
+            // A user is known by it here; `user rename` gives another one.
+            login_name: None,
+            external_id: raw.external_id,
             name: raw.name,
             user_type: word("user_type", raw.user_type.as_deref())?,
             claims: raw.claims.map(claims).transpose()?,

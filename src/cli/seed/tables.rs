@@ -27,6 +27,7 @@ pub(super) struct RawProvider {
 pub(super) struct RawUser {
     pub(super) provider: String,
     pub(super) login_name: String,
+    pub(super) external_id: Option<String>,
     pub(super) name: Option<String>,
     pub(super) user_type: Option<String>,
     pub(super) password: Option<String>,

@@ -19,6 +19,7 @@ use crate::operations::passwords::link;
 use crate::operations::users::email::{self, NotMailed, Vouched};
 use crate::operations::users::{self, Changed, Created, Draft, Ended, Locks, Reset, Unlocked, Untied, invitation};
 use crate::store;
+use crate::store::users::{NewUser, external_ids};
 use crate::time::Timestamp;
 
 /// What can be done with users.
@@ -30,6 +31,9 @@ pub(super) enum Verb {
         /// The Provider Code.
         #[arg(long, value_name = "CODE")]
         provider: String,
+        /// Only the user whom other systems call so.
+        #[arg(long, value_name = "ID")]
+        external_id: Option<String>,
         #[command(flatten)]
         output: Output,
     },
@@ -59,6 +63,9 @@ pub(super) enum Verb {
         /// OpenID Connect standard claims as a JSON object.
         #[arg(long, value_name = "JSON", value_parser = Claims::from_json)]
         claims: Option<Claims>,
+        /// What other systems, such as an HR system, call the user.
+        #[arg(long, value_name = "ID")]
+        external_id: Option<String>,
         /// Read the temporary password from standard input.
         #[arg(long)]
         password_stdin: bool,
@@ -85,6 +92,21 @@ pub(super) enum Verb {
         /// verified unless `email_verified` says otherwise.
         #[arg(long, value_name = "JSON", value_parser = Claims::from_json)]
         claims: Option<Claims>,
+        /// What other systems, such as an HR system, call the user; empty takes it away.
+        #[arg(long, value_name = "ID")]
+        external_id: Option<String>,
+    },
+    /// Give a user another Login Name. The old one is free then; sessions, locks, the password and links stay.
+    #[command(
+        after_help = "Example: connect-idp user rename --provider SUNRISE-IL --login-name amina --to amina.diallo\n\n\
+                            Therap Services must name the user by the new Login Name, too."
+    )]
+    Rename {
+        #[command(flatten)]
+        who: Who,
+        /// The new Login Name.
+        #[arg(long, value_name = "NAME")]
+        to: String,
     },
     /// Lock a user out and end every session.
     #[command(
@@ -174,7 +196,7 @@ pub(super) enum Verb {
     SendInvitation(Who),
     /// Create many users from a CSV file, each row all or nothing, with a report.
     #[command(after_help = "Example: connect-idp user import staff.csv --provider SUNRISE-IL --dry-run\n\n\
-                            The first line names the columns: login_name and name, and of user_type, email, password, \
+                            The first line names the columns: login_name and name, and of user_type, email, external_id, password, \
                             handoff_sub, handoff_issuer those that are needed. Where password is empty a temporary one \
                             is made and printed once; a given one is temporary too. Who exists already is left alone. \
                             Of a refused row everything that is wrong is said, each time with its column: correct the file, and import all of it again.")]
@@ -195,15 +217,28 @@ pub(super) enum Only {
 
 pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow::Result<()> {
     match verb {
-        Verb::List { provider, output } => list(app, provider, *output, console).await,
+        Verb::List { provider, external_id, output } => {
+            list(app, provider, external_id.as_deref(), *output, console).await
+        }
         Verb::Show { who, output } => show(app, who, *output, console).await,
-        Verb::Create { who, name, user_type, claims, password_stdin, invite, output } => {
-            let (claims, password_stdin, invite) = (claims.as_ref(), *password_stdin, *invite);
-            let new = New { name, user_type: *user_type, claims, password_stdin, invite };
+        Verb::Create { who, name, user_type, claims, external_id, password_stdin, invite, output } => {
+            let (claims, external_id) = (claims.as_ref(), external_id.as_deref());
+            let (password_stdin, invite) = (*password_stdin, *invite);
+            let new = New { name, user_type: *user_type, claims, external_id, password_stdin, invite };
             create(app, who, new, *output, console).await
         }
-        Verb::Set { who, name, user_type, claims } => {
-            let draft = Draft { name: name.clone(), user_type: *user_type, claims: claims.clone() };
+        Verb::Set { who, name, user_type, claims, external_id } => {
+            let draft = Draft {
+                name: name.clone(),
+                user_type: *user_type,
+                claims: claims.clone(),
+                external_id: external_id.clone(),
+                ..Draft::default()
+            };
+            set(app, who, &draft, console).await
+        }
+        Verb::Rename { who, to } => {
+            let draft = Draft { login_name: Some(users::parse_login_name(to)?), ..Draft::default() };
             set(app, who, &draft, console).await
         }
         Verb::Lock { who, reason, yes } => {
@@ -273,8 +308,23 @@ pub(super) async fn run(verb: &Verb, app: &App, console: &mut Console) -> anyhow
     }
 }
 
-async fn list(app: &App, provider: &str, output: Output, console: &mut Console) -> anyhow::Result<()> {
+async fn list(
+    app: &App,
+    provider: &str,
+    external_id: Option<&str>,
+    output: Output,
+    console: &mut Console,
+) -> anyhow::Result<()> {
     let provider = find_provider(app, provider).await?;
+    if let Some(external_id) = external_id {
+        let mut conn = app.db.read().await?;
+        let id = external_ids::user_of(&mut conn, &provider.id, external_id).await?;
+        let found = match id {
+            Some(id) => store::users::by_id(&mut conn, &id).await?,
+            None => None,
+        };
+        return console.rows(output.format, &found.iter().map(listed).collect::<Vec<_>>());
+    }
     let (mut rows, mut after) = (Vec::new(), String::new());
     loop {
         let page = store::users::list(&mut app.db.read().await?, &provider.id, &after, 1000).await?;
@@ -297,6 +347,7 @@ async fn show(app: &App, who: &Who, output: Output, console: &mut Console) -> an
     let ties = store::issuers::ties_of_user(&mut conn, &user.id).await?;
     let ties = ties.iter().map(|tie| Value::from(format!("{} {}", tie.issuer, tie.sub))).collect::<Vec<_>>();
     let row = listed(&user)
+        .with("external_id", external_ids::of_user(&mut conn, &user.id).await?)
         .with("failures", user.failures)
         .with("temporary_until", user.temporary_until.map(|at| Timestamp(at).rfc3339()))
         .with("email_state", email.as_ref().map(|email| email.state.as_str()))
@@ -310,6 +361,7 @@ struct New<'a> {
     name: &'a str,
     user_type: Option<UserType>,
     claims: Option<&'a Claims>,
+    external_id: Option<&'a str>,
     password_stdin: bool,
     invite: bool,
 }
@@ -318,6 +370,7 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
     let provider = find_provider(app, &who.provider).await?;
     let login_name = users::parse_login_name(&who.login_name)?;
     users::check_name(new.name)?;
+    new.external_id.map(users::check_external_id).transpose()?;
     let user_type = new.user_type.unwrap_or(UserType::Regular);
     ensure!(user_type.belongs_in(provider.kind), wrong_type(&provider.code));
     // There is no default account, and nobody but the person learns a Therap Admin's password.
@@ -332,6 +385,7 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
     let until = users::temporary_until(app, act.now);
     let claims = new.claims.cloned().unwrap_or_default();
     let user = users::with_temporary_password(&act, login_name, new.name.to_owned(), user_type, &claims, password_hash);
+    let user = NewUser { external_id: new.external_id.map(str::to_owned), ..user };
     let created = if new.invite {
         let invited = invitation::create(&act, &provider.id, &user).await?;
         invited.map_err(|why| anyhow::anyhow!("no user was created: {}", why.message()))?
@@ -343,6 +397,7 @@ async fn create(app: &App, who: &Who, new: New<'_>, output: Output, console: &mu
         Created::NameTaken => {
             bail!("{} has a user {:?} already: choose another Login Name", provider.code, user.login_name.shown())
         }
+        Created::ExternalIdTaken => bail!(external_id_taken(&provider.code)),
         Created::WrongType => bail!(wrong_type(&provider.code)),
         Created::NoSuchProvider => bail!("provider {} is not there any more", provider.code),
     }
@@ -381,10 +436,17 @@ async fn set(app: &App, who: &Who, draft: &Draft, console: &mut Console) -> anyh
     if let Some(name) = &draft.name {
         users::check_name(name)?;
     }
+    if let Some(external_id) = draft.external_id.as_deref().filter(|id| !id.is_empty()) {
+        users::check_external_id(external_id)?;
+    }
     match users::set(&act(app), &user.provider_id, &user.id, draft).await? {
         Changed::Keys(keys) if keys.is_empty() => console.say("Nothing changed."),
         Changed::Keys(keys) => console.say(format_args!("{} has a new {}.", named(&user), keys.join(", "))),
         Changed::NotFound => bail!(gone(&user)),
+        Changed::NameTaken => {
+            bail!("{} has another user of that name already: choose another Login Name", user.provider_code)
+        }
+        Changed::ExternalIdTaken => bail!(external_id_taken(&user.provider_code)),
         Changed::WrongType | Changed::Own => bail!(wrong_type(&user.provider_code)),
     }
 }
@@ -513,6 +575,12 @@ fn named(user: &Account) -> String {
 
 fn gone(user: &Account) -> String {
     format!("user {:?} is not in {} any more", user.login_name, user.provider_code)
+}
+
+fn external_id_taken(code: &str) -> String {
+    format!(
+        "another user of {code} has that external id: see `connect-idp user list --provider {code} --external-id ID`"
+    )
 }
 
 fn wrong_type(code: &str) -> String {

@@ -232,7 +232,7 @@ const USER_TYPES: [(&str, &str); 3] =
 
 /// How many users of a file are in memory at once.
 const FILE_ROWS: i64 = 500;
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "login_name",
     "name",
     "user_type",
@@ -244,6 +244,7 @@ const MEMBERS: [&str; 11] = [
     "created_at",
     "last_sign_in",
     "id",
+    "external_id",
 ];
 
 /// `GET /admin/users/export`: everybody whom the filter of the page fits.
@@ -282,5 +283,6 @@ fn file_line(user: &Listed) -> Vec<u8> {
         &at(Some(user.created_at)),
         &at(user.last_sign_in),
         &user.id,
+        user.external_id.as_deref().unwrap_or_default(),
     ])
 }

@@ -108,7 +108,8 @@ impl TemporaryPasswords<'_> {
                 faults.add("login-name", NAME_TAKEN);
                 Ok(Err(StatusCode::UNPROCESSABLE_ENTITY))
             }
-            Created::WrongType | Created::NoSuchProvider => Err(PageError::NotFound),
+            // Nobody can have taken what the form does not ask for.
+            Created::ExternalIdTaken | Created::WrongType | Created::NoSuchProvider => Err(PageError::NotFound),
         }
     }
 
@@ -136,7 +137,7 @@ impl TemporaryPasswords<'_> {
                 faults.add("login-name", NAME_TAKEN);
                 Ok(Err(StatusCode::UNPROCESSABLE_ENTITY))
             }
-            Ok(Created::WrongType | Created::NoSuchProvider) => Err(PageError::NotFound),
+            Ok(Created::ExternalIdTaken | Created::WrongType | Created::NoSuchProvider) => Err(PageError::NotFound),
             Err(why) => {
                 faults.add("email", why.message());
                 Ok(Err(StatusCode::UNPROCESSABLE_ENTITY))

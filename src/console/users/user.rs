@@ -42,6 +42,7 @@ struct UserPage {
     revision: FormRevision,
     id: String,
     login_name: String,
+    external_id: Option<String>,
     name: String,
     email: String,
     user_types: Vec<Choice>,
@@ -102,6 +103,7 @@ struct LockView {
 
 /// What is stored of the data that the form shows.
 struct Stored {
+    login_name: String,
     name: String,
     email: String,
     user_type: &'static str,
@@ -112,6 +114,10 @@ impl UserPage {
     fn fill(&mut self, fields: &mut Fields) -> (i64, Option<UserType>) {
         let read = self.revision.typed(fields);
         (self.name, self.email) = (fields.take("name"), fields.take("email"));
+        // A form that does not ask for it leaves it as it is.
+        if let Some(login_name) = fields.take_if_present("login_name") {
+            self.login_name = login_name;
+        }
         let typed = fields.take("user_type");
         // On one's own page there is nothing to choose.
         let user_type = if self.own { self.stored.user_type.parse().ok() } else { parse_user_type(&typed) };
@@ -154,6 +160,9 @@ pub async fn post(
 ) -> Result<Response, PageError> {
     let mut page = page(&app, &arrival, &admin, &id).await?;
     let (read, user_type) = page.fill(&mut fields);
+    let login_name = page.faults.need("login-name", &page.login_name, "Please enter a Login Name.");
+    let login_name = login_name.then(|| users::parse_login_name(&page.login_name));
+    let login_name = login_name.and_then(|parsed| page.faults.check("The Login Name", parsed));
     if page.faults.need("name", &page.name, "Please enter the name.") {
         page.faults.check("The name", users::check_name(&page.name));
     }
@@ -167,23 +176,30 @@ pub async fn post(
         }
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page));
     };
-    let draft = Draft { name: Some(page.name.clone()), user_type: Some(user_type), claims };
+    let draft =
+        Draft { login_name, external_id: None, name: Some(page.name.clone()), user_type: Some(user_type), claims };
     let act = admin.act(&app, &arrival);
     match users::edit(&act, admin.scope.provider_id(), &id, read, &draft).await? {
         Edited::Changed(Changed::Keys(keys)) => Ok(back(&page.list, &id, saved(&keys))),
-        Edited::Changed(Changed::NotFound | Changed::WrongType | Changed::Own) => Err(PageError::NotFound),
+        Edited::Changed(Changed::NameTaken) => {
+            page.faults.add("login-name", "Another user has this Login Name already. Please choose another one.");
+            Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Inside, &page))
+        }
+        Edited::Changed(Changed::NotFound | Changed::ExternalIdTaken | Changed::WrongType | Changed::Own) => {
+            Err(PageError::NotFound)
+        }
         Edited::Stale => {
             let now = self::page(&app, &arrival, &admin, &id).await?;
-            let typed = values(&page.name, &page.email, user_type.as_str());
-            let stored = values(&now.stored.name, &now.stored.email, now.stored.user_type);
+            let typed = values(&page.login_name, &page.name, &page.email, user_type.as_str());
+            let stored = values(&now.stored.login_name, &now.stored.name, &now.stored.email, now.stored.user_type);
             page.revision.mark_stale(now.revision.read, stored, &typed);
             Ok(respond(StatusCode::CONFLICT, Shape::Inside, &page))
         }
     }
 }
 
-fn values(name: &str, email: &str, user_type: &str) -> Values {
-    [("Name", name), ("E-mail address", email), ("User Type", user_type)]
+fn values(login_name: &str, name: &str, email: &str, user_type: &str) -> Values {
+    [("Login Name", login_name), ("Name", name), ("E-mail address", email), ("User Type", user_type)]
         .map(|(label, value)| (label, value.to_owned()))
         .into()
 }
@@ -193,6 +209,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
     let mut conn = app.db.read().await?;
     let user = store::users::in_scope(&mut conn, admin.scope(), id).await?.ok_or(PageError::NotFound)?;
     let claims = store::users::claims(&mut conn, id).await?.unwrap_or_default();
+    let external_id = store::users::external_ids::of_user(&mut conn, id).await?;
     let (session, from_outside) = (admin.session(), admin.from_outside());
     let zone = &session.time_zone;
     let sessions = session_list::of_user(&mut conn, id, None, zone, arrival.now).await?;
@@ -210,8 +227,12 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
     let actor = |actor: &str| if from_outside.is_some() { actor.to_owned() } else { actor_for_provider(actor) };
     let date = |at: i64| Timestamp(at).in_zone(zone);
     let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
-    let stored =
-        Stored { name: user.name.clone(), email: claims.email().to_owned(), user_type: user.user_type.as_str() };
+    let stored = Stored {
+        login_name: user.login_name.clone(),
+        name: user.name.clone(),
+        email: claims.email().to_owned(),
+        user_type: user.user_type.as_str(),
+    };
     let facts = Facts {
         user_type: stored.user_type,
         email: stored.email.clone(),
@@ -236,6 +257,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
         revision: FormRevision::of("user", user.revision),
         id: user.id.clone(),
         login_name: user.login_name.clone(),
+        external_id,
         name: stored.name.clone(),
         email: stored.email.clone(),
         user_types: user_types(stored.user_type),

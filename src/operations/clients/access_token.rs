@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::crypto::jws::Unverified;
 use crate::crypto::secret::{Secret, digest};
 use crate::log;
+use crate::model::client::{GrantType, Metadata};
 use crate::model::header_text;
 use crate::model::scope::Scope;
 use crate::operations::keys::in_use;
@@ -88,6 +89,20 @@ pub async fn find_for_us(app: &App, token: &str, now: Timestamp) -> Result<Optio
 #[must_use]
 pub fn scope_of(token: &AccessToken) -> Scope {
     Scope::parse(&token.scope).unwrap_or_default()
+}
+
+/// What a program's own token allows of what its client may still have: what was taken away is gone at once (G9). A token
+/// that speaks for a person opens the person's apps, never the administration of the service.
+///
+/// # Errors
+/// When what is stored of the client cannot be read.
+pub fn standing(token: &AccessToken) -> Result<Scope, serde_json::Error> {
+    let metadata: Metadata = serde_json::from_str(&token.metadata)?;
+    if token.family_id.is_some() || !metadata.may(GrantType::ClientCredentials) {
+        return Ok(Scope::default());
+    }
+    let granted = metadata.scopes();
+    Ok(scope_of(token).only(|name| granted.covers(name)))
 }
 
 #[cfg(test)]

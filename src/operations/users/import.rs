@@ -19,12 +19,12 @@ use crate::operations::issuers;
 use crate::operations::users::with_temporary_password;
 use crate::operations::users::{self, Created, invitation};
 use crate::store::issuers::Tied;
-use crate::store::users::NewUser;
+use crate::store::users::{NewUser, external_ids};
 use crate::store::{self, Conn, Error, Tx, providers};
 
 /// The columns that a file may have, in any order; the first two it must have.
 pub const COLUMNS: Columns = Columns {
-    names: &["login_name", "name", "user_type", "email", "password", "handoff_sub", "handoff_issuer"],
+    names: &["login_name", "name", "user_type", "email", "password", "handoff_sub", "handoff_issuer", "external_id"],
     required: 2,
 };
 
@@ -88,6 +88,7 @@ pub struct Person {
     /// The temporary password that the file gives, prepared; one is made where it gives none.
     password: Option<Prepared>,
     sub: Option<Sub>,
+    external_id: Option<String>,
 }
 
 #[derive(Clone)]
@@ -152,6 +153,7 @@ fn read(text: &str, provider: &Provider, trusted: &[TrustedIssuer], most: usize)
             password: Zeroizing::new(table.cell(row, "password").to_owned()),
             sub: table.text(row, "handoff_sub"),
             issuer: table.text(row, "handoff_issuer"),
+            external_id: table.text(row, "external_id"),
         };
         let (plan, means) = if row.too_many {
             (RowPlan::Refused(vec![MORE_CELLS.into()]), Means::default())
@@ -180,6 +182,7 @@ struct Given {
     password: Zeroizing<String>,
     sub: String,
     issuer: String,
+    external_id: String,
 }
 
 /// What earlier rows took, and on which line.
@@ -187,6 +190,7 @@ struct Given {
 struct Seen {
     names: HashMap<String, u64>,
     subs: HashMap<(String, String), u64>,
+    external_ids: HashMap<String, u64>,
 }
 
 fn check(
@@ -204,6 +208,10 @@ fn check(
         .ok();
     let _ = filled("name", &cells.name).and_then(|()| users::check_name(&cells.name)).map_err(&mut fault);
     let claims = users::check_email(&cells.email).map_err(&mut fault).ok();
+    let external_id = Some(cells.external_id.clone()).filter(|id| !id.is_empty());
+    if let Some(external_id) = &external_id {
+        let _ = users::check_external_id(external_id).map_err(&mut fault);
+    }
     let password = match cells.password.as_str() {
         "" => None,
         // The report that it is handed out from is a spreadsheet, which would show another one.
@@ -239,9 +247,15 @@ fn check(
         faults.push(format!("handoff_sub: This one is already on line {first}. Two users cannot share it."));
     }
     let means = Means { login_name: login_name.clone(), sub: sub.clone() };
+    if let Some(external_id) = &external_id
+        && let Some(first) = seen.external_ids.insert(external_id.clone(), line)
+    {
+        faults.push(format!("external_id: This one is already on line {first}. Two users cannot share it."));
+    }
     let plan = match (login_name, claims, user_type) {
         (Some(login_name), Some(claims), Some(user_type)) if faults.is_empty() => {
-            RowPlan::Create(Box::new(Person { login_name, name: cells.name.clone(), user_type, claims, password, sub }))
+            let name = cells.name.clone();
+            RowPlan::Create(Box::new(Person { login_name, name, user_type, claims, password, sub, external_id }))
         }
         _ => RowPlan::Refused(faults),
     };
@@ -293,6 +307,11 @@ async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> Resu
             };
             faults.push(SUB_TAKEN.into());
             row.plan = RowPlan::Refused(faults);
+        } else if let RowPlan::Create(person) = &row.plan
+            && let Some(external_id) = &person.external_id
+            && external_ids::user_of(conn, &provider.id, external_id).await?.is_some()
+        {
+            row.plan = RowPlan::Refused(vec![EXTERNAL_ID_TAKEN.into()]);
         }
     }
     Ok(())
@@ -302,11 +321,16 @@ async fn compare(conn: &mut Conn, provider: &Provider, rows: &mut [Row]) -> Resu
 pub const SUB_TAKEN: &str =
     "handoff_sub: This one is linked to another user. Unlink it there first, or leave it empty.";
 
+/// Why no user is made of a row whose external id somebody else has.
+const EXTERNAL_ID_TAKEN: &str =
+    "external_id: Another user has this one. The person may be here already, under another Login Name.";
+
 /// The user that a row makes, by the hash of the password.
 #[must_use]
 pub fn new_user(act: &AdminContext, person: &Person, hash: String) -> NewUser {
     let (login_name, name) = (person.login_name.clone(), person.name.clone());
-    with_temporary_password(act, login_name, name, person.user_type, &person.claims, hash)
+    let user = with_temporary_password(act, login_name, name, person.user_type, &person.claims, hash);
+    NewUser { external_id: person.external_id.clone(), ..user }
 }
 
 /// Makes the user of one row, with its tie, or nothing at all; the result.
@@ -371,6 +395,7 @@ pub async fn add(
     match created {
         Created::Yes(_) => {}
         Created::NameTaken => return Ok(Added::Not(RowPlan::Exists)),
+        Created::ExternalIdTaken => return Ok(refused(EXTERNAL_ID_TAKEN)),
         Created::WrongType | Created::NoSuchProvider => return Ok(refused("user_type: This one cannot be had here.")),
     }
     if let Some(Sub { sub, issuer }) = &person.sub {
@@ -455,7 +480,7 @@ mod tests {
     fn the_template_is_a_file_with_every_column() {
         let (text, _) = text::decode(&template()).unwrap();
         assert_eq!(read(&text, &agency(), &[], 9).unwrap_err(), "The file has no rows below its first line.");
-        let filled = format!("{text}amina,Amina,provider admin,a@example.org,,,\n");
+        let filled = format!("{text}amina,Amina,provider admin,a@example.org,,,,\n");
         assert_eq!(row_results(&filled), ["2 Provider Admin"]);
         assert_eq!(read(&filled, &agency(), &[], 9).unwrap().notes, [""; 0]);
     }

@@ -8,6 +8,7 @@ pub mod import;
 pub mod import_job;
 pub mod import_report;
 pub mod invitation;
+pub mod provision;
 pub mod selected;
 pub mod sign_in_times;
 
@@ -31,7 +32,7 @@ use crate::model::text::check_line;
 use crate::model::user::{Account, STRIKES, UserType};
 use crate::operations::passwords::address::email_of_user;
 use crate::operations::passwords::mail::{self, Notice};
-use crate::store::users::{NewUser, emails};
+use crate::store::users::{NewUser, emails, external_ids};
 use crate::store::{Conn, Error, Tx, activity, issuers, providers, sessions, settings, strikes, users};
 use crate::time::{Random, Timestamp};
 
@@ -45,6 +46,14 @@ pub fn parse_login_name(text: &str) -> Result<LoginName, ValidationError> {
         let shown = text.replace(char::is_control, "\u{fffd}");
         ValidationError::new("login_name", format!("“{shown}” is not a valid Login Name: {WHY}"))
     })
+}
+
+/// Checks what other systems call a user.
+///
+/// # Errors
+/// What it must be.
+pub fn check_external_id(text: &str) -> Result<(), ValidationError> {
+    check_line(text, 255).map_err(|why| ValidationError::new("external_id", why))
 }
 
 /// Checks a person's name.
@@ -141,6 +150,7 @@ pub fn with_temporary_password(
         password_hash,
         temporary_until: Some(temporary_until(&act.app, act.now)),
         claims: claims.to_json(),
+        external_id: None,
     }
 }
 
@@ -151,6 +161,8 @@ pub enum Created {
     Yes(String),
     /// The provider has the Login Name already.
     NameTaken,
+    /// Another user of the provider has the external id.
+    ExternalIdTaken,
     /// Therap Admins, and only they, belong to the operator realm.
     WrongType,
     /// There is no such provider.
@@ -186,6 +198,11 @@ pub async fn add(tx: &mut Tx, act: &AdminContext, provider: &Provider, user: &Ne
 async fn insert(tx: &mut Tx, act: &AdminContext, provider: &Provider, user: &NewUser) -> Result<Created, Error> {
     if !user.user_type.belongs_in(provider.kind) {
         return Ok(Created::WrongType);
+    }
+    if let Some(external_id) = &user.external_id
+        && external_ids::user_of(tx, &provider.id, external_id).await?.is_some()
+    {
+        return Ok(Created::ExternalIdTaken);
     }
     if !users::insert(tx, provider, user, act.now).await? {
         return Ok(Created::NameTaken);
@@ -226,6 +243,10 @@ async fn record_created(
 /// What an administrator may change on a user. What is absent stays as it is.
 #[derive(Clone, Debug, Default)]
 pub struct Draft {
+    /// Login Name: the user is renamed. The id stays, and with it sessions, locks, password and links.
+    pub login_name: Option<LoginName>,
+    /// What other systems call the user; empty is nothing.
+    pub external_id: Option<String>,
     /// The person's name.
     pub name: Option<String>,
     /// User Type; only between Regular User and Provider Admin.
@@ -241,6 +262,10 @@ pub enum Changed {
     Keys(Vec<&'static str>),
     /// There is no such user here.
     NotFound,
+    /// Another user of the provider has the Login Name.
+    NameTaken,
+    /// Another user of the provider has the external id.
+    ExternalIdTaken,
     /// Therap Admins, and only they, belong to the operator realm.
     WrongType,
     /// Nobody gives oneself another User Type.
@@ -267,6 +292,21 @@ pub async fn change(tx: &mut Tx, act: &AdminContext, mut user: Account, draft: &
     if act.is_by(&user) && draft.user_type.is_some_and(|wanted| wanted != user.user_type) {
         return Ok(Changed::Own);
     }
+    // What is taken is found before anything is written.
+    let new_name = draft.login_name.as_ref().filter(|name| name.shown() != user.login_name);
+    if let Some(name) = new_name
+        && users::id_of_name(tx, &user.provider_id, name).await?.is_some_and(|id| id != user.id)
+    {
+        return Ok(Changed::NameTaken);
+    }
+    let mut external_id = external_ids::of_user(tx, &user.id).await?.unwrap_or_default();
+    let is_called_otherwise = replace(&mut external_id, draft.external_id.clone());
+    if is_called_otherwise
+        && !external_id.is_empty()
+        && external_ids::user_of(tx, &user.provider_id, &external_id).await?.is_some()
+    {
+        return Ok(Changed::ExternalIdTaken);
+    }
     let stored = users::claims(tx, &user.id).await?.unwrap_or_default();
     let stored_claims = Claims::from_json(&stored).ok();
     // Rows that were written before have their members in whatever order.
@@ -280,13 +320,25 @@ pub async fn change(tx: &mut Tx, act: &AdminContext, mut user: Account, draft: &
         ("name", replace(&mut user.name, draft.name.clone())),
         ("user_type", replace(&mut user.user_type, draft.user_type)),
         ("claims", replace(&mut claims, wanted)),
+        ("external_id", is_called_otherwise),
     ] {
         if changed {
             keys.push(key);
         }
     }
-    if !keys.is_empty() {
+    if let Some(name) = new_name {
+        users::rename(tx, &user.id, name).await?;
+        let former = std::mem::replace(&mut user.login_name, name.shown().to_owned());
+        let note = format!("from {former} to {}", user.login_name);
+        activity::record(tx, &act.event(Kind::UserRenamed).about(&user).noting(note)).await?;
+    }
+    if is_called_otherwise {
+        external_ids::set(tx, &user.provider_id, &user.id, &external_id).await?;
+    }
+    if new_name.is_some() || !keys.is_empty() {
         users::update(tx, &user.id, &user.name, user.user_type, &claims).await?;
+    }
+    if !keys.is_empty() {
         let mut note = keys.join(", ");
         if before != user.user_type {
             note = format!("{note}; from {before} to {}", user.user_type);
@@ -297,6 +349,9 @@ pub async fn change(tx: &mut Tx, act: &AdminContext, mut user: Account, draft: &
             note = format!("{note}; {}", email::SENT);
         }
         activity::record(tx, &act.event(Kind::UserChanged).about(&user).noting(note)).await?;
+    }
+    if new_name.is_some() {
+        keys.insert(0, "login_name");
     }
     Ok(Changed::Keys(keys))
 }

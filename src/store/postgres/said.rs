@@ -43,8 +43,8 @@ impl From<sqlx::Error> for Error {
         match database.code().as_deref() {
             // Statement and lock time-outs.
             Some("57014" | "55P03") => Self::Stalled(said),
-            // Serialization failure, deadlock.
-            Some("40001" | "40P01") => Self::Contended(said),
+            // Serialization failure, deadlock; and a name that another transaction took since it was seen to be free.
+            Some("40001" | "40P01" | "23505") => Self::Contended(said),
             // A statement whose name is not known there, or known already.
             Some("26000" | "42P05") => Self::Parted(said),
             Some(READ_ONLY) => Self::ReadOnly(said),

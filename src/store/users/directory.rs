@@ -39,12 +39,14 @@ pub struct Listed {
     pub email_at: Option<i64>,
     /// Of the data.
     pub revision: i64,
+    /// What other systems call the user.
+    pub external_id: Option<String>,
     /// What the next page begins after.
     pub sort_key: String,
 }
 from_row!(Listed {
     id, login_name, name, active, admin_locked, failures, temporary_until, created_at, last_sign_in, claims,
-    email_checked, email_at, revision, sort_key,
+    email_checked, email_at, revision, external_id, sort_key,
 } parsed { user_type });
 
 impl Listed {
@@ -229,9 +231,10 @@ macro_rules! select_listed {
              u.created_at, u.claims, u.email_checked, u.email_at, u.revision, CAST(u.",
             $key,
             " AS TEXT) AS sort_key, (SELECT a.at FROM activity a WHERE a.user_id = u.id AND a.kind = 'sign_in' \
-             AND a.outcome = 'success' ORDER BY a.id DESC LIMIT 1) AS last_sign_in FROM (",
+             AND a.outcome = 'success' ORDER BY a.id DESC LIMIT 1) AS last_sign_in, x.external_id FROM (",
             $($from),+,
-            ") f JOIN users u ON u.id = f.id JOIN strikes s ON s.user_id = u.id ORDER BY u.",
+            ") f JOIN users u ON u.id = f.id JOIN strikes s ON s.user_id = u.id \
+             LEFT JOIN external_ids x ON x.user_id = u.id ORDER BY u.",
             $key,
             $dir,
             ", u.id",

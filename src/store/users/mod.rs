@@ -2,7 +2,9 @@
 
 pub mod directory;
 pub mod emails;
+pub mod external_ids;
 pub mod imports;
+pub mod provisioned;
 pub mod seed_rows;
 pub mod sign_in_times;
 
@@ -123,9 +125,12 @@ pub struct NewUser {
     pub temporary_until: Option<Timestamp>,
     /// OpenID Connect standard claims as one JSON object.
     pub claims: String,
+    /// What other systems call the user.
+    pub external_id: Option<String>,
 }
 
-/// Adds a user and its strike row; `false` when the provider has that Login Name already.
+/// Adds a user and its strike row; `false` when the provider has that Login Name already. Whether its external id is
+/// free was asked first ([`external_ids::user_of`]).
 ///
 /// # Errors
 /// When it cannot be written.
@@ -156,6 +161,9 @@ pub async fn insert(tx: &mut Tx, provider: &Provider, user: &NewUser, now: Times
         return Ok(false);
     }
     query(STRIKES).bind(&user.id).bind(&provider.id).bind(user.failures).execute(tx).await?;
+    if let Some(external_id) = &user.external_id {
+        external_ids::set(tx, &provider.id, &user.id, external_id).await?;
+    }
     Ok(true)
 }
 
@@ -177,6 +185,16 @@ pub async fn update(tx: &mut Tx, id: &str, name: &str, user_type: UserType, clai
     const SQL: &str =
         "UPDATE users SET name = $2, user_type = $3, claims = $4, name_key = $5, revision = revision + 1 WHERE id = $1";
     query(SQL).bind(id).bind(name).bind(user_type.as_str()).bind(claims).bind(name_key(name)).execute(tx).await?;
+    Ok(())
+}
+
+/// Gives a user another Login Name. Whether it is free was asked first, by [`id_of_name`].
+///
+/// # Errors
+/// [`Error::Contended`] when somebody took it since: tried again, that is seen. Otherwise when it cannot be written.
+pub async fn rename(tx: &mut Tx, id: &str, name: &LoginName) -> Result<(), Error> {
+    const SQL: &str = "UPDATE users SET login_name = $2, login_name_key = $3 WHERE id = $1";
+    query(SQL).bind(id).bind(name.shown()).bind(name.key()).execute(tx).await?;
     Ok(())
 }
 
@@ -218,7 +236,8 @@ pub async fn set_admin_lock(tx: &mut Tx, id: &str, locked: bool) -> Result<bool,
     Ok(rows == 1)
 }
 
-/// Activates or deactivates; `false` when it was so already. Deactivating ends every session (G9).
+/// Activates or deactivates; `false` when it was so already. Deactivating ends every session (G9); who is activated is
+/// there for directories again.
 ///
 /// # Errors
 /// When it cannot be written.
@@ -226,6 +245,9 @@ pub async fn set_active(tx: &mut Tx, id: &str, active: bool) -> Result<bool, Err
     const SQL: &str = "UPDATE users SET active = $2, epoch = epoch + CASE WHEN $2 THEN 0 ELSE 1 END \
                        WHERE id = $1 AND active <> $2";
     let rows = query(SQL).bind(id).bind(active).execute(tx).await?;
+    if rows == 1 && active {
+        provisioned::undelete(tx, id).await?;
+    }
     if rows == 1 && !active {
         super::logouts::note_user(tx, id).await?;
     }

@@ -28,9 +28,12 @@ pub struct SeedUser {
     pub temporary_until: Option<i64>,
     /// OpenID Connect standard claims as one JSON object.
     pub claims: String,
+    /// What other systems call the user.
+    pub external_id: Option<String>,
 }
 from_row!(SeedUser {
     id, login_name, login_name_key, name, active, admin_locked, failures, password_hash, temporary_until, claims,
+    external_id,
 } parsed { user_type });
 
 /// Up to `limit` users of a provider whose prepared names come after `after`, by prepared name.
@@ -39,7 +42,8 @@ from_row!(SeedUser {
 /// When the database cannot be asked.
 pub async fn users(conn: &mut Conn, provider_id: &str, after: &str, limit: i64) -> Result<Vec<SeedUser>, Error> {
     const SQL: &str = "SELECT u.id, u.login_name, u.login_name_key, u.name, u.user_type, u.active, u.admin_locked, s.failures, \
-                       u.password_hash, u.temporary_until, u.claims FROM users u JOIN strikes s ON s.user_id = u.id \
+                       u.password_hash, u.temporary_until, u.claims, x.external_id FROM users u JOIN strikes s ON s.user_id = u.id \
+                       LEFT JOIN external_ids x ON x.user_id = u.id \
                        WHERE u.provider_id = $1 AND u.login_name_key > $2 ORDER BY u.login_name_key LIMIT $3";
     query(SQL).bind(provider_id).bind(after).bind(limit).fetch_all(conn).await
 }

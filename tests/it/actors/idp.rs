@@ -444,6 +444,7 @@ impl UserToBe {
                 .unwrap(),
             temporary_until: self.temporary_until,
             claims: "{}".into(),
+            external_id: None,
         };
         let id = user.id.clone();
         assert!(in_tx!(idp, [provider, user], |tx| store::users::insert(tx, &provider, &user, now).await));

@@ -5,5 +5,6 @@ mod examples;
 mod extract;
 mod idempotency;
 mod matrix;
+mod people;
 mod providers;
 mod users;

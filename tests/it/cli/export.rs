@@ -174,6 +174,7 @@ async fn furnish_with_users(idp: &Idp, provider_id: &str, code: &str, random: &R
             temporary_until: (number & 2 != 0)
                 .then(|| idp.now().after(Duration::from_millis(1001 + u64::from(number)))),
             claims: if number % 2 == 0 { "{}".into() } else { claims.to_string() },
+            external_id: (number % 4 == 0).then(|| format!("HR-{number} {code}")),
         };
         // As stored by every way in: members in alphabetical order.
         let user = NewUser { claims: Claims::from_json(&user.claims).unwrap().to_json(), ..user };
