@@ -88,7 +88,9 @@ both_engines! {
         idp.browser().hand_off(&idp.therap_services().assertion(&taker).claim("sub", amina.sub()).sign()).await
             .assert_handoff_refused("Invalid Credential");
         let hers = idp.therap_services().assertion(&named(&amina, "AMINA.D")).claim("sub", amina.sub()).sign();
-        assert_eq!(idp.browser().hand_off(&hers).await.location(), "/");
+        let mut fourth = idp.browser();
+        fourth.hand_off(&hers).await;
+        fourth.assert_signed_in_as(&named(&amina, "amina.d")).await;
 
         let taken = program.patch(&at(&amina), "*", &json!({"login_name": "AMINA"})).await;
         assert_eq!((taken.status, taken.problem()), (409, "conflict"));
