@@ -37,11 +37,6 @@ const fn long(claim: &'static str, broken: &'static str, cure: &'static str) -> 
 /// All of them.
 pub const ALL: &[Invariant] = &[
     claim(
-        "whom a directory deleted is deactivated",
-        "SELECT u.id FROM users u JOIN provisioned_users p ON p.user_id = u.id WHERE p.deleted_at IS NOT NULL AND u.active",
-        "deactivate the user, if the person has left, or have the directory create it again",
-    ),
-    claim(
         "each handoff assertion (issuer, jti) opened at most one session",
         "SELECT MIN(s.id) AS id FROM sessions s JOIN handoffs h ON h.id = s.handoff_id GROUP BY h.issuer_id, \
          h.jti_hash HAVING COUNT(*) > 1",
@@ -229,6 +224,11 @@ pub const ALL: &[Invariant] = &[
         "more was guessed than three times: reset the password of these users with `connect-idp user \
          reset-password`, and report it",
     ),
+    claim(
+        "whom a directory deleted is deactivated",
+        "SELECT u.id FROM users u JOIN provisioned_users p ON p.user_id = u.id WHERE p.deleted_at IS NOT NULL AND u.active",
+        "deactivate the user, if the person has left, or have the directory create it again",
+    ),
 ];
 
 impl Invariant {
@@ -360,6 +360,7 @@ mod tests {
                     .into(),
                 "u",
             ),
+            ("INSERT INTO provisioned_users VALUES ('u', 'p', '{}', 1, 1)".into(), "u"),
         ]
     }
 
