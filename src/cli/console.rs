@@ -233,11 +233,10 @@ impl Console {
         self.flush()?;
         let _ = write!(self.err, "{question} Type yes to go on: ").and_then(|()| self.err.flush());
         let mut answer = Vec::new();
-        for byte in (&mut self.input).take(64).bytes() {
-            match byte? {
-                b'\n' => break,
-                byte => answer.push(byte),
-            }
+        // No further than the line: what follows it is for whoever reads next.
+        let mut byte = [0];
+        while answer.len() < 64 && self.input.read(&mut byte)? == 1 && byte != *b"\n" {
+            answer.extend(byte);
         }
         Ok(answer.trim_ascii().eq_ignore_ascii_case(b"yes"))
     }

@@ -41,7 +41,7 @@ pub trait UsersAdmin: Admin {
     fn list(&self) -> String;
 
     /// The provider, for whoever comes from outside of it.
-    fn from_outside(&self) -> Option<&Provider>;
+    fn visited(&self) -> Option<&Provider>;
 }
 
 /// A Provider Admin is signed in, by either sign-in method.
@@ -84,7 +84,7 @@ impl UsersAdmin for ProviderAdmin {
         "/admin/users".to_owned()
     }
 
-    fn from_outside(&self) -> Option<&Provider> {
+    fn visited(&self) -> Option<&Provider> {
         None
     }
 }
@@ -184,7 +184,7 @@ impl UsersAdmin for AgencyVisitor {
         format!("/operator/providers/{}/users", self.agency.id)
     }
 
-    fn from_outside(&self) -> Option<&Provider> {
+    fn visited(&self) -> Option<&Provider> {
         Some(&self.agency)
     }
 }

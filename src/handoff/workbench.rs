@@ -16,6 +16,7 @@ use crate::cache::issuers::Fetch;
 use crate::config::Site;
 use crate::console::admins::TherapAdmin;
 use crate::crypto::jws::{Algorithm, Unverified};
+use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
@@ -116,7 +117,7 @@ pub async fn post(
         return Ok(respond(StatusCode::OK, Shape::Entrance, &page));
     }
     // A paste ends with a line; what a sender sends must not.
-    page.assertion = fields.take("assertion").trim().to_owned();
+    fields.take("assertion").trim().clone_into(&mut page.assertion);
     if page.assertion.is_empty() {
         page.error = Some("Please paste an assertion.");
         return Ok(respond(StatusCode::UNPROCESSABLE_ENTITY, Shape::Entrance, &page));
@@ -153,7 +154,7 @@ fn key_set(app: &App, assertion: &str) -> Option<KeySet> {
         None => (None, None, trusted.keys.skipped().to_vec()),
     };
     let keys = trusted.keys.names();
-    Some(KeySet { jwks_uri, keys, fetched: fetched.map(|at| at.rfc3339()), not_taken, not_used })
+    Some(KeySet { jwks_uri, keys, fetched: fetched.map(Timestamp::rfc3339), not_taken, not_used })
 }
 
 impl Check {

@@ -82,12 +82,14 @@ pub async fn post(app: App, arrival: Arrival, mut fields: Fields) -> Result<Resp
         page.error = Some(BUSY.into());
         return Ok(later(StatusCode::SERVICE_UNAVAILABLE, &page, 30));
     }
-    const PAGE: &str = "/forgot-password";
     Ok(Notice::LinkRequested.at(&match page.return_to.as_str() {
         "" => PAGE.to_owned(),
         path => returning_to(PAGE, path),
     }))
 }
+
+/// Where it stands.
+const PAGE: &str = "/forgot-password";
 
 fn later(status: StatusCode, page: &ForgotPage, seconds: u64) -> Response {
     let mut response = respond(status, Shape::Entrance, page);

@@ -81,7 +81,10 @@ impl Journey<'_> {
             if value.is_empty() {
                 self.cookies.remove(name);
             } else {
-                self.planted.found(&format!("the cookie {name}"), value);
+                // The Provider Code, which the sign-in page remembers, is none.
+                if !name.contains("connect-provider") {
+                    self.planted.found(&format!("the cookie {name}"), value);
+                }
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }

@@ -64,7 +64,6 @@ pub struct View {
     last_sign_in_at: Option<String>,
     /// What is known of the e-mail address. `checked` is by an administrator of the agency: e-mails about the account go
     /// there, and apps are not told that it is verified.
-    #[schema(inline)]
     email_state: EmailState,
     /// Since when that is so, where it is known.
     #[schema(format = DateTime)]

@@ -205,7 +205,7 @@ pub async fn get<A: UsersAdmin>(
         stopped: found.stopped.is_some(),
         strangers,
         zone: zone.clone(),
-        agency: admin.from_outside().cloned(),
+        agency: admin.visited().cloned(),
         list,
     };
     Ok(respond(status, Shape::Inside, &template))

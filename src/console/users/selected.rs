@@ -3,6 +3,7 @@
 //! nothing.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use askama::Template;
@@ -85,7 +86,7 @@ struct Target {
 
 /// Those to whom it would be done, and why others are left out.
 struct Targets {
-    targets: Vec<Target>,
+    users: Vec<Target>,
     own: bool,
     already: i64,
     seen: String,
@@ -101,7 +102,7 @@ impl Targets {
         selection: &Selection,
     ) -> Result<Self, PageError> {
         let mut conn = app.db.read().await?;
-        let mut found = Self { targets: Vec::new(), own: false, already: 0, seen: String::new() };
+        let mut found = Self { users: Vec::new(), own: false, already: 0, seen: String::new() };
         for (place, id) in selection.ids.iter().enumerate() {
             let Some(user) = store::users::in_scope(&mut conn, &admin.scope, id).await? else { continue };
             let is_locked = user.admin_locked || user.failures >= STRIKES;
@@ -112,21 +113,21 @@ impl Targets {
             } else {
                 let version = user.version();
                 let usable = store::sessions::count(&mut conn, Of::User(&user.id), now).await?;
-                found.seen.push_str(&format!("{place}:{version}.{}-", user.password_version));
-                found.targets.push(Target { user, version, usable });
+                let _ = write!(found.seen, "{place}:{version}.{}-", user.password_version);
+                found.users.push(Target { user, version, usable });
             }
         }
-        found.targets.sort_by(|a, b| (&a.user.name, &a.user.login_name).cmp(&(&b.user.name, &b.user.login_name)));
+        found.users.sort_by(|a, b| (&a.user.name, &a.user.login_name).cmp(&(&b.user.name, &b.user.login_name)));
         Ok(found)
     }
 
     fn count(&self, fits: impl Fn(&Account) -> bool) -> i64 {
-        i64::try_from(self.targets.iter().filter(|target| fits(&target.user)).count()).unwrap_or(i64::MAX)
+        i64::try_from(self.users.iter().filter(|target| fits(&target.user)).count()).unwrap_or(i64::MAX)
     }
 
     /// Why there is nobody to whom it could be done.
     fn nobody(&self) -> Option<Notice> {
-        match (self.targets.is_empty(), self.own, self.already) {
+        match (self.users.is_empty(), self.own, self.already) {
             (false, ..) => None,
             (true, false, 0) => Some(Notice::NobodySelected),
             (true, true, 0) => Some(Notice::OwnAccount),
@@ -135,7 +136,7 @@ impl Targets {
     }
 
     fn effects(&self, app: &App, what: Selected) -> Vec<String> {
-        let usable = self.targets.iter().fold(Usable::default(), |sum, target| Usable {
+        let usable = self.users.iter().fold(Usable::default(), |sum, target| Usable {
             sessions: sum.sessions + target.usable.sessions,
             users: sum.users + target.usable.users,
         });
@@ -191,7 +192,7 @@ impl Targets {
             }
         };
         let names: Vec<_> =
-            self.targets.iter().map(|target| format!("{} ({})", target.user.name, target.user.login_name)).collect();
+            self.users.iter().map(|target| format!("{} ({})", target.user.name, target.user.login_name)).collect();
         Question {
             title,
             heading,
@@ -275,7 +276,7 @@ impl Confirmation for OfSelected {
         let mut question = targets.question(app, what, &selection, back.clone(), typed.clone());
         let reason = question.check("The reason", check_reason(&typed)).flatten();
         let title = question.title;
-        Ok(Ok((question, Self { what, targets: targets.targets, reason, title, back })))
+        Ok(Ok((question, Self { what, targets: targets.users, reason, title, back })))
     }
 
     /// Done to one user after the other, and told of each.

@@ -210,7 +210,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
     let user = store::users::in_scope(&mut conn, admin.scope(), id).await?.ok_or(PageError::NotFound)?;
     let claims = store::users::claims(&mut conn, id).await?.unwrap_or_default();
     let external_id = store::users::external_ids::of_user(&mut conn, id).await?;
-    let (session, from_outside) = (admin.session(), admin.from_outside());
+    let (session, visited) = (admin.session(), admin.visited());
     let zone = &session.time_zone;
     let sessions = session_list::of_user(&mut conn, id, None, zone, arrival.now).await?;
     let ties = store::issuers::ties_of_user(&mut conn, id).await?;
@@ -224,7 +224,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
     let creator = store::activity::newest_noted(&mut conn, id, Kind::UserCreated, "").await?;
     let apps = store::consents::apps_with_access(&mut conn, id, arrival.now).await?;
     drop(conn);
-    let actor = |actor: &str| if from_outside.is_some() { actor.to_owned() } else { actor_for_provider(actor) };
+    let actor = |actor: &str| if visited.is_some() { actor.to_owned() } else { actor_for_provider(actor) };
     let date = |at: i64| Timestamp(at).in_zone(zone);
     let claims = Claims::from_json(&claims).map_err(|why| PageError::Unavailable(format!("claims of {id}: {why}")))?;
     let stored = Stored {
@@ -247,7 +247,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
         }),
         apps: apps.iter().map(|app| app.name().to_owned()).collect(),
     };
-    let activity = match from_outside {
+    let activity = match visited {
         None => with_query("/admin/activity", "user", &user.login_name),
         Some(agency) => and(&with_query("/operator/activity", "provider", &agency.code), "user", &user.login_name),
     };
@@ -270,7 +270,7 @@ async fn page(app: &App, arrival: &Arrival, admin: &impl UsersAdmin, id: &str) -
         by_mail: app.mailer.is_some(),
         own: user.id == session.user_id,
         list: admin.list(),
-        agency: from_outside.cloned(),
+        agency: visited.cloned(),
         activity,
         access: Access::of(&user),
         states: Access::of(&user).pills(),

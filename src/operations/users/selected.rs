@@ -102,7 +102,14 @@ pub async fn act_on(
             Error::Late | Error::Stalled(_) | Error::Contended(_) | Error::Unreachable(_) | Error::ReadOnly(_) => {
                 Outcome::Busy
             }
-            _ => Outcome::Unknown,
+            Error::Unavailable(_)
+            | Error::Parted(_)
+            | Error::Unexpected(_)
+            | Error::Damaged(_)
+            | Error::Withdrawn
+            | Error::Silent
+            | Error::Full
+            | Error::TaskDied => Outcome::Unknown,
         }
     })
 }

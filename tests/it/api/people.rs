@@ -41,8 +41,8 @@ both_engines! {
         assert_eq!((taken.status, taken.problem()), (409, "conflict"));
         assert_eq!(idp.account(&amina).await.name, "amina Diallo", "all of a change, or nothing");
         // Capital and small letters are two ids to the system that gave them.
-        let changed = program.patch(&at(&amina), "*", &json!({"external_id": "hr-1"})).await;
-        assert_eq!((changed.assert(200).json["external_id"].as_str(), changed.etag()), (Some("hr-1"), "\"2\""));
+        let other_case = program.patch(&at(&amina), "*", &json!({"external_id": "hr-1"})).await;
+        assert_eq!((other_case.assert(200).json["external_id"].as_str(), other_case.etag()), (Some("hr-1"), "\"2\""));
         idp.provider("OTHER", |_| {}).await;
         let other = USERS.replace("SUNRISE-IL", "OTHER");
         program.post(&other, &json!({"login_name": "ben", "name": "Ben", "external_id": "HR-1"})).await.assert(201);
@@ -92,17 +92,17 @@ both_engines! {
         fourth.hand_off(&hers).await;
         fourth.assert_signed_in_as(&named(&amina, "amina.d")).await;
 
-        let taken = program.patch(&at(&amina), "*", &json!({"login_name": "AMINA"})).await;
-        assert_eq!((taken.status, taken.problem()), (409, "conflict"));
+        let refused = program.patch(&at(&amina), "*", &json!({"login_name": "AMINA"})).await;
+        assert_eq!((refused.status, refused.problem()), (409, "conflict"));
         let bad = program.patch(&at(&amina), "*", &json!({"login_name": "a b"})).await;
         assert_eq!(bad.assert(422).json["errors"][0]["key"], "login_name");
         // Another spelling of her own name is a rename, and the same once more is none.
         program.patch(&at(&amina), "*", &json!({"login_name": "amina.d"})).await.assert(200);
         program.patch(&at(&amina), "*", &json!({"login_name": "amina.d"})).await.assert(200);
-        let renames: Vec<_> = idp.activity().await.into_iter().filter(|r| r.kind.as_str() == "user_renamed").collect();
-        let told: Vec<_> = renames.iter().map(|r| (r.note.as_deref().unwrap(), r.login_name.as_deref().unwrap())).collect();
+        let records: Vec<_> = idp.activity().await.into_iter().filter(|r| r.kind.as_str() == "user_renamed").collect();
+        let told: Vec<_> = records.iter().map(|r| (r.note.as_deref().unwrap(), r.login_name.as_deref().unwrap())).collect();
         assert_eq!(told, [("from amina to Amina.D", "Amina.D"), ("from Amina.D to amina.d", "amina.d")]);
-        assert!(renames.iter().all(|r| r.user_id.as_deref() == Some(amina.id.as_str()) && r.actor == "client hr"));
+        assert!(records.iter().all(|r| r.user_id.as_deref() == Some(amina.id.as_str()) && r.actor == "client hr"));
         idp.assert_invariants().await;
     }
 

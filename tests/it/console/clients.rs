@@ -127,7 +127,7 @@ both_engines! {
         assert!(root.get(&format!("/operator/clients/{}", set.client.id)).await.has("#advanced[open]"));
     }
 
-    /// By name, client_id, kind, and on or off, together; with paging that keeps the search.
+    /// By name, `client_id`, kind, and on or off, together; with paging that keeps the search.
     async fn clients_are_searched(engine: Engine) {
         let idp = Idp::start(engine).await;
         let mut root = therap_admin(&idp, "root").await;

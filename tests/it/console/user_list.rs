@@ -67,7 +67,7 @@ both_engines! {
         idp.browser().sign_in(&amina).await;
         note(&idp).await;
         // 2027-01-18T05:59Z is the 17th in Chicago.
-        idp.advance(Duration::from_secs((70 * 60 - 1) * 60));
+        idp.advance(Duration::from_mins(70 * 60 - 1));
         idp.browser().sign_in(&bob).await;
         browser.sign_in(&paul).await;
         for (query, wanted) in [
