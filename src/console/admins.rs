@@ -9,9 +9,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::model::provider::{Provider, ProviderKind};
-use crate::model::session::{Method, Session};
+use crate::model::session::Session;
 use crate::model::tenant::ProviderScope;
-use crate::model::user::UserType;
 use crate::operations::admin_context::AdminContext;
 use crate::store;
 use crate::time::Timestamp;
@@ -127,8 +126,7 @@ impl FromRequestParts<App> for TherapAdmin {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
-        let proven = session.user_type == UserType::TherapAdmin && session.method == Method::Password;
-        if !proven {
+        if !session.is_operators() {
             return Err(PageError::NotFound.into_response());
         }
         count_pending(app).await.map_err(|error| PageError::from(error).into_response())?;

@@ -26,6 +26,12 @@ impl From<josekit::JoseError> for SignError {
     }
 }
 
+impl From<serde_json::Error> for SignError {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// A key that was just made.
 pub struct NewKey {
     /// RFC 7638 thumbprint.

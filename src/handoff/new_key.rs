@@ -1,6 +1,5 @@
 //! A key for whoever builds the sending side.
 
-use josekit::JoseError;
 use serde_json::{Value, json};
 
 use crate::crypto::jws::Algorithm;
@@ -17,7 +16,7 @@ const RSA_BITS: u32 = 3072;
 pub fn new_key(alg: Algorithm, kid: Option<&str>) -> Result<Value, SignError> {
     let key = signing::generate(alg, RSA_BITS)?;
     let named = |jwk: &str| -> Result<Value, SignError> {
-        let mut jwk: Value = serde_json::from_str(jwk).map_err(|error| JoseError::InvalidJson(error.into()))?;
+        let mut jwk: Value = serde_json::from_str(jwk)?;
         if let Some(kid) = kid {
             jwk["kid"] = kid.into();
         }

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 
 use super::explain::{Explanation, Reader, explain};
@@ -14,13 +14,13 @@ use super::trail::Outcome;
 use crate::app::App;
 use crate::cache::issuers::Fetch;
 use crate::config::Site;
-use crate::console::admins::TherapAdmin;
 use crate::crypto::jws::{Algorithm, Unverified};
 use crate::time::Timestamp;
 use crate::web::error::PageError;
 use crate::web::fields::Fields;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+use crate::web::session::SignedIn;
 
 /// Whoever may use the page. On a beta site that is anybody, who is told no more than an issuer itself may know.
 #[derive(Debug)]
@@ -33,7 +33,8 @@ impl FromRequestParts<App> for Visitor {
         if app.config.site == Site::Beta {
             return Ok(Self(Reader::Stranger));
         }
-        TherapAdmin::from_request_parts(parts, app).await.map(|_| Self(Reader::Operator))
+        let SignedIn { session } = SignedIn::from_request_parts(parts, app).await?;
+        if session.is_operators() { Ok(Self(Reader::Operator)) } else { Err(PageError::NotFound.into_response()) }
     }
 }
 

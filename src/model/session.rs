@@ -111,3 +111,11 @@ pub struct Session {
     /// Over then in any case (Unix ms).
     pub expires_at: i64,
 }
+
+impl Session {
+    /// Whether it is that of a Therap Admin who typed the password: no handoff leads to what is theirs.
+    #[must_use]
+    pub fn is_operators(&self) -> bool {
+        self.user_type == super::user::UserType::TherapAdmin && self.method == Method::Password
+    }
+}

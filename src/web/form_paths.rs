@@ -55,6 +55,7 @@ pub fn form_page(path: &str) -> &str {
         | "/operator/issuers/new"
         | "/operator/clients/new" => path,
         other if other.starts_with("/operator/requests/") || other.starts_with("/operator/keys/") => segments(other, 2),
+        other if other.starts_with("/admin/users/import/") => segments(other, 4),
         other if other.starts_with("/admin/users/") || other.starts_with("/operator/") => segments(other, 3),
         other if other.starts_with("/admin/") => segments(other, 2),
         other => other,

@@ -234,7 +234,10 @@ fn routes_are_made_in_few_places() {
     let made = sources(&src()).into_iter().filter(|(_, text)| text.contains("Router::new()"));
     let mut made: Vec<_> = made.map(|(path, _)| path.strip_prefix(src()).unwrap().to_owned()).collect();
     made.sort();
-    assert_eq!(made, ["api/mod.rs", "oidc/published.rs", "web/health.rs", "web/site.rs"].map(PathBuf::from));
+    assert_eq!(
+        made,
+        ["api/mod.rs", "oidc/published.rs", "scim/mod.rs", "web/health.rs", "web/site.rs"].map(PathBuf::from)
+    );
 }
 
 /// What has no guard has no form and no session either: the documents that anybody may read (G15).

@@ -6,7 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::import_job::{JobView, address, owner};
+use super::import_job::{JobView, MOST_SHOWN, address, owner};
 use super::upload::Upload;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
@@ -26,8 +26,6 @@ use crate::web::page::{Page, Shape, respond};
 
 /// A file in the browser has no more rows; the command line takes more.
 const MOST_ROWS: usize = 5000;
-/// So many rows stand on a page, those with faults first.
-pub(super) const MOST_SHOWN: usize = 1000;
 
 #[derive(Template)]
 #[template(path = "console/users/import.html")]

@@ -6,7 +6,6 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 
-use super::import::MOST_SHOWN;
 use crate::app::App;
 use crate::console::admins::ProviderAdmin;
 use crate::operations::users::import_job::{HandedOut, Owner};
@@ -18,6 +17,9 @@ use crate::web::error::PageError;
 use crate::web::ids::Id;
 use crate::web::layers::Arrival;
 use crate::web::page::{Page, Shape, respond};
+
+/// So many rows stand on a page, those with faults first.
+pub(super) const MOST_SHOWN: usize = 1000;
 
 /// Who may open what this admin begins.
 pub(super) fn owner(admin: &ProviderAdmin) -> Owner {

@@ -247,7 +247,9 @@ both_engines! {
             let id = "01a3185c-5000-7006-8017-cab0d246e56d";
             let path = path.replace("{id}", id).replace("{user}", id);
             let led = idp.browser().post(&path, &[]).await;
-            assert_eq!(led.location(), format!("/login?return_to={}", path.replace('/', "%2F")));
+            // What is had of an import is asked for on its page.
+            let asked = if path.contains("/import/") { path.rsplit_once('/').unwrap().0 } else { &path };
+            assert_eq!(led.location(), format!("/login?return_to={}", asked.replace('/', "%2F")));
         }
     }
 }

@@ -42,7 +42,7 @@ both_engines! {
         }
         let queue = root.get("/operator/requests").await;
         let form = queue.form("form.decide");
-        let done = root.post(&form.action, &[("step", &form.fields["step"]), ("decision", "approve")]).await;
+        let done = root.post(&form.action, &[("step", &form.fields["step"]), ("decision", "decline"), ("reason", "Not yet.")]).await;
         assert_eq!(root.follow(done).await.text("#pending-requests"), "1 pending", "at once");
 
         // Nobody else's pages say it.

@@ -105,7 +105,7 @@ both_engines! {
             (of("providers", &provider), "#new-admin-form", vec![("login_name", "pia"), ("admin_name", "Pia")]),
             (of("providers", &provider) + "/switch-off", "#confirm-form", vec![("note", "As agreed.\nIn May.")]),
             ("/operator/requests".to_owned(), &decide, vec![("reason", "Not yet.")]),
-            ("/operator/clients/new".to_owned(), "#new-client-form", vec![("client_id", "tour"), ("scope", "openid email")]),
+            ("/operator/clients/new?kind=web".to_owned(), "#new-client-form", vec![("client_id", "tour"), ("scope", "openid email")]),
             (of("clients", &client), "#client-form", vec![("client_name", "Care Portal 2")]),
             (of("clients", &client) + "/rotate-secret", "#confirm-form", vec![("keep_old", "168")]),
             ("/operator/issuers/new".to_owned(), "#new-issuer-form", vec![("issuer", "https://new.example.net"), ("acr", "a=b")]),
