@@ -90,7 +90,7 @@ both_engines! {
         let hers = idp.therap_services().assertion(&named(&amina, "AMINA.D")).claim("sub", amina.sub()).sign();
         let mut fourth = idp.browser();
         fourth.hand_off(&hers).await;
-        fourth.assert_signed_in_as(&named(&amina, "amina.d")).await;
+        fourth.assert_signed_in_as(&named(&amina, "Amina.D")).await;
 
         let refused = program.patch(&at(&amina), "*", &json!({"login_name": "AMINA"})).await;
         assert_eq!((refused.status, refused.problem()), (409, "conflict"));
